@@ -1,0 +1,36 @@
+"""The one exception type a user meets: it says what was wrong, where, and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class PrivheadError(Exception):
+    """Something the user can mend.
+
+    Args:
+        problem: what is wrong, in one clause ("the image is truncated").
+        where: the file, field or setting concerned.
+        remedy: what to do about it.
+    """
+
+    def __init__(self, problem: str, *, where: str | Path | None = None, remedy: str = "") -> None:
+        self.problem, self.where, self.remedy = problem, where, remedy
+        text = f"{where}: {problem}" if where is not None else problem
+        super().__init__(f"{text}. {remedy}" if remedy else text)
+
+
+class SceneError(PrivheadError):
+    """A scene folder, camera, image or mask is missing or wrong."""
+
+
+class ReleaseError(PrivheadError):
+    """A release is missing, edited, or not a release."""
+
+
+class TrainingError(PrivheadError):
+    """Training can't start, can't go on, or can't be resumed."""
+
+
+class OutputError(PrivheadError):
+    """A result can't be written; nothing half-written is left."""
