@@ -1,0 +1,274 @@
+"""How far a mesh is from the truth: the `surface` protocol, and the H3DS toolkit's `h3ds`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privhead_nb.errors import PrivheadError
+from privhead_nb.geometry.mesh import Mesh
+
+if TYPE_CHECKING:
+    import trimesh
+
+    from privhead_nb.scenes.scene import Scene
+
+Points = NDArray[np.float64]
+Protocol = Literal["surface", "h3ds"]
+Region = Literal["face", "head"]
+Align = Literal["known", "icp"]
+
+SHARES = (1.0, 2.0, 5.0)  # "within" is stated at these distances, in the scene's unit
+
+
+class MetricsError(PrivheadError):
+    """The distance asked for has no meaning: no truth, no region, or no surface in it."""
+
+
+@dataclass(frozen=True)
+class Distances:
+    """What `evaluate_mesh` measured.
+
+    Distances are in `unit`, unsquared; normal errors in degrees. Fields that a protocol does not
+    define are None (`h3ds` is one-way and knows no normals). `within` maps a distance to the share
+    of samples, mean of the directions measured, that lie no further from the other surface.
+    """
+
+    protocol: str
+    region: str
+    unit: str
+    distance_mean: float
+    distance_truth_to_mesh: float
+    distance_mesh_to_truth: float | None
+    normal_median_deg: float | None
+    normal_mean_deg: float | None
+    within: dict[str, float]
+    samples_truth: int
+    samples_mesh: int
+    seed: int
+    align: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, ready for JSON."""
+        return asdict(self)
+
+
+def closest_points(points: Points, mesh: Mesh) -> tuple[Points, Points, NDArray[np.int64]]:
+    """Exact closest points on a mesh's triangles.
+
+    Args:
+        points: (P, 3).
+
+    Returns:
+        distance (P,) unsquared, closest point (P, 3), index of its face (P,).
+    """
+    points = np.ascontiguousarray(points, dtype=np.float64)
+    try:
+        import igl
+    except ImportError:  # slower, and needs rtree, but as exact
+        from trimesh.proximity import closest_point
+
+        closest, distance, face = closest_point(mesh.to_trimesh(), points)
+    else:
+        squared, face, closest = igl.point_mesh_squared_distance(points, mesh.vertices, mesh.faces)
+        distance = np.sqrt(squared)
+    return np.asarray(distance), np.asarray(closest), np.asarray(face)
+
+
+def sample_surface(mesh: Mesh, count: int, seed: int) -> tuple[Points, NDArray[np.int64]]:
+    """Points spread evenly over the area of a mesh.
+
+    Returns:
+        points (count, 3) and the face (count,) that each lies on.
+    """
+    areas = mesh.face_areas()
+    if not areas.sum() > 0:
+        raise MetricsError("the mesh has no area", remedy="Give a mesh with real triangles.")
+    rng = np.random.default_rng(seed)
+    face = np.searchsorted(np.cumsum(areas) / areas.sum(), rng.random(count), side="right")
+    face = np.minimum(face, len(areas) - 1)
+    # Uniform in a triangle: (1 - sqrt u) a + sqrt u (1 - v) b + sqrt u v c.
+    u, v = np.sqrt(rng.random((count, 1))), rng.random((count, 1))
+    a, b, c = mesh.triangles()[face].transpose(1, 0, 2)
+    return (1 - u) * a + u * (1 - v) * b + u * v * c, face
+
+
+def evaluate_mesh(
+    mesh: Mesh | trimesh.Trimesh,
+    scene: Scene,
+    *,
+    protocol: Protocol = "surface",
+    region: Region = "face",
+    samples: int = 200_000,
+    seed: int = 0,
+    align: Align = "known",
+) -> Distances:
+    """Compare a mesh with a scene's truth.
+
+    `surface`: `samples` points by area on each mesh, those in the region kept, the exact distance
+    from each to the whole other mesh, mean of the two directions; normal error from truth to mesh,
+    between the normal of the sample's own face and that of the face its closest point lies on.
+
+    `h3ds`, as that data set's toolkit does it: ICP (20 iterations, 1e-5; it may scale) from the
+    truth's vertices in the region to the mesh's vertices, then the mean distance from each of them
+    to the nearest vertex. It depends on vertex density and hides errors of scale: report both.
+
+    Args:
+        mesh: in the scene's frame and unit.
+        scene: gives the truth mesh, nose tip, face radius and unit.
+        region: `face` is the ball of `face_radius` around the nose tip, `head` everything.
+        samples, seed: used by `surface`; both meshes are sampled with the same seed.
+        align: `known` trusts the cameras; `icp` first moves the mesh rigidly onto the truth
+            (`surface` only; `h3ds` always aligns).
+
+    Raises:
+        MetricsError: no truth, no nose tip for the face, an empty mesh, no surface in the region,
+            or an unknown name.
+    """
+    for name, value, allowed in (
+        ("protocol", protocol, ("surface", "h3ds")),
+        ("region", region, ("face", "head")),
+        ("align", align, ("known", "icp")),
+    ):
+        if value not in allowed:
+            raise MetricsError(f"unknown {name} {value!r}", remedy=f"Use {' or '.join(allowed)}.")
+    if samples < 1:
+        raise MetricsError(f"samples must be at least 1, got {samples}")
+    if not isinstance(mesh, Mesh):
+        mesh = Mesh.from_trimesh(mesh)
+    truth = _truth(scene)
+    ball = _ball(scene) if region == "face" else None
+    if protocol == "h3ds":
+        return _h3ds(mesh, truth, ball, unit=scene.unit, region=region, seed=seed)
+    if align == "icp":
+        mesh = _rigid_icp(mesh, truth, ball, seed)
+
+    on_truth, truth_face = _keep(sample_surface(truth, samples, seed), ball, "the truth")
+    on_mesh, _ = _keep(sample_surface(mesh, samples, seed), ball, "the mesh")
+    forward, _, mesh_face = closest_points(on_truth, mesh)
+    backward, _, _ = closest_points(on_mesh, truth)
+    angle = _angle_deg(truth.face_normals()[truth_face], mesh.face_normals()[mesh_face])
+    return Distances(
+        protocol=protocol,
+        region=region,
+        unit=scene.unit,
+        distance_mean=float((forward.mean() + backward.mean()) / 2),
+        distance_truth_to_mesh=float(forward.mean()),
+        distance_mesh_to_truth=float(backward.mean()),
+        normal_median_deg=float(np.median(angle)),
+        normal_mean_deg=float(angle.mean()),
+        within=_within(forward, backward),
+        samples_truth=len(on_truth),
+        samples_mesh=len(on_mesh),
+        seed=seed,
+        align=align,
+    )
+
+
+def _h3ds(
+    mesh: Mesh, truth: Mesh, ball: tuple[Points, float] | None, *, unit: str, region: str, seed: int
+) -> Distances:
+    from scipy.spatial import cKDTree
+    from trimesh.registration import icp
+
+    source = truth.vertices[np.unique(truth.faces)]
+    source, _ = _keep((source, np.arange(len(source))), ball, "the truth")
+    target = mesh.vertices[np.unique(mesh.faces)]
+    if len(source) < 3 or len(target) < 3:
+        raise MetricsError("too few vertices for ICP")
+    # Truth to prediction, and then the prediction is moved by the inverse, as the toolkit does.
+    matrix, _, _ = icp(source, target, threshold=1e-5, max_iterations=20)
+    back = np.linalg.inv(matrix)
+    moved = target @ back[:3, :3].T + back[:3, 3]
+    distance, _ = cKDTree(moved).query(source)
+    return Distances(
+        protocol="h3ds",
+        region=region,
+        unit=unit,
+        distance_mean=float(distance.mean()),
+        distance_truth_to_mesh=float(distance.mean()),
+        distance_mesh_to_truth=None,
+        normal_median_deg=None,
+        normal_mean_deg=None,
+        within=_within(distance),
+        samples_truth=len(source),
+        samples_mesh=len(target),
+        seed=seed,
+        align="icp",
+    )
+
+
+def _rigid_icp(mesh: Mesh, truth: Mesh, ball: tuple[Points, float] | None, seed: int) -> Mesh:
+    """Turn and shift the mesh (no scaling) so that the truth's region lies best on its surface."""
+    from trimesh.registration import procrustes
+
+    points, _ = _keep(sample_surface(truth, 5_000, seed), ball, "the truth")
+    total, previous = np.eye(4), np.inf
+    for _ in range(50):
+        # Moving the truth's points is the same as moving the mesh by the inverse.
+        here = points @ total[:3, :3].T + total[:3, 3]
+        distance, closest, _ = closest_points(here, mesh)
+        if previous - distance.mean() < 1e-4 * max(previous, 1e-12) and np.isfinite(previous):
+            break
+        previous = distance.mean()
+        step, _, _ = procrustes(here, closest, reflection=False, scale=False)
+        total = step @ total
+    back = np.linalg.inv(total)
+    return Mesh(mesh.vertices @ back[:3, :3].T + back[:3, 3], mesh.faces)
+
+
+def _truth(scene: Scene) -> Mesh:
+    try:
+        truth = scene.truth_mesh()
+    except PrivheadError as error:
+        raise MetricsError(
+            "the scene has no truth mesh to compare with",
+            where=error.where or scene.name,
+            remedy="Name a scene folder that holds full_head.obj.",
+        ) from error
+    return Mesh.from_trimesh(truth)
+
+
+def _ball(scene: Scene) -> tuple[Points, float]:
+    center = np.asarray(scene.nose_tip, dtype=np.float64) if scene.nose_tip is not None else None
+    if center is None or center.shape != (3,) or not np.isfinite(center).all():
+        raise MetricsError(
+            "the scene names no nose tip, so the face region is not defined",
+            where=scene.name,
+            remedy="Add nose_tip and face_radius to scene.json, or use --region head.",
+        )
+    return center, float(scene.face_radius)
+
+
+def _keep(
+    sampled: tuple[Points, NDArray[np.int64]], ball: tuple[Points, float] | None, what: str
+) -> tuple[Points, NDArray[np.int64]]:
+    """The points in the face ball (all of them without one)."""
+    points, face = sampled
+    if ball is None:
+        return points, face
+    near = np.linalg.norm(points - ball[0], axis=1) <= ball[1]
+    if not near.any():
+        raise MetricsError(
+            f"{what} has no surface in the face region",
+            remedy="Check that mesh and scene share one frame and unit, or use --region head.",
+        )
+    return points[near], face[near]
+
+
+def _angle_deg(a: Points, b: Points) -> Points:
+    """Angle between unit vectors (P, 3), exact for small angles too; 90 for a zero normal."""
+    cross, dot = np.linalg.norm(np.cross(a, b), axis=1), (a * b).sum(axis=1)
+    angle = np.degrees(np.arctan2(cross, dot))
+    flat = ~(a.any(axis=1) & b.any(axis=1))
+    return np.asarray(np.where(flat, 90.0, angle))
+
+
+def _within(*directions: Points) -> dict[str, float]:
+    return {
+        f"{limit:g}": float(np.mean([(distance <= limit).mean() for distance in directions]))
+        for limit in SHARES
+    }

@@ -1,0 +1,186 @@
+"""Claims about the two distance protocols."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import trimesh
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from privhead_nb.errors import PrivheadError, SceneError
+from privhead_nb.geometry.mesh import Mesh
+from privhead_nb.geometry.metrics import (
+    MetricsError,
+    closest_points,
+    evaluate_mesh,
+    sample_surface,
+)
+
+
+def scene_of(truth: trimesh.Trimesh | None, **changed: Any) -> Any:
+    """As much of a Scene as a distance needs."""
+
+    def truth_mesh() -> trimesh.Trimesh:
+        if truth is None:
+            raise SceneError("no truth mesh")
+        return truth
+
+    facts = {"nose_tip": (0.0, 0.0, 100.0), "face_radius": 95.0, "unit": "mm", "name": "ball"}
+    return SimpleNamespace(truth_mesh=truth_mesh, **{**facts, **changed})
+
+
+def sphere(radius: float, level: int = 4) -> trimesh.Trimesh:
+    return trimesh.creation.icosphere(subdivisions=level, radius=radius)
+
+
+def brute_force(point: np.ndarray, triangle: np.ndarray) -> float:
+    """Distance from a point to a triangle: the foot in the plane if inside, else the edges."""
+    a, b, c = triangle
+    normal = np.cross(b - a, c - a)
+    normal /= np.linalg.norm(normal)
+    foot = point - normal * ((point - a) @ normal)
+    inside = all(
+        np.cross(q - p, foot - p) @ normal >= 0 for p, q in ((a, b), (b, c), (c, a))
+    )
+    candidates = [foot] if inside else []
+    for p, q in ((a, b), (b, c), (c, a)):
+        along = np.clip((point - p) @ (q - p) / ((q - p) @ (q - p)), 0, 1)
+        candidates.append(p + along * (q - p))
+    return min(float(np.linalg.norm(point - at)) for at in candidates)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**31 - 1))
+def test_closest_points_equal_brute_force(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    mesh = Mesh(rng.normal(size=(12, 3)), np.arange(12).reshape(4, 3))
+    points = rng.normal(scale=2, size=(10, 3))
+    distance, closest, face = closest_points(points, mesh)
+    expected = [min(brute_force(p, t) for t in mesh.triangles()) for p in points]
+    np.testing.assert_allclose(distance, expected, atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(points - closest, axis=1), distance, atol=1e-12)
+    on_face = [brute_force(p, mesh.triangles()[f]) for p, f in zip(closest, face, strict=True)]
+    np.testing.assert_allclose(on_face, 0, atol=1e-12)
+
+
+def test_samples_are_even_by_area_lie_on_their_face_and_repeat() -> None:
+    small_and_large = Mesh(
+        np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [5, 0, 0], [8, 0, 0], [5, 3, 0.0]]),
+        np.array([[0, 1, 2], [3, 4, 5]]),
+    )
+    points, face = sample_surface(small_and_large, 20_000, seed=3)
+    assert (face == 1).mean() == pytest.approx(0.9, abs=0.01)
+    for which in (0, 1):  # the mean of even samples is the centroid
+        centroid = small_and_large.triangles()[which].mean(axis=0)
+        np.testing.assert_allclose(points[face == which].mean(axis=0), centroid, atol=0.05)
+    again, _ = sample_surface(small_and_large, 20_000, seed=3)
+    np.testing.assert_array_equal(points, again)
+    other, _ = sample_surface(small_and_large, 20_000, seed=4)
+    assert not np.array_equal(points, other)
+
+
+def test_two_spheres_are_apart_by_the_difference_of_their_radii() -> None:
+    result = evaluate_mesh(sphere(103), scene_of(sphere(100)), samples=20_000, region="head")
+    assert result.distance_mean == pytest.approx(3.0, abs=0.05)  # facets: not exactly round
+    assert result.distance_truth_to_mesh == pytest.approx(3.0, abs=0.05)
+    assert result.distance_mesh_to_truth == pytest.approx(3.0, abs=0.05)
+    assert result.normal_median_deg is not None and result.normal_median_deg < 1.5
+    assert result.within == {"1": 0.0, "2": 0.0, "5": 1.0}
+    assert (result.samples_truth, result.samples_mesh) == (20_000, 20_000)
+
+
+def test_the_mean_of_both_directions_sees_what_one_direction_hides() -> None:
+    half = sphere(100)
+    half.update_faces(half.triangles_center[:, 2] > 0)
+    result = evaluate_mesh(half, scene_of(sphere(100)), samples=20_000, region="head")
+    assert result.distance_mesh_to_truth == pytest.approx(0, abs=1e-6)
+    assert result.distance_truth_to_mesh > 10
+    assert result.distance_mean == pytest.approx(result.distance_truth_to_mesh / 2)
+
+
+def test_normals_are_compared_face_to_face() -> None:
+    flat = trimesh.Trimesh([[-50, -50, 0], [50, -50, 0], [50, 50, 0], [-50, 50, 0]],
+                           [[0, 1, 2], [0, 2, 3]])  # fmt: skip
+    tilted = flat.copy()
+    tilted.apply_transform(trimesh.transformations.rotation_matrix(np.radians(10), [1, 0, 0]))
+    result = evaluate_mesh(tilted, scene_of(flat), samples=2_000, region="head")
+    assert result.normal_median_deg == pytest.approx(10)
+    assert result.normal_mean_deg == pytest.approx(10)
+    flipped = trimesh.Trimesh(flat.vertices, flat.faces[:, ::-1])
+    result = evaluate_mesh(flipped, scene_of(flat), samples=2_000, region="head")
+    assert result.normal_median_deg == pytest.approx(180)
+
+
+def test_the_face_region_is_a_ball_and_the_other_mesh_stays_whole() -> None:
+    """A sample at the region's rim may find its closest point outside of the region."""
+    truth = sphere(100)
+    dented = truth.vertices.copy()
+    dented[dented[:, 2] < -50] *= 0.5  # far from the face
+    worse = trimesh.Trimesh(dented, truth.faces, process=False)
+    face = evaluate_mesh(worse, scene_of(truth), samples=20_000, region="face")
+    head = evaluate_mesh(worse, scene_of(truth), samples=20_000, region="head")
+    assert face.distance_mean < 1e-6 < head.distance_mean
+    assert face.samples_truth < 20_000 == head.samples_truth
+    grown = evaluate_mesh(sphere(101), scene_of(truth), samples=20_000, region="face")
+    assert grown.distance_truth_to_mesh == pytest.approx(1.0, abs=0.05)
+
+
+def test_icp_takes_out_a_rigid_motion_but_no_scale() -> None:
+    truth = trimesh.creation.box((100, 80, 60)).subdivide().subdivide()
+    moved = truth.copy()
+    moved.apply_transform(trimesh.transformations.rotation_matrix(0.05, [1, 1, 0]))
+    moved.apply_translation([2, -1, 1])
+    scene = scene_of(truth)
+    known = evaluate_mesh(moved, scene, samples=5_000, region="head")
+    aligned = evaluate_mesh(moved, scene, samples=5_000, region="head", align="icp")
+    assert known.distance_mean > 1
+    assert aligned.distance_mean < 0.05
+    larger = truth.copy()
+    larger.apply_scale(1.1)
+    assert evaluate_mesh(larger, scene, samples=5_000, region="head", align="icp").distance_mean > 1
+
+
+def test_h3ds_is_one_way_on_vertices_and_hides_scale() -> None:
+    truth = trimesh.creation.box((100, 80, 60)).subdivide().subdivide().subdivide()
+    larger = truth.copy()
+    larger.apply_scale(1.05)
+    result = evaluate_mesh(larger, scene_of(truth), protocol="h3ds", region="head")
+    assert result.distance_mean < 0.2  # its ICP scales
+    assert result.distance_mesh_to_truth is None and result.normal_median_deg is None
+    coarse = sphere(100, level=1)
+    dense = evaluate_mesh(sphere(100, 4), scene_of(sphere(100)), protocol="h3ds", region="head")
+    sparse = evaluate_mesh(coarse, scene_of(sphere(100)), protocol="h3ds", region="head")
+    assert sparse.distance_mean > 10 * dense.distance_mean + 5  # it sees vertices, not surface
+
+
+def test_the_result_is_plain_json() -> None:
+    result = evaluate_mesh(sphere(101), scene_of(sphere(100)), samples=1_000, seed=7).to_dict()
+    assert json.loads(json.dumps(result)) == result
+    wanted = """protocol region unit distance_mean distance_truth_to_mesh distance_mesh_to_truth
+        normal_median_deg normal_mean_deg within seed""".split()
+    assert set(wanted) <= set(result)
+    assert result["seed"] == 7
+
+
+def test_what_can_not_be_measured_is_a_clear_error() -> None:
+    ball = sphere(100)
+    with pytest.raises(MetricsError, match="no truth mesh"):
+        evaluate_mesh(ball, scene_of(None))
+    with pytest.raises(MetricsError, match="no nose tip"):
+        evaluate_mesh(ball, scene_of(ball, nose_tip=None))
+    evaluate_mesh(ball, scene_of(ball, nose_tip=None), region="head", samples=100)
+    with pytest.raises(PrivheadError, match="no triangle"):
+        evaluate_mesh(trimesh.Trimesh(), scene_of(ball))
+    far = ball.copy()
+    far.apply_translation([0, 0, 10_000])
+    with pytest.raises(MetricsError, match="the mesh has no surface in the face region"):
+        evaluate_mesh(far, scene_of(ball), samples=100)
+    with pytest.raises(MetricsError, match="no area"):
+        evaluate_mesh(Mesh(np.zeros((3, 3)), np.array([[0, 1, 2]])), scene_of(ball), samples=100)
+    for wrong in ({"protocol": "x"}, {"region": "x"}, {"align": "x"}, {"samples": 0}):
+        with pytest.raises(MetricsError):
+            evaluate_mesh(ball, scene_of(ball), **wrong)  # type: ignore[arg-type]
