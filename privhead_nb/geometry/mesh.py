@@ -221,7 +221,7 @@ def extract_mesh(
     known = np.zeros(volume.shape, bool)
     known[tuple([slice(None, None, BLOCK)] * 3)] = True
 
-    near = np.abs(coarse)
+    near = np.where(in_sphere, np.abs(coarse), np.inf)
     for k in range(3):
         near = np.minimum(np.take(near, range(blocks), k), np.take(near, range(1, blocks + 1), k))
     diagonal = BLOCK * float(axis[1] - axis[0]) * np.sqrt(3.0)
