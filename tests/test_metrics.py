@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from privhead_nb.errors import PrivheadError, SceneError
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.geometry.metrics import (
@@ -21,16 +23,20 @@ from privhead_nb.geometry.metrics import (
 )
 
 
-def scene_of(truth: trimesh.Trimesh | None, **changed: Any) -> Any:
-    """As much of a Scene as a distance needs."""
+def scene_of(truth: trimesh.Trimesh | None, nose: bool = True) -> Any:
+    """As much of a Scene as a distance needs; the face is the ball of 95 around (0, 0, 100)."""
 
     def truth_mesh() -> trimesh.Trimesh:
         if truth is None:
-            raise SceneError("no truth mesh")
+            raise SceneError("the scene has no truth mesh")
         return truth
 
-    facts = {"nose_tip": (0.0, 0.0, 100.0), "face_radius": 95.0, "unit": "mm", "name": "ball"}
-    return SimpleNamespace(truth_mesh=truth_mesh, **{**facts, **changed})
+    def face_region() -> tuple[tuple[float, float, float], float]:
+        if not nose:
+            raise SceneError("the face region is unknown")
+        return (0.0, 0.0, 100.0), 95.0
+
+    return SimpleNamespace(truth_mesh=truth_mesh, face_region=face_region, unit="mm")
 
 
 def sphere(radius: float, level: int = 4) -> trimesh.Trimesh:
@@ -43,9 +49,7 @@ def brute_force(point: np.ndarray, triangle: np.ndarray) -> float:
     normal = np.cross(b - a, c - a)
     normal /= np.linalg.norm(normal)
     foot = point - normal * ((point - a) @ normal)
-    inside = all(
-        np.cross(q - p, foot - p) @ normal >= 0 for p, q in ((a, b), (b, c), (c, a))
-    )
+    inside = all(np.cross(q - p, foot - p) @ normal >= 0 for p, q in ((a, b), (b, c), (c, a)))
     candidates = [foot] if inside else []
     for p, q in ((a, b), (b, c), (c, a)):
         along = np.clip((point - p) @ (q - p) / ((q - p) @ (q - p)), 0, 1)
@@ -160,19 +164,19 @@ def test_h3ds_is_one_way_on_vertices_and_hides_scale() -> None:
 def test_the_result_is_plain_json() -> None:
     result = evaluate_mesh(sphere(101), scene_of(sphere(100)), samples=1_000, seed=7).to_dict()
     assert json.loads(json.dumps(result)) == result
-    wanted = """protocol region unit distance_mean distance_truth_to_mesh distance_mesh_to_truth
-        normal_median_deg normal_mean_deg within seed""".split()
-    assert set(wanted) <= set(result)
+    wanted = {"protocol", "region", "unit", "distance_mean", "distance_truth_to_mesh"}
+    wanted |= {"distance_mesh_to_truth", "normal_median_deg", "normal_mean_deg", "within", "seed"}
+    assert wanted <= set(result)
     assert result["seed"] == 7
 
 
 def test_what_can_not_be_measured_is_a_clear_error() -> None:
     ball = sphere(100)
-    with pytest.raises(MetricsError, match="no truth mesh"):
+    with pytest.raises(SceneError, match="no truth mesh"):
         evaluate_mesh(ball, scene_of(None))
-    with pytest.raises(MetricsError, match="no nose tip"):
-        evaluate_mesh(ball, scene_of(ball, nose_tip=None))
-    evaluate_mesh(ball, scene_of(ball, nose_tip=None), region="head", samples=100)
+    with pytest.raises(SceneError, match="face region is unknown"):
+        evaluate_mesh(ball, scene_of(ball, nose=False))
+    evaluate_mesh(ball, scene_of(ball, nose=False), region="head", samples=100)
     with pytest.raises(PrivheadError, match="no triangle"):
         evaluate_mesh(trimesh.Trimesh(), scene_of(ball))
     far = ball.copy()
@@ -184,3 +188,14 @@ def test_what_can_not_be_measured_is_a_clear_error() -> None:
     for wrong in ({"protocol": "x"}, {"region": "x"}, {"align": "x"}, {"samples": 0}):
         with pytest.raises(MetricsError):
             evaluate_mesh(ball, scene_of(ball), **wrong)  # type: ignore[arg-type]
+
+
+def test_the_real_head_is_at_no_distance_from_itself(real_head: Path) -> None:
+    from privhead_nb.scenes.scene import load_scene
+
+    scene = load_scene(real_head)
+    result = evaluate_mesh(scene.truth_mesh(), scene)
+    assert result.distance_mean < 1e-9
+    assert result.normal_mean_deg is not None and result.normal_mean_deg < 1e-6
+    assert result.within == {"1": 1.0, "2": 1.0, "5": 1.0}
+    assert evaluate_mesh(scene.truth_mesh(), scene, protocol="h3ds").distance_mean < 1e-9

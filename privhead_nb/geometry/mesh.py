@@ -1,4 +1,4 @@
-"""Triangle meshes: the zero level set of a signed distance (eq. 3), and reading and writing files."""
+"""Triangle meshes: the zero level set of a signed distance (eq. 3), and mesh files."""
 
 from __future__ import annotations
 

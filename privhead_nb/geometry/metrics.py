@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from privhead_nb.scenes.scene import Scene
 
 Points = NDArray[np.float64]
+Ball = tuple[tuple[float, float, float], float]  # centre and radius
 Protocol = Literal["surface", "h3ds"]
 Region = Literal["face", "head"]
 Align = Literal["known", "icp"]
@@ -25,7 +26,7 @@ SHARES = (1.0, 2.0, 5.0)  # "within" is stated at these distances, in the scene'
 
 
 class MetricsError(PrivheadError):
-    """The distance asked for has no meaning: no truth, no region, or no surface in it."""
+    """The distance asked for has no meaning: an unknown name, or no surface in the region."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,9 @@ def evaluate_mesh(
             (`surface` only; `h3ds` always aligns).
 
     Raises:
-        MetricsError: no truth, no nose tip for the face, an empty mesh, no surface in the region,
-            or an unknown name.
+        SceneError: the scene has no truth mesh, or no nose tip where the face is asked for.
+        MeshError: the mesh is empty or broken.
+        MetricsError: no surface in the region, or an unknown name.
     """
     for name, value, allowed in (
         ("protocol", protocol, ("surface", "h3ds")),
@@ -139,8 +141,8 @@ def evaluate_mesh(
         raise MetricsError(f"samples must be at least 1, got {samples}")
     if not isinstance(mesh, Mesh):
         mesh = Mesh.from_trimesh(mesh)
-    truth = _truth(scene)
-    ball = _ball(scene) if region == "face" else None
+    truth = Mesh.from_trimesh(scene.truth_mesh())
+    ball = scene.face_region() if region == "face" else None
     if protocol == "h3ds":
         return _h3ds(mesh, truth, ball, unit=scene.unit, region=region, seed=seed)
     if align == "icp":
@@ -169,7 +171,7 @@ def evaluate_mesh(
 
 
 def _h3ds(
-    mesh: Mesh, truth: Mesh, ball: tuple[Points, float] | None, *, unit: str, region: str, seed: int
+    mesh: Mesh, truth: Mesh, ball: Ball | None, *, unit: str, region: str, seed: int
 ) -> Distances:
     from scipy.spatial import cKDTree
     from trimesh.registration import icp
@@ -201,7 +203,7 @@ def _h3ds(
     )
 
 
-def _rigid_icp(mesh: Mesh, truth: Mesh, ball: tuple[Points, float] | None, seed: int) -> Mesh:
+def _rigid_icp(mesh: Mesh, truth: Mesh, ball: Ball | None, seed: int) -> Mesh:
     """Turn and shift the mesh (no scaling) so that the truth's region lies best on its surface."""
     from trimesh.registration import procrustes
 
@@ -220,31 +222,8 @@ def _rigid_icp(mesh: Mesh, truth: Mesh, ball: tuple[Points, float] | None, seed:
     return Mesh(mesh.vertices @ back[:3, :3].T + back[:3, 3], mesh.faces)
 
 
-def _truth(scene: Scene) -> Mesh:
-    try:
-        truth = scene.truth_mesh()
-    except PrivheadError as error:
-        raise MetricsError(
-            "the scene has no truth mesh to compare with",
-            where=error.where or scene.name,
-            remedy="Name a scene folder that holds full_head.obj.",
-        ) from error
-    return Mesh.from_trimesh(truth)
-
-
-def _ball(scene: Scene) -> tuple[Points, float]:
-    center = np.asarray(scene.nose_tip, dtype=np.float64) if scene.nose_tip is not None else None
-    if center is None or center.shape != (3,) or not np.isfinite(center).all():
-        raise MetricsError(
-            "the scene names no nose tip, so the face region is not defined",
-            where=scene.name,
-            remedy="Add nose_tip and face_radius to scene.json, or use --region head.",
-        )
-    return center, float(scene.face_radius)
-
-
 def _keep(
-    sampled: tuple[Points, NDArray[np.int64]], ball: tuple[Points, float] | None, what: str
+    sampled: tuple[Points, NDArray[np.int64]], ball: Ball | None, what: str
 ) -> tuple[Points, NDArray[np.int64]]:
     """The points in the face ball (all of them without one)."""
     points, face = sampled

@@ -1,0 +1,56 @@
+# Each of demo, test and lab works on a fresh clone: the first one sets up .venv.
+#   make demo    protected photos -> head, against the truth and a full-RGB run; about 5 minutes
+#   make test    every test, and the notebooks cell by cell
+#   make lab     JupyterLab at the first notebook
+# Another Python: make test PYTHON=python3.12
+
+PYTHON ?= python3
+VENV ?= .venv
+OUT ?= out/demo
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-fast lab lint format nbval notebooks samples clean
+
+demo: $(READY)
+	$(BIN)/python -m privhead_nb demo $(OUT) --overwrite
+
+test: $(READY)
+	$(BIN)/python -m pytest --nbval
+
+test-fast: $(READY)
+	$(BIN)/python -m pytest tests
+
+lab: $(READY)
+	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+
+nbval: $(READY)
+	$(BIN)/python -m pytest --nbval notebooks
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+notebooks: $(READY)
+	$(BIN)/python -m privhead_nb.teach.build
+
+samples: $(READY)
+	$(BIN)/python -m privhead_nb.teach.samples
+
+# torch first and by its pin, so that an index that has a CPU build of it serves that, and not
+# gigabytes of CUDA. Runs again whenever the requirements or the pins change.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11')"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[all]'
+	touch $(READY)
+
+clean:
+	rm -rf out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
