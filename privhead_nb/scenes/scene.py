@@ -308,7 +308,6 @@ def scene_facts(scene: Scene) -> dict[str, Any]:
     """What `inspect` prints: counts, sizes, distances and assumptions, ready for JSON."""
     cameras = scene.cameras
     distance = (cameras.centers - cameras.centers.new_tensor(scene.center)).norm(dim=1)
-    xy, depth = cameras.project(torch.tensor([scene.center]))
     return {
         "kind": "scene",
         "name": scene.name,
@@ -341,7 +340,8 @@ def _look_at_background(images: np.ndarray, masks: np.ndarray, background: Vec3)
     error = max((float(o.mean()) for o in off if o.size), default=0.0)
     if error < 0.05:
         return []
-    return [
+    said = (
         f"the background of the pictures isn't the plain colour stated (mean error {error:.2f} "
         "of 1 in the worst view); protect it with background='flat'"
-    ]
+    )
+    return [said]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def read_obj(path: Path) -> Triangles:
                 elif line.startswith("f "):
                     ring = [int(c.split("/")[0]) for c in line.split()[1:]]
                     ring = [i - 1 if i > 0 else len(vertices) + i for i in ring]
-                    faces += [(ring[0], b, c) for b, c in zip(ring[1:], ring[2:], strict=False)]
+                    faces += [(ring[0], b, c) for b, c in pairwise(ring[1:])]
         points, triangles = np.array(vertices, np.float64), np.array(faces, np.int64)
     except (OSError, ValueError) as error:
         raise SceneError(

@@ -64,8 +64,9 @@ def _normalisation(cameras: Cameras, center: Vec3, radius: float) -> list[str]:
     far = (cameras.centers - cameras.centers.new_tensor(center)).norm(dim=1).max() / radius
     if not 2.5 <= float(far) <= 3.1:
         return []
-    return [
+    said = (
         f"VolSDF-like normalisation: the farthest camera is {float(far):.2f} sphere radii away, as "
         "VolSDF's script puts cameras near radius 3; scale_mat may then fit the cameras and not "
         "the object. The sphere is taken as it stands: check it with `privhead inspect`"
-    ]
+    )
+    return [said]
