@@ -1,0 +1,214 @@
+"""The codes of a parametric head: what each number is called, its range, and named lights.
+
+A head is four vectors. *Identity* (64) is shape that stays with a person, *albedo* (24) is colour that
+stays with a person, *expression* (10) moves the face, *light* (27) holds spherical harmonics (9 x RGB).
+All but light live in [-1, 1]; 0 is the average head.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from privhead_nb.errors import SceneError
+
+GENERATOR_VERSION = 1
+"""Changes whenever the same codes give another head; stored beside every figure made from heads."""
+
+IDENTITY_NAMES: tuple[str, ...] = (
+    # skull
+    "skull_width", "skull_length", "skull_height", "forehead_width", "forehead_slope",
+    "forehead_bulge", "occiput", "crown_peak", "temple_hollow",
+    # face
+    "midface_depth", "cheekbone_width", "cheekbone_height", "cheekbone_prominence",
+    "cheek_fullness", "jaw_width", "jaw_angle", "jaw_line",
+    # brow
+    "brow_ridge", "brow_height", "brow_arch", "brow_tilt",
+    # eyes
+    "eye_size", "eye_spacing", "eye_depth", "eye_tilt", "eye_width",
+    "upper_lid", "lower_lid", "lid_crease", "eye_bags",
+    # nose
+    "nose_length", "nose_width", "nose_bridge_width", "nose_bridge_height", "nose_tip_size",
+    "nose_tip_lift", "nose_projection", "nostril_flare", "nose_hump",
+    # mouth
+    "philtrum_length", "philtrum_depth", "mouth_width", "mouth_protrusion", "upper_lip",
+    "lower_lip", "cupid_bow",
+    # chin
+    "chin_width", "chin_height", "chin_protrusion", "chin_cleft",
+    # ears
+    "ear_size", "ear_angle", "ear_height",
+    # neck
+    "neck_width",
+    # hair
+    "hair_length", "hair_volume", "hairline_height", "hair_fringe", "hair_part", "hair_relief",
+    "hair_curl", "hair_bun",
+    # what is left and right
+    "asymmetry_nose", "asymmetry_mouth",
+)  # fmt: skip
+
+EXPRESSION_NAMES: tuple[str, ...] = (
+    "smile", "jaw_open", "brow_raise", "frown", "blink_left", "blink_right", "pout", "sneer",
+    "mouth_shift", "cheek_puff",
+)  # fmt: skip
+
+ALBEDO_NAMES: tuple[str, ...] = (
+    "skin_tone", "skin_undertone", "skin_saturation", "lip_redness", "lip_darkness",
+    "brow_darkness", "brow_thickness", "brow_density", "iris_hue", "iris_lightness",
+    "hair_lightness", "hair_redness", "hair_grey", "hair_contrast", "freckles", "moles", "stubble",
+    "blush", "nose_redness", "eye_shadow", "texture_strength", "texture_scale",
+    "texture_phase_a", "texture_phase_b",
+)  # fmt: skip
+
+LIGHT_SIZE = 27
+
+Values = dict[str, Tensor]
+"""A code with names: each entry is a 0-d tensor."""
+
+
+def named_code(code: Tensor, names: tuple[str, ...], what: str) -> Values:
+    """Check a code and give its numbers their names.
+
+    Args:
+        code: (len(names),) floating point, each in [-1, 1].
+        names: the code's entries.
+        what: how to call the code in an error.
+
+    Raises:
+        SceneError: wrong length, not a number, or out of [-1, 1].
+    """
+    if code.shape != (len(names),):
+        raise SceneError(
+            f"has shape {tuple(code.shape)}, not ({len(names)},)",
+            where=f"{what} code",
+            remedy=f"Give {len(names)} numbers; their names are in scenes/head_codes.py.",
+        )
+    detached = code.detach()
+    bad = ~(detached.abs() <= 1.0 + 1e-6)  # also true for NaN
+    if bool(bad.any()):
+        k = int(bad.nonzero()[0])
+        raise SceneError(
+            f"entry {k} ({names[k]}) is {float(detached[k]):g}, outside of [-1, 1]",
+            where=f"{what} code",
+            remedy="Clamp the code to [-1, 1].",
+        )
+    return dict(zip(names, code.unbind(), strict=True))
+
+
+def code_from(names: tuple[str, ...], entries: dict[str, float]) -> Tensor:
+    """A code that is 0 but for the named entries, e.g. ``code_from(EXPRESSION_NAMES, {"smile": 1})``.
+
+    Raises:
+        SceneError: an entry has no such name.
+    """
+    code = torch.zeros(len(names))
+    for name, value in entries.items():
+        if name not in names:
+            raise SceneError(
+                f"there is no entry {name!r}",
+                where="head code",
+                remedy="Known entries: " + ", ".join(names) + ".",
+            )
+        code[names.index(name)] = value
+    return code
+
+
+def identity_codes(identity: int) -> tuple[Tensor, Tensor]:
+    """The identity (64,) and albedo (24,) codes of person number `identity`.
+
+    Every entry is uniform in [-1, 1], so people differ much; the one dependence is that dark skin
+    makes light hair rarer. The same number always gives the same person.
+
+    Raises:
+        SceneError: `identity` is negative or not an integer.
+    """
+    if isinstance(identity, bool) or not isinstance(identity, int) or identity < 0:
+        raise SceneError(
+            f"identity is {identity!r}", where="head", remedy="Give an integer of 0 or more."
+        )
+    generator = torch.Generator().manual_seed(7_919 * identity + 101)
+    shape = torch.rand(len(IDENTITY_NAMES), generator=generator) * 2 - 1
+    albedo = torch.rand(len(ALBEDO_NAMES), generator=generator) * 2 - 1
+    tone = albedo[ALBEDO_NAMES.index("skin_tone")]
+    hair = ALBEDO_NAMES.index("hair_lightness")
+    ceiling = 1.0 + 1.1 * torch.clamp(tone, max=0.0)  # tone -1 is the darkest skin
+    albedo[hair] = -1 + (albedo[hair] + 1) / 2 * (ceiling + 1)
+    return shape, albedo
+
+
+def sh_basis(directions: Tensor) -> Tensor:
+    """Real spherical harmonics up to degree 2: (..., 3) unit vectors -> (..., 9).
+
+    Order: 1; y, z, x; xy, yz, 3z^2 - 1, xz, x^2 - y^2, each orthonormal on the sphere.
+    """
+    x, y, z = directions.unbind(-1)
+    return torch.stack(
+        [
+            torch.full_like(x, 0.282095),
+            0.488603 * y,
+            0.488603 * z,
+            0.488603 * x,
+            1.092548 * x * y,
+            1.092548 * y * z,
+            0.315392 * (3 * z * z - 1),
+            1.092548 * x * z,
+            0.546274 * (x * x - y * y),
+        ],
+        dim=-1,
+    )
+
+
+def _lights(ambient: tuple[float, float, float], *lamps: tuple[float, ...]) -> Tensor:
+    """Radiance in spherical harmonics of an even surround and lamps (x, y, z, r, g, b).
+
+    A lamp gives irradiance (r, g, b) x pi on a surface that faces it.
+    """
+    coefficients = torch.zeros(9, 3)
+    coefficients[0] = torch.tensor(ambient) / 0.282095
+    for x, y, z, r, g, b in lamps:
+        length = math.sqrt(x * x + y * y + z * z)
+        direction = torch.tensor([x / length, y / length, z / length])
+        coefficients += sh_basis(direction)[:, None] * torch.tensor([r, g, b]) * math.pi
+    return coefficients.T.reshape(-1)
+
+
+LIGHTS: dict[str, Tensor] = {
+    "studio": _lights((0.34, 0.34, 0.35), (-0.5, 0.6, 0.9, 0.52, 0.51, 0.49), (0.9, 0.1, 0.5, 0.14, 0.15, 0.17)),
+    "even": _lights((0.85, 0.85, 0.85)),
+    "left": _lights((0.20, 0.20, 0.21), (1.0, 0.25, 0.35, 0.85, 0.83, 0.80)),
+    "right": _lights((0.20, 0.20, 0.21), (-1.0, 0.25, 0.35, 0.85, 0.83, 0.80)),
+    "top": _lights((0.26, 0.26, 0.27), (0.0, 1.0, 0.35, 0.80, 0.80, 0.78)),
+    "warm": _lights((0.36, 0.29, 0.22), (-0.5, 0.5, 0.9, 0.62, 0.48, 0.32)),
+    "cool": _lights((0.28, 0.32, 0.40), (0.5, 0.5, 0.9, 0.40, 0.48, 0.60)),
+    "dim": _lights((0.13, 0.13, 0.14), (-0.3, 0.5, 0.9, 0.20, 0.19, 0.18)),
+    "outdoor": _lights((0.40, 0.44, 0.52), (0.6, 0.9, 0.5, 0.62, 0.58, 0.48), (0.0, -1.0, 0.1, 0.08, 0.07, 0.05)),
+    "back": _lights((0.30, 0.30, 0.32), (-0.4, 0.5, -0.9, 0.60, 0.60, 0.58), (0.3, 0.3, 0.9, 0.22, 0.22, 0.22)),
+}  # fmt: skip
+"""Named lights: 27 numbers each, three runs (R, G, B) of nine spherical-harmonic coefficients.
+
+Left and right are the person's own: the face looks to +z, and +x is its left side.
+"""
+
+
+def light_code(light: str | Tensor) -> Tensor:
+    """A named light, or 27 finite numbers of one's own.
+
+    Raises:
+        SceneError: unknown name, wrong length, or not finite.
+    """
+    if isinstance(light, str):
+        if light not in LIGHTS:
+            raise SceneError(
+                f"there is no light {light!r}",
+                where="light",
+                remedy="Known lights: " + ", ".join(LIGHTS) + ".",
+            )
+        return LIGHTS[light].clone()
+    if light.shape != (LIGHT_SIZE,) or not bool(torch.isfinite(light).all()):
+        raise SceneError(
+            f"is not {LIGHT_SIZE} finite numbers (shape {tuple(light.shape)})",
+            where="light code",
+            remedy="Give 9 spherical-harmonic coefficients for R, then G, then B.",
+        )
+    return light
