@@ -100,13 +100,13 @@ class Release:
                 no release, or can't be written; nothing half-written is left.
         """
         target = Path(folder)
-        if overwrite and target.is_dir() and any(target.iterdir()):
-            if not (target / "release.json").is_file():
-                raise OutputError(
-                    "holds something that is no release, and won't be replaced",
-                    where=target,
-                    remedy="Name a new folder, or remove this one yourself.",
-                )
+        foreign = target.is_dir() and any(target.iterdir())
+        if overwrite and foreign and not (target / "release.json").is_file():
+            raise OutputError(
+                "holds something that is no release, and won't be replaced",
+                where=target,
+                remedy="Name a new folder, or remove this one yourself.",
+            )
         moduli = encode_modulus(self.moduli.numpy(), self.operator.peak)
         write_release(
             target,
@@ -287,7 +287,12 @@ def protect_folder(
             where=release_folder,
             remedy="Name a folder outside of the scene.",
         )
-    scene = load_scene(scene_folder, sensitive=sensitive, format=format)
+    operator = Operator() if operator is None else operator
+    # Shrinking while reading keeps memory flat; these settings need the full pictures.
+    whole = operator.downsample == "last" or operator.background == "flat"
+    scene = load_scene(
+        scene_folder, sensitive=sensitive, format=format, size=None if whole else size
+    )
     release = protect(scene, operator, size=size, masks=masks, seed=seed)
     release.save(release_folder, overwrite=overwrite)
     return release

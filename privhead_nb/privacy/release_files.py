@@ -132,7 +132,8 @@ def _outline(settings: dict[str, Any], folder: Path) -> tuple[int, list[int], li
             where=folder / "release.json",
             remedy=_AGAIN,
         )
-    assert isinstance(neutral, list) and isinstance(sensitive, list)
+    assert isinstance(neutral, list)
+    assert isinstance(sensitive, list)
     return size, neutral, sensitive
 
 

@@ -85,6 +85,12 @@ class Cameras:
         first pixel (`pixel_center` 0.5) scales by the size ratio; one whose origin is its centre
         (`pixel_center` 0) is shifted by half a pixel before and after.
         """
+        if (width, height) == (self.width, self.height):
+            return self
+        if width < 1 or height < 1:
+            raise SceneError(
+                f"size {width} x {height}", where="cameras", remedy="Use at least 1 pixel."
+            )
         shift = torch.eye(3, dtype=self.K.dtype, device=self.K.device)
         shift[:2, 2] = 0.5 - self.pixel_center
         back = shift.clone()

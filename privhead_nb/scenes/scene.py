@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from privhead_nb.errors import SceneError
+from privhead_nb.errors import OutputError, SceneError
 from privhead_nb.files import atomic_folder
 from privhead_nb.scenes.camera import Cameras, Vec3
 from privhead_nb.scenes.formats import read_parts
+from privhead_nb.scenes.formats.parts import Hints
 from privhead_nb.scenes.images import resize_area, write_image
 from privhead_nb.scenes.scene_json import (
     SceneInfo,
@@ -129,8 +130,6 @@ class Scene:
 
     def resized(self, size: int) -> Scene:
         """The scene at `size` x `size` pixels: area average, K rescaled."""
-        if size < 1:
-            raise SceneError(f"size {size}", where=self.name, remedy="Use at least 1 pixel.")
         images = [resize_area(i, size, size) for i in self.images.numpy()]
         masks = [resize_area(m, size, size) for m in self.masks.numpy()]
         return replace(
@@ -146,6 +145,14 @@ class Scene:
         Raises:
             OutputError: the folder holds something and `overwrite` is false, or can't be written.
         """
+        target = Path(folder)
+        foreign = target.is_dir() and any(target.iterdir()) and not (target / "image").is_dir()
+        if overwrite and foreign:
+            raise OutputError(
+                "holds something that is no scene, and won't be replaced",
+                where=target,
+                remedy="Name a new folder, or remove this one yourself.",
+            )
         triangles = None
         if self.truth is not None or self.truth_path is not None:
             triangles = self.truth_triangles()
@@ -188,7 +195,13 @@ class Scene:
         return data
 
 
-def load_scene(folder: str | Path, *, sensitive: str | None = None, format: str = "auto") -> Scene:
+def load_scene(
+    folder: str | Path,
+    *,
+    sensitive: str | None = None,
+    format: str = "auto",
+    size: int | None = None,
+) -> Scene:
     """Read a folder of views.
 
     Args:
@@ -196,6 +209,8 @@ def load_scene(folder: str | Path, *, sensitive: str | None = None, format: str 
         sensitive: views that show the face, such as "0-19" or "0-4,7"; all others are neutral.
             It stands in for, and overrules, the roles in scene.json.
         format: "auto", or the name of a loader.
+        size: bring every view to `size` x `size` pixels as it is read (see `Scene.resized`), so
+            that memory doesn't grow with the pictures.
 
     Raises:
         SceneError: what is missing or wrong, in which file, and what to do.
@@ -211,7 +226,7 @@ def load_scene(folder: str | Path, *, sensitive: str | None = None, format: str 
         )
     path = folder / "scene.json"
     info = read_scene_json(path) if path.is_file() else SceneInfo()
-    parts = read_parts(folder, format, info.pixel_center, info.background)
+    parts = read_parts(folder, format, Hints(info.pixel_center, info.background, size))
     views = len(parts.cameras)
     if sensitive is not None:
         chosen = parse_views(sensitive, views)
@@ -336,7 +351,10 @@ def scene_facts(scene: Scene) -> dict[str, Any]:
 
 def _look_at_background(images: np.ndarray, masks: np.ndarray, background: Vec3) -> list[str]:
     """Say so where the pictures show something else than `background` off the head."""
-    off = [np.abs(i[m < 0.01] - np.array(background, np.float32)) for i, m in zip(images, masks)]
+    off = [
+        np.abs(i[m < 0.01] - np.array(background, np.float32))
+        for i, m in zip(images, masks, strict=True)
+    ]
     error = max((float(o.mean()) for o in off if o.size), default=0.0)
     if error < 0.05:
         return []

@@ -65,7 +65,7 @@ def read_landmarks(path: Path, mesh_path: Path | None) -> np.ndarray:
             f"can't be read ({error})", where=path, remedy='Each line must be "name vertex".'
         ) from error
     vertices, _ = read_obj(mesh_path)
-    if len(index) and not (0 <= index.min() and index.max() < len(vertices)):
+    if len(index) and not (index.min() >= 0 and index.max() < len(vertices)):
         raise SceneError(
             f"names vertex {index.max()} of a mesh with {len(vertices)}",
             where=path,

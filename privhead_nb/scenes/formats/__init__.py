@@ -1,8 +1,8 @@
 """Loaders, one format a file. A new format is one file here and one line in `FORMATS`.
 
 A loader is a pair of functions: `looks_like(folder) -> bool` and
-`read(folder, pixel_center, background) -> SceneParts`, both reading only. It converts to the
-package's conventions once, here at the door, and says in `SceneParts.assumptions` what it took
+`read(folder, hints) -> SceneParts`, both reading only. It converts to the package's
+conventions once, here at the door, and says in `SceneParts.assumptions` what it took
 for granted.
 """
 
@@ -12,18 +12,13 @@ from pathlib import Path
 
 from privhead_nb.errors import SceneError
 from privhead_nb.scenes.formats import h3ds, idr
-from privhead_nb.scenes.formats.parts import SceneParts
+from privhead_nb.scenes.formats.parts import Hints, SceneParts
 
 FORMATS = {"h3ds": h3ds, "idr": idr}
 """Tried in this order; NeuS and VolSDF folders are `idr` ones."""
 
 
-def read_parts(
-    folder: Path,
-    format: str,
-    pixel_center: float | None,
-    background: tuple[float, float, float] | None,
-) -> SceneParts:
+def read_parts(folder: Path, format: str, hints: Hints) -> SceneParts:
     """Read `folder` with the loader named `format`, or with the first that knows it ("auto").
 
     Raises:
@@ -37,7 +32,7 @@ def read_parts(
         )
     for name, loader in FORMATS.items():
         if name == format or (format == "auto" and loader.looks_like(folder)):
-            return loader.read(folder, pixel_center, background)
+            return loader.read(folder, hints)
     raise SceneError(
         "no scene is in this folder",
         where=folder,

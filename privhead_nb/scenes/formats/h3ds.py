@@ -6,10 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from privhead_nb.errors import SceneError
-from privhead_nb.scenes.camera import Vec3
 from privhead_nb.scenes.formats import idr
 from privhead_nb.scenes.formats.npz_cameras import read_npz_cameras
-from privhead_nb.scenes.formats.parts import SUFFIXES, SceneParts
+from privhead_nb.scenes.formats.parts import SUFFIXES, Hints, SceneParts
 
 
 def looks_like(folder: Path) -> bool:
@@ -18,7 +17,7 @@ def looks_like(folder: Path) -> bool:
     return idr.looks_like(folder) and (named or (folder / "full_head.obj").is_file())
 
 
-def read(folder: Path, pixel_center: float | None, background: Vec3 | None) -> SceneParts:
+def read(folder: Path, hints: Hints) -> SceneParts:
     """Read the folder as IDR's, with view i in img_%04d and mask_%04d; the unit is mm.
 
     Raises:
@@ -34,7 +33,7 @@ def read(folder: Path, pixel_center: float | None, background: Vec3 | None) -> S
                 where=folder / kind / f"{stem}_{paths.index(None):04d}.png",
                 remedy="Give every camera its image and mask (.png or .jpg), or remove the camera.",
             )
-    return replace(idr.read(folder, pixel_center, background), unit="mm")
+    return replace(idr.read(folder, hints), unit="mm")
 
 
 def _find(folder: Path, stem: str) -> Path | None:

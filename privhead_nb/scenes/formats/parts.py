@@ -10,10 +10,25 @@ import numpy as np
 
 from privhead_nb.errors import SceneError
 from privhead_nb.scenes.camera import Cameras, Vec3
-from privhead_nb.scenes.images import image_size, read_image, read_mask
+from privhead_nb.scenes.images import image_size, read_image, read_mask, resize_area
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG")
 WHITE: Vec3 = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What a loader is told; None where nobody knows.
+
+    Args:
+        pixel_center: image coordinate of the centre of pixel (0, 0), from scene.json.
+        background: colour behind the head in [0, 1], from scene.json.
+        size: bring every view to this width and height while reading.
+    """
+
+    pixel_center: float | None = None
+    background: Vec3 | None = None
+    size: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,29 +103,35 @@ def check_counts(images: list[Path], masks: list[Path], cameras: int, camera_fil
 
 
 def read_views(
-    images: list[Path], masks: list[Path], background: Vec3
-) -> tuple[np.ndarray, np.ndarray]:
+    images: list[Path], masks: list[Path], background: Vec3, size: int | None
+) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
     """Read all pictures and masks: (V, H, W, 3) and (V, H, W) float32 in [0, 1].
 
-    All headers are read before any picture is decoded, so that a wrong size costs no memory.
+    All headers are read before any picture is decoded, so that a wrong size costs no memory; with
+    `size`, one full picture at a time is held.
+
+    Returns:
+        Pictures and masks, brought to `size` x `size` where it is given, and the width and height
+        of the files.
 
     Raises:
         SceneError: a file is missing, damaged, too large, of another size, or an empty mask.
     """
     width, height = image_size(images[0])
     for path in [*images, *masks]:
-        size = image_size(path)
-        if size != (width, height):
+        found = image_size(path)
+        if found != (width, height):
             raise SceneError(
-                f"is {size[0]} x {size[1]} pixels but {images[0].name} is {width} x {height}",
+                f"is {found[0]} x {found[1]} pixels but {images[0].name} is {width} x {height}",
                 where=path,
                 remedy="All images and masks of a scene must be of one size.",
             )
-    pixels = np.empty((len(images), height, width, 3), np.float32)
-    coverage = np.empty((len(images), height, width), np.float32)
+    W, H = (width, height) if size is None else (size, size)
+    pixels = np.empty((len(images), H, W, 3), np.float32)
+    coverage = np.empty((len(images), H, W), np.float32)
     for i, (image, mask) in enumerate(zip(images, masks, strict=True)):
-        pixels[i] = read_image(image, background=background)
-        coverage[i] = read_mask(mask)
+        pixels[i] = resize_area(read_image(image, background=background), W, H)
+        coverage[i] = resize_area(read_mask(mask), W, H)
     if coverage.max() < 0.5:
         raise SceneError(
             "all masks are empty",
@@ -124,4 +145,4 @@ def read_views(
             where=masks[empty[0]],
             remedy="White (255) must mark the head; remove views that don't show it.",
         )
-    return pixels, coverage
+    return pixels, coverage, (width, height)
