@@ -1,0 +1,289 @@
+"""`inspect` as a picture: cameras, bounding sphere and mesh over the views, on one page.
+
+A misread camera file shows at once: outline and head part, or the sphere misses the head.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from mpl_toolkits.mplot3d.art3d import Line3DCollection
+
+from privhead_nb.files import atomic_file
+from privhead_nb.privacy.released import Release, release_facts
+from privhead_nb.scenes.camera import Cameras, Vec3
+from privhead_nb.scenes.images import resize_area
+from privhead_nb.scenes.scene import Scene, scene_facts
+from privhead_nb.scenes.truth import Triangles
+from privhead_nb.teach.palette import GREEN, NEUTRAL, ORANGE, SENSITIVE, modulus_picture
+
+# Colour and word both tell the roles apart.
+UNUSED, SPHERE, MESH = "#777777", ORANGE, GREEN
+MAX_VIEWS = 48
+_THUMB = 192
+
+
+def inspect_scene(scene: Scene, out_png: str | Path) -> None:
+    """Write `draw_scene`'s page as a PNG; OutputError where it can't be written."""
+    _save(draw_scene(scene), out_png)
+
+
+def inspect_release(release: Release, out_png: str | Path) -> None:
+    """Write `draw_release`'s page as a PNG; OutputError where it can't be written."""
+    _save(draw_release(release), out_png)
+
+
+def draw_scene(scene: Scene) -> Figure:
+    """All views (48 at most) with the sphere's and the truth mesh's outlines, and the cameras."""
+    facts = scene_facts(scene)
+    roles = dict.fromkeys(scene.sensitive, "sensitive") | dict.fromkeys(scene.neutral, "neutral")
+    truth = scene.truth_triangles() if facts["truth"] else None
+    W, H = scene.cameras.width, scene.cameras.height
+    scale = min(1.0, _THUMB / max(W, H))
+    pictures = {
+        v: resize_area(scene.images[v].numpy(), round(W * scale), round(H * scale))
+        for v in _shown(len(scene.cameras))
+    }
+    text = [
+        f"scene: {facts['name']}",
+        f"{facts['views']} views of {W} x {H} pixels",
+        f"{len(scene.sensitive)} sensitive, {len(scene.neutral)} neutral",
+        f"pixel centre at {facts['pixel_center']:g}",
+        f"face looks along {scene.front}, up is {scene.up}",
+        *_geometry_text(facts),
+        f"focal length {_span(facts['focal_pixels'])} pixels",
+        f"masks cover {100 * facts['mask_share']:.0f} % of the pictures",
+        f"truth mesh: {'yes' if truth else 'none'}",
+        f"nose tip: {'unknown' if scene.nose_tip is None else _point(scene.nose_tip)}",
+        *[f"assumed: {said}" for said in scene.assumptions],
+    ]
+    axes = (scene.up, scene.front)
+    return _page(pictures, roles, scene.cameras, (scene.center, scene.radius), text, axes, truth)
+
+
+def draw_release(release: Release) -> Figure:
+    """All released views (48 at most): neutral colours, sensitive moduli, and the cameras."""
+    facts = release_facts(release)
+    roles = dict.fromkeys(release.neutral, "neutral")
+    roles |= dict.fromkeys(release.sensitive, "sensitive")
+    colours = dict(zip(release.neutral, release.neutral_images.numpy(), strict=True))
+    # The square root, for the eye alone: weak gradients would vanish beside the silhouette.
+    drawn = [modulus_picture(m) for m in release.moduli.sqrt().numpy()]
+    moduli = dict(zip(release.sensitive, drawn, strict=True))
+    pictures = {v: (colours | moduli)[v] for v in _shown(len(release.cameras))}
+    op = release.operator
+    text = [
+        f"release: {facts['views']} views of {release.size} x {release.size} pixels",
+        f"{len(release.neutral)} neutral views as colours",
+        f"{len(release.sensitive)} sensitive views as modulus only",
+        f"operator {op.kind}, {op.kernel_size} x {op.kernel_size}"
+        + (f", blur {op.blur:g}" if op.blur else "")
+        + (f", noise {op.noise:g}" if op.noise else "")
+        + (f", {op.levels} levels" if op.levels else ""),
+        f"channels: {'each' if op.per_channel else 'luma only'}; border: {op.border}",
+        f"background: {op.background}; down-sampling: {op.downsample}",
+        f"largest modulus {facts['modulus_max']:.3g} of {op.peak:.3g}",
+        "(drawn as its square root, dark on white)",
+        f"masks released: {release.masks_released}",
+        *_geometry_text(facts),
+    ]
+    axes = (release.up, release.front)
+    sphere = (release.center, release.radius)
+    return _page(pictures, roles, release.cameras, sphere, text, axes, None)
+
+
+def _page(
+    pictures: dict[int, np.ndarray],
+    roles: dict[int, str],
+    cameras: Cameras,
+    sphere: tuple[Vec3, float],
+    text: list[str],
+    axes: tuple[str, str],
+    truth: Triangles | None,
+) -> Figure:
+    # As few empty places as can be, and the wider of two that leave as many.
+    columns = min(range(8, 11), key=lambda c: (-len(pictures) % c, -c))
+    rows = math.ceil(len(pictures) / columns)
+    width, head = 14.0, 5.2  # inches; the head of the page holds cameras and text
+    body = rows * (width / columns + 0.2)
+    figure = Figure(figsize=(width, head + body), layout="constrained", dpi=110)
+    top, bottom = figure.subfigures(2, 1, height_ratios=[head, body], squeeze=False)[:, 0]
+    left, right = top.subfigures(1, 2, width_ratios=[1.35, 1])
+    _draw_cameras(left, cameras, roles, sphere, axes, truth)
+    wrapped = "\n".join(line for t in text for line in textwrap.wrap(t, 62, subsequent_indent="  "))
+    right.text(0.0, 0.95, wrapped, va="top", ha="left", family="monospace", fontsize=9.5)
+    handles = _legend(len(roles) < len(cameras), truth)
+    right.legend(handles=handles, loc="lower left", fontsize=9.5, frameon=False, ncols=2)
+    grid = np.atleast_1d(bottom.subplots(rows, columns, squeeze=False)).ravel()
+    for ax in grid:
+        ax.set_axis_off()
+    for ax, (view, picture) in zip(grid, pictures.items(), strict=False):
+        _draw_view(ax, picture, cameras[view], sphere, truth)
+        role = roles.get(view, "unused")
+        ax.set_title(f"{view} {role}", fontsize=8, color=_colour(role), pad=2)
+    return figure
+
+
+def _draw_view(
+    ax: Axes,
+    picture: np.ndarray,
+    camera: Cameras,
+    sphere: tuple[Vec3, float],
+    truth: Triangles | None,
+) -> None:
+    W, H = camera.width, camera.height
+    ax.imshow(
+        picture, extent=(-0.5, W - 0.5, H - 0.5, -0.5), cmap="gray", vmin=0, vmax=1, aspect="equal"
+    )
+    if truth is not None:
+        lines = _outline(truth, camera)
+        ax.add_collection(LineCollection(list(lines), colors=MESH, linewidths=0.45, alpha=0.8))
+    ring = _sphere_outline(camera, *sphere)
+    ax.plot(ring[:, 0], ring[:, 1], color=SPHERE, linewidth=1.0)
+    ax.set_xlim(-0.5, W - 0.5)
+    ax.set_ylim(H - 0.5, -0.5)
+
+
+def _draw_cameras(
+    figure: Any,
+    cameras: Cameras,
+    roles: dict[int, str],
+    sphere: tuple[Vec3, float],
+    axes: tuple[str, str],
+    truth: Triangles | None,
+) -> None:
+    """Frusta around the sphere; the page's vertical is the scene's up."""
+    ax = figure.add_subplot(projection="3d")
+    turn = _upright(*axes)
+    center, radius = np.array(sphere[0]), sphere[1]
+    distance = float((cameras.centers - cameras.centers.new_tensor(sphere[0])).norm(dim=1).max())
+    for view in range(len(cameras)):
+        role = roles.get(view, "unused")
+        lines = (_frustum(cameras[view], 0.13 * distance) - center) @ turn.T
+        ax.add_collection3d(Line3DCollection(list(lines), colors=_colour(role), linewidths=0.9))
+        # The label stands outside of its camera, so that it doesn't hide the frustum.
+        label = (cameras.centers[view].numpy() - center) @ turn.T * 1.09
+        ax.text(*label, str(view), fontsize=6.5, color=_colour(role), ha="center", va="center")
+    around = np.linspace(0, 2 * np.pi, 60)
+    ring = radius * np.stack([np.cos(around), np.sin(around), 0 * around], axis=1)
+    for order in ((0, 1, 2), (0, 2, 1), (2, 0, 1)):
+        ax.plot(*ring[:, order].T, color=SPHERE, linewidth=0.9)
+    if truth is not None:
+        vertices = truth[0][:: max(1, len(truth[0]) // 2500)]
+        ax.scatter(*((vertices - center) @ turn.T).T, s=0.6, color=MESH, alpha=0.5, linewidths=0)
+    tip = np.array([1.9 * radius, 0, 0])
+    ax.plot(*np.stack([0.0 * tip, tip]).T, color="black", linewidth=1.2)
+    ax.text(*(1.12 * tip), "front", fontsize=8, ha="center")
+    reach = 0.8 * distance
+    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), zlim=(-reach, reach))
+    ax.set_box_aspect((1, 1, 1), zoom=1.32)
+    ax.view_init(elev=24, azim=-42)
+    ax.set_axis_off()
+
+
+def _frustum(camera: Cameras, depth: float) -> np.ndarray:
+    """(9, 2, 3) line segments: four edges, the picture's rim, and a tick at its top."""
+    W, H = camera.width, camera.height
+    corners = torch.tensor([[-0.5, -0.5], [W - 0.5, -0.5], [W - 0.5, H - 0.5], [-0.5, H - 0.5]])
+    origin, direction = camera.rays(torch.zeros(4, dtype=torch.long), corners)
+    forward = camera.forward[0].float()
+    rim = (origin + direction * (depth / (direction @ forward))[:, None]).double().numpy()
+    eye, top = camera.centers[0].numpy(), (rim[0] + rim[1]) / 2
+    tick = top + 0.35 * (top - rim.mean(0))
+    edges = [(eye, c) for c in rim] + [(rim[i], rim[(i + 1) % 4]) for i in range(4)]
+    return np.array([*edges, (top, tick)])
+
+
+def _sphere_outline(camera: Cameras, center: Vec3, radius: float) -> np.ndarray:
+    """(97, 2) pixel index coordinates of the sphere's silhouette: the tangent cone's circle."""
+    eye, middle = camera.centers[0].numpy(), np.array(center)
+    to_eye = eye - middle
+    d = float(np.linalg.norm(to_eye))
+    axis = to_eye / d
+    side = np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))])
+    side /= np.linalg.norm(side)
+    angle = np.linspace(0, 2 * np.pi, 97)[:, None]
+    # A tangent point lies r^2/d from the centre towards the eye, r sqrt(1 - r^2/d^2) off the axis.
+    around = np.cos(angle) * side + np.sin(angle) * np.cross(axis, side)
+    ring = middle + axis * radius**2 / d + around * radius * math.sqrt(1 - (radius / d) ** 2)
+    return camera.project(torch.from_numpy(ring))[0][0].numpy()
+
+
+def _outline(truth: Triangles, camera: Cameras) -> np.ndarray:
+    """(E, 2, 2) mesh edges where the surface turns away from the camera, and open rims."""
+    vertices, faces = truth
+    corners = vertices[faces]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    towards = (normals * (camera.centers[0].numpy() - corners[:, 0])).sum(1) > 0
+    edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    _, first, index, count = np.unique(
+        edges @ np.array([len(vertices), 1]),
+        return_index=True,
+        return_inverse=True,
+        return_counts=True,
+    )
+    facing = np.bincount(index, weights=np.repeat(towards, 3))
+    chosen = edges[first[(count == 1) | ((facing > 0) & (facing < count))]]
+    xy, depth = camera.project(torch.from_numpy(vertices))
+    lines = xy[0].numpy()[chosen]
+    return lines[(depth[0].numpy()[chosen] > 0).all(1)]
+
+
+def _upright(up: str, front: str) -> np.ndarray:
+    """(3, 3) rotation from scene axes to the plot's: front along x, up along z."""
+    u, f = _axis(up), _axis(front)
+    return np.stack([f, np.cross(u, f), u])
+
+
+def _axis(name: str) -> np.ndarray:
+    return np.eye(3)["xyz".index(name[1])] * (1 if name[0] == "+" else -1)
+
+
+def _legend(unused: bool, truth: Triangles | None) -> list[Line2D]:
+    entries = [(SENSITIVE, "sensitive view"), (NEUTRAL, "neutral view")]
+    if unused:
+        entries.append((UNUSED, "view without a role"))
+    entries += [(SPHERE, "bounding sphere")] + ([(MESH, "truth mesh outline")] if truth else [])
+    return [Line2D([], [], color=colour, label=label) for colour, label in entries]
+
+
+def _colour(role: str) -> str:
+    return {"sensitive": SENSITIVE, "neutral": NEUTRAL}.get(role, UNUSED)
+
+
+def _shown(count: int) -> list[int]:
+    """View numbers drawn: all, or an even choice of MAX_VIEWS."""
+    if count <= MAX_VIEWS:
+        return list(range(count))
+    return [int(v) for v in np.linspace(0, count - 1, MAX_VIEWS)]
+
+
+def _geometry_text(facts: dict[str, Any]) -> list[str]:
+    unit = facts["unit"]
+    return [
+        f"bounding sphere {_point(facts['center'])}, radius {facts['radius']:.4g} {unit}",
+        f"cameras {_span(facts['camera_distance'])} {unit} from its centre",
+    ]
+
+
+def _span(values: list[float]) -> str:
+    low, high = (f"{v:.4g}" for v in values)
+    return low if low == high else f"{low} to {high}"
+
+
+def _point(values: Any) -> str:
+    return "(" + ", ".join(f"{v:.4g}" for v in values) + ")"
+
+
+def _save(figure: Figure, path: str | Path) -> None:
+    with atomic_file(path) as aside:
+        figure.savefig(aside, format="png")
