@@ -119,6 +119,13 @@ class Operator:
         one = sum(float(k.clamp_min(0).double().sum()) for k in self.kernels())
         return one * math.sqrt(3.0 if self.per_channel else 1.0)
 
+    def channels(self, images: Tensor) -> Tensor:
+        """What the derivative sees of `images` (..., H, W, 3): (B, C, H, W), C = 3 or 1 (luma)."""
+        x = images.reshape(-1, *images.shape[-3:]).movedim(-1, 1)
+        if not self.per_channel:
+            x = (x * x.new_tensor(_LUMA)[:, None, None]).sum(1, keepdim=True)
+        return x
+
     def modulus(self, images: Tensor, *, valid: bool = False) -> Tensor:
         """Eq. 6, differentiable, without noise and quantisation.
 
@@ -130,9 +137,7 @@ class Operator:
             (..., H, W), or (..., H - 2 reach, W - 2 reach) where `valid`; colour per pixel.
         """
         batch, r = images.shape[:-3], self.reach
-        x = images.reshape(-1, *images.shape[-3:]).movedim(-1, 1)
-        if not self.per_channel:
-            x = (x * x.new_tensor(_LUMA)[:, None, None]).sum(1, keepdim=True)
+        x = self.channels(images)
         if min(x.shape[-2:]) <= 2 * r:
             raise PrivheadError(
                 f"pictures of {x.shape[-1]} x {x.shape[-2]} pixels are too small for a kernel "

@@ -1,0 +1,107 @@
+"""The head model: a signed distance field, a colour network and the width of the wall."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from privhead_nb.field.density import Beta
+from privhead_nb.field.radiance import ColourNetwork
+from privhead_nb.field.sdf import GridField, MLPField
+from privhead_nb.kernels.dispatch import Backend
+from privhead_nb.kernels.grid_encoding import GridLayout
+
+
+@dataclass(frozen=True)
+class FieldSettings:
+    """What the model is made of.
+
+    Args:
+        kind: "grid" (feature grid and small head) or "mlp" (VolSDF's network).
+        resolutions, channels, max_entries: the grid's levels; larger ones are hashed.
+        width, depth: hidden units and layers of the field ("grid" has one hidden layer).
+        features: numbers that the field hands to the colour network.
+        frequencies: octaves of the "mlp" field's encoding.
+        sphere: radius of the starting sphere, in unit-sphere coordinates.
+        colour_width, colour_depth: hidden units and layers of the colour network.
+        view_frequencies: octaves of the viewing direction; -1 leaves it out.
+        learned_beta: beta is trained (VolSDF) or set by each stage's schedule.
+        beta: first beta.
+    """
+
+    kind: str = "grid"
+    resolutions: tuple[int, ...] = (12, 24, 48, 80)
+    channels: int = 4
+    max_entries: int = 2**20
+    width: int = 64
+    depth: int = 1
+    features: int = 15
+    frequencies: int = 6
+    sphere: float = 0.55
+    colour_width: int = 64
+    colour_depth: int = 2
+    view_frequencies: int = 0
+    learned_beta: bool = False
+    beta: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("grid", "mlp"):
+            raise ValueError(f"FieldSettings.kind is {self.kind!r}; use 'grid' or 'mlp'")
+        if self.kind == "grid" and self.depth != 1:
+            raise ValueError(f"the grid field has one hidden layer, not depth={self.depth}")
+        if not 0 < self.sphere < 1 or self.beta <= 0:
+            raise ValueError(f"sphere {self.sphere} must be in (0, 1), beta {self.beta} positive")
+        object.__setattr__(self, "resolutions", tuple(self.resolutions))
+
+
+class HeadModel(nn.Module):
+    """Field, colour network and beta, trained together.
+
+    Args:
+        settings: sizes.
+        seed: of the start values.
+        backend: of the grid encoding.
+    """
+
+    def __init__(
+        self, settings: FieldSettings = FieldSettings(), *, seed: int = 0, backend: Backend = "auto"
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        generator = torch.Generator().manual_seed(seed)
+        if settings.kind == "grid":
+            layout = GridLayout(settings.resolutions, settings.channels, settings.max_entries)
+            self.field: GridField | MLPField = GridField(
+                layout,
+                width=settings.width,
+                features=settings.features,
+                sphere=settings.sphere,
+                generator=generator,
+                backend=backend,
+            )
+        else:
+            self.field = MLPField(
+                width=settings.width,
+                depth=settings.depth,
+                frequencies=settings.frequencies,
+                features=settings.features,
+                sphere=settings.sphere,
+                generator=generator,
+            )
+        # nn.Linear draws from the global generator: fork it, so that a model depends on its seed
+        # alone and leaves no trace.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.colour = ColourNetwork(
+                settings.features,
+                width=settings.colour_width,
+                depth=settings.colour_depth,
+                view_frequencies=settings.view_frequencies,
+            )
+        self.beta = Beta(settings.beta, learned=settings.learned_beta)
+
+    def sdf(self, points: Tensor) -> Tensor:
+        """Signed distance at points (N, 3) in unit-sphere coordinates -> (N,)."""
+        return self.field.sdf(points)

@@ -1,0 +1,265 @@
+"""Where on a ray the field is asked: uniform, error-bounded (VolSDF), or near the surface.
+
+Everything is in unit-sphere coordinates; t is the distance from the camera along a unit direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from privhead_nb.kernels.compositing import laplace_density, weights_from_density
+from privhead_nb.kernels.grid_encoding import GridLayout, encode_grid
+
+
+def sphere_interval(origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Where rays enter and leave the unit sphere.
+
+    Args:
+        origins, directions: (N, 3), directions of unit length.
+
+    Returns:
+        near (N,), far (N,) and which rays meet the sphere (N,) bool; the others get 0 and 0.
+    """
+    half = (origins * directions).sum(-1)
+    disc = half.square() - origins.square().sum(-1) + 1
+    meets = disc > 0
+    root = disc.clamp_min(0).sqrt()
+    near = torch.where(meets, (-half - root).clamp_min(0), 0.0)
+    far = torch.where(meets, (-half + root).clamp_min(0), 0.0)
+    return near, far, meets & (far > near)
+
+
+def uniform_samples(
+    near: Tensor, far: Tensor, count: int, generator: torch.Generator | None = None
+) -> Tensor:
+    """Stratified samples: one in each of `count` equal sections, jittered where a generator is given.
+
+    Args:
+        near, far: (N,).
+
+    Returns:
+        (N, count), rising.
+    """
+    steps = torch.arange(count, device=near.device, dtype=near.dtype)
+    jitter: Tensor | float = 0.5
+    if generator is not None:
+        jitter = torch.rand(len(near), count, generator=generator, device=near.device)
+    return near[:, None] + (far - near)[:, None] * ((steps + jitter) / count)
+
+
+def inverse_cdf_samples(
+    t: Tensor, pdf: Tensor, count: int, generator: torch.Generator | None = None
+) -> Tensor:
+    """Draw from a piecewise constant density on the sections of t.
+
+    Args:
+        t: (N, S) rising section ends.
+        pdf: (N, S - 1), any non-negative scale.
+        count: how many; evenly spread quantiles without a generator.
+
+    Returns:
+        (N, count), rising.
+    """
+    pdf = pdf + 1e-6
+    cdf = torch.cumsum(pdf / pdf.sum(-1, keepdim=True), -1)
+    cdf = torch.nn.functional.pad(cdf, (1, 0))
+    if generator is None:
+        u = (torch.arange(count, device=t.device, dtype=t.dtype) + 0.5) / count
+        u = u.expand(len(t), count)
+    else:
+        u = torch.rand(len(t), count, generator=generator, device=t.device).sort(-1).values
+    above = torch.searchsorted(cdf, u.contiguous(), right=True).clamp(1, t.shape[1] - 1)
+    low, high = cdf.gather(1, above - 1), cdf.gather(1, above)
+    share = (u - low) / (high - low).clamp_min(1e-9)
+    start, end = t.gather(1, above - 1), t.gather(1, above)
+    return start + share.clamp(0, 1) * (end - start)
+
+
+@dataclass(frozen=True)
+class ErrorBound:
+    """Settings of VolSDF's sampler (Yariv et al. 2021, algorithm 1 and appendix B).
+
+    Args:
+        first: samples to start from.
+        more: samples added in each round.
+        final: samples drawn for the rendering.
+        extra: uniform samples beside them.
+        epsilon: bound on the opacity's error.
+        rounds: at most this many refinements.
+        bisections: of beta in each round.
+    """
+
+    first: int = 64
+    more: int = 64
+    final: int = 64
+    extra: int = 32
+    epsilon: float = 0.1
+    rounds: int = 5
+    bisections: int = 10
+
+
+def _closest_on_section(sdf: Tensor, deltas: Tensor) -> Tensor:
+    """d*: least distance to the surface that a section can have (VolSDF, lemma 1), (N, S - 1)."""
+    b, c, a = sdf[:, :-1].abs(), sdf[:, 1:].abs(), deltas
+    half = (a + b + c) / 2
+    area = (half * (half - a) * (half - b) * (half - c)).clamp_min(0).sqrt()
+    star = torch.where(b + c > a, 2 * area / a.clamp_min(1e-9), torch.zeros_like(a))
+    star = torch.where(a.square() + c.square() <= b.square(), c, star)
+    star = torch.where(a.square() + b.square() <= c.square(), b, star)
+    return star * (sdf[:, :-1].sign() * sdf[:, 1:].sign() > 0)
+
+
+def _opacity_error(beta: Tensor, sdf: Tensor, deltas: Tensor, star: Tensor) -> Tensor:
+    """Bound on the opacity's error at each section (VolSDF, eq. 15-16), (N, S - 1)."""
+    beta = beta[:, None]
+    tau = laplace_density(sdf[:, :-1], beta) * deltas
+    through = torch.exp(-(torch.cumsum(tau, -1) - tau))
+    error = torch.cumsum(torch.exp(-star / beta) * deltas.square() / (4 * beta.square()), -1)
+    return (torch.exp(error.clamp(max=14)) - 1) * through
+
+
+@torch.no_grad()
+def error_bounded_samples(
+    sdf: Callable[[Tensor], Tensor],
+    origins: Tensor,
+    directions: Tensor,
+    beta: Tensor | float,
+    settings: ErrorBound = ErrorBound(),
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Samples whose opacity is off by at most epsilon (VolSDF, algorithm 1).
+
+    Start from an even grid and from a beta_+ so wide that the grid bounds its error; then add
+    samples where the bound is large and shrink beta_+ by bisection, until beta itself is bounded.
+
+    Args:
+        sdf: (M, 3) -> (M,).
+        origins, directions: (N, 3), rays that meet the unit sphere.
+        beta: the density's width.
+        settings: counts and epsilon.
+        generator: jitter; evenly spread without one.
+
+    Returns:
+        (N, final + extra + 2), rising; both ends of the sphere's interval are among them.
+    """
+    beta = torch.as_tensor(beta, dtype=origins.dtype, device=origins.device).detach()
+    near, far, _ = sphere_interval(origins, directions)
+
+    def ask(t: Tensor) -> Tensor:
+        points = origins[:, None] + t[..., None] * directions[:, None]
+        return sdf(points.reshape(-1, 3)).reshape(t.shape)
+
+    t = uniform_samples(near, far, settings.first, generator)
+    values = ask(t)
+    deltas = t[:, 1:] - t[:, :-1]
+    # Lemma 2: with this beta any field of unit slope is bounded on this grid.
+    wide = (deltas.square().sum(-1) / (4 * torch.log(torch.tensor(1 + settings.epsilon)))).sqrt()
+    wide = torch.maximum(wide, beta)
+    for number in range(settings.rounds):
+        star = _closest_on_section(values, deltas)
+
+        def bound(b: Tensor, star: Tensor = star) -> Tensor:
+            return _opacity_error(b, values, deltas, star).amax(-1)
+
+        done = bound(beta.expand_as(wide)) <= settings.epsilon
+        low, high = beta.expand_as(wide), wide
+        for _ in range(settings.bisections):
+            middle = (low + high) / 2
+            good = bound(middle) <= settings.epsilon
+            high, low = torch.where(good, middle, high), torch.where(good, low, middle)
+        wide = torch.where(done, beta.expand_as(wide), high)
+        if number + 1 == settings.rounds or bool(done.all()):
+            break
+        error = _opacity_error(wide, values, deltas, star)
+        added = inverse_cdf_samples(t, error, settings.more, generator)
+        t, order = torch.cat([t, added], -1).sort(-1)
+        values = torch.cat([values, ask(added)], -1).gather(1, order)
+        deltas = t[:, 1:] - t[:, :-1]
+    density = laplace_density(values[:, :-1], wide[:, None])
+    drawn = inverse_cdf_samples(t, weights_from_density(density, deltas), settings.final, generator)
+    even = uniform_samples(near, far, settings.extra, generator)
+    return torch.cat([near[:, None], drawn, even, far[:, None]], -1).sort(-1).values
+
+
+class SdfCache:
+    """The field on a coarse lattice: enough to find where rays meet the surface.
+
+    Args:
+        resolution: lattice points per axis over [-1, 1].
+    """
+
+    def __init__(self, resolution: int = 64) -> None:
+        self.layout = GridLayout((resolution,), 1, max_entries=resolution**3)
+        self.values: Tensor | None = None
+
+    @torch.no_grad()
+    def refresh(self, sdf: Callable[[Tensor], Tensor], device: torch.device | str = "cpu") -> None:
+        """Ask the field at every lattice point."""
+        axis = torch.linspace(-1, 1, self.layout.resolutions[0], device=device)
+        lattice = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
+        self.values = torch.cat([sdf(some) for some in lattice.split(1 << 16)])[:, None]
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """Trilinear value at points (N, 3) -> (N,)."""
+        if self.values is None:
+            raise RuntimeError("the cache is empty: call refresh(sdf) first")
+        return encode_grid(points, self.values, self.layout, jacobian=False)[0][:, 0]
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """What a march through the cache finds, for rays (N,).
+
+    Attributes:
+        hit: the ray enters the surface.
+        t: where it does; where it comes closest to the surface if it misses.
+        slope: d sdf / dt there, at most -0.1 (only a hit's is meaningful).
+        t_closest, closest: where the ray is deepest inside (or nearest outside), and the value.
+    """
+
+    hit: Tensor
+    t: Tensor
+    slope: Tensor
+    t_closest: Tensor
+    closest: Tensor
+
+
+@torch.no_grad()
+def first_crossing(
+    cache: SdfCache, origins: Tensor, directions: Tensor, steps: int = 64
+) -> Crossing:
+    """March rays through the cache in even steps; linear root and parabolic minimum between them."""
+    near, far, meets = sphere_interval(origins, directions)
+    fractions = torch.linspace(0, 1, steps, device=origins.device)
+    t = near[:, None] + (far - near)[:, None] * fractions
+    points = origins[:, None] + t[..., None] * directions[:, None]
+    values = cache(points.reshape(-1, 3)).reshape(t.shape)
+    values = torch.where(meets[:, None], values, 1.0)
+    step = (far - near) / (steps - 1)
+
+    def at(index: Tensor) -> Tensor:
+        return values.gather(1, index[:, None])[:, 0]
+
+    inside = values < 0
+    after = inside.to(torch.uint8).argmax(1).clamp_min(1)
+    v0, v1 = at(after - 1), at(after)
+    root = (v0 / (v0 - v1).clamp_min(1e-9)).clamp(0, 1)
+    t_hit = t.gather(1, (after - 1)[:, None])[:, 0] + step * root
+    slope = ((v1 - v0) / step.clamp_min(1e-9)).clamp(max=-0.1)
+
+    lowest = values.argmin(1).clamp(1, steps - 2)
+    q0, q1, q2 = at(lowest - 1), at(lowest), at(lowest + 1)
+    offset = (0.5 * (q0 - q2) / (q0 - 2 * q1 + q2).clamp_min(1e-9)).clamp(-1, 1)
+    t_closest = t.gather(1, lowest[:, None])[:, 0] + offset * step
+    hit = inside.any(1)
+    return Crossing(
+        hit=hit,
+        t=torch.where(hit, t_hit, t_closest),
+        slope=slope,
+        t_closest=t_closest,
+        closest=q1 - 0.25 * (q0 - q2) * offset,
+    )

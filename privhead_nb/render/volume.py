@@ -1,0 +1,319 @@
+"""Rays to pixels (eq. 1): colour, opacity, depth and normals of a head model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from privhead_nb.field.density import logistic_alpha
+from privhead_nb.field.model import HeadModel
+from privhead_nb.field.sdf import difference_gradient
+from privhead_nb.kernels.compositing import (
+    composite,
+    laplace_density,
+    weights_from_alpha,
+    weights_from_density,
+)
+from privhead_nb.render.sampling import (
+    ErrorBound,
+    SdfCache,
+    error_bounded_samples,
+    first_crossing,
+    sphere_interval,
+    uniform_samples,
+)
+
+
+@dataclass(frozen=True)
+class RenderSettings:
+    """How a ray is sampled and summed up.
+
+    Args:
+        sampler: "surface" (few samples around the crossing found in a cache of the field),
+            "error-bounded" (VolSDF) or "uniform".
+        samples: samples a ray ("surface", "uniform").
+        error_bound: settings of the "error-bounded" sampler.
+        band: half-width of the "surface" sampler's interval, in betas.
+        cache: lattice points per axis of the "surface" sampler's cache.
+        march: steps of the march through the cache.
+        coverage: how much of a pixel the head covers. "footprint": from the distance by which the
+            ray misses the surface (or passes beneath it), against the pixel's width, as a
+            camera's area average would; colours are then those of the surface. "volume": the sum
+            of the weights (eq. 1), as if pixels were points. "footprint" needs the "surface"
+            sampler.
+        density: "laplace" (VolSDF) or "logistic" (NeuS).
+        normals: "differences" (four taps, feels the field over twice `step`) or "exact".
+        step: tap distance in unit-sphere coordinates.
+        min_weight: colour and normal are asked only where a sample weighs more than this.
+    """
+
+    sampler: str = "surface"
+    samples: int = 8
+    error_bound: ErrorBound = field(default_factory=ErrorBound)
+    band: float = 4.0
+    cache: int = 64
+    march: int = 64
+    coverage: str = "footprint"
+    density: str = "laplace"
+    normals: str = "differences"
+    step: float = 0.012
+    min_weight: float = 0.004
+
+    def __post_init__(self) -> None:
+        allowed = {
+            "sampler": ("surface", "error-bounded", "uniform"),
+            "coverage": ("footprint", "volume"),
+            "density": ("laplace", "logistic"),
+            "normals": ("differences", "exact"),
+        }
+        for name, values in allowed.items():
+            if getattr(self, name) not in values:
+                raise ValueError(
+                    f"RenderSettings.{name} is {getattr(self, name)!r}; use one of {values}"
+                )
+        if self.coverage == "footprint" and self.sampler != "surface":
+            raise ValueError("coverage='footprint' needs sampler='surface'")
+        if self.samples < 2 or self.step <= 0 or self.band <= 0:
+            raise ValueError("samples must be at least 2, step and band positive")
+
+
+@dataclass(frozen=True)
+class Rays:
+    """N rays in unit-sphere coordinates.
+
+    Args:
+        origins, directions: (N, 3), directions of unit length.
+        pixel: (N,), the width of a pixel at distance 1 along the ray (1 / focal length).
+    """
+
+    origins: Tensor
+    directions: Tensor
+    pixel: Tensor
+
+    def __len__(self) -> int:
+        return len(self.origins)
+
+    def __getitem__(self, rows: Tensor | slice) -> Rays:
+        return Rays(self.origins[rows], self.directions[rows], self.pixel[rows])
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What rays show.
+
+    Attributes:
+        colour: (N, 3), on the background.
+        opacity: (N,), share of the pixel that the head covers.
+        depth: (N,), distance along the ray; 0 where nothing is met.
+        normals: (N, 3), unit-sphere coordinates, outward; 0 where nothing is met.
+        gradients: (M, 3), gradient of the field where it was asked (for the eikonal loss).
+        laplacians: (M,), Laplacian there; None for normals="exact".
+    """
+
+    colour: Tensor
+    opacity: Tensor
+    depth: Tensor
+    normals: Tensor
+    gradients: Tensor
+    laplacians: Tensor | None
+
+
+def render_rays(
+    model: HeadModel,
+    rays: Rays,
+    background: Tensor,
+    settings: RenderSettings = RenderSettings(),
+    *,
+    cache: SdfCache | None = None,
+    generator: torch.Generator | None = None,
+    probes: Tensor | None = None,
+) -> Rendered:
+    """Render rays (eq. 1), differentiably.
+
+    Args:
+        model: the head.
+        rays: N rays.
+        background: (3,) colour behind the head.
+        settings: sampler, density, coverage, normals.
+        cache: a refreshed cache of the field, needed by the "surface" sampler.
+        generator: jitters the samples; none gives the same picture every time.
+        probes: (P, 3) further points whose gradients are wanted; asked in the same pass.
+
+    Returns:
+        See `Rendered`; gradients of the samples come first, then those of the probes.
+    """
+    beta = model.beta()
+    if settings.sampler == "surface":
+        if cache is None:
+            raise ValueError("sampler='surface' needs a cache of the field")
+        kept, t, deltas, coverage = _surface_samples(rays, beta, settings, cache, model, generator)
+    else:
+        coverage = None
+        near, far, meets = sphere_interval(rays.origins, rays.directions)
+        kept = meets.nonzero()[:, 0]
+        some = rays[kept]
+        if settings.sampler == "uniform":
+            t = uniform_samples(near[kept], far[kept], settings.samples, generator)
+        else:
+            t = error_bounded_samples(
+                model.sdf, some.origins, some.directions, beta, settings.error_bound, generator
+            )
+        deltas = torch.cat([t[:, 1:] - t[:, :-1], (far[kept, None] - t[:, -1:])], -1)
+    return _shade(model, rays, kept, t, deltas, coverage, background, settings, probes, beta)
+
+
+@dataclass(frozen=True)
+class _Coverage:
+    """Of n kept rays: the e whose pixel the outline may cross, and the outline's width there."""
+
+    base: Tensor  # (n,) 1 for hits, 0 for misses
+    rows: Tensor  # (e,) rows among the kept
+    points: Tensor  # (e, 3) where those rays are deepest inside or come closest
+    width: Tensor  # (e,)
+
+
+def _surface_samples(
+    rays: Rays,
+    beta: Tensor,
+    settings: RenderSettings,
+    cache: SdfCache,
+    model: HeadModel,
+    generator: torch.Generator | None,
+) -> tuple[Tensor, Tensor, Tensor, _Coverage | None]:
+    """Samples around the crossing: (kept rays, t, deltas, coverage)."""
+    with torch.no_grad():
+        found = first_crossing(cache, rays.origins, rays.directions, settings.march)
+        # A logistic of scale 0.32 w is as wide as a box of half-width w.
+        width = 0.32 * (0.55 * rays.pixel * found.t_closest) + beta
+        near_miss = found.closest < (5 * width if settings.coverage == "footprint" else 5 * beta)
+        kept = (found.hit | near_miss).nonzero()[:, 0]
+        some, hit, slope = rays[kept], found.hit[kept], found.slope[kept]
+        # One Newton step on the field itself takes out the error of the cache.
+        t_mid = found.t[kept]
+        here = model.sdf(some.origins + t_mid[:, None] * some.directions)
+        t_mid = torch.where(hit, t_mid - (here / slope).clamp(-0.02, 0.02), t_mid)
+        half = settings.band * beta / (-slope).clamp(0.25, 1.0)
+        count = settings.samples
+        steps = torch.arange(count, device=t_mid.device, dtype=t_mid.dtype)
+        jitter: Tensor | float = 0.5
+        if generator is not None:
+            jitter = torch.rand(len(kept), count, generator=generator, device=t_mid.device)
+        t = t_mid[:, None] + half[:, None] * ((steps + jitter) * (2 / count) - 1)
+        deltas = torch.cat([t[:, 1:] - t[:, :-1], (half * 2 / count)[:, None]], -1)
+        if settings.coverage == "volume":
+            return kept, t, deltas, None
+        width, closest = width[kept], found.closest[kept]
+        rows = (closest.abs() < 5 * width).nonzero()[:, 0]
+        at = some.origins[rows] + found.t_closest[kept][rows, None] * some.directions[rows]
+        return kept, t, deltas, _Coverage(hit.to(t.dtype), rows, at, width[rows])
+
+
+def _shade(
+    model: HeadModel,
+    rays: Rays,
+    kept: Tensor,
+    t: Tensor,
+    deltas: Tensor,
+    coverage: _Coverage | None,
+    background: Tensor,
+    settings: RenderSettings,
+    probes: Tensor | None,
+    beta: Tensor,
+) -> Rendered:
+    """Ask the field at the samples, weigh, colour, and sum up."""
+    some = rays[kept]
+    count, samples = t.shape
+    points = (some.origins[:, None] + t[..., None] * some.directions[:, None]).reshape(-1, 3)
+    outline = points[:0] if coverage is None else coverage.points
+    probes = points[:0] if probes is None else probes
+    # One pass for all points: samples, the outline's, and the probes.
+    parts = [len(points), len(outline), len(probes)]
+    everything = torch.cat([points, outline, probes])
+    gradients: Tensor | None = None
+    if settings.normals == "exact":
+        values, features, gradients = model.field.with_gradient(everything)
+    else:
+        values, features = model.field.sdf_and_features(everything)
+    sdf, outline_sdf, _ = values.split(parts)
+    sdf = sdf.reshape(count, samples)
+    if settings.density == "laplace":
+        weights = weights_from_density(laplace_density(sdf, beta), deltas)
+    else:
+        weights = weights_from_alpha(logistic_alpha(sdf, beta))
+    if coverage is None:
+        opacity = weights.sum(-1)
+    else:
+        crossed = torch.sigmoid(-outline_sdf / coverage.width)
+        opacity = coverage.base.index_copy(0, coverage.rows, crossed)
+        weights = weights + 1e-8
+        weights = weights / weights.sum(-1, keepdim=True)
+
+    seen = (weights.detach().reshape(-1) > settings.min_weight).nonzero()[:, 0]
+    if coverage is not None:  # what is not asked must not count: the rest sums to 1
+        share = torch.zeros_like(weights).reshape(-1).index_fill(0, seen, 1.0).reshape(t.shape)
+        weights = weights * share
+        weights = weights / weights.sum(-1, keepdim=True)
+    asked = torch.cat([points[seen], probes])
+    laplacians = None
+    if gradients is None:
+        asked_sdf = torch.cat([values[seen], values[parts[0] + parts[1] :]])
+        gradients, laplacians = difference_gradient(model.field, asked, asked_sdf, settings.step)
+    else:
+        gradients = torch.cat([gradients[seen], gradients[parts[0] + parts[1] :]])
+    normals = F.normalize(gradients[: len(seen)], dim=-1)
+    ray = seen.div(samples, rounding_mode="floor")
+    colours = model.colour(points[seen], normals, some.directions[ray], features[seen])
+
+    both = torch.cat([colours, normals], -1)
+    spread = both.new_zeros(count * samples, 6).index_copy(0, seen, both)
+    summed = composite(weights, spread.reshape(count, samples, 6))
+    depth = (weights * t).sum(-1) / weights.sum(-1).clamp_min(1e-6)
+    colour, normal = summed.split(3, -1)
+    if coverage is not None:
+        colour = colour * opacity[:, None]
+    colour = colour + (1 - opacity[:, None]) * background
+
+    total = len(rays)
+    return Rendered(
+        colour=background.expand(total, 3).index_copy(0, kept, colour),
+        opacity=opacity.new_zeros(total).index_copy(0, kept, opacity),
+        depth=depth.new_zeros(total).index_copy(0, kept, depth),
+        normals=normal.new_zeros(total, 3).index_copy(0, kept, normal),
+        gradients=gradients,
+        laplacians=laplacians,
+    )
+
+
+@torch.no_grad()
+def render_view(
+    model: HeadModel,
+    rays: Rays,
+    background: Tensor,
+    settings: RenderSettings = RenderSettings(),
+    *,
+    chunk: int = 4096,
+) -> Rendered:
+    """Render many rays in chunks, so that memory does not grow with the picture.
+
+    Returns:
+        See `Rendered`; `gradients` is empty.
+    """
+    cache = None
+    if settings.sampler == "surface":
+        cache = SdfCache(settings.cache)
+        cache.refresh(model.sdf, rays.origins.device)
+    parts = [
+        render_rays(model, rays[slice(i, i + chunk)], background, settings, cache=cache)
+        for i in range(0, len(rays), chunk)
+    ]
+    return Rendered(
+        colour=torch.cat([p.colour for p in parts]),
+        opacity=torch.cat([p.opacity for p in parts]),
+        depth=torch.cat([p.depth for p in parts]),
+        normals=torch.cat([p.normals for p in parts]),
+        gradients=rays.origins[:0],
+        laplacians=None,
+    )

@@ -1,0 +1,110 @@
+"""Which pixels a training step sees: single pixels of RGB views, patches of moduli."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from privhead_nb.render.volume import Rays
+from privhead_nb.scenes.camera import Cameras
+
+
+def unit_cameras(cameras: Cameras, center: tuple[float, float, float], radius: float) -> Cameras:
+    """The same cameras in unit-sphere coordinates x = (p - center) / radius."""
+    c2w = cameras.c2w.clone()
+    c2w[:, :3, 3] = (c2w[:, :3, 3] - c2w.new_tensor(center)) / radius
+    return replace(cameras, c2w=c2w)
+
+
+def camera_rays(cameras: Cameras, view: Tensor, xy: Tensor) -> Rays:
+    """Rays through pixels: view (N,), pixel index coordinates xy (N, 2)."""
+    origins, directions = cameras.rays(view, xy)
+    focal = cameras.K[:, :2, :2].diagonal(dim1=-2, dim2=-1).mean(-1).to(xy.device)
+    # Seen along a slanted ray a pixel is as much smaller as its ray is longer.
+    return Rays(origins, directions, (1 / focal).float()[view])
+
+
+@dataclass(frozen=True)
+class Views:
+    """Views that a stage looks at, on the training device.
+
+    Args:
+        cameras: their cameras, unit-sphere coordinates.
+        values: (V, H, W, 3) colours or (V, H, W) moduli.
+        masks: (V, H, W) coverage, or None.
+        masked: (V,) bool, which views have a released mask.
+    """
+
+    cameras: Cameras
+    values: Tensor
+    masks: Tensor
+    masked: Tensor
+
+    @property
+    def size(self) -> int:
+        return self.values.shape[1]
+
+
+def pixel_pool(views: Views, background: Tensor) -> Tensor:
+    """Flat indices of pixels on or near the head: where a mask or the colour says so.
+
+    The head is widened by a ninth of the picture, so that a surface that grows beyond its outline
+    is called back.
+    """
+    off_background = ((views.values - background).abs().amax(-1) > 0.02).float()
+    head = torch.where(views.masked[:, None, None], (views.masks > 0).float(), off_background)
+    reach = max(1, round(views.size / 18))
+    wide = F.max_pool2d(head[:, None], 2 * reach + 1, 1, reach)[:, 0]
+    pool = (wide.reshape(-1) > 0).nonzero()[:, 0]
+    return pool if len(pool) else torch.arange(wide.numel(), device=wide.device)
+
+
+def draw_pixels(views: Views, pool: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """`count` flat pixel indices (view * H * W + y * W + x), drawn evenly from `pool`."""
+    drawn = torch.randint(len(pool), (count,), generator=generator, device=pool.device)
+    return pool[drawn]
+
+
+def rays_at(views: Views, flat: Tensor) -> Rays:
+    """Rays through flat pixel indices (N,)."""
+    size = views.size
+    view, within = flat.div(size * size, rounding_mode="floor"), flat % (size * size)
+    xy = torch.stack([within % size, within.div(size, rounding_mode="floor")], -1)
+    return camera_rays(views.cameras, view, xy)
+
+
+def patch_weights(signal: Tensor, patch: int) -> Tensor:
+    """How often each patch position is drawn: by the signal that the patch holds.
+
+    Args:
+        signal: (V, H, W), modulus or a like measure of what there is to see.
+        patch: side in pixels.
+
+    Returns:
+        (V, H - patch + 1, W - patch + 1), non-negative; a twentieth of the mean is given to all.
+
+    Raises:
+        ValueError: the patch is larger than the picture.
+    """
+    if patch > signal.shape[-1]:
+        raise ValueError(f"a patch of {patch} pixels is larger than the picture")
+    inner = F.avg_pool2d(signal[:, None], patch, 1)[:, 0]
+    return inner + 0.05 * inner.mean().clamp_min(1e-6)
+
+
+def draw_patches(
+    views: Views, weights: Tensor, count: int, patch: int, generator: torch.Generator
+) -> Tensor:
+    """Flat pixel indices (count, patch, patch) of patches drawn by `weights`."""
+    places, size = weights.shape[-1], views.size
+    corner = torch.multinomial(
+        weights.reshape(-1), count, replacement=True, generator=generator
+    )
+    view = corner.div(places * places, rounding_mode="floor")
+    within = corner % (places * places)
+    start = view * size * size + within.div(places, rounding_mode="floor") * size + within % places
+    steps = torch.arange(patch, device=start.device)
+    return start[:, None, None] + steps[:, None] * size + steps

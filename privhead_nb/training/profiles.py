@@ -1,0 +1,237 @@
+"""Every setting of a reconstruction, and the four profiles: ci, cpu, gpu, paper.
+
+Profiles change sizes only: steps, rays, grid and mesh resolution. `paper` also names the paper's
+network and sampler. The weights below are the same for all heads.
+"""
+
+from __future__ import annotations
+
+import os
+import dataclasses
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from privhead_nb.errors import TrainingError
+from privhead_nb.field.model import FieldSettings
+from privhead_nb.render.sampling import ErrorBound
+from privhead_nb.render.volume import RenderSettings
+
+
+@dataclass(frozen=True)
+class Stage1:
+    """Neutral RGB: rgb + eikonal (eq. 9 with lambda_3 = lambda_4 = 0).
+
+    Args:
+        steps: optimiser steps.
+        rays: pixels a step.
+        beta: first and last beta where it is scheduled; it falls geometrically.
+        rgb, eikonal: weights of eq. 2 and 4.
+        mask: weight of the coverage, on the views whose mask is released.
+        laplacian: weight of mean |laplace f|.
+        probes: random points a step for the eikonal term.
+    """
+
+    steps: int = 400
+    rays: int = 1024
+    beta: tuple[float, float] = (0.03, 0.003)
+    rgb: float = 1.0
+    eikonal: float = 0.1
+    mask: float = 0.5
+    laplacian: float = 0.0
+    probes: int = 1024
+
+    def __post_init__(self) -> None:
+        _check_stage(self)
+
+
+@dataclass(frozen=True)
+class Stage2:
+    """Gradient moduli alone: eikonal + Lipschitz + gradient (eq. 9 with lambda_1 = 0).
+
+    Args:
+        steps: optimiser steps; 0 leaves the stage out.
+        patches, patch: how many squares a step, and their side in pixels.
+        beta: first and last beta where it is scheduled.
+        gradient, eikonal, lipschitz: weights of eq. 5, 4 and 8.
+        lipschitz_log: sum of logarithms instead of eq. 8's product.
+        lipschitz_from: share of the stage after which the Lipschitz term counts.
+        mask: weight of the coverage, where masks of sensitive views are released.
+        laplacian: weight of mean |laplace f|.
+        smoothness: weight of the difference of neighbouring normals.
+        probes: random points a step for the eikonal and Laplacian terms.
+    """
+
+    steps: int = 600
+    patches: int = 10
+    patch: int = 10
+    beta: tuple[float, float] = (0.012, 0.0015)
+    gradient: float = 16.0
+    eikonal: float = 0.1
+    lipschitz: float = 0.0
+    lipschitz_log: bool = False
+    lipschitz_from: float = 0.0
+    mask: float = 0.5
+    laplacian: float = 2e-3
+    smoothness: float = 0.02
+    probes: int = 1024
+
+    def __post_init__(self) -> None:
+        _check_stage(self)
+
+
+@dataclass(frozen=True)
+class FullRGB:
+    """The baseline that sees everything: rgb on all views; tuned on its own.
+
+    Args: as in `Stage1`.
+    """
+
+    steps: int = 1000
+    rays: int = 1024
+    beta: tuple[float, float] = (0.03, 0.0015)
+    rgb: float = 10.0
+    eikonal: float = 0.1
+    mask: float = 0.5
+    laplacian: float = 2e-3
+    probes: int = 1024
+
+    def __post_init__(self) -> None:
+        _check_stage(self)
+
+
+def _check_stage(stage: Stage1 | Stage2 | FullRGB) -> None:
+    name = type(stage).__name__
+    object.__setattr__(stage, "beta", tuple(stage.beta))
+    if len(stage.beta) != 2 or min(stage.beta) <= 0:
+        raise ValueError(f"{name}.beta is {stage.beta}; give two positive numbers")
+    for key, value in asdict(stage).items():
+        if isinstance(value, (int, float)) and value < 0:
+            raise ValueError(f"{name}.{key} is {value}; it can't be negative")
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """Adam with an exponentially falling rate.
+
+    Args:
+        grid_rate, rate: learning rate of feature grids and of networks, at a stage's start.
+        decay: what is left of them at its end.
+        betas: Adam's.
+        clip: largest gradient norm; longer gradients are cut to it.
+    """
+
+    grid_rate: float = 1e-2
+    rate: float = 2e-3
+    decay: float = 0.03
+    betas: tuple[float, float] = (0.9, 0.99)
+    clip: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "betas", tuple(self.betas))
+        if min(self.grid_rate, self.rate, self.decay, self.clip) <= 0:
+            raise ValueError("Optimiser: rates, decay and clip must be positive")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """All settings of a reconstruction."""
+
+    name: str = "cpu"
+    field: FieldSettings = dataclasses.field(default_factory=FieldSettings)
+    render: RenderSettings = dataclasses.field(default_factory=RenderSettings)
+    stage1: Stage1 = dataclasses.field(default_factory=Stage1)
+    stage2: Stage2 = dataclasses.field(default_factory=Stage2)
+    full_rgb: FullRGB = dataclasses.field(default_factory=FullRGB)
+    optimiser: Optimiser = dataclasses.field(default_factory=Optimiser)
+    cache_every: int = 16
+    mesh_resolution: int = 256
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, for report.json."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Profile:
+        """Back from `to_dict`."""
+        data = dict(data)
+        render = dict(data["render"])
+        render["error_bound"] = ErrorBound(**render["error_bound"])
+        return cls(
+            **data
+            | {
+                "field": FieldSettings(**data["field"]),
+                "render": RenderSettings(**render),
+                "stage1": Stage1(**data["stage1"]),
+                "stage2": Stage2(**data["stage2"]),
+                "full_rgb": FullRGB(**data["full_rgb"]),
+                "optimiser": Optimiser(**data["optimiser"]),
+            }
+        )
+
+
+def _profiles() -> dict[str, Profile]:
+    cpu = Profile()
+    ci = replace(
+        cpu,
+        name="ci",
+        field=replace(cpu.field, resolutions=(12, 24, 48)),
+        stage1=replace(cpu.stage1, steps=60, rays=512, probes=256),
+        stage2=replace(cpu.stage2, steps=80, patches=5, probes=256),
+        full_rgb=replace(cpu.full_rgb, steps=140, rays=512, probes=256),
+        mesh_resolution=96,
+    )
+    gpu = replace(
+        cpu,
+        name="gpu",
+        stage1=replace(cpu.stage1, rays=4096, probes=4096),
+        stage2=replace(cpu.stage2, patches=40, probes=4096),
+        full_rgb=replace(cpu.full_rgb, rays=4096, probes=4096),
+        mesh_resolution=320,
+    )
+    # The paper: VolSDF's network and sampler, learned beta from 0.1, 1024 rays a step, rate 5e-4;
+    # an epoch is one step per view, so 1000 x 16 and 500 x 20 steps. No regulariser of ours.
+    plain = {"beta": (0.1, 0.1), "laplacian": 0.0, "mask": 0.0}
+    paper = Profile(
+        name="paper",
+        field=FieldSettings(
+            kind="mlp",
+            width=256,
+            depth=8,
+            features=256,
+            frequencies=6,
+            sphere=0.6,
+            colour_width=256,
+            colour_depth=4,
+            view_frequencies=4,
+            learned_beta=True,
+        ),
+        render=RenderSettings(
+            sampler="error-bounded", coverage="volume", normals="exact", min_weight=-1.0
+        ),
+        stage1=Stage1(steps=16000, **plain),
+        stage2=Stage2(steps=10000, gradient=1.0, lipschitz=3e-6, smoothness=0.0, **plain),
+        full_rgb=FullRGB(steps=26000, rgb=1.0, **plain),
+        optimiser=Optimiser(rate=5e-4, grid_rate=5e-4, decay=0.1, betas=(0.9, 0.999)),
+    )
+    return {"ci": ci, "cpu": cpu, "gpu": gpu, "paper": paper}
+
+
+PROFILES = _profiles()
+
+
+def get_profile(profile: str | Profile | None = None) -> Profile:
+    """A profile by name; None takes PRIVHEAD_PROFILE, else "cpu".
+
+    Raises:
+        TrainingError: no such profile.
+    """
+    if isinstance(profile, Profile):
+        return profile
+    name = profile or os.environ.get("PRIVHEAD_PROFILE") or "cpu"
+    if name not in PROFILES:
+        raise TrainingError(
+            f"there is no profile {name!r}",
+            where="profile",
+            remedy=f"Use one of {', '.join(PROFILES)} (--profile or PRIVHEAD_PROFILE).",
+        )
+    return PROFILES[name]

@@ -1,0 +1,356 @@
+"""One training run: the loop, its schedule, its checkpoints, and what stops it."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+import privhead_nb
+from privhead_nb.errors import OutputError, TrainingError
+from privhead_nb.field.model import HeadModel
+from privhead_nb.geometry.mesh import Mesh
+from privhead_nb.kernels.dispatch import Backend
+from privhead_nb.render.sampling import SdfCache
+from privhead_nb.render.volume import Rays, Rendered, render_rays
+from privhead_nb.training.checkpoint import (
+    NAME,
+    Progress,
+    model_tensors,
+    optimiser_tensors,
+    read_checkpoint,
+    restore_model,
+    restore_optimiser,
+    write_checkpoint,
+)
+from privhead_nb.training.profiles import Optimiser, Profile
+from privhead_nb.training.reconstruction import FILES, Reconstruction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Terms = dict[str, Tensor]
+
+RECORD_EVERY = 10  # steps between two entries of the history
+SAVE_EVERY = 20.0  # seconds between two checkpoints
+BETA_SHARE = 0.8  # share of a stage over which beta falls
+BAD_STEPS = 3  # bad steps in a row that end a run
+
+
+@dataclass
+class Run:
+    """What changes while a model is trained."""
+
+    settings: Profile
+    seed: int
+    model: HeadModel
+    generator: torch.Generator
+    device: torch.device
+    cache: SdfCache
+    folder: Path | None
+    show: bool
+    identity: dict[str, Any]
+    described: dict[str, Any]
+    history: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    step: int = 0
+    resumed: Progress | None = None
+    finished: Reconstruction | None = None
+
+    def render(self, rays: Rays, background: Tensor, probes: Tensor) -> Rendered:
+        """Render with this run's sampler, jittered by its generator."""
+        return render_rays(
+            self.model,
+            rays,
+            background,
+            self.settings.render,
+            cache=self.cache if self.settings.render.sampler == "surface" else None,
+            generator=self.generator,
+            probes=probes,
+        )
+
+    def train(
+        self, name: str, steps: int, beta: tuple[float, float], terms: Callable[[], Terms]
+    ) -> None:
+        """Run one stage, or what is left of it.
+
+        Raises:
+            TrainingError: loss or gradient is no finite number, or the surface is lost; the last
+                good checkpoint is on disk.
+            KeyboardInterrupt: passed on after a checkpoint was written.
+        """
+        resumed, self.step = self.resumed, 0
+        if resumed is not None and resumed.stage != name and name in self.seconds:
+            return  # done before the interruption
+        optimiser = make_optimiser(self.model, self.settings.optimiser)
+        if resumed is not None and resumed.stage == name:
+            self._restore(resumed, optimiser)
+        self.resumed = None
+        record = self.history.setdefault(name, {"step": []})
+        began, before, saved, bad = time.perf_counter(), self.seconds.get(name, 0.0), 0.0, 0
+        bar = tqdm(
+            total=steps,
+            initial=self.step,
+            desc=name,
+            disable=not self.show,
+            file=sys.stderr,
+            leave=True,
+        )
+        try:
+            while self.step < steps:
+                self._schedule(optimiser, beta, steps)
+                if self.step % self.settings.cache_every == 0:
+                    self._refresh(name)
+                parts = terms()
+                loss = torch.stack(list(parts.values())).sum()
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                norm = torch.nn.utils.clip_grad_norm_(
+                    self.model.parameters(), self.settings.optimiser.clip
+                )
+                if bool(torch.isfinite(norm) & torch.isfinite(loss.detach())):
+                    optimiser.step()
+                    bad = 0
+                else:
+                    bad += 1
+                    if bad >= BAD_STEPS:
+                        raise self._diverged(name, "loss or gradient is no finite number")
+                if self.step % RECORD_EVERY == 0 or self.step + 1 == steps:
+                    record["step"].append(self.step)
+                    values = {key: value.item() for key, value in parts.items()}
+                    for key, value in values.items():
+                        record.setdefault(key, []).append(round(value, 7))
+                    bar.set_postfix({k: f"{v:.4f}" for k, v in values.items()})
+                self.step += 1
+                bar.update()
+                spent = time.perf_counter() - began
+                self.seconds[name] = before + spent
+                if self.folder is not None and spent - saved > SAVE_EVERY:
+                    self._save(name, optimiser)
+                    saved = spent
+        except KeyboardInterrupt:
+            self.seconds[name] = before + time.perf_counter() - began
+            if self.folder is not None:
+                self._save(name, optimiser)
+            raise
+        finally:
+            bar.close()
+        self._refresh(name)
+        if self.folder is not None:
+            self._save(name, optimiser)
+
+    def stage_mesh(self, name: str, make: Callable[[], Mesh]) -> Mesh:
+        """The mesh at the end of a stage: made once, found again after an interruption."""
+        path = None if self.folder is None else self.folder / name
+        if path is not None and self.identity.get("resuming") and path.is_file():
+            return Mesh.load(path)
+        mesh = make()
+        if path is not None:
+            mesh.save(path)
+        return mesh
+
+    def report(self) -> dict[str, Any]:
+        """Facts about the run, ready for JSON."""
+        return {
+            "privhead_nb": privhead_nb.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "profile": self.settings.name,
+            "seed": self.seed,
+            "device": str(self.device),
+            "threads": torch.get_num_threads(),
+            **self.described,
+            "seconds": {k: round(v, 2) for k, v in self.seconds.items()},
+            "seconds_total": round(sum(self.seconds.values()), 2),
+            "peak_memory_mb": peak_memory_mb(self.device),
+        }
+
+    def close(self, result: Reconstruction) -> None:
+        """Write the results, then drop the checkpoint that they replace."""
+        if self.folder is not None:
+            result.save(self.folder)
+            (self.folder / NAME).unlink(missing_ok=True)
+
+    def _schedule(
+        self, optimiser: torch.optim.Optimizer, beta: tuple[float, float], steps: int
+    ) -> None:
+        share = self.step / max(steps - 1, 1)
+        self.model.beta.set(beta[0] * (beta[1] / beta[0]) ** min(share / BETA_SHARE, 1.0))
+        rate = self.settings.optimiser.decay**share
+        for group in optimiser.param_groups:
+            group["lr"] = group["start"] * rate
+
+    def _refresh(self, name: str) -> None:
+        if self.settings.render.sampler != "surface":
+            return
+        self.cache.refresh(self.model.sdf, self.device)
+        values = self.cache.values
+        if values is not None and not bool((values < 0).any()):
+            raise self._diverged(name, "the surface has vanished")
+
+    def _save(self, name: str, optimiser: torch.optim.Optimizer) -> None:
+        assert self.folder is not None
+        tensors = model_tensors(self.model) | optimiser_tensors(optimiser)
+        tensors["generator"] = self.generator.get_state()
+        if self.cache.values is not None:
+            tensors["cache"] = self.cache.values
+        facts = {
+            "history": self.history,
+            "seconds": self.seconds,
+            "identity": {k: v for k, v in self.identity.items() if k != "resuming"},
+        }
+        write_checkpoint(self.folder, Progress(name, self.step, tensors, facts))
+
+    def _restore(self, progress: Progress, optimiser: torch.optim.Optimizer) -> None:
+        restore_optimiser(optimiser, progress.tensors)
+        self.step = progress.step
+
+    def _diverged(self, name: str, why: str) -> TrainingError:
+        kept = "nothing was written" if self.folder is None else f"{self.folder / NAME} is kept"
+        return TrainingError(
+            f"{name} diverged at step {self.step}: {why}",
+            where="training",
+            remedy=f"The last good checkpoint: {kept}. Check the scene with `privhead inspect`, "
+            "or lower the learning rate.",
+        )
+
+
+def make_optimiser(model: HeadModel, settings: Optimiser) -> torch.optim.Optimizer:
+    """Adam with one rate for feature grids and one for everything else."""
+    grids = [p for n, p in model.named_parameters() if n.endswith(".table")]
+    others = [p for n, p in model.named_parameters() if not n.endswith(".table")]
+    groups: list[dict[str, Any]] = [
+        {"params": some, "lr": rate, "start": rate}
+        for some, rate in ((grids, settings.grid_rate), (others, settings.rate))
+        if some
+    ]
+    return torch.optim.Adam(groups, betas=settings.betas, eps=1e-15, fused=True)
+
+
+def start_run(
+    settings: Profile,
+    seed: int,
+    out: str | Path | None,
+    resume: bool,
+    overwrite: bool,
+    device: str | torch.device | None,
+    progress: bool | None,
+    backend: Backend,
+    described: dict[str, Any],
+    mark: str,
+) -> Run:
+    """A run at its beginning, or where its checkpoint in `out` left off.
+
+    Raises:
+        OutputError: `out` can't be written, or holds results and may not be replaced.
+        TrainingError: the checkpoint is broken or belongs to another run.
+    """
+    if resume and out is None:
+        raise TrainingError("there is nothing to resume without an output folder", where="out")
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    folder = None if out is None else Path(out)
+    identity = {
+        "seed": seed,
+        "profile": settings.name,
+        "settings": _plain(settings.to_dict()),
+        "data": mark,
+        "stages": described.get("stages"),
+    }
+    model = HeadModel(settings.field, seed=seed, backend=backend).to(where)
+    run = Run(
+        settings=settings,
+        seed=seed,
+        model=model,
+        generator=torch.Generator(device=where).manual_seed(seed),
+        device=where,
+        cache=SdfCache(settings.render.cache),
+        folder=folder,
+        show=settings.name != "ci" if progress is None else progress,
+        identity=identity,
+        described=described,
+    )
+    if folder is None:
+        return run
+    _make_writable(folder)
+    found = read_checkpoint(folder, {"identity": identity}) if resume else None
+    if found is not None:
+        run.resumed = found
+        run.history, run.seconds = found.facts["history"], found.facts["seconds"]
+        restore_model(model, found.tensors)
+        run.generator.set_state(found.tensors["generator"].cpu())
+        run.cache.values = found.tensors.get("cache")
+        if run.cache.values is not None:
+            run.cache.values = run.cache.values.to(where)
+        identity["resuming"] = True
+        return run
+    held = [n for n in (*FILES, NAME) if (folder / n).exists()]
+    if held and resume and (folder / "report.json").is_file():
+        run.finished = Reconstruction.load(folder)
+    elif held and not overwrite:
+        raise OutputError(
+            f"holds {held[0]} of an earlier run",
+            where=folder,
+            remedy="Pass --resume to go on with it, --overwrite to replace it, or name another.",
+        )
+    elif held:
+        for name in held:
+            (folder / name).unlink()
+    return run
+
+
+def _plain(data: Any) -> Any:
+    """Tuples as lists, as JSON gives them back."""
+    if isinstance(data, dict):
+        return {k: _plain(v) for k, v in data.items()}
+    return [_plain(v) for v in data] if isinstance(data, (list, tuple)) else data
+
+
+def _make_writable(folder: Path) -> None:
+    """Find out before training, not after it, that results can't be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable.part"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"results can't be written here ({error.strerror})",
+            where=folder,
+            remedy="Name a folder that you may write to.",
+        ) from error
+
+
+def peak_memory_mb(device: torch.device) -> float | None:
+    """Peak resident memory of this process (of the GPU's allocator on a GPU), in MB.
+
+    None on systems whose Python has no `resource` module (Windows).
+    """
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 1e6, 1)
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Run with `count` CPU threads, then put the old number back; None changes nothing."""
+    before = torch.get_num_threads()
+    try:
+        if count is not None:
+            torch.set_num_threads(count)
+        yield
+    finally:
+        torch.set_num_threads(before)
