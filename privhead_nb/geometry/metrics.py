@@ -66,17 +66,11 @@ def closest_points(points: Points, mesh: Mesh) -> tuple[Points, Points, NDArray[
     Returns:
         distance (P,) unsquared, closest point (P, 3), index of its face (P,).
     """
-    points = np.ascontiguousarray(points, dtype=np.float64)
-    try:
-        import igl
-    except ImportError:  # slower, and needs rtree, but as exact
-        from trimesh.proximity import closest_point
+    import igl
 
-        closest, distance, face = closest_point(mesh.to_trimesh(), points)
-    else:
-        squared, face, closest = igl.point_mesh_squared_distance(points, mesh.vertices, mesh.faces)
-        distance = np.sqrt(squared)
-    return np.asarray(distance), np.asarray(closest), np.asarray(face)
+    points = np.ascontiguousarray(points, dtype=np.float64)
+    squared, face, closest = igl.point_mesh_squared_distance(points, mesh.vertices, mesh.faces)
+    return np.sqrt(squared), np.asarray(closest), np.asarray(face)
 
 
 def sample_surface(mesh: Mesh, count: int, seed: int) -> tuple[Points, NDArray[np.int64]]:

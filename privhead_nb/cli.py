@@ -1,0 +1,496 @@
+"""The command line: thin, each command calls one function of the package.
+
+torch and the rest are imported inside of the commands, so that `--help` answers at once. With
+`--json` a command prints JSON and nothing else on stdout; progress goes to stderr.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from privhead_nb.errors import OutputError, PrivheadError
+
+if TYPE_CHECKING:
+    from privhead_nb.privacy.released import Release
+    from privhead_nb.scenes.scene import Scene
+
+app = typer.Typer(
+    name="privhead",
+    help="From protected photos to a head. The way is one line: "
+    "synth (or your own scene) -> protect -> reconstruct -> evaluate. "
+    "Start with: privhead demo out/demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what the target holds.")]
+Threads = Annotated[
+    int, typer.Option("--threads", min=0, help="CPU threads; 0 takes all cores of this machine.")
+]
+Sensitive = Annotated[
+    str | None,
+    typer.Option(
+        "--sensitive",
+        metavar="VIEWS",
+        help="Views that show the face, such as 0-19 or 0-4,7. Needed where the scene has no "
+        "scene.json; overrules it otherwise.",
+    ),
+]
+Format = Annotated[
+    str, typer.Option("--format", help="Layout of the scene folder; auto looks for itself.")
+]
+ProfileName = Literal["ci", "cpu", "gpu", "paper"]
+Profile = Annotated[
+    ProfileName,
+    typer.Option(
+        "--profile",
+        help="Sizes of networks and steps: ci for tests, cpu for a laptop, gpu for a graphics "
+        "card, paper for the paper's own network. Default: PRIVHEAD_PROFILE, else cpu.",
+        envvar="PRIVHEAD_PROFILE",
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same result on a CPU.")]
+
+
+def _guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn the errors that a user can mend into one line on stderr and an exit code."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except PrivheadError as error:
+            if kwargs.get("debug"):
+                raise
+            print(f"privhead: {error}", file=sys.stderr)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as error:
+            again = " --resume" if command.__name__ == "reconstruct" else ""
+            remedy = f"; continue with{again}" if again else ""
+            print(f"\nprivhead: interrupted{remedy}", file=sys.stderr)
+            raise typer.Exit(130) from error
+
+    return run
+
+
+@app.command()
+@_guarded
+def doctor(json_: Json = False, debug: Debug = False) -> None:
+    """Say what this machine can run, and how to mend what is missing."""
+    from privhead_nb import doctor as machine
+
+    facts = machine.report()
+    _answer(facts if json_ else machine.text(facts))
+    if not facts["can_run"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+@_guarded
+def synth(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.")],
+    identity: Annotated[
+        int, typer.Option("--identity", min=0, help="Number of the made person.")
+    ] = 0,
+    neutral: Annotated[
+        int, typer.Option("--neutral", min=1, help="Views from behind, which show no face.")
+    ] = 10,
+    sensitive: Annotated[
+        int, typer.Option("--sensitive", min=1, help="Views that show the face.")
+    ] = 20,
+    size: Annotated[
+        int, typer.Option("--size", min=16, max=2048, help="Width and height in pixels.")
+    ] = 64,
+    rig: Annotated[
+        Literal["facescape", "h3ds", "orbit"],
+        typer.Option("--rig", help="Where the cameras stand."),
+    ] = "facescape",
+    light: Annotated[str, typer.Option("--light", help="Name of a light.")] = "studio",
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Moves the cameras a little; 0 leaves them.")
+    ] = 0,
+    overwrite: Overwrite = False,
+    json_: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make a scene of a head that belongs to nobody: pictures, masks, cameras and truth mesh."""
+    _check_target(out, overwrite)
+    from privhead_nb.scenes.scene import scene_facts
+    from privhead_nb.scenes.synthetic import synthetic_scene
+
+    scene = synthetic_scene(
+        identity,
+        neutral=neutral,
+        sensitive=sensitive,
+        size=size,
+        rig=rig,
+        light=light,
+        seed=seed,
+        progress=True,
+    )
+    scene.save(out, overwrite=overwrite)
+    if json_:
+        return _answer({"out": str(out), **scene_facts(scene)})
+    _answer(
+        f"{out}: {len(scene.cameras)} views of {size} x {size} pixels "
+        f"({len(scene.sensitive)} sensitive, {len(scene.neutral)} neutral) and the truth mesh.\n"
+        f"Next: privhead protect {out} RELEASE"
+    )
+
+
+@app.command()
+@_guarded
+def inspect(
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="A scene folder or a release folder.")
+    ],
+    picture: Annotated[
+        Path | None,
+        typer.Option("--picture", metavar="FILE", help="Draw all views and cameras into this PNG."),
+    ] = None,
+    sensitive: Sensitive = None,
+    format_: Format = "auto",
+    json_: Json = False,
+    debug: Debug = False,
+) -> None:
+    """List what a scene or a release holds; draw cameras, sphere and mesh over the pictures."""
+    from privhead_nb.privacy.released import Release, release_facts
+    from privhead_nb.scenes.scene import scene_facts
+
+    loaded = _read_source(source, sensitive, format_)
+    facts = release_facts(loaded) if isinstance(loaded, Release) else scene_facts(loaded)
+    if picture is not None:
+        from privhead_nb.teach.inspect import inspect_release, inspect_scene
+
+        if picture.suffix.lower() != ".png":
+            raise OutputError("can only be drawn as PNG", where=picture, remedy="End it in .png.")
+        if isinstance(loaded, Release):
+            inspect_release(loaded, picture)
+        else:
+            inspect_scene(loaded, picture)
+        facts["picture"] = str(picture)
+    _answer(facts if json_ else _table(facts))
+
+
+@app.command()
+@_guarded
+def protect(
+    scene: Annotated[Path, typer.Argument(metavar="SCENE", help="Scene folder; only read.")],
+    release: Annotated[Path, typer.Argument(metavar="RELEASE", help="Release folder to make.")],
+    operator: Annotated[
+        Literal["sobel", "scharr", "prewitt", "roberts", "central", "gaussian", "dog"],
+        typer.Option("--operator", help="What sensitive views become the gradient modulus of."),
+    ] = "sobel",
+    size: Annotated[
+        int, typer.Option("--size", min=16, max=512, help="Width and height of released views.")
+    ] = 64,
+    masks: Annotated[
+        Literal["none", "neutral", "all"],
+        typer.Option("--masks", help="Which foreground masks are released too."),
+    ] = "neutral",
+    kernel_size: Annotated[
+        int, typer.Option("--kernel-size", help="Pixels, odd; 0 takes the operator's own.")
+    ] = 0,
+    sigma: Annotated[
+        float, typer.Option("--sigma", help="Width of gaussian and dog, in pixels.")
+    ] = 1.0,
+    single_channel: Annotated[
+        bool, typer.Option("--single-channel", help="Gradient of brightness, not of R, G and B.")
+    ] = False,
+    border: Annotated[
+        Literal["reflect", "replicate", "zero"],
+        typer.Option("--border", help="What stands outside of the picture."),
+    ] = "reflect",
+    blur: Annotated[
+        float, typer.Option("--blur", help="Gaussian blur before the gradient, in pixels.")
+    ] = 0.0,
+    background: Annotated[
+        Literal["kept", "flat"],
+        typer.Option("--background", help="flat: the scene's plain colour outside of the mask."),
+    ] = "kept",
+    downsample: Annotated[
+        Literal["first", "last"],
+        typer.Option("--downsample", help="Make the picture small before or after the operator."),
+    ] = "first",
+    noise: Annotated[
+        float, typer.Option("--noise", help="Gaussian noise on the modulus (colours are 0 to 1).")
+    ] = 0.0,
+    levels: Annotated[
+        int, typer.Option("--levels", help="Round the modulus to so many levels; 0 does not.")
+    ] = 0,
+    sensitive: Sensitive = None,
+    format_: Format = "auto",
+    overwrite: Overwrite = False,
+    json_: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write a release: neutral views as RGB, sensitive views as gradient modulus only.
+
+    Run this on the device that holds the photos. The release is all that has to leave it.
+    """
+    from privhead_nb.privacy.operators import Operator
+    from privhead_nb.privacy.release import protect_folder
+    from privhead_nb.privacy.released import release_facts
+
+    made = protect_folder(
+        scene,
+        release,
+        Operator(
+            kind=operator,
+            kernel_size=kernel_size,
+            sigma=sigma,
+            per_channel=not single_channel,
+            border=border,
+            blur=blur,
+            background=background,
+            downsample=downsample,
+            noise=noise,
+            levels=levels,
+        ),
+        size=size,
+        masks=masks,
+        overwrite=overwrite,
+        sensitive=sensitive,
+        format=format_,
+    )
+    if json_:
+        return _answer({"out": str(release), **release_facts(made)})
+    _answer(
+        f"{release}: {len(made.neutral)} neutral views as RGB, {len(made.sensitive)} sensitive "
+        f"views as {operator} modulus, {size} x {size} pixels, masks of {masks} views.\n"
+        f"Next: privhead reconstruct {release} OUT"
+    )
+
+
+@app.command()
+@_guarded
+def reconstruct(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SOURCE", help="A release folder; with --baseline, a whole scene folder."
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the result.")],
+    profile: Profile = "cpu",
+    seed: Seed = 0,
+    baseline: Annotated[
+        Literal["full-rgb"] | None,
+        typer.Option("--baseline", help="Train on every picture of a scene, for comparison."),
+    ] = None,
+    size: Annotated[
+        int, typer.Option("--size", min=16, max=512, help="Picture size of the baseline.")
+    ] = 64,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint in OUT.")
+    ] = False,
+    sensitive: Sensitive = None,
+    format_: Format = "auto",
+    overwrite: Overwrite = False,
+    threads: Threads = 0,
+    json_: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Train a head from a release and write mesh.ply, stage1.ply, field.safetensors, report.json.
+
+    Stage 1 learns the coarse shape from neutral views, stage 2 the face from gradient moduli.
+    Ctrl-C keeps the last checkpoint; the same command with --resume goes on from it.
+    """
+    _set_threads(threads)
+    from privhead_nb.training.two_stage import reconstruct as train
+    from privhead_nb.training.two_stage import reconstruct_full_rgb
+
+    if baseline is None:
+        from privhead_nb.privacy.released import Release
+
+        made = train(
+            Release.load(source), profile, seed=seed, out=out, resume=resume, overwrite=overwrite
+        )
+    else:
+        made = reconstruct_full_rgb(
+            _load_scene(source, sensitive, format_),
+            profile,
+            seed=seed,
+            size=size,
+            out=out,
+            resume=resume,
+            overwrite=overwrite,
+        )
+    if json_:
+        return _answer({"out": str(out), **made.report})
+    _answer(f"{out / 'mesh.ply'}: {len(made.mesh.faces)} triangles.")
+
+
+@app.command()
+@_guarded
+def evaluate(
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="A reconstruction's folder, or a mesh file.")
+    ],
+    truth: Annotated[
+        Path, typer.Option("--truth", metavar="SCENE", help="Scene folder with the truth mesh.")
+    ],
+    protocol: Annotated[
+        Literal["surface", "h3ds"],
+        typer.Option(
+            "--protocol",
+            help="surface: exact, both ways, with normals. h3ds: as that data set's toolkit.",
+        ),
+    ] = "surface",
+    region: Annotated[
+        Literal["face", "head"],
+        typer.Option("--region", help="face: the ball around the nose tip. head: everything."),
+    ] = "face",
+    mesh: Annotated[
+        str, typer.Option("--mesh", metavar="NAME", help="Another mesh in OUT, as stage1.ply.")
+    ] = "mesh.ply",
+    align: Annotated[
+        Literal["known", "icp"],
+        typer.Option("--align", help="known: trust the cameras. icp: first move mesh to truth."),
+    ] = "known",
+    samples: Annotated[
+        int, typer.Option("--samples", min=1000, help="Points on each mesh.")
+    ] = 200_000,
+    seed: Seed = 0,
+    sensitive: Sensitive = None,
+    format_: Format = "auto",
+    json_: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Measure how far a mesh is from the truth, in the scene's unit and in degrees."""
+    path = _mesh_path(out, mesh)
+    from privhead_nb.geometry.mesh import Mesh
+    from privhead_nb.geometry.metrics import evaluate_mesh
+
+    result = evaluate_mesh(
+        Mesh.load(path),
+        _load_scene(truth, sensitive, format_),
+        protocol=protocol,
+        region=region,
+        samples=samples,
+        seed=seed,
+        align=align,
+    ).to_dict()
+    _answer(result if json_ else _table(result))
+
+
+@app.command()
+@_guarded
+def demo(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for all that it makes.")],
+    identity: Annotated[
+        int, typer.Option("--identity", min=0, help="Number of the made person.")
+    ] = 7,
+    profile: Profile = "cpu",
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    threads: Threads = 0,
+    json_: Json = False,
+    debug: Debug = False,
+) -> None:
+    """The whole way once, in a few minutes: make a head, protect, reconstruct, measure, draw."""
+    _check_target(out, overwrite)
+    _set_threads(threads)
+    from privhead_nb.teach.demo import run_demo, table
+
+    result = run_demo(out, identity=identity, profile=profile, seed=seed, overwrite=overwrite)
+    if json_:
+        return _answer(result)
+    _answer(f"{table(result)}\n\n{out / 'mesh.ply'}: the head.  {out / 'page.png'}: the pictures.")
+
+
+def main() -> None:
+    """Entry point of `privhead`."""
+    app()
+
+
+def _answer(result: dict[str, Any] | str) -> None:
+    print(result if isinstance(result, str) else json.dumps(result, indent=1))
+
+
+def _table(facts: dict[str, Any]) -> str:
+    """Two columns for a reader; numbers to four digits."""
+
+    def shown(value: Any) -> str:
+        if isinstance(value, float):
+            return f"{value:.4g}"
+        if isinstance(value, dict):
+            return ", ".join(f"{key}: {shown(entry)}" for key, entry in value.items())
+        if isinstance(value, list | tuple):
+            return ", ".join(shown(entry) for entry in value) or "none"
+        return "-" if value is None else str(value)
+
+    width = max(len(key) for key in facts) + 2
+    return "\n".join(f"{key:<{width}}{shown(value)}" for key, value in facts.items())
+
+
+def _check_target(out: Path, overwrite: bool) -> None:
+    """Refuse a target before the work, not after it."""
+    if out.exists() and not out.is_dir():
+        raise OutputError("is a file, not a folder", where=out, remedy="Name another target.")
+    if out.is_dir() and any(out.iterdir()) and not overwrite:
+        raise OutputError(
+            "the target folder is not empty",
+            where=out,
+            remedy="Name an empty or new folder, or pass --overwrite to replace this one.",
+        )
+    parent = next(p for p in [out, *out.absolute().parents] if p.exists())
+    if not os.access(parent, os.W_OK):
+        raise OutputError(
+            "no permission to write here",
+            where=parent,
+            remedy="Name a target in a folder that you may write to.",
+        )
+
+
+def _set_threads(threads: int) -> None:
+    if threads == 0:
+        return
+    os.environ["OMP_NUM_THREADS"] = os.environ["NUMBA_NUM_THREADS"] = str(threads)
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def _load_scene(folder: Path, sensitive: str | None, format_: str) -> Scene:
+    from privhead_nb.scenes.scene import load_scene
+
+    return load_scene(folder, sensitive=sensitive, format=format_)
+
+
+def _read_source(folder: Path, sensitive: str | None, format_: str) -> Scene | Release:
+    """A release where there is a release.json, else a scene."""
+    from privhead_nb.privacy.released import Release
+
+    if (folder / "release.json").is_file():
+        return Release.load(folder)
+    return _load_scene(folder, sensitive, format_)
+
+
+def _mesh_path(out: Path, name: str) -> Path:
+    """The mesh file that `evaluate OUT --mesh NAME` means."""
+    if out.is_file():
+        return out
+    if not out.is_dir():
+        raise PrivheadError("there is no such folder", where=out, remedy="Check the path.")
+    if not (out / name).is_file():
+        there = sorted(p.name for p in out.iterdir() if p.suffix in (".ply", ".obj", ".glb"))
+        raise PrivheadError(
+            f"there is no {name} in this folder",
+            where=out,
+            remedy=f"It holds {', '.join(there)}: name one with --mesh."
+            if there
+            else "Name the OUT folder of a finished `privhead reconstruct`.",
+        )
+    return out / name
