@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+
+from privhead_nb.scenes.camera import Cameras, custom_rig
+from privhead_nb.scenes.scene import Scene
 
 torch.set_num_threads(1)
 
@@ -19,3 +23,79 @@ def real_head() -> Path:
     if not (folder / "cameras.npz").is_file():
         pytest.skip(f"no real head at {folder}; set PRIVHEAD_REAL_HEAD to its scene folder")
     return folder
+
+
+def ball_scene(size: int = 32) -> Scene:
+    """Six views of a striped ball of radius 60 mm with its icosphere: small, exact, quick."""
+    import trimesh
+
+    eyes = [
+        (0, 0, 400),
+        (300, 0, 300),
+        (-300, 50, 300),
+        (0, 100, -400),
+        (300, 0, -300),
+        (0, 390, 9),
+    ]
+    cameras, sensitive, neutral = custom_rig(eyes, [0, 1, 2], size=size, fov_deg=30)
+    images, masks = _ball_pictures(cameras, 60.0)
+    mesh = trimesh.creation.icosphere(subdivisions=2, radius=60.0)
+    vertices, faces = torch.tensor(mesh.vertices).numpy(), torch.tensor(mesh.faces).numpy()
+    return Scene(
+        images=images,
+        masks=masks,
+        cameras=cameras,
+        sensitive=sensitive,
+        neutral=neutral,
+        center=(0.0, 0.0, 0.0),
+        radius=80.0,
+        nose_tip=(0.0, 0.0, 60.0),
+        face_radius=50.0,
+        landmarks=vertices[[0, 7, 30]],
+        truth=(vertices, faces),
+        name="ball",
+    )
+
+
+def _ball_pictures(cameras: Cameras, radius: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Colours by where a ray meets the ball, white elsewhere; (V, H, W, 3) and (V, H, W)."""
+    V, H, W = len(cameras), cameras.height, cameras.width
+    view, y, x = torch.meshgrid(torch.arange(V), torch.arange(H), torch.arange(W), indexing="ij")
+    xy = torch.stack([x, y], -1).reshape(-1, 2).float()
+    o, d = cameras.rays(view.reshape(-1), xy)
+    b = (o * d).sum(1)
+    inside = b**2 - (o**2).sum(1) + radius**2
+    p = (o + d * (-b - inside.clamp_min(0).sqrt())[:, None]) / radius
+    stripes = 0.5 + 0.25 * torch.sin(9 * p) + 0.2 * p[:, [1, 2, 0]]
+    colour = torch.where(inside[:, None] > 0, stripes.clamp(0, 1), torch.ones(1))
+    return colour.reshape(V, H, W, 3), (inside > 0).float().reshape(V, H, W)
+
+
+@pytest.fixture
+def ball() -> Scene:
+    """A small scene in memory."""
+    return ball_scene()
+
+
+@pytest.fixture
+def ball_folder(tmp_path: Path) -> Path:
+    """The same scene as a folder that a test may spoil."""
+    folder = tmp_path / "ball"
+    ball_scene().save(folder)
+    return folder
+
+
+@pytest.fixture
+def spoil_cameras() -> Callable[..., None]:
+    """Rewrite single matrices of a folder's cameras.npz."""
+    import numpy as np
+
+    def spoil(folder: Path, **mats: object) -> None:
+        with np.load(folder / "cameras.npz") as data:
+            kept = {k: data[k] for k in data.files}
+        kept |= {k: np.asarray(v) for k, v in mats.items() if v is not None}
+        for key in [k for k, v in mats.items() if v is None]:
+            del kept[key]
+        np.savez(folder / "cameras.npz", **kept)
+
+    return spoil

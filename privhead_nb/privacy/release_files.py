@@ -170,4 +170,7 @@ def _write(path: Path, data: dict[str, Any]) -> None:
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except PermissionError as error:
+        raise ReleaseError("can't be read", where=path, remedy="Check its permissions.") from error

@@ -33,7 +33,9 @@ def check_surroundings(cameras: Cameras, center: Vec3, radius: float, where: str
     """Raise SceneError for cameras inside the bounding sphere, looking away, or all on one spot."""
     if not (np.isfinite(radius) and radius > 0 and np.isfinite(center).all()):
         raise SceneError(
-            f"the bounding sphere has centre {center} and radius {radius}", where=where
+            f"the bounding sphere has centre {center} and radius {radius}",
+            where=where,
+            remedy="Both must be finite numbers and the radius above 0.",
         )
     offset = cameras.centers - cameras.centers.new_tensor(center)
     inside = (offset.norm(dim=1) <= radius).nonzero().flatten().tolist()

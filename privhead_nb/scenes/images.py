@@ -122,7 +122,9 @@ def _decode(path: Path, max_pixels: int) -> np.ndarray:
             image.load()
             mode = image.mode
             if mode not in _MODES and not mode.startswith("I;16"):
-                raise SceneError(f"has the unknown colour mode {mode}", where=path)
+                raise SceneError(
+                    f"has the unknown colour mode {mode}", where=path, remedy="Save it as RGB."
+                )
             if mode.startswith("I"):  # 16-bit grey
                 return np.asarray(image, dtype=np.float32) / 65535
             if mode in ("P", "LA") or (mode in ("L", "RGB") and "transparency" in image.info):

@@ -96,7 +96,11 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         ) from error
     for key, mat in mats.items():
         if re.fullmatch(r"(world|scale)_mat_\d+", key) and mat.shape not in ((4, 4), (3, 4)):
-            raise SceneError(f"{key} has shape {mat.shape}, not 4 x 4", where=path)
+            raise SceneError(
+                f"{key} has shape {mat.shape}",
+                where=path,
+                remedy="It must be 4 x 4, or its upper 3 x 4.",
+            )
     return mats
 
 

@@ -14,6 +14,8 @@ from privhead_nb.scenes.images import image_size, read_image, read_mask, resize_
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG")
 WHITE: Vec3 = (1.0, 1.0, 1.0)
+MAX_SCENE_PIXELS = 256_000_000
+"""Pixels of a whole scene in memory: about 4 GB with its masks."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,12 @@ def list_pictures(folder: Path) -> list[Path]:
     """The pictures in `folder`, in the order of the numbers in their names."""
     if not folder.is_dir():
         raise SceneError("the folder is missing", where=folder, remedy="Every view needs one file.")
-    paths = [p for p in folder.iterdir() if p.suffix in SUFFIXES and not p.name.startswith(".")]
+    try:
+        paths = [p for p in folder.iterdir() if p.suffix in SUFFIXES and p.name[0] != "."]
+    except OSError as error:
+        raise SceneError(
+            f"can't be listed ({error.strerror})", where=folder, remedy="Check its permissions."
+        ) from error
     return sorted(paths, key=lambda p: (numbers_in(p), p.name))
 
 
@@ -127,6 +134,12 @@ def read_views(
                 remedy="All images and masks of a scene must be of one size.",
             )
     W, H = (width, height) if size is None else (size, size)
+    if len(images) * W * H > MAX_SCENE_PIXELS:
+        raise SceneError(
+            f"{len(images)} views of {W} x {H} pixels are too many to hold in memory",
+            where=images[0].parent,
+            remedy="Load them at a smaller size, or scale pictures, masks and K down first.",
+        )
     pixels = np.empty((len(images), H, W, 3), np.float32)
     coverage = np.empty((len(images), H, W), np.float32)
     for i, (image, mask) in enumerate(zip(images, masks, strict=True)):
