@@ -77,7 +77,7 @@ class Release:
             and mask_shape == (None if count is None else (count, H, H))
             and (self.cameras.width, self.cameras.height) == (H, H)
             and sorted([*self.neutral, *self.sensitive]) == list(range(views))
-            and math.isfinite(self.radius)
+            and all(map(math.isfinite, (*self.center, *self.background, self.radius)))
             and self.radius > 0
         )
         if not fits:
@@ -123,7 +123,7 @@ class Release:
         files = read_release(folder)
         try:
             return cls._from_files(files.settings, files.neutral, files.moduli, files.masks)
-        except (KeyError, TypeError, ValueError, PrivheadError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, PrivheadError) as error:
             raise ReleaseError(
                 f"doesn't describe a release ({error})",
                 where=folder / "release.json",

@@ -1,0 +1,107 @@
+"""The inspection page is drawn, and its outlines lie where the pictures say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.collections import LineCollection
+from PIL import Image
+
+from privhead_nb.errors import OutputError
+from privhead_nb.privacy.operators import Operator
+from privhead_nb.privacy.release import protect
+from privhead_nb.scenes.scene import Scene
+from privhead_nb.teach.inspect import (
+    NEUTRAL,
+    SENSITIVE,
+    draw_release,
+    draw_scene,
+    inspect_release,
+    inspect_scene,
+)
+
+
+def _views(figure) -> dict[str, object]:  # type: ignore[no-untyped-def]
+    return {ax.get_title(): ax for ax in figure.axes if ax.get_title()}
+
+
+def test_the_page_shows_every_view_with_role_and_colour(ball: Scene) -> None:
+    views = _views(draw_scene(ball))
+    assert list(views) == [f"{i} {'sensitive' if i < 3 else 'neutral'}" for i in range(6)]
+    assert views["0 sensitive"].title.get_color() == SENSITIVE
+    assert views["5 neutral"].title.get_color() == NEUTRAL
+
+
+def test_mesh_and_sphere_outlines_lie_on_the_pictures(ball: Scene) -> None:
+    ax = _views(draw_scene(ball))["4 neutral"]
+    focal, distance = float(ball.cameras.K[4, 0, 0]), float(ball.cameras.centers[4].norm())
+    [mesh] = [c for c in ax.collections if isinstance(c, LineCollection)]
+    ends = np.concatenate(mesh.get_segments()) - 15.5
+    # A ball of radius r at distance d is seen under f r / sqrt(d^2 - r^2).
+    for points, r, slack in ((ends, 60.0, 0.05), (ax.lines[0].get_xydata() - 15.5, 80.0, 1e-4)):
+        seen = np.linalg.norm(points, axis=1)
+        assert seen.mean() == pytest.approx(focal * r / (distance**2 - r**2) ** 0.5, rel=slack)
+        assert seen.std() < 0.05 * seen.mean()
+    # And the picture agrees: the mask's area is that of the ball's disc.
+    disc = np.pi * (focal * 60 / (distance**2 - 60**2) ** 0.5) ** 2
+    assert float(ball.masks[4].sum()) == pytest.approx(disc, rel=0.05)
+
+
+def test_pages_are_written_as_png(ball: Scene, tmp_path: Path) -> None:
+    inspect_scene(replace(ball, truth=None, nose_tip=None, neutral=(3,)), tmp_path / "scene.png")
+    operator = Operator().blurred(0.5).with_noise(0.01).quantised(16)
+    inspect_release(protect(ball, operator, size=16, masks="none"), tmp_path / "release.png")
+    for name in ("scene.png", "release.png"):
+        with Image.open(tmp_path / name) as page:
+            assert page.format == "PNG" and min(page.size) > 600
+            assert np.asarray(page.convert("L")).std() > 10
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_release_shows_moduli_for_sensitive_views(ball: Scene) -> None:
+    release = protect(ball, size=16)
+    views = _views(draw_release(release))
+    sensitive = views["1 sensitive"].images[0].get_array()
+    assert np.ptp(sensitive, axis=-1).max() == 0, "grey: no colours are there to be drawn"
+    # Dark where the modulus is high.
+    drawn = 1 - np.asarray(sensitive)[..., 0]
+    assert np.corrcoef(drawn.ravel(), release.moduli[1].sqrt().numpy().ravel())[0, 1] > 0.95
+    neutral = views["3 neutral"].images[0].get_array()
+    assert np.array_equal(neutral, release.neutral_images[0].numpy())
+
+
+def test_many_views_are_thinned_out(ball: Scene) -> None:
+    pick = [i % 6 for i in range(60)]
+    many = replace(
+        ball,
+        images=ball.images[pick],
+        masks=ball.masks[pick],
+        cameras=ball.cameras[pick],
+        truth=None,
+        sensitive=tuple(range(30)),
+        neutral=tuple(range(30, 60)),
+    )
+    assert len(_views(draw_scene(many))) == 48
+
+
+def test_scenes_without_sensitive_views_are_drawn(ball: Scene, tmp_path: Path) -> None:
+    release = protect(replace(ball, sensitive=()), size=16)
+    assert release.moduli.shape == (0, 16, 16)
+    inspect_release(release, tmp_path / "a.png")
+    assert torch.equal(release.cameras.K, ball.cameras[[3, 4, 5]].resized(16, 16).K)
+
+
+def test_a_page_that_cant_be_written_says_so(
+    ball: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
+    with pytest.raises(OutputError, match="disk is full"):
+        inspect_scene(ball, tmp_path / "page.png")
+    assert list(tmp_path.iterdir()) == []

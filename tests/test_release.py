@@ -1,0 +1,536 @@
+"""The trust boundary: what a release holds, what it can't hold, and how it is guarded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from privhead_nb.errors import OutputError, PrivheadError, ReleaseError, SceneError
+from privhead_nb.privacy.operators import Operator
+from privhead_nb.privacy.release import Release, protect, protect_folder, release_facts
+from privhead_nb.scenes.scene import Scene, load_scene
+
+EVERYTHING = Operator("scharr", per_channel=False, border="replicate", noise=0.01, levels=300)
+
+
+def _same(a: Release, b: Release) -> None:
+    """Equal bit for bit, field by field."""
+    for field in fields(Release):
+        one, two = getattr(a, field.name), getattr(b, field.name)
+        if isinstance(one, torch.Tensor):
+            assert one.dtype == two.dtype and torch.equal(one, two), field.name
+        elif field.name == "cameras":
+            assert torch.equal(one.K, two.K) and torch.equal(one.c2w, two.c2w)
+            assert (one.width, one.height, one.pixel_center) == (
+                two.width,
+                two.height,
+                two.pixel_center,
+            )
+        else:
+            assert one == two, field.name
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()
+    }
+
+
+@pytest.mark.parametrize("masks", ["none", "neutral", "all"])
+@pytest.mark.parametrize("operator", [Operator(), EVERYTHING], ids=["sobel", "everything"])
+def test_memory_and_folder_hold_the_same_bits(
+    ball: Scene, tmp_path: Path, masks: str, operator: Operator
+) -> None:
+    release = protect(ball, operator, size=24, masks=masks, seed=3)
+    release.save(tmp_path / "r")
+    _same(release, Release.load(tmp_path / "r"))
+
+
+def test_moduli_are_the_operators_to_half_a_sixteen_bit_step(ball: Scene) -> None:
+    release = protect(ball, size=16)
+    small = ball.resized(16)
+    expected = Operator().modulus(small.images[list(ball.sensitive)])
+    assert float((release.moduli - expected).abs().max()) <= Operator().peak / 131070 * 1.01
+    neutral = small.images[list(ball.neutral)]
+    assert float((release.neutral_images - neutral).abs().max()) <= 0.5 / 255 + 1e-6
+    assert torch.equal(release.cameras.K, small.cameras.K)
+    assert release.masks is not None and release.masks.shape == (3, 16, 16)
+
+
+def test_the_folder_holds_exactly_these_files_and_no_sensitive_colours(
+    ball: Scene, tmp_path: Path
+) -> None:
+    protect(ball, size=16, masks="all").save(tmp_path / "r")
+    names = set(_files(tmp_path / "r"))
+    expected = {"release.json", "manifest.json"}
+    expected |= {f"sensitive/view_{i:04d}.png" for i in (0, 1, 2)}
+    expected |= {f"neutral/view_{i:04d}.png" for i in (3, 4, 5)}
+    expected |= {f"mask/view_{i:04d}.png" for i in range(6)}
+    assert names == expected
+    for name in names - {"release.json", "manifest.json"}:
+        with Image.open(tmp_path / "r" / name) as image:
+            mode = {"sensitive": "I;16", "neutral": "RGB", "mask": "L"}[name.split("/")[0]]
+            assert image.mode == mode and image.size == (16, 16)
+            assert not image.info and not image.getexif() and not getattr(image, "text", {})
+    settings = json.loads((tmp_path / "r" / "release.json").read_text())
+    assert set(settings) == {
+        *("format", "version", "size", "operator", "modulus_scale", "masks_released", "neutral"),
+        *("sensitive", "unit", "up", "front", "center", "radius", "background", "pixel_center"),
+        *("K", "c2w"),
+    }
+
+
+def test_only_what_the_type_names_is_released(ball: Scene) -> None:
+    names = {field.name for field in fields(Release)}
+    assert names.isdisjoint({"images", "truth", "truth_path", "landmarks", "nose_tip", "name"})
+    release = protect(ball, size=16)
+    # No tensor of the release has colours for more views than the neutral ones.
+    for name in names:
+        value = getattr(release, name)
+        if isinstance(value, torch.Tensor) and value.shape[-1] == 3:
+            assert value.shape[0] == len(ball.neutral), name
+
+
+def test_sensitive_colours_that_differ_by_sign_and_offset_release_the_same_bytes(
+    ball: Scene, tmp_path: Path
+) -> None:
+    # Two faces of different colours, one modulus: the colours can't be in the release.
+    images = ball.images.clone()
+    images[:3] = 0.9 - 0.8 * images[:3]
+    dark = replace(ball, images=images)
+    images = images.clone()
+    images[:3] = 1.0 - images[:3]
+    light = replace(ball, images=images)
+    assert not torch.equal(dark.images, light.images)
+    protect(dark, size=16, masks="none").save(tmp_path / "dark")
+    protect(light, size=16, masks="none").save(tmp_path / "light")
+    one, two = _files(tmp_path / "dark"), _files(tmp_path / "light")
+    for name in one:
+        if name.startswith("sensitive/"):
+            with (
+                Image.open(tmp_path / "dark" / name) as a,
+                Image.open(tmp_path / "light" / name) as b,
+            ):
+                gap = np.asarray(a).astype(int) - np.asarray(b).astype(int)
+            assert np.abs(gap).max() <= 1  # float rounding before the 16-bit code
+        elif name != "manifest.json":
+            assert one[name] == two[name]
+
+
+MARKERS = [
+    b"MARKER_EXIF_artist",
+    b"MARKER_EXIF_thumb",
+    b"MARKER_png_text",
+    b"MARKER_png_ztext",
+    b"MARKER_itxt",
+    b"MARKER_icc",
+    b"MARKER_jpeg_comment",
+    b"MARKER_tail",
+    b"MARKER_licence",
+    b"MARKER_folder",
+    b"MARKER_landmark",
+    b"alice_smith",
+]
+
+
+def _mark(folder: Path) -> None:
+    """Plant metadata of every kind into the scene's pictures, names and texts."""
+    for i in range(6):
+        path = folder / "image" / f"img_{i:04d}.png"
+        with Image.open(path) as opened:
+            image = opened.convert("RGB")
+        exif = Image.Exif()
+        exif[0x013B] = "MARKER_EXIF_artist"
+        exif[0x8769] = {0x9286: "MARKER_EXIF_thumb"}
+        exif[0x8825] = {1: "N", 2: (48.0, 51.0, 29.917), 3: "E", 4: (2.0, 17.0, 40.213)}
+        if i % 2:
+            info = PngInfo()
+            info.add_text("Author", "MARKER_png_text")
+            info.add_text("Comment", "MARKER_png_ztext", zip=True)
+            info.add_itxt("Title", "MARKER_itxt")
+            image.save(path, pnginfo=info, exif=exif, icc_profile=b"MARKER_icc" * 20)
+            path.rename(path.with_name(f"alice_smith_{i:04d}.png"))
+        else:
+            path.unlink()
+            path = path.with_name(f"alice_smith_{i:04d}.jpg")
+            image.save(path, exif=exif, comment=b"MARKER_jpeg_comment", quality=97)
+            with path.open("ab") as out:  # what some cameras hang behind the picture
+                out.write(b"MARKER_tail")
+    info = json.loads((folder / "scene.json").read_text())
+    info["licence"] = "MARKER_licence"
+    (folder / "scene.json").write_text(json.dumps(info))
+    (folder / "landmarks.txt").write_text("MARKER_landmark 3\n")
+
+
+def test_no_metadata_name_or_hash_of_the_source_survives(ball_folder: Path, tmp_path: Path) -> None:
+    source = ball_folder.rename(tmp_path / "MARKER_folder_alice_smith")
+    _mark(source)
+    planted = b"".join(_files(source).values()) + " ".join(_files(source)).encode()
+    assert b"MARKER_EXIF_artist" in planted and b"MARKER_tail" in planted
+    protect_folder(source, tmp_path / "r", Operator(), size=16, masks="all", format="idr")
+    released = _files(tmp_path / "r")
+    everything = b"\0".join([*released.values(), *(n.encode() for n in released)])
+    for marker in [*MARKERS, b"Exif", b"GPS", b"iCCP", b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"tIME"]:
+        assert marker not in everything, marker
+    for name, data in _files(source).items():
+        digests = [hashlib.new(kind, data).hexdigest() for kind in ("md5", "sha1", "sha256")]
+        for digest in digests:
+            assert digest.encode() not in everything, f"hash of {name}"
+    # PNGs of a release have these chunks and no bytes behind the last one.
+    for name, data in released.items():
+        if name.endswith(".png"):
+            assert _chunks(data) == {b"IHDR", b"IDAT", b"IEND"} and data[-8:-4] == b"IEND"
+
+
+def _chunks(png: bytes) -> set[bytes]:
+    kinds, at = set(), 8
+    while at < len(png):
+        kinds.add(png[at + 4 : at + 8])
+        at += 12 + int.from_bytes(png[at : at + 4], "big")
+    return kinds
+
+
+def test_face_region_landmarks_and_mesh_stay_at_home(ball: Scene, tmp_path: Path) -> None:
+    marked = replace(
+        ball, nose_tip=(1.23456, 6.54321, 60.0), landmarks=np.array([[7.77777, 8.88888, 9.99999]])
+    )
+    protect(marked, size=16).save(tmp_path / "r")
+    text = (tmp_path / "r" / "release.json").read_text()
+    for word in ("1.23456", "6.54321", "7.77777", "nose", "landmark", "obj", "truth", "ball"):
+        assert word not in text
+
+
+def test_views_without_a_role_stay_at_home(ball: Scene) -> None:
+    release = protect(replace(ball, sensitive=(4, 0), neutral=(5,)), size=16, masks="all")
+    assert release.sensitive == (1, 0) and release.neutral == (2,)
+    assert torch.equal(release.cameras.c2w, ball.cameras.c2w[[0, 4, 5]])
+    assert release.masks is not None and release.masks.shape == (3, 16, 16)
+    expected = Operator().modulus(ball.resized(16).images[4])
+    assert float((release.moduli[0] - expected).abs().max()) < 1e-4
+
+
+def test_noise_is_fresh_unless_seeded_and_its_seed_isnt_released(
+    ball: Scene, tmp_path: Path
+) -> None:
+    noisy = Operator(noise=0.05)
+    one, two = protect(ball, noisy, size=16), protect(ball, noisy, size=16)
+    assert not torch.equal(one.moduli, two.moduli)
+    three, four = (protect(ball, noisy, size=16, seed=987654321) for _ in range(2))
+    assert torch.equal(three.moduli, four.moduli)
+    three.save(tmp_path / "r")
+    text = (tmp_path / "r" / "release.json").read_text()
+    assert "seed" not in text and "987654321" not in text
+
+
+def test_background_flat_takes_the_room_out_of_both_kinds_of_view(ball: Scene) -> None:
+    room = torch.rand(ball.images.shape, generator=torch.Generator().manual_seed(0))
+    inside = ball.masks[..., None] > 0
+    scene = replace(ball, images=torch.where(inside, ball.images, room))
+    flat, plain = protect(scene, Operator(background="flat"), size=16), protect(ball, size=16)
+    assert torch.equal(flat.moduli, plain.moduli)
+    assert torch.equal(flat.neutral_images, plain.neutral_images)
+    assert not torch.equal(protect(scene, size=16).moduli, plain.moduli)
+
+
+def test_downsample_last_averages_the_full_modulus(ball: Scene) -> None:
+    release = protect(ball, Operator(downsample="last"), size=16)
+    full = Operator().modulus(ball.images[:3])
+    expected = 2 * full.reshape(3, 16, 2, 16, 2).mean((2, 4))
+    assert float((release.moduli - expected.clamp(max=Operator().peak)).abs().max()) < 1e-4
+
+
+def test_wrong_settings_are_refused(ball: Scene) -> None:
+    for size in (15, 513):
+        with pytest.raises(PrivheadError, match="16 to 512"):
+            protect(ball, size=size)
+    with pytest.raises(PrivheadError, match="none, neutral, all"):
+        protect(ball, masks="some")
+    with pytest.raises(PrivheadError, match="never enlarged"):
+        protect(ball, size=33)
+
+
+def test_roles_and_shapes_are_checked_in_the_type(ball: Scene) -> None:
+    release = protect(ball, size=16)
+    for change in (
+        {"masks": None},
+        {"masks_released": "all"},
+        {"masks_released": "some"},
+        {"sensitive": (0, 1, 3)},
+        {"moduli": release.moduli[:2]},
+        {"size": 17},
+        {"radius": float("nan")},
+        {"cameras": release.cameras.resized(8, 8)},
+    ):
+        with pytest.raises(ReleaseError):
+            replace(release, **change)  # type: ignore[arg-type]
+
+
+# --- the manifest -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def released(ball: Scene, tmp_path: Path) -> Path:
+    """A release folder that a test may edit."""
+    protect(ball, size=16).save(tmp_path / "released")
+    return tmp_path / "released"
+
+
+def _refused(folder: Path, *words: str) -> None:
+    with pytest.raises(ReleaseError) as error:
+        Release.load(folder)
+    for word in words:
+        assert word in str(error.value), f"{word!r} isn't in {error.value}"
+    assert error.value.remedy
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["release.json", "sensitive/view_0001.png", "neutral/view_0004.png", "mask/view_0003.png"],
+)
+def test_one_changed_byte_is_found_and_named(released: Path, name: str) -> None:
+    path = released / name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    _refused(released, name, "changed after")
+
+
+@pytest.mark.parametrize("name", ["release.json", "manifest.json", "sensitive/view_0002.png"])
+def test_a_missing_file_is_named(released: Path, name: str) -> None:
+    (released / name).unlink()
+    _refused(released, name, "missing")
+
+
+@pytest.mark.parametrize("name", ["notes.txt", ".DS_Store", "sensitive/view_0009.png"])
+def test_a_file_too_many_is_named(released: Path, name: str) -> None:
+    (released / name).write_text("x")
+    _refused(released, name, "not in the manifest")
+
+
+def test_a_link_in_place_of_a_file_is_refused(released: Path, tmp_path: Path) -> None:
+    path = released / "sensitive" / "view_0000.png"
+    shutil.move(path, tmp_path / "elsewhere.png")
+    path.symlink_to(tmp_path / "elsewhere.png")
+    _refused(released, "view_0000.png")
+
+
+def _sign(folder: Path) -> None:
+    """Make the manifest fit the folder again, as an editor who knows the format would."""
+    names = [n for n in _files(folder) if n != "manifest.json"]
+    sums = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in names}
+    (folder / "manifest.json").write_text(json.dumps({"sha256": sums}))
+
+
+def test_colours_in_place_of_a_modulus_are_refused_even_with_a_fitting_manifest(
+    released: Path,
+) -> None:
+    Image.new("RGB", (16, 16)).save(released / "sensitive" / "view_0000.png")
+    _sign(released)
+    _refused(released, "view_0000.png", "RGB", "I;16")
+
+
+def test_a_huge_view_is_refused_before_it_is_decoded(released: Path) -> None:
+    Image.new("L", (5000, 5000)).save(released / "mask" / "view_0003.png")
+    _sign(released)
+    _refused(released, "view_0003.png", "5000")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"version": 2}, ["version 2"]),
+        ({"format": "else"}, ["'else'"]),
+        ({"size": "16"}, ["size"]),
+        ({"neutral": [0, 1, -2]}, ["neutral"]),
+        ({"masks_released": "some"}, ["masks_released"]),
+        ({"K": [[1]]}, ["describe"]),
+        ({"modulus_scale": 2.0}, ["modulus_scale"]),
+        ({"operator": {"kind": "none"}}, ["kind"]),
+        ({"radius": None}, ["describe"]),
+        ({"center": [1]}, ["describe"]),
+        ({"center": [0, 0, float("nan")]}, ["describe"]),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(
+    released: Path, change: dict[str, object], words: list[str]
+) -> None:
+    path = released / "release.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    _sign(released)
+    _refused(released, "release.json", *words)
+
+
+def test_damaged_manifests(released: Path) -> None:
+    for text in ("{", "[]", '{"sha256": 3}'):
+        (released / "manifest.json").write_text(text)
+        _refused(released, "manifest.json")
+
+
+def test_a_scene_or_nothing_given_for_a_release(ball_folder: Path, tmp_path: Path) -> None:
+    _refused(ball_folder, "this is a scene, not a release", "protect")
+    _refused(tmp_path / "nowhere", "no such folder")
+    (tmp_path / "empty").mkdir()
+    _refused(tmp_path / "empty", "no release")
+
+
+# --- writing -----------------------------------------------------------------------------------
+
+
+def test_protect_never_writes_into_or_over_its_source(ball_folder: Path, tmp_path: Path) -> None:
+    before = _files(ball_folder)
+    link = tmp_path / "link"
+    link.symlink_to(ball_folder)
+    for target in (
+        ball_folder,
+        ball_folder / "release",
+        ball_folder / "image" / "r",
+        ball_folder.parent,
+        link / "release",
+        ball_folder / ".." / ball_folder.name,
+    ):
+        for overwrite in (False, True):
+            with pytest.raises(OutputError, match="its own scene"):
+                protect_folder(ball_folder, target, size=16, overwrite=overwrite)
+    protect_folder(ball_folder, tmp_path / "r", size=16)
+    assert _files(ball_folder) == before
+
+
+def test_targets_are_replaced_only_when_asked_and_only_releases(
+    ball_folder: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "r"
+    protect_folder(ball_folder, target, size=16)
+    before = _files(target)
+    with pytest.raises(OutputError, match="--overwrite"):
+        protect_folder(ball_folder, target, size=24)
+    assert _files(target) == before
+    protect_folder(ball_folder, target, size=24, overwrite=True)
+    assert Release.load(target).size == 24
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.tex").write_text("years of work")
+    with pytest.raises(OutputError, match="no release"):
+        protect_folder(ball_folder, tmp_path / "thesis", size=16, overwrite=True)
+    assert (tmp_path / "thesis" / "chapter1.tex").exists()
+
+
+def test_protect_folder_takes_settings_and_equals_protect(
+    ball_folder: Path, tmp_path: Path
+) -> None:
+    for i, operator in enumerate([EVERYTHING, Operator(background="flat"), Operator("dog")]):
+        written = protect_folder(
+            ball_folder, tmp_path / f"r{i}", operator, size=16, masks="all", seed=1, sensitive="0-1"
+        )
+        direct = protect(
+            load_scene(ball_folder, sensitive="0-1"), operator, size=16, masks="all", seed=1
+        )
+        _same(written, direct)
+        _same(written, Release.load(tmp_path / f"r{i}"))
+    with pytest.raises(SceneError):
+        protect_folder(tmp_path / "nowhere", tmp_path / "r9")
+
+
+def test_full_disk_leaves_nothing_and_the_old_release_whole(
+    ball: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "r"
+    protect(ball, size=16).save(target)
+    before = _files(target)
+    real, written = Image.Image.save, []
+
+    def filling(self: Image.Image, path: Path) -> None:
+        if len(written) == 4:
+            raise OSError(28, "No space left on device", str(path))
+        written.append(path)
+        real(self, path)
+
+    monkeypatch.setattr(Image.Image, "save", filling)
+    with pytest.raises(OutputError, match="disk is full"):
+        protect(ball, size=24).save(target, overwrite=True)
+    assert written and _files(tmp_path) == {f"r/{name}": data for name, data in before.items()}
+    written.clear()
+    with pytest.raises(OutputError, match="disk is full"):
+        protect(ball, size=24).save(tmp_path / "new")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["r"]
+
+
+def test_no_permission_to_write(
+    ball: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    if os.geteuid() == 0:  # root may write everywhere: let the system call say no
+
+        def refuse(**_: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    with pytest.raises(OutputError, match="permission"):
+        protect(ball, size=16).save(locked / "r")
+    assert list(locked.iterdir()) == []
+
+
+def test_a_killed_protect_leaves_no_target(ball_folder: Path, tmp_path: Path) -> None:
+    # The process stops itself half-way through the pictures and waits there to be killed.
+    code = """
+import sys, time
+from PIL import Image
+from privhead_nb.privacy.release import protect_folder
+real, count = Image.Image.save, 0
+def slow(self, path):
+    global count
+    count += 1
+    real(self, path)
+    if count == 5:
+        print("half-way", flush=True)
+        time.sleep(60)
+Image.Image.save = slow
+protect_folder(sys.argv[1], sys.argv[2], size=16)
+"""
+    target = tmp_path / "out" / "r"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(ball_folder), str(target)], stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"half-way\n"
+        process.kill()
+        process.wait(timeout=20)
+    assert process.returncode == (-signal.SIGKILL if os.name == "posix" else 1)
+    assert not target.exists()
+    assert all(p.name.endswith(".part") for p in (tmp_path / "out").iterdir())
+    start = time.monotonic()
+    protect_folder(ball_folder, target, size=16)  # the rest is no obstacle
+    assert Release.load(target).size == 16 and time.monotonic() - start < 20
+
+
+# --- facts and the real head ----------------------------------------------------------------------
+
+
+def test_facts_are_json(ball: Scene) -> None:
+    facts = json.loads(json.dumps(release_facts(protect(ball, EVERYTHING, size=16))))
+    assert facts["kind"] == "release" and facts["sensitive_as_modulus"] == [0, 1, 2]
+    assert facts["operator"]["kind"] == "scharr" and facts["masks_released"] == "neutral"
+    assert 0 < facts["modulus_max"] <= facts["modulus_scale"]
+
+
+def test_real_head_is_released_at_64_pixels(real_head: Path, tmp_path: Path) -> None:
+    release = protect_folder(real_head, tmp_path / "r")
+    assert release.moduli.shape == (20, 64, 64) and release.neutral_images.shape == (16, 64, 64, 3)
+    _same(release, Release.load(tmp_path / "r"))
+    _same(release, protect(load_scene(real_head)))
+    # 255 codes would be too few: half of the face's moduli lie below 3 % of the peak.
+    assert 0.4 < float(release.moduli.max()) < release.operator.peak
+    data = b"".join(_files(tmp_path / "r").values())
+    assert b"Lee" not in data and b"CC BY" not in data and b"real_head" not in data
