@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from matplotlib.collections import LineCollection
+from matplotlib.contour import QuadContourSet
 from PIL import Image
 
 from privhead_nb.errors import OutputError
@@ -39,10 +39,10 @@ def test_the_page_shows_every_view_with_role_and_colour(ball: Scene) -> None:
 def test_mesh_and_sphere_outlines_lie_on_the_pictures(ball: Scene) -> None:
     ax = _views(draw_scene(ball))["4 neutral"]
     focal, distance = float(ball.cameras.K[4, 0, 0]), float(ball.cameras.centers[4].norm())
-    [mesh] = [c for c in ax.collections if isinstance(c, LineCollection)]
-    ends = np.concatenate(mesh.get_segments()) - 15.5
+    [mesh] = [c for c in ax.collections if isinstance(c, QuadContourSet)]
+    ends = np.concatenate([path.vertices for path in mesh.get_paths()]) - 15.5
     # A ball of radius r at distance d is seen under f r / sqrt(d^2 - r^2).
-    for points, r, slack in ((ends, 60.0, 0.05), (ax.lines[0].get_xydata() - 15.5, 80.0, 1e-4)):
+    for points, r, slack in ((ends, 60.0, 0.02), (ax.lines[0].get_xydata() - 15.5, 80.0, 1e-4)):
         seen = np.linalg.norm(points, axis=1)
         assert seen.mean() == pytest.approx(focal * r / (distance**2 - r**2) ** 0.5, rel=slack)
         assert seen.std() < 0.05 * seen.mean()

@@ -292,7 +292,12 @@ def _rig(
 def _dome(
     count: int, azimuths: tuple[float, float], elevations: tuple[float, ...]
 ) -> list[tuple[float, float]]:
-    """`count` views spread over rows of one elevation each, the first rows taking the rest."""
+    """`count` views in rows of one elevation each, at least three a row; the first take the rest.
+
+    Few views take the rows nearest to eye level.
+    """
+    level = sorted(elevations, key=abs)[: max(1, count // 3)]
+    elevations = tuple(e for e in elevations if e in level)
     shares = [len(part) for part in np.array_split(np.arange(count), len(elevations))]
     return [
         (azimuth, elevation)

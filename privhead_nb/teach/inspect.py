@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from mpl_toolkits.mplot3d.art3d import Line3DCollection
@@ -25,6 +25,7 @@ from privhead_nb.scenes.images import resize_area
 from privhead_nb.scenes.scene import Scene, scene_facts
 from privhead_nb.scenes.truth import Triangles
 from privhead_nb.teach.palette import GREEN, NEUTRAL, ORANGE, SENSITIVE, modulus_picture
+from privhead_nb.teach.shading import axis_vector, rasterize
 
 # Colour and word both tell the roles apart.
 UNUSED, SPHERE, MESH = "#777777", ORANGE, GREEN
@@ -145,8 +146,7 @@ def _draw_view(
         picture, extent=(-0.5, W - 0.5, H - 0.5, -0.5), cmap="gray", vmin=0, vmax=1, aspect="equal"
     )
     if truth is not None:
-        lines = _outline(truth, camera)
-        ax.add_collection(LineCollection(list(lines), colors=MESH, linewidths=0.45, alpha=0.8))
+        _draw_mesh(ax, truth, camera, step=0.06 * sphere[1])
     ring = _sphere_outline(camera, *sphere)
     ax.plot(ring[:, 0], ring[:, 1], color=SPHERE, linewidth=1.0)
     ax.set_xlim(-0.5, W - 0.5)
@@ -218,34 +218,41 @@ def _sphere_outline(camera: Cameras, center: Vec3, radius: float) -> np.ndarray:
     return camera.project(torch.from_numpy(ring))[0][0].numpy()
 
 
-def _outline(truth: Triangles, camera: Cameras) -> np.ndarray:
-    """(E, 2, 2) mesh edges where the surface turns away from the camera, and open rims."""
-    vertices, faces = truth
-    corners = vertices[faces]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    towards = (normals * (camera.centers[0].numpy() - corners[:, 0])).sum(1) > 0
-    edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-    _, first, index, count = np.unique(
-        edges @ np.array([len(vertices), 1]),
-        return_index=True,
-        return_inverse=True,
-        return_counts=True,
-    )
-    facing = np.bincount(index, weights=np.repeat(towards, 3))
-    chosen = edges[first[(count == 1) | ((facing > 0) & (facing < count))]]
-    xy, depth = camera.project(torch.from_numpy(vertices))
-    lines = xy[0].numpy()[chosen]
-    return lines[(depth[0].numpy()[chosen] > 0).all(1)]
+def _draw_mesh(ax: Axes, truth: Triangles, camera: Cameras, step: float) -> None:
+    """The mesh's silhouette and, fainter, where its depth jumps by more than `step`."""
+    seen = camera.resized(*_raster_size(camera))
+    side = max(seen.width, seen.height)
+    xy, depth = seen.project(torch.from_numpy(truth[0]))
+    points = torch.cat([xy[0], -depth[0, :, None]], dim=1).numpy()
+    # A mesh that reaches behind the camera can't be drawn; its vertices there are put far off.
+    points[points[:, 2] >= 0, :2] = -1e6
+    face, weights = rasterize(points, truth[1], side)
+    face, weights = face[: seen.height, : seen.width], weights[: seen.height, : seen.width]
+    covered = face >= 0
+    z = np.where(covered, (weights * points[truth[1][face]][..., 2]).sum(-1), np.nan)
+    jumps = np.zeros_like(covered)
+    jumps[:-1] |= np.abs(np.diff(z, axis=0)) > step
+    jumps[:, :-1] |= np.abs(np.diff(z, axis=1)) > step
+    drawn = np.zeros((*covered.shape, 4))
+    drawn[jumps] = to_rgba(MESH, 0.6)
+    W, H = camera.width, camera.height
+    ax.imshow(drawn, extent=(-0.5, W - 0.5, H - 0.5, -0.5), interpolation="nearest")
+    if covered.any():
+        x = (np.arange(seen.width) + 0.5) * W / seen.width - 0.5
+        y = (np.arange(seen.height) + 0.5) * H / seen.height - 0.5
+        ax.contour(x, y, covered, levels=[0.5], colors=MESH, linewidths=0.9)
+
+
+def _raster_size(camera: Cameras) -> tuple[int, int]:
+    """Width and height, 256 on the longer side."""
+    scale = 256 / max(camera.width, camera.height)
+    return max(2, round(camera.width * scale)), max(2, round(camera.height * scale))
 
 
 def _upright(up: str, front: str) -> np.ndarray:
     """(3, 3) rotation from scene axes to the plot's: front along x, up along z."""
-    u, f = _axis(up), _axis(front)
+    u, f = axis_vector(up), axis_vector(front)
     return np.stack([f, np.cross(u, f), u])
-
-
-def _axis(name: str) -> np.ndarray:
-    return np.eye(3)["xyz".index(name[1])] * (1 if name[0] == "+" else -1)
 
 
 def _legend(unused: bool, truth: Triangles | None) -> list[Line2D]:
