@@ -140,13 +140,12 @@ def synth(
         progress=True,
     )
     scene.save(out, overwrite=overwrite)
-    if json_:
-        return _answer({"out": str(out), **scene_facts(scene)})
-    _answer(
+    said = (
         f"{out}: {len(scene.cameras)} views of {size} x {size} pixels "
         f"({len(scene.sensitive)} sensitive, {len(scene.neutral)} neutral) and the truth mesh.\n"
         f"Next: privhead protect {out} RELEASE"
     )
+    _answer({"out": str(out), **scene_facts(scene)} if json_ else said)
 
 
 @app.command()
@@ -264,13 +263,12 @@ def protect(
         sensitive=sensitive,
         format=format_,
     )
-    if json_:
-        return _answer({"out": str(release), **release_facts(made)})
-    _answer(
+    said = (
         f"{release}: {len(made.neutral)} neutral views as RGB, {len(made.sensitive)} sensitive "
-        f"views as {operator} modulus, {size} x {size} pixels, masks of {masks} views.\n"
+        f"views as {operator} modulus only, {size} x {size} pixels; masks released: {masks}.\n"
         f"Next: privhead reconstruct {release} OUT"
     )
+    _answer({"out": str(release), **release_facts(made)} if json_ else said)
 
 
 @app.command()
@@ -318,8 +316,10 @@ def reconstruct(
             Release.load(source), profile, seed=seed, out=out, resume=resume, overwrite=overwrite
         )
     else:
+        from privhead_nb.scenes.scene import load_scene
+
         made = reconstruct_full_rgb(
-            _load_scene(source, sensitive, format_),
+            load_scene(source, sensitive=sensitive, format=format_, size=size),
             profile,
             seed=seed,
             size=size,
@@ -327,9 +327,12 @@ def reconstruct(
             resume=resume,
             overwrite=overwrite,
         )
-    if json_:
-        return _answer({"out": str(out), **made.report})
-    _answer(f"{out / 'mesh.ply'}: {len(made.mesh.faces)} triangles.")
+    said = (
+        f"{out / 'mesh.ply'}: {len(made.mesh.faces)} triangles, "
+        f"{made.report['seconds_total']:.0f} seconds of training.\n"
+        f"Next: privhead evaluate {out} --truth SCENE"
+    )
+    _answer({"out": str(out), **made.report} if json_ else said)
 
 
 @app.command()
@@ -405,9 +408,8 @@ def demo(
     from privhead_nb.teach.demo import run_demo, table
 
     result = run_demo(out, identity=identity, profile=profile, seed=seed, overwrite=overwrite)
-    if json_:
-        return _answer(result)
-    _answer(f"{table(result)}\n\n{out / 'mesh.ply'}: the head.  {out / 'page.png'}: the pictures.")
+    files = f"{out / 'mesh.ply'}: the head. {out / 'page.png'}: the pictures."
+    _answer(result if json_ else f"{table(result)}\n\n{files}")
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,7 @@ def text(facts: dict[str, Any]) -> str:
 
 def _findings(facts: dict[str, Any]) -> list[Finding]:
     found = []
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - pip may have been told to ignore it
         found.append(
             Finding(
                 f"Python {facts['python']} is too old",
@@ -198,15 +199,10 @@ def _cores() -> int:
 def _memory_gib() -> float | None:
     """Memory that this process may use: the machine's, or the container's if that is less."""
     sizes = []
-    try:
+    with suppress(AttributeError, ValueError, OSError):  # Windows has no sysconf
         sizes.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):
-        pass  # Windows has no sysconf
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
-        sizes += [int(limit)] if limit.isdigit() else []
-    except OSError:
-        pass
+    with suppress(ValueError, OSError):  # "max" where there is no limit
+        sizes.append(int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
     return round(min(sizes) / GIB, 1) if sizes else None
 
 

@@ -1,0 +1,269 @@
+"""Claims about the command line: the promised calls, their JSON, their errors and exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from privhead_nb import cli
+from privhead_nb.geometry.mesh import Mesh
+from privhead_nb.scenes.scene import load_scene
+from privhead_nb.teach import demo as demo_module
+from privhead_nb.training import two_stage
+
+COMMANDS = ("doctor", "synth", "inspect", "protect", "reconstruct", "evaluate", "demo")
+
+
+def run(*arguments: object) -> Any:
+    return CliRunner().invoke(cli.app, [str(a) for a in arguments])
+
+
+def answer(*arguments: object) -> dict[str, Any]:
+    """Run with --json and read stdout, which must be JSON alone."""
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli") / "scene"
+    made = answer("synth", folder, "--identity", 7, "--neutral", 3, "--sensitive", 4, "--size", 64)
+    assert (made["views"], made["width"], made["truth"]) == (7, 64, True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def release(scene: Path) -> Path:
+    folder = scene.with_name("release")
+    made = answer("protect", scene, folder, "--operator", "sobel", "--size", 32)
+    assert made["operator"]["kind"] == "sobel"
+    assert (len(made["neutral_as_rgb"]), len(made["sensitive_as_modulus"])) == (3, 4)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def result(release: Path) -> Path:
+    folder = release.with_name("result")
+    report = answer("reconstruct", release, folder, "--profile", "ci", "--seed", 0)
+    assert report["profile"] == "ci" and report["seed"] == 0
+    assert set(report["seconds"]) == {"stage1", "stage2"}
+    return folder
+
+
+def test_reconstruct_writes_what_it_promises(result: Path) -> None:
+    names = {path.name for path in result.iterdir()}
+    assert names == {"mesh.ply", "stage1.ply", "field.safetensors", "report.json"}
+    report = json.loads((result / "report.json").read_text())
+    assert {"settings", "seconds", "peak_memory_mb", "history"} <= set(report)
+    assert len(Mesh.load(result / "mesh.ply").faces) > 1000
+
+
+def test_evaluate_prints_the_promised_fields(scene: Path, result: Path) -> None:
+    measured = answer(
+        "evaluate", result, "--truth", scene, "--protocol", "surface", "--region", "face",
+        "--samples", 5000,
+    )  # fmt: skip
+    wanted = {"protocol", "region", "unit", "distance_mean", "distance_truth_to_mesh"}
+    wanted |= {"distance_mesh_to_truth", "normal_median_deg", "normal_mean_deg", "within"}
+    assert wanted <= set(measured)
+    assert 0 < measured["distance_mean"] < 50
+    other = answer("evaluate", result, "--truth", scene, "--mesh", "stage1.ply", "--samples", 5000)
+    assert other["distance_mean"] != measured["distance_mean"]
+    itself = answer("evaluate", scene / "full_head.obj", "--truth", scene, "--samples", 5000)
+    assert itself["distance_mean"] < 1e-5
+    assert "distance_mean" in run("evaluate", result, "--truth", scene, "--samples", 5000).stdout
+
+
+@pytest.mark.usefixtures("tiny")
+def test_the_baseline_takes_a_scene(scene: Path, tmp_path: Path) -> None:
+    report = answer(
+        "reconstruct", scene, tmp_path / "full", "--baseline", "full-rgb", "--profile", "ci",
+        "--size", 32,
+    )  # fmt: skip
+    assert report["baseline"] == "full-rgb"
+    assert (tmp_path / "full" / "mesh.ply").is_file()
+    assert not (tmp_path / "full" / "stage1.ply").exists()
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ci profile of a few steps, where only the plumbing is looked at."""
+    from dataclasses import replace
+
+    from privhead_nb.training.profiles import PROFILES
+
+    ci = PROFILES["ci"]
+    small = replace(
+        ci,
+        stage1=replace(ci.stage1, steps=3),
+        stage2=replace(ci.stage2, steps=3),
+        full_rgb=replace(ci.full_rgb, steps=3),
+        mesh_resolution=48,
+    )
+    monkeypatch.setitem(PROFILES, "ci", small)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_the_demo_makes_a_table_a_mesh_and_a_page(
+    scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A head that is there already, since making one takes a while.
+    monkeypatch.setattr(demo_module, "synthetic_scene", lambda *_, **__: load_scene(scene))
+    done = run("demo", tmp_path / "demo", "--profile", "ci")
+    assert done.exit_code == 0, done.stderr
+    for word in ("stage 1", "stage 2", "full RGB", "mm", "deg", "stage 2 / full RGB"):
+        assert word in done.stdout
+    there = {path.name for path in (tmp_path / "demo").iterdir()}
+    assert there == {
+        "scene", "release", "reconstruction", "full_rgb", "mesh.ply", "page.png", "demo.json",
+    }  # fmt: skip
+    again = run("demo", tmp_path / "demo", "--profile", "ci")
+    assert again.exit_code == 2 and "--overwrite" in again.stderr
+
+
+def test_inspect_reads_scenes_and_releases_and_draws_them(
+    scene: Path, release: Path, tmp_path: Path
+) -> None:
+    assert answer("inspect", scene)["kind"] == "scene"
+    facts = answer("inspect", release, "--picture", tmp_path / "page.png")
+    assert facts["kind"] == "release"
+    assert (tmp_path / "page.png").read_bytes()[:4] == b"\x89PNG"
+    shown = run("inspect", scene)
+    assert shown.exit_code == 0 and "bounding" not in shown.stderr
+    assert run("inspect", scene, "--picture", tmp_path / "page.bmp").exit_code == 2
+
+
+def test_doctor_answers_in_words_and_json() -> None:
+    assert answer("doctor")["can_run"] is True
+    assert "--profile" in run("doctor").stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_and_json(command: str) -> None:
+    shown = run(command, "--help")
+    assert shown.exit_code == 0
+    assert "--json" in shown.stdout and "--debug" in shown.stdout
+    parameters = cli.app.registered_commands
+    (registered,) = [c for c in parameters if c.callback and c.callback.__name__ == command]
+    assert registered.callback is not None and registered.callback.__doc__
+
+
+def test_help_is_fast_because_nothing_heavy_is_imported() -> None:
+    code = (
+        "import sys; from typer.testing import CliRunner; from privhead_nb.cli import app; "
+        "assert CliRunner().invoke(app, ['reconstruct', '--help']).exit_code == 0; "
+        "print([m for m in ('torch', 'numpy', 'trimesh', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def _wrong_calls(scene: Path, release: Path, result: Path, tmp: Path) -> dict[str, list[object]]:
+    (tmp / "empty").mkdir()
+    (tmp / "full").mkdir()
+    (tmp / "full" / "mine.txt").write_text("mine")
+    (tmp / "file").write_text("x")
+    (tmp / "cut.ply").write_bytes(b"ply\nformat ascii 1.0\nelement vertex 3\n")
+    return {
+        "is a scene, not a release": ["reconstruct", scene, tmp / "o", "--profile", "ci"],
+        "is a release, not a scene": ["reconstruct", release, tmp / "o", "--baseline", "full-rgb"],
+        "there is no mesh.ply": ["evaluate", tmp / "empty", "--truth", scene],
+        "there is no such folder": ["evaluate", tmp / "nowhere", "--truth", scene],
+        "It holds mesh.ply, stage1.ply": ["evaluate", result, "--truth", scene, "--mesh", "x.ply"],
+        "could not be read as a triangle mesh": ["evaluate", tmp / "cut.ply", "--truth", scene],
+        "no scene is in this folder": ["evaluate", result, "--truth", tmp / "empty"],
+        "this is a release": ["evaluate", result, "--truth", release],
+        "the target folder is not empty": ["synth", tmp / "full"],
+        "is a file, not a folder": ["synth", tmp / "file"],
+        "its own scene": ["protect", scene, scene / "release"],
+        "Released views are never enlarged": ["protect", scene, tmp / "r", "--size", 128],
+        "kernel_size is 4": ["protect", scene, tmp / "r", "--kernel-size", 4],
+        "there is no light": ["synth", tmp / "s", "--light", "moon"],
+    }  # fmt: skip
+
+
+def test_what_a_user_can_mend_is_one_line_and_exit_code_2(
+    scene: Path, release: Path, result: Path, tmp_path: Path
+) -> None:
+    for words, arguments in _wrong_calls(scene, release, result, tmp_path).items():
+        done = run(*arguments)
+        assert done.exit_code == 2, f"{words}: {done.output}"
+        assert done.stdout == "", words
+        lines = done.stderr.strip().splitlines()
+        assert words in lines[-1] and lines[-1].startswith("privhead: "), done.stderr
+        assert "Traceback" not in done.stderr
+    assert (tmp_path / "full" / "mine.txt").read_text() == "mine"
+    assert not any((tmp_path / name).exists() for name in ("o", "r", "s"))
+
+
+def test_debug_shows_the_traceback(scene: Path, tmp_path: Path) -> None:
+    done = run("reconstruct", scene, tmp_path / "o", "--debug")
+    assert type(done.exception).__name__ == "ReleaseError"
+
+
+def test_a_wrong_flag_is_explained(scene: Path) -> None:
+    done = run("evaluate", scene, "--truth", scene, "--protocol", "guess")
+    assert done.exit_code == 2 and "surface" in done.stderr
+
+
+def test_ctrl_c_says_how_to_go_on(release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(two_stage, "reconstruct", interrupted)
+    done = run("reconstruct", release, release.with_name("interrupted"))
+    assert done.exit_code == 130
+    assert "interrupted; continue with --resume" in done.stderr
+    monkeypatch.setattr(demo_module, "run_demo", interrupted)
+    done = run("demo", release.with_name("no_demo"))
+    assert done.exit_code == 130 and "--resume" not in done.stderr
+
+
+def test_settings_reach_the_trainer(release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    seen: dict[str, Any] = {}
+
+    def stop(_: Any, profile: str, **settings: Any) -> None:
+        seen.update(settings, profile=profile, threads=torch.get_num_threads())
+        raise KeyboardInterrupt
+
+    before = torch.get_num_threads()
+    monkeypatch.setattr(two_stage, "reconstruct", stop)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "1")
+    try:
+        run("reconstruct", release, "out", "--profile", "gpu", "--seed", 5, "--resume",
+            "--overwrite", "--threads", 2)  # fmt: skip
+    finally:
+        torch.set_num_threads(before)
+    assert seen == {
+        "profile": "gpu", "seed": 5, "out": Path("out"), "resume": True, "overwrite": True,
+        "threads": 2,
+    }  # fmt: skip
+
+
+def test_the_profile_can_come_from_the_environment(
+    release: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def stop(_: Any, profile: str, **__: Any) -> None:
+        seen.append(profile)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(two_stage, "reconstruct", stop)
+    monkeypatch.delenv("PRIVHEAD_PROFILE", raising=False)
+    run("reconstruct", release, "out")
+    monkeypatch.setenv("PRIVHEAD_PROFILE", "paper")
+    run("reconstruct", release, "out")
+    assert seen == ["cpu", "paper"]

@@ -1,0 +1,188 @@
+"""Claims about pictures: what the rasteriser sees, and what the result page holds."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+
+from privhead_nb.errors import PrivheadError
+from privhead_nb.geometry.mesh import Mesh
+from privhead_nb.geometry.metrics import evaluate_mesh
+from privhead_nb.teach.plots import loss_curves, result_page, short, show
+from privhead_nb.teach.shading import VIEWS, frame_of, rasterize, shaded_normals, view_rotation
+
+
+def ball(radius: float = 100.0) -> Mesh:
+    return Mesh.from_trimesh(trimesh.creation.icosphere(subdivisions=3, radius=radius))
+
+
+def box(extents: tuple[float, float, float], at: tuple[float, float, float]) -> Mesh:
+    made = trimesh.creation.box(extents)
+    made.apply_translation(at)
+    return Mesh.from_trimesh(made)
+
+
+def joined(*meshes: Mesh) -> Mesh:
+    return Mesh.from_trimesh(trimesh.util.concatenate([m.to_trimesh() for m in meshes]))
+
+
+def test_a_pixel_sees_the_nearest_triangle() -> None:
+    """Brute force: for each pixel, the covering triangle of largest depth."""
+    rng = np.random.default_rng(0)
+    points = np.column_stack([rng.uniform(-2, 18, (30, 2)), rng.uniform(0, 1, 30)])
+    faces = np.arange(30).reshape(10, 3)
+    seen, weights = rasterize(points, faces, 16)
+    for y, x in np.ndindex(16, 16):
+        best, depth = -1, -np.inf
+        for index, (a, b, c) in enumerate(points[faces]):
+            system = np.array([[a[0], b[0], c[0]], [a[1], b[1], c[1]], [1, 1, 1]])
+            w = np.linalg.solve(system, [x, y, 1])
+            if w.min() >= 0 and w @ [a[2], b[2], c[2]] > depth:
+                best, depth = index, w @ [a[2], b[2], c[2]]
+        assert seen[y, x] == best
+        if best >= 0:
+            assert weights[y, x] @ points[faces[best]][:, 2] == pytest.approx(depth)
+
+
+def test_a_ball_covers_a_disc_and_is_brightest_towards_the_light() -> None:
+    picture = shaded_normals(ball(), size=64, center=(0, 0, 0), extent=125.0)
+    covered = (picture < 0.999).any(axis=2).mean()
+    assert covered == pytest.approx(np.pi / 4 * 0.8**2, rel=0.03)
+    grey = np.where((picture < 0.999).any(axis=2), picture.mean(axis=2), 0)
+    y, x = np.unravel_index(grey.argmax(), grey.shape)
+    assert x < 32 and y < 32  # the key light stands at the upper left
+
+
+def test_views_turn_around_the_head() -> None:
+    """A bump on the face (+z) is in the middle in front, at the left in profile, behind in back."""
+    head = joined(ball(), box((10, 10, 60), (0, 0, 110)))
+    frame = {"center": (0.0, 0.0, 0.0), "extent": 150.0}
+    covered = {
+        view: (shaded_normals(head, view, 60, **frame) < 0.999).any(axis=2)  # type: ignore[arg-type]
+        for view in VIEWS
+    }
+    assert covered["profile"][30, :10].any() and not covered["profile"][30, 50:].any()
+    np.testing.assert_array_equal(covered["front"], covered["back"][:, ::-1])
+    plain = shaded_normals(ball(), "back", 60, **frame)  # type: ignore[arg-type]
+    np.testing.assert_allclose(shaded_normals(head, "back", 60, **frame), plain, atol=1e-6)  # type: ignore[arg-type]
+
+
+def test_other_axes_give_the_same_picture() -> None:
+    head = joined(ball(), box((10, 30, 60), (20, 40, 110)))
+    turn = np.array([[0, 0, 1.0], [1, 0, 0], [0, 1, 0]])  # x -> y, y -> z, z -> x
+    turned = Mesh(head.vertices @ turn.T, head.faces)
+    np.testing.assert_allclose(
+        shaded_normals(head, "three-quarter", 48),
+        shaded_normals(turned, "three-quarter", 48, up="+z", front="+x"),
+        atol=1e-6,
+    )
+
+
+def test_surfaces_seen_from_inside_are_blue() -> None:
+    inside_out = Mesh(ball().vertices, ball().faces[:, ::-1])
+    middle = shaded_normals(inside_out, size=32)[16, 16]
+    assert middle[2] > middle[0] + 0.2
+    assert np.ptp(shaded_normals(ball(), size=32)[16, 16]) < 0.06
+
+
+def test_flat_shading_shows_each_triangle() -> None:
+    cube = Mesh.from_trimesh(trimesh.creation.box((100, 100, 100)))
+    flat = shaded_normals(cube, "three-quarter", 64, smooth=False)
+    smooth = shaded_normals(cube, "three-quarter", 64, smooth=True)
+    tones = [len(np.unique(np.round(p[24:40, 24:40], 3))) for p in (flat, smooth)]
+    assert tones[0] < tones[1]
+
+
+@pytest.mark.parametrize(
+    ("view", "up", "front"), [("above", "+y", "+z"), ("front", "y", "+z"), ("front", "+y", "-y")]
+)
+def test_unknown_views_and_axes_are_clear_errors(view: str, up: str, front: str) -> None:
+    with pytest.raises(PrivheadError):
+        view_rotation(view, up, front)
+
+
+def test_every_view_is_a_rotation() -> None:
+    for view in VIEWS:
+        rotation = view_rotation(view)
+        np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
+        assert np.linalg.det(rotation) == pytest.approx(1)
+
+
+def test_the_frame_holds_the_mesh_from_every_side() -> None:
+    mesh = box((20, 200, 90), (5, 6, 7))
+    center, extent = frame_of(mesh)
+    for view in VIEWS:
+        seen = (mesh.vertices - center) @ view_rotation(view).T
+        assert np.abs(seen[:, :2]).max() <= extent * (1.1 if view == "three-quarter" else 1)
+
+
+HISTORY = {
+    "stage1": {"step": [0, 10, 19], "rgb": [0.3, 0.2, 0.1], "eikonal": [0.1, 0.0, 0.02]},
+    "stage2": {"step": [0, 10, 19], "gradient": [3.0, 2.0, 1.0], "lipschitz": [0.1, 0.1]},
+}
+
+
+def release() -> Any:
+    """As much of a Release as the page shows."""
+    return SimpleNamespace(
+        neutral_images=torch.rand(3, 16, 16, 3),
+        neutral=(0, 1, 2),
+        moduli=torch.rand(5, 16, 16),
+        sensitive=(3, 4, 5, 6, 7),
+        up="+y",
+        front="+z",
+    )
+
+
+def test_the_result_page_shows_views_curves_and_heads_with_their_distances() -> None:
+    scene: Any = SimpleNamespace(
+        truth_mesh=lambda: ball(100).to_trimesh(),
+        face_region=lambda: ((0.0, 0.0, 100.0), 95.0),
+        unit="mm",
+    )
+    meshes = {"stage 1": ball(110), "stage 2": ball(102), "truth": ball(100)}
+    distances = {
+        name: evaluate_mesh(meshes[name], scene, samples=2000) for name in ("stage 1", "stage 2")
+    }
+    page = result_page(release(), HISTORY, meshes, distances, title="A page")
+    page.canvas.draw()
+    titles = [ax.get_title() for ax in page.axes]
+    assert titles.count("neutral: RGB") == 3 and titles.count("sensitive: modulus") == 4
+    assert "stage 1: weighted losses" in titles and "stage 2: weighted losses" in titles
+    assert f"stage 2\n{short(distances['stage 2'])}" in titles
+    assert sum(len(ax.images) for ax in page.axes) == 3 + 4 + 2 * len(meshes)
+
+
+def test_loss_curves_place_a_late_term_at_the_end() -> None:
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots(1, 2)
+    loss_curves(list(axes), HISTORY)
+    lines = {line.get_label(): line for line in axes[1].get_lines()}
+    assert list(lines["lipschitz"].get_xdata()) == [10, 19]
+    assert len({line.get_color() for line in lines.values()}) == len(lines)
+    assert len({line.get_linestyle() for line in lines.values()}) == len(lines)
+
+
+def test_a_shown_figure_carries_its_alternative_text() -> None:
+    from matplotlib.figure import Figure
+
+    data, metadata = show(Figure(figsize=(1, 1)), "An empty square.")._repr_mimebundle_()
+    assert metadata["image/png"]["alt"] == "An empty square."
+    assert data["image/png"]
+
+
+def test_the_real_head_is_drawn_whole(real_head: Any) -> None:
+    from privhead_nb.scenes.scene import load_scene
+
+    mesh = Mesh.from_trimesh(load_scene(real_head).truth_mesh())
+    picture = shaded_normals(mesh, "front", 96)
+    covered = (picture < 0.999).any(axis=2)
+    assert 0.2 < covered.mean() < 0.6
+    blue = (picture[..., 2] > picture[..., 0] + 0.1)[covered]
+    assert blue.mean() < 0.02  # hardly any face seen from behind
