@@ -1,0 +1,226 @@
+"""Claims about the project's frame: requirements, pins, commands, floors, licences."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+import privhead_nb
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+README = (ROOT / "README.md").read_text()
+
+# PyPI's name and conda-forge's, where they differ.
+CONDA_NAMES = {
+    "torch": "pytorch",
+    "opencv-python-headless": "opencv",
+    "libigl": "igl",
+    "matplotlib": "matplotlib-base",
+}
+
+
+def requirements() -> dict[str, Requirement]:
+    """Everything that `.[all]` asks for directly, by canonical name."""
+    lines = list(PROJECT["dependencies"])
+    (everything,) = PROJECT["optional-dependencies"]["all"]
+    for extra in Requirement(everything).extras:
+        lines += PROJECT["optional-dependencies"][extra]
+    found = [Requirement(line) for line in lines]
+    return {canonicalize_name(requirement.name): requirement for requirement in found}
+
+
+def pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    split = [line.split("==") for line in lines if line and not line.startswith("#")]
+    assert all(len(parts) == 2 for parts in split)
+    return {canonicalize_name(name): version for name, version in split}
+
+
+def test_torch_is_a_range_from_2_9_up_and_pinned() -> None:
+    assert "2.9.0" in requirements()["torch"].specifier
+    assert "2.8.0" not in requirements()["torch"].specifier
+    assert pins()["torch"] == "2.13.0"
+
+
+def test_every_pin_lies_in_its_range() -> None:
+    for name, requirement in requirements().items():
+        assert pins()[name] in requirement.specifier, name
+
+
+def test_the_pins_cover_all_that_gets_installed() -> None:
+    """Walk the requirements of the requirements, as far as they are installed here."""
+    pinned, seen, todo = pins(), set[str](), list(requirements().values())
+    while todo:
+        requirement = todo.pop()
+        name = canonicalize_name(requirement.name)
+        extras = requirement.extras or {""}
+        if not any(
+            requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+            for extra in extras
+        ):
+            continue
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            further = importlib.metadata.requires(name) or []
+        except importlib.metadata.PackageNotFoundError:
+            continue  # for another platform
+        if re.match(r"nvidia-|cuda-|triton", name):
+            continue  # come with torch's GPU builds, which pin them exactly
+        assert name in pinned, f"{name} is installed but not in constraints.txt"
+        for line in further:
+            inner = Requirement(line)
+            wanted = {"extra": extra} if (extra := next(iter(requirement.extras), "")) else {}
+            if inner.marker is None or inner.marker.evaluate({"extra": "", **wanted}):
+                inner.marker = None
+                todo.append(inner)
+    assert len(seen) > 50
+
+
+def test_environment_yml_asks_for_the_same_as_pyproject_and_admits_the_pins() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert [c for c in environment["channels"] if c != "nodefaults"] == ["conda-forge"]
+    listed = {}
+    for line in environment["dependencies"]:
+        name, _, constraint = line.partition(" ")
+        listed[name] = SpecifierSet(constraint)
+    python = listed.pop("python")
+    assert "3.11.0" in python and "3.12.0" in python and "3.10.0" not in python
+    assert "pip" in listed and listed.pop("pip") == SpecifierSet("")
+    wanted = {CONDA_NAMES.get(n, n): r.specifier for n, r in requirements().items()}
+    assert listed == wanted
+    pinned = {CONDA_NAMES.get(n, n): version for n, version in pins().items()}
+    assert all(pinned[name] in constraint for name, constraint in listed.items())
+
+
+def test_this_environment_satisfies_the_requirements() -> None:
+    for name, requirement in requirements().items():
+        version = importlib.metadata.version(name)
+        assert requirement.specifier.contains(version, prereleases=True), name
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize(
+    ("target", "command"),
+    [
+        ("demo", "-m privhead_nb demo"),
+        ("test", "-m pytest --nbval"),
+        ("lab", "lab notebooks/00_start_here.ipynb"),
+        ("lint", "mypy"),
+    ],
+)
+def test_make_sets_up_the_environment_before_each_command(target: str, command: str) -> None:
+    done = subprocess.run(
+        ["make", "-n", target, "VENV=.no_such_environment"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    torch = [i for i, line in enumerate(lines) if "-c constraints.txt torch==2.13.0" in line]
+    package = [i for i, line in enumerate(lines) if "-c constraints.txt -e '.[all]'" in line]
+    wanted = [i for i, line in enumerate(lines) if command in line]
+    assert torch and package and wanted
+    assert torch[0] < package[0] < wanted[0]
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+    assert "make test" in script and "`make test`" in README
+    assert "set -euo pipefail" in script and "||" not in script  # the exit code passes through
+
+
+def test_the_readme_starts_with_two_commands() -> None:
+    block = re.search(r"```bash\n(.*?)```", README, re.DOTALL)
+    assert block is not None
+    commands = [line.split("#")[0].strip() for line in block[1].strip().splitlines()]
+    assert commands == ["make demo", "make lab"]
+
+
+def test_files_that_the_readme_names_exist() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_commands_that_the_readme_shows_exist() -> None:
+    from privhead_nb.cli import app
+
+    known = {c.callback.__name__ for c in app.registered_commands if c.callback}
+    shown = set(re.findall(r"^privhead (\w+)", README, re.MULTILINE))
+    assert shown and shown <= known
+
+
+def test_citation_and_licences() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == privhead_nb.__version__
+    paper = citation["preferred-citation"]
+    assert paper["title"].startswith("Do Not DeepFake Me") and paper["year"] == 2025
+    names = [author["family-names"] for author in paper["authors"]]
+    assert names == ["Kong", "Song", "Huai", "Xu", "Luo", "He"]
+    assert "MIT License" in (ROOT / "LICENSE").read_text()
+    assert "CC BY 4.0" in (ROOT / "notebooks" / "LICENSE").read_text()
+
+
+def test_hooks_are_local() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    assert [repository["repo"] for repository in hooks["repos"]] == ["local"]
+
+
+FLOORS = {
+    "errors": -1, "files": 0,
+    "kernels": 1, "scenes": 1,
+    "field": 2, "privacy": 2,
+    "render": 3, "geometry": 3,
+    "training": 4,
+    "lab": 5, "evaluation": 5,
+    "cli": 6, "doctor": 6, "teach": 6, "__main__": 6,
+}  # fmt: skip
+FACES_ONLY = {"typer", "matplotlib", "plotly", "ipywidgets", "trimesh", "igl", "IPython"}
+
+
+def modules() -> list[Path]:
+    return sorted((ROOT / "privhead_nb").rglob("*.py"))
+
+
+def floor_of(name: str) -> str:
+    """The part of `privhead_nb.scenes.camera` that FLOORS knows."""
+    return name.split(".")[1] if "." in name else "__init__"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_file_imports_only_from_lower_floors(path: Path) -> None:
+    relative = path.relative_to(ROOT).with_suffix("")
+    if len(relative.parts) == 2 and relative.name == "__init__":
+        pytest.skip("the package's front door names all floors")
+    own = relative.parts[1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("privhead_nb."):
+            other = floor_of(node.module or "")
+            assert other == own or FLOORS[other] < FLOORS[own] or FLOORS[own] == 6, (
+                f"{relative} (floor {FLOORS[own]}) imports {node.module}"
+            )
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_faces_load_pictures_and_widgets(path: Path) -> None:
+    """Training on a server must not load plotting or mesh libraries at import."""
+    relative = path.relative_to(ROOT).with_suffix("")
+    if FLOORS.get(relative.parts[1], 0) == 6:
+        return
+    for node in ast.parse(path.read_text()).body:
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        assert not {name.split(".")[0] for name in names} & FACES_ONLY
