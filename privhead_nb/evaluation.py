@@ -11,6 +11,6 @@ from privhead_nb.training.reconstruction import Reconstruction
 
 
 def evaluate(result: Reconstruction | Mesh, scene: Scene, **options: Any) -> Distances:
-    """Distances and normal errors of a reconstruction or a mesh; see `evaluate_mesh` for options."""
+    """Distances and normal errors of a reconstruction or mesh; options as for `evaluate_mesh`."""
     mesh = result.mesh if isinstance(result, Reconstruction) else result
     return evaluate_mesh(mesh, scene, **options)

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,8 @@ def atomic_file(target: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise _explain(error, target) from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # the target's parent may be a file
+            aside.unlink(missing_ok=True)
 
 
 def write_json(target: str | Path, data: Any) -> None:

@@ -49,6 +49,4 @@ class GridEncoding(nn.Module):
 
     def forward(self, points: Tensor, *, jacobian: bool = False) -> tuple[Tensor, Tensor | None]:
         """Features (N, F) and, if asked for, their Jacobian (N, F, 3)."""
-        return encode_grid(
-            points, self.table, self.layout, jacobian=jacobian, backend=self.backend
-        )
+        return encode_grid(points, self.table, self.layout, jacobian=jacobian, backend=self.backend)

@@ -70,30 +70,11 @@ class HeadModel(nn.Module):
     ) -> None:
         super().__init__()
         self.settings = settings
-        generator = torch.Generator().manual_seed(seed)
-        if settings.kind == "grid":
-            layout = GridLayout(settings.resolutions, settings.channels, settings.max_entries)
-            self.field: GridField | MLPField = GridField(
-                layout,
-                width=settings.width,
-                features=settings.features,
-                sphere=settings.sphere,
-                generator=generator,
-                backend=backend,
-            )
-        else:
-            self.field = MLPField(
-                width=settings.width,
-                depth=settings.depth,
-                frequencies=settings.frequencies,
-                features=settings.features,
-                sphere=settings.sphere,
-                generator=generator,
-            )
         # nn.Linear draws from the global generator: fork it, so that a model depends on its seed
         # alone and leaves no trace.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
+            self.field = _build_field(settings, torch.Generator().manual_seed(seed), backend)
             self.colour = ColourNetwork(
                 settings.features,
                 width=settings.colour_width,
@@ -105,3 +86,25 @@ class HeadModel(nn.Module):
     def sdf(self, points: Tensor) -> Tensor:
         """Signed distance at points (N, 3) in unit-sphere coordinates -> (N,)."""
         return self.field.sdf(points)
+
+
+def _build_field(
+    settings: FieldSettings, generator: torch.Generator, backend: Backend
+) -> GridField | MLPField:
+    if settings.kind == "grid":
+        return GridField(
+            GridLayout(settings.resolutions, settings.channels, settings.max_entries),
+            width=settings.width,
+            features=settings.features,
+            sphere=settings.sphere,
+            generator=generator,
+            backend=backend,
+        )
+    return MLPField(
+        width=settings.width,
+        depth=settings.depth,
+        frequencies=settings.frequencies,
+        features=settings.features,
+        sphere=settings.sphere,
+        generator=generator,
+    )

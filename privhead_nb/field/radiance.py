@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -67,7 +69,7 @@ class ColourNetwork(nn.Module):
         view = 3 * (1 + 2 * view_frequencies) if view_frequencies >= 0 else 0
         sizes = [3 + 3 + view + features, *[width] * depth, 3]
         layer = LipschitzLinear if lipschitz else nn.Linear
-        self.layers = nn.ModuleList(layer(i, o) for i, o in zip(sizes, sizes[1:], strict=False))
+        self.layers = nn.ModuleList(layer(i, o) for i, o in pairwise(sizes))
         self.activation = {"silu": F.silu, "relu": F.relu}[activation]
 
     def forward(self, points: Tensor, normals: Tensor, views: Tensor, features: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ def sphere_interval(origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor
 def uniform_samples(
     near: Tensor, far: Tensor, count: int, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Stratified samples: one in each of `count` equal sections, jittered where a generator is given.
+    """Stratified samples: one in each of `count` equal sections, jittered by the generator, if any.
 
     Args:
         near, far: (N,).
@@ -162,14 +162,12 @@ def error_bounded_samples(
     for number in range(settings.rounds):
         star = _closest_on_section(values, deltas)
 
-        def bound(b: Tensor, star: Tensor = star) -> Tensor:
-            return _opacity_error(b, values, deltas, star).amax(-1)
-
-        done = bound(beta.expand_as(wide)) <= settings.epsilon
+        at_beta = _opacity_error(beta.expand_as(wide), values, deltas, star)
+        done = at_beta.amax(-1) <= settings.epsilon
         low, high = beta.expand_as(wide), wide
         for _ in range(settings.bisections):
             middle = (low + high) / 2
-            good = bound(middle) <= settings.epsilon
+            good = _opacity_error(middle, values, deltas, star).amax(-1) <= settings.epsilon
             high, low = torch.where(good, middle, high), torch.where(good, low, middle)
         wide = torch.where(done, beta.expand_as(wide), high)
         if number + 1 == settings.rounds or bool(done.all()):
@@ -232,7 +230,7 @@ class Crossing:
 def first_crossing(
     cache: SdfCache, origins: Tensor, directions: Tensor, steps: int = 64
 ) -> Crossing:
-    """March rays through the cache in even steps; linear root and parabolic minimum between them."""
+    """March rays through the cache in even steps; linear root, parabolic minimum between them."""
     near, far, meets = sphere_interval(origins, directions)
     fractions = torch.linspace(0, 1, steps, device=origins.device)
     t = near[:, None] + (far - near)[:, None] * fractions

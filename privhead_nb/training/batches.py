@@ -62,7 +62,7 @@ def pixel_pool(views: Views, background: Tensor) -> Tensor:
     return pool if len(pool) else torch.arange(wide.numel(), device=wide.device)
 
 
-def draw_pixels(views: Views, pool: Tensor, count: int, generator: torch.Generator) -> Tensor:
+def draw_pixels(pool: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """`count` flat pixel indices (view * H * W + y * W + x), drawn evenly from `pool`."""
     drawn = torch.randint(len(pool), (count,), generator=generator, device=pool.device)
     return pool[drawn]
@@ -100,9 +100,7 @@ def draw_patches(
 ) -> Tensor:
     """Flat pixel indices (count, patch, patch) of patches drawn by `weights`."""
     places, size = weights.shape[-1], views.size
-    corner = torch.multinomial(
-        weights.reshape(-1), count, replacement=True, generator=generator
-    )
+    corner = torch.multinomial(weights.reshape(-1), count, replacement=True, generator=generator)
     view = corner.div(places * places, rounding_mode="floor")
     within = corner % (places * places)
     start = view * size * size + within.div(places, rounding_mode="floor") * size + within % places

@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors for numbers, JSON for words, never pickle; written aside, then renamed."""
+"""Checkpoints: safetensors for numbers, JSON for words, never pickle, written aside first."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def read_checkpoint(folder: Path, expected: dict[str, Any]) -> Progress | None:
         return None
     try:
         tensors = load_file(path)
-        with open(path, "rb") as file:
+        with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             words = json.loads(json.loads(file.read(length))["__metadata__"]["privhead"])
     except (SafetensorError, ValueError, KeyError, OSError) as error:

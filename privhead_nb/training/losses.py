@@ -33,7 +33,7 @@ def lipschitz_loss(bounds: Tensor, *, log_sum: bool = False) -> Tensor:
 
 
 def laplacian_loss(laplacians: Tensor) -> Tensor:
-    """mean |laplace f|: on a distance field, the mean curvature of its level sets; (N,) -> scalar."""
+    """mean |laplace f|, for a distance field the level sets' mean curvature; (N,) -> scalar."""
     return laplacians.abs().mean() if len(laplacians) else laplacians.sum()
 
 
@@ -48,7 +48,9 @@ def smoothness_loss(normals: Tensor) -> Tensor:
     """
     seen = (normals.detach().norm(dim=-1) > 0.5).to(normals.dtype)
     down = (normals[:, 1:] - normals[:, :-1]).norm(dim=-1) * seen[:, 1:] * seen[:, :-1]
-    across = (normals[:, :, 1:] - normals[:, :, :-1]).norm(dim=-1) * seen[:, :, 1:] * seen[:, :, :-1]
+    across = (
+        (normals[:, :, 1:] - normals[:, :, :-1]).norm(dim=-1) * seen[:, :, 1:] * seen[:, :, :-1]
+    )
     return down.mean() + across.mean()
 
 

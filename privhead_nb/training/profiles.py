@@ -6,8 +6,8 @@ network and sampler. The weights below are the same for all heads.
 
 from __future__ import annotations
 
-import os
 import dataclasses
+import os
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -89,7 +89,7 @@ class FullRGB:
     steps: int = 1000
     rays: int = 1024
     beta: tuple[float, float] = (0.03, 0.0015)
-    rgb: float = 10.0
+    rgb: float = 20.0
     eikonal: float = 0.1
     mask: float = 0.5
     laplacian: float = 2e-3
@@ -124,7 +124,7 @@ class Optimiser:
     rate: float = 2e-3
     decay: float = 0.03
     betas: tuple[float, float] = (0.9, 0.99)
-    clip: float = 1.0
+    clip: float = 50.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "betas", tuple(self.betas))
@@ -190,7 +190,7 @@ def _profiles() -> dict[str, Profile]:
     )
     # The paper: VolSDF's network and sampler, learned beta from 0.1, 1024 rays a step, rate 5e-4;
     # an epoch is one step per view, so 1000 x 16 and 500 x 20 steps. No regulariser of ours.
-    plain = {"beta": (0.1, 0.1), "laplacian": 0.0, "mask": 0.0}
+    plain: dict[str, Any] = {"beta": (0.1, 0.1), "laplacian": 0.0, "mask": 0.0}
     paper = Profile(
         name="paper",
         field=FieldSettings(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -86,7 +88,7 @@ class Run:
         Raises:
             TrainingError: loss or gradient is no finite number, or the surface is lost; the last
                 good checkpoint is on disk.
-            KeyboardInterrupt: passed on after a checkpoint was written.
+            KeyboardInterrupt: after the running step was finished and a checkpoint written.
         """
         resumed, self.step = self.resumed, 0
         if resumed is not None and resumed.stage != name and name in self.seconds:
@@ -105,7 +107,7 @@ class Run:
             file=sys.stderr,
             leave=True,
         )
-        try:
+        with bar, held_interrupt() as pressed:
             while self.step < steps:
                 self._schedule(optimiser, beta, steps)
                 if self.step % self.settings.cache_every == 0:
@@ -137,22 +139,22 @@ class Run:
                 if self.folder is not None and spent - saved > SAVE_EVERY:
                     self._save(name, optimiser)
                     saved = spent
-        except KeyboardInterrupt:
-            self.seconds[name] = before + time.perf_counter() - began
-            if self.folder is not None:
-                self._save(name, optimiser)
-            raise
-        finally:
-            bar.close()
+                if pressed():
+                    if self.folder is not None:
+                        self._save(name, optimiser)
+                    raise KeyboardInterrupt
         self._refresh(name)
         if self.folder is not None:
             self._save(name, optimiser)
 
-    def stage_mesh(self, name: str, make: Callable[[], Mesh]) -> Mesh:
-        """The mesh at the end of a stage: made once, found again after an interruption."""
+    def stage_mesh(self, name: str, make: Callable[[], Mesh]) -> Mesh | None:
+        """The mesh at the end of a stage, made once.
+
+        A run that was resumed in a later stage finds it on disk; None if it was removed since.
+        """
         path = None if self.folder is None else self.folder / name
-        if path is not None and self.identity.get("resuming") and path.is_file():
-            return Mesh.load(path)
+        if path is not None and self.resumed is not None:
+            return Mesh.load(path) if path.is_file() else None
         mesh = make()
         if path is not None:
             mesh.save(path)
@@ -206,7 +208,7 @@ class Run:
         facts = {
             "history": self.history,
             "seconds": self.seconds,
-            "identity": {k: v for k, v in self.identity.items() if k != "resuming"},
+            "identity": self.identity,
         }
         write_checkpoint(self.folder, Progress(name, self.step, tensors, facts))
 
@@ -290,7 +292,6 @@ def start_run(
         run.cache.values = found.tensors.get("cache")
         if run.cache.values is not None:
             run.cache.values = run.cache.values.to(where)
-        identity["resuming"] = True
         return run
     held = [n for n in (*FILES, NAME) if (folder / n).exists()]
     if held and resume and (folder / "report.json").is_file():
@@ -342,6 +343,30 @@ def peak_memory_mb(device: torch.device) -> float | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+
+
+@contextmanager
+def held_interrupt() -> Iterator[Callable[[], bool]]:
+    """Hold the first Ctrl-C back until the running step is done; a second one strikes at once.
+
+    Outside of the main thread Python delivers no signals, and nothing is held.
+    """
+    seen = False
+
+    def hold(*_: Any) -> None:
+        nonlocal seen
+        if seen:
+            raise KeyboardInterrupt
+        seen = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGINT, hold)
+    try:
+        yield lambda: seen
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

@@ -20,7 +20,6 @@ from privhead_nb.kernels.dispatch import Backend
 from privhead_nb.kernels.gradient_loss import gradient_loss
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.release import Release
-from privhead_nb.render.volume import render_rays
 from privhead_nb.scenes.images import to_uint8
 from privhead_nb.scenes.scene import Scene
 from privhead_nb.training.batches import (
@@ -89,16 +88,19 @@ def reconstruct(
         TrainingError: no release, no views for a stage, divergence, or a checkpoint of another run.
         OutputError: `out` can't be written, or holds results and may not be replaced.
     """
-    if not isinstance(release, Release):
-        kind = "a scene" if isinstance(release, Scene) else f"a {type(release).__name__}"
-        raise TrainingError(
-            f"training reads a release, and was given {kind}",
-            remedy="Make one with protect(scene); a scene itself serves the full-RGB baseline.",
-        )
+    _require(
+        release,
+        Release,
+        "training reads a release",
+        "Make one with protect(scene); a scene itself serves the full-RGB baseline.",
+    )
     settings = get_profile(profile)
     if not stages or set(stages) - {1, 2}:
         raise TrainingError(f"stages are 1 and 2, not {stages}", where="stages")
-    for number, views, kind in ((1, release.neutral, "neutral"), (2, release.sensitive, "sensitive")):
+    for number, views, kind in (
+        (1, release.neutral, "neutral"),
+        (2, release.sensitive, "sensitive"),
+    ):
         if number in stages and not views:
             raise TrainingError(
                 f"the release has no {kind} view, and stage {number} needs some",
@@ -157,11 +159,12 @@ def reconstruct_full_rgb(
     Raises:
         TrainingError: given a release, which has no sensitive RGB.
     """
-    if not isinstance(scene, Scene):
-        raise TrainingError(
-            f"the full-RGB baseline needs a whole scene, and was given a {type(scene).__name__}",
-            remedy="A release holds no sensitive RGB; name the scene that it was made from.",
-        )
+    _require(
+        scene,
+        Scene,
+        "the full-RGB baseline needs a whole scene",
+        "A release holds no sensitive RGB; name the scene that it was made from.",
+    )
     settings = get_profile(profile)
     small = scene.resized(size)
     sphere = _Sphere(scene.center, scene.radius, scene.background)
@@ -185,6 +188,11 @@ def reconstruct_full_rgb(
     stage = settings.full_rgb
     run.train("full_rgb", stage.steps, stage.beta, _rgb_step(run, views, background, stage))
     return _finish(run, sphere, None)
+
+
+def _require(given: object, wanted: type, need: str, remedy: str) -> None:
+    if not isinstance(given, wanted):
+        raise TrainingError(f"{need}, and was given a {type(given).__name__}", remedy=remedy)
 
 
 def _neutral_views(release: Release, device: torch.device) -> Views:
@@ -236,7 +244,7 @@ def _rgb_step(
     per_view = views.size * views.size
 
     def step() -> Terms:
-        flat = draw_pixels(views, pool, stage.rays, run.generator)
+        flat = draw_pixels(pool, stage.rays, run.generator)
         shown = run.render(rays_at(views, flat), background, _probes(run, stage.probes))
         terms = {
             "rgb": stage.rgb * rgb_loss(shown.colour, colours[flat]),

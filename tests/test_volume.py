@@ -1,0 +1,147 @@
+"""Rendering a ball whose picture is known: opacity, depth, normals, coverage of the outline."""
+
+import pytest
+import torch
+from torch import nn
+
+from privhead_nb.render.sampling import SdfCache
+from privhead_nb.render.volume import Rays, RenderSettings, render_rays, render_view
+
+WHITE = torch.ones(3)
+
+
+class Ball(nn.Module):
+    """Stands in for a head model: a ball of radius 0.5 whose colour is its normal."""
+
+    def __init__(self, beta=0.002, radius=0.5):
+        super().__init__()
+        self.width, self.radius = beta, nn.Parameter(torch.tensor(radius))
+        self.field = self
+
+    def beta(self):
+        return torch.tensor(self.width)
+
+    def sdf(self, points):
+        return points.norm(dim=-1) - self.radius
+
+    def sdf_and_features(self, points):
+        return self.sdf(points), points
+
+    def with_gradient(self, points):
+        return self.sdf(points), points, nn.functional.normalize(points, dim=-1)
+
+    def colour(self, points, normals, views, features):  # noqa: ARG002
+        return normals * 0.5 + 0.5
+
+
+def camera(size=32, focal=60.0):
+    """Rays of a pinhole camera at (0, 0, 3) that looks along -z."""
+    axis = torch.arange(size) - (size - 1) / 2
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    directions = torch.stack([x, -y, torch.full_like(x, -focal)], -1).reshape(-1, 3)
+    directions = nn.functional.normalize(directions, dim=-1)
+    origins = torch.tensor([0.0, 0.0, 3.0]).expand_as(directions)
+    return Rays(origins, directions, torch.full((size * size,), 1 / focal))
+
+
+SETTINGS = {
+    "surface": RenderSettings(),
+    "points": RenderSettings(coverage="volume"),
+    "exact": RenderSettings(normals="exact"),
+    "logistic": RenderSettings(density="logistic", samples=16),
+    "error-bounded": RenderSettings(
+        sampler="error-bounded", coverage="volume", normals="exact", min_weight=-1.0
+    ),
+    "uniform": RenderSettings(sampler="uniform", samples=400, coverage="volume"),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_ball_looks_like_a_ball(name):
+    model, rays = Ball(beta=0.01 if name == "uniform" else 0.002), camera()
+    shown = render_view(model, rays, WHITE, SETTINGS[name], chunk=300)
+    half = (rays.origins * rays.directions).sum(-1)
+    disc = half.square() - (rays.origins.square().sum(-1) - 0.25)
+    deep, clear = disc > 0.03, disc < -0.06
+    assert shown.opacity[deep].min() > 0.97
+    assert shown.opacity[clear].max() < 0.05 and torch.allclose(
+        shown.colour[clear], WHITE.expand(int(clear.sum()), 3), atol=0.05
+    )
+    t = -half - disc.clamp_min(0).sqrt()
+    assert (shown.depth - t)[deep].abs().median() < 0.012
+    point = rays.origins + t[:, None] * rays.directions
+    cosine = (nn.functional.normalize(shown.normals, dim=-1) * point / 0.5).sum(-1)
+    assert cosine[deep].min() > 0.98
+    assert ((shown.colour - (point + 0.5))[deep].abs().mean()) < 0.03
+
+
+def test_coverage_is_the_share_of_the_pixel():
+    model, size = Ball(), 24
+    coarse = render_view(model, camera(size, 45.0), WHITE)
+    fine = render_view(model, camera(size * 8, 360.0), WHITE, SETTINGS["points"])
+    area = fine.opacity.reshape(size, 8, size, 8).mean((1, 3)).reshape(-1)
+    edge = (area > 0.02) & (area < 0.98)
+    footprint = (coarse.opacity - area)[edge].abs().mean()
+    points = render_view(model, camera(size, 45.0), WHITE, SETTINGS["points"])
+    assert edge.sum() > 20
+    assert footprint < 0.12 and footprint < 0.5 * (points.opacity - area)[edge].abs().mean()
+
+
+def test_the_outline_pulls_on_the_shape():
+    rays = camera(24, 45.0)
+    for radius in (0.46, 0.54):  # half a pixel too small, too large
+        model = Ball(radius=radius)
+        truth = render_view(Ball(radius=0.5), rays, WHITE).opacity
+        cache = SdfCache()
+        cache.refresh(model.sdf)
+        shown = render_rays(model, rays, WHITE, cache=cache)
+        (shown.opacity - truth).abs().mean().backward()
+        assert model.radius.grad * (radius - 0.5) > 0
+
+
+def test_probes_are_asked_beside_the_samples():
+    model, rays = Ball(), camera(8, 15.0)
+    cache = SdfCache()
+    cache.refresh(model.sdf)
+    probes = torch.rand(50, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    for normals in ("differences", "exact"):
+        settings = RenderSettings(normals=normals)
+        shown = render_rays(model, rays, WHITE, settings, cache=cache, probes=probes)
+        toward = nn.functional.normalize(probes, dim=-1)
+        assert torch.allclose(shown.gradients[-50:], toward, atol=0.1)
+        assert (shown.laplacians is None) == (normals == "exact")
+
+
+def test_chunks_do_not_change_the_picture_and_seeds_repeat_it():
+    model, rays = Ball(), camera(12, 20.0)
+    one, many = render_view(model, rays, WHITE), render_view(model, rays, WHITE, chunk=7)
+    assert torch.allclose(one.colour, many.colour, atol=1e-6)
+    cache = SdfCache()
+    cache.refresh(model.sdf)
+    shown = [
+        render_rays(
+            model, rays, WHITE, cache=cache, generator=torch.Generator().manual_seed(s)
+        ).colour
+        for s in (1, 1, 2)
+    ]
+    assert torch.equal(shown[0], shown[1]) and not torch.equal(shown[0], shown[2])
+
+
+def test_rays_that_miss_everything_show_the_background():
+    rays = camera(8, 15.0)
+    away = Rays(rays.origins, -rays.directions, rays.pixel)
+    cache = SdfCache()
+    model = Ball()
+    cache.refresh(model.sdf)
+    shown = render_rays(model, away, torch.tensor([0.2, 0.4, 0.6]), cache=cache)
+    assert torch.allclose(shown.colour, torch.tensor([0.2, 0.4, 0.6]).expand(64, 3))
+    assert shown.opacity.sum() == 0 and len(shown.gradients) == 0
+
+
+def test_render_settings_are_checked():
+    with pytest.raises(ValueError, match="sampler"):
+        RenderSettings(sampler="magic")
+    with pytest.raises(ValueError, match="footprint"):
+        RenderSettings(sampler="uniform")
+    with pytest.raises(ValueError, match="cache"):
+        render_rays(Ball(), camera(4), WHITE)
