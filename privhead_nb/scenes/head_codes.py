@@ -118,7 +118,7 @@ def identity_codes(identity: int) -> tuple[Tensor, Tensor]:
     """The identity (64,) and albedo (24,) codes of person number `identity`.
 
     Every entry is uniform in [-1, 1], so people differ much; the one dependence is that dark skin
-    makes light hair rarer. The same number always gives the same person.
+    makes light hair and irises rarer. The same number always gives the same person.
 
     Raises:
         SceneError: `identity` is negative or not an integer.
@@ -131,9 +131,10 @@ def identity_codes(identity: int) -> tuple[Tensor, Tensor]:
     shape = torch.rand(len(IDENTITY_NAMES), generator=generator) * 2 - 1
     albedo = torch.rand(len(ALBEDO_NAMES), generator=generator) * 2 - 1
     tone = albedo[ALBEDO_NAMES.index("skin_tone")]
-    hair = ALBEDO_NAMES.index("hair_lightness")
-    ceiling = 1.0 + 1.1 * torch.clamp(tone, max=0.0)  # tone -1 is the darkest skin
-    albedo[hair] = -1 + (albedo[hair] + 1) / 2 * (ceiling + 1)
+    for name, fall in (("hair_lightness", 1.1), ("iris_hue", 1.3)):
+        entry = ALBEDO_NAMES.index(name)
+        ceiling = 1.0 + fall * torch.clamp(tone, max=0.0)  # tone -1 is the darkest skin
+        albedo[entry] = -1 + (albedo[entry] + 1) / 2 * (ceiling + 1)
     return shape, albedo
 
 
@@ -174,7 +175,7 @@ def _lights(ambient: tuple[float, float, float], *lamps: tuple[float, ...]) -> T
 
 
 LIGHTS: dict[str, Tensor] = {
-    "studio": _lights((0.34, 0.34, 0.35), (-0.5, 0.6, 0.9, 0.52, 0.51, 0.49), (0.9, 0.1, 0.5, 0.14, 0.15, 0.17)),
+    "studio": _lights((0.46, 0.46, 0.47), (-0.5, 0.65, 0.8, 0.80, 0.78, 0.75), (0.9, 0.1, 0.4, 0.22, 0.23, 0.26)),
     "even": _lights((0.85, 0.85, 0.85)),
     "left": _lights((0.20, 0.20, 0.21), (1.0, 0.25, 0.35, 0.85, 0.83, 0.80)),
     "right": _lights((0.20, 0.20, 0.21), (-1.0, 0.25, 0.35, 0.85, 0.83, 0.80)),

@@ -36,7 +36,7 @@ class Eye(NamedTuple):
 
 def eye_centre(v: Values) -> tuple[Tensor, Tensor, Tensor]:
     """Centre of the left eyeball (x > 0); the right one is its mirror."""
-    return 31.5 + 2.8 * v["eye_spacing"], 0.0 * v["eye_size"], 72.0 + 0.0 * v["eye_size"]
+    return 31.0 + 2.8 * v["eye_spacing"], 0.0 * v["eye_size"], 72.0 + 0.0 * v["eye_size"]
 
 
 def eye(x: Tensor, ax: Tensor, y: Tensor, z: Tensor, v: Values) -> Eye:
@@ -50,8 +50,8 @@ def eye(x: Tensor, ax: Tensor, y: Tensor, z: Tensor, v: Values) -> Eye:
     blink = v["blink_left"] * left + v["blink_right"] * (1.0 - left)
     squint = 0.22 * torch.clamp(v["smile"], min=0.0) + 0.15 * torch.clamp(v["frown"], min=0.0)
     wide = (14.2 + 1.5 * v["eye_width"]) * size
-    high = (5.6 + 1.3 * v["upper_lid"]) * size
-    low = (4.1 + 0.9 * v["lower_lid"]) * size
+    high = (4.9 + 1.2 * v["upper_lid"]) * size
+    low = (4.3 + 0.8 * v["lower_lid"]) * size
     closed = torch.clamp(blink, min=0.0)
     high_now = high * (1.0 - 0.22 * torch.clamp(blink, max=0.0)) * (1 - squint)
     high_now = high_now * (1 - closed) - closed * (low - 0.5)
@@ -61,6 +61,7 @@ def eye(x: Tensor, ax: Tensor, y: Tensor, z: Tensor, v: Values) -> Eye:
     upper = up - high_now * (1.0 - (t + 0.12 * (1.0 - t * t)) ** 2)
     lower = -low_now * (1.0 - (t - 0.10 * (1.0 - t * t)) ** 2) - up
     opening = smooth_max(upper, lower, 0.8) / (1.0 + 0.35 * t * t)
+    opening = torch.maximum(opening, 0.6 * (right.abs() - wide))  # shut beyond the corners
     ball = torch.sqrt(dx * dx + dy * dy + (z - cz) ** 2 + 1e-9) - EYE_RADIUS
     cornea = torch.sqrt(dx * dx + dy * dy + (z - cz - 5.6) ** 2 + 1e-9) - 7.4
     shell = torch.sqrt((dx * 0.90) ** 2 + dy * dy + (z - cz + 0.6) ** 2 + 1e-9) - EYE_RADIUS - 2.3
@@ -69,7 +70,7 @@ def eye(x: Tensor, ax: Tensor, y: Tensor, z: Tensor, v: Values) -> Eye:
 
 def add_lids(head: Tensor, e: Eye, z: Tensor, v: Values) -> Tensor:
     """Blend the lids' ball into the face, fold the upper lid, cut the slit."""
-    head = smooth_min(head, e.shell, 5.0)
+    head = smooth_min(head, e.shell, 9.0)
     rise = 4.6 + 1.4 * v["lid_crease"]
     along = bell(e.right, 0.0, 14.0)
     front = gate(z, 68.0, 2.5)
@@ -78,35 +79,35 @@ def add_lids(head: Tensor, e: Eye, z: Tensor, v: Values) -> Tensor:
     return smooth_max(head, -smooth_max(e.opening, 70.0 - z, 2.0), 0.9)
 
 
-def add_nose(head: Tensor, x: Tensor, ax: Tensor, y: Tensor, z: Tensor, v: Values) -> tuple[Tensor, Tensor]:
-    """Bridge, tip, wings, septum and nostrils; also the solid nose alone for the label."""
-    out = 3.6 * v["nose_projection"]
+def add_nose(head: Tensor, x: Tensor, ax: Tensor, y: Tensor, z: Tensor, v: Values) -> tuple[Tensor, Tensor, Tensor]:
+    """Bridge, tip, wings, septum and nostrils; also the solid nose and the nostrils alone."""
+    out = 4.6 * v["nose_projection"]
     tip_y = -37.0 + 4.2 * v["nose_tip_lift"]
     tip_z = 104.5 + out
-    bridge_z = 83.0 + 3.0 * v["nose_bridge_height"]
+    bridge_z = 83.0 + 3.8 * v["nose_bridge_height"]
     thin = 5.4 + 1.5 * v["nose_bridge_width"]
     top = (0.0, 3.0, bridge_z)
-    dorsum = capsule(x, y, z, top, (0.0, tip_y + 3, tip_z - 2.0), thin, 6.4)
+    dorsum = capsule(x, y, z, top, (0.0, tip_y + 3, tip_z - 3.0), thin, 7.2)
     hump = 2.6 * v["nose_hump"] * bell(y, -14.0, 9.0) * bell(x, 0.0, 7.0)
     dorsum = dorsum - hump
-    size = 8.0 + 1.5 * v["nose_tip_size"]
-    tip = ellipsoid(x, y, z, (0.0, tip_y, tip_z), (size * 1.04, size * 0.94, size))
-    wing_x = 11.6 + 2.6 * v["nose_width"]
-    wing_r = 6.4 + 1.1 * v["nostril_flare"]
-    wing_y = -41.5 + 1.6 * v["nose_tip_lift"]
-    wing = ellipsoid(ax, y, z, (wing_x, wing_y, 91.0 + 0.4 * out), (wing_r, 6.8, 9.8))
+    size = 8.6 + 1.8 * v["nose_tip_size"]
+    tip = ellipsoid(x, y, z, (0.0, tip_y, tip_z - 1.0), (size * 1.06, size * 0.94, size))
+    wing_x = 11.4 + 3.6 * v["nose_width"]
+    wing_r = 7.0 + 1.3 * v["nostril_flare"]
+    wing_y = -41.0 + 1.6 * v["nose_tip_lift"]
+    wing = ellipsoid(ax, y, z, (wing_x, wing_y, 92.5 + 0.5 * out), (wing_r, 7.2, 10.5))
     septum = capsule(x, y, z, (0.0, tip_y - 5.0, tip_z - 2.0), (0.0, -47.5, 90.0), 4.0, 4.4)
     root = capsule(
-        x, y, z, (0.0, 0.0, bridge_z - 6.0), (0.0, tip_y - 2.0, 86.0 + 0.6 * out), thin + 1.5, 12.0
+        x, y, z, (0.0, 0.0, bridge_z - 7.0), (0.0, tip_y - 1.0, 89.0 + 0.6 * out), thin + 2.2, 11.5
     )
-    dorsum = smooth_min(dorsum, root, 5.0)
-    nose = smooth_min(smooth_min(dorsum, tip, 7.0), smooth_min(wing, septum, 2.5), 4.0)
-    head = smooth_min(head, nose, 6.5)
+    dorsum = smooth_min(dorsum, root, 8.0)
+    nose = smooth_min(smooth_min(smooth_min(dorsum, tip, 10.0), wing, 6.5), septum, 3.0)
+    head = smooth_min(head, nose, 6.0)
     hole_x = 6.3 + 1.5 * v["nose_width"] + 0.6 * v["nostril_flare"]
     hole = ellipsoid(
-        ax + 0.25 * (z - 96), y, z, (hole_x, wing_y - 5.6, 97.0 + 0.6 * out), (3.1 + 0.6 * v["nostril_flare"], 5.0, 6.2)
+        ax + 0.25 * (z - 96), y, z, (hole_x, wing_y - 4.4, 98.0 + 0.6 * out), (3.2 + 0.6 * v["nostril_flare"], 4.6, 6.2)
     )  # fmt: skip
-    return smooth_max(head, -hole, 2.0), nose
+    return smooth_max(head, -hole, 1.6), nose, hole
 
 
 class Mouth(NamedTuple):
@@ -131,7 +132,7 @@ def mouth(x: Tensor, y: Tensor, z: Tensor, v: Values) -> Mouth:
     wide = 25.5 + 3.8 * v["mouth_width"]
     ax = smooth_abs(x, 1.0)
     u = ax / wide
-    u2 = u * u
+    u2 = (u * u).clamp(max=1.5)
     line = MOUTH_Y + 1.2 * bell(u, 0.0, 0.25) - 1.0 * bell(u, 0.45, 0.3) + 0.6 * u2
     taper = torch.clamp(1.0 - u2, min=0.004) ** 0.55
     full_upper = 4.3 + 1.7 * v["upper_lip"]
@@ -139,7 +140,7 @@ def mouth(x: Tensor, y: Tensor, z: Tensor, v: Values) -> Mouth:
     bow = 1.0 + (0.16 + 0.12 * v["cupid_bow"]) * (bell(u, 0.24, 0.16) - 1.3 * bell(u, 0.0, 0.13))
     high = full_upper * taper * bow
     low = full_lower * taper * (1.0 - 0.18 * u2)
-    arc = 87.6 - 0.0115 * x * x
+    arc = 86.6 - 0.0110 * x * x
     upper = _roll(y, z, line + 0.80 * high, arc - 0.2, high, 4.6 * taper + 0.8)
     lower = _roll(y, z, line - 0.84 * low, arc - 1.0, low, 5.2 * taper + 0.6)
     past = 6.0 * torch.clamp(u - 0.97, min=0.0)  # nothing beyond the corners
@@ -162,13 +163,13 @@ def add_mouth(head: Tensor, m: Mouth, x: Tensor, y: Tensor, z: Tensor, v: Values
     head = head + 1.8 * bell2(x, y, 0.0, -82.0, 17.0, 4.2) * front
     lips = smooth_min(m.upper, m.lower, 0.6)
     head = smooth_min(head, lips, 2.6)
-    head = head + 1.6 * bell2(smooth_abs(x, 1.0), y, 29.0 + 3.8 * v["mouth_width"], MOUTH_Y, 4.0, 5.0) * gate(z, 60.0, 4.0)  # fmt: skip
+    head = head + 1.6 * bell2(smooth_abs(x, 1.0), y, 27.5 + 3.8 * v["mouth_width"], MOUTH_Y, 3.6, 4.5) * gate(z, 60.0, 4.0)  # fmt: skip
     return smooth_max(head, -m.seam, 1.0)
 
 
 def teeth(x: Tensor, y: Tensor, z: Tensor, v: Values) -> Tensor:
     """Upper row of teeth; `y` is before the jaw's drop."""
-    arc = 80.0 - 0.016 * x * x + 4.0 * v["mouth_protrusion"]
+    arc = 80.0 - 0.016 * x * x + 4.6 * v["mouth_protrusion"]
     gaps = 0.25 * torch.cos(x * (6.2832 / 8.0)) ** 8
     row = _roll(y, z, torch.full_like(y, MOUTH_Y + 2.0), arc, torch.full_like(y, 5.5), torch.full_like(y, 2.4))
     return smooth_max(row + gaps, x.abs() - 19.0, 1.0)

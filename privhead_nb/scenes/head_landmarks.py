@@ -36,18 +36,18 @@ def _guess(v: Values) -> Tensor:
         [across, brow_line(across, v), 88.0 - 0.0085 * across * across], dim=1
     ).flip(0)
     brows = torch.cat([_mirror(left_brow).flip(0), left_brow])
-    tip_y, tip_z = -37.0 + 4.2 * v["nose_tip_lift"], 112.5 + 3.6 * v["nose_projection"]
-    bridge_z = 89.0 + 3.0 * v["nose_bridge_height"]
+    tip_y, tip_z = -37.0 + 4.2 * v["nose_tip_lift"], 112.5 + 4.6 * v["nose_projection"]
+    bridge_z = 89.0 + 3.8 * v["nose_bridge_height"]
     bridge = torch.stack(
         [row(zero, 2.0 + (tip_y - 2.0) * t, bridge_z + (tip_z - bridge_z) * t) for t in (0.0, 0.33, 0.67, 1.0)]
     )  # fmt: skip
-    wing = 11.6 + 2.6 * v["nose_width"]
+    wing = 11.4 + 3.6 * v["nose_width"]
     left_wing = torch.stack([row(0.55 * wing, -47.0, 98.0), row(1.25 * wing, -45.5, 92.0)])
     base = torch.cat([_mirror(left_wing).flip(0), row(zero, -49.5, 98.0)[None], left_wing])
     cx, _, cz = eye_centre(v)
     wide = (14.2 + 1.5 * v["eye_width"]) * (1 + 0.10 * v["eye_size"])
     tilt = 0.05 + 0.11 * v["eye_tilt"]
-    high, low = 5.6 + 1.3 * v["upper_lid"], 4.1 + 0.9 * v["lower_lid"]
+    high, low = 4.9 + 1.2 * v["upper_lid"], 4.3 + 0.8 * v["lower_lid"]
 
     def lid(t: float, up: float | Tensor) -> Tensor:
         return row(cx + t * wide, up + tilt * t * wide, cz + 13.0 - 4.5 * t * t)
@@ -62,7 +62,7 @@ def _guess(v: Values) -> Tensor:
 
     def lip(t: float, dy: float | Tensor) -> Tensor:
         x = t * reach
-        return row(x, MOUTH_Y + dy, 91.0 - 0.0115 * x * x)
+        return row(x, MOUTH_Y + dy, 90.0 - 0.0110 * x * x)
 
     upper = [lip(-1.0, 0.0), lip(-0.62, 0.68 * up), lip(-0.24, 1.0 * up), lip(0.0, 0.86 * up)]
     upper += [lip(0.24, 1.0 * up), lip(0.62, 0.68 * up), lip(1.0, 0.0)]

@@ -23,7 +23,7 @@ from privhead_nb.scenes.head_primitives import bell, gate, noise, smooth_abs
 from privhead_nb.scenes.head_shape import (
     bare_head,
     brow_line,
-    to_canonical,
+    undo_expression,
     undo_identity,
 )
 
@@ -45,6 +45,7 @@ class Surface(NamedTuple):
     z: Tensor
     ear: Tensor  # distance to the ears
     nose: Tensor  # distance to the nose's solids
+    nostril: Tensor  # distance to the nostrils
     lip: Tensor  # 1 on the lips, 0 off, soft
     seam: Tensor  # distance to the slot between the lips
     brow: Tensor  # 1 on the eyebrow's line, falling to 0 and below
@@ -71,25 +72,25 @@ def surface(points: Tensor, v: Values) -> Surface:
         v: identity and expression entries by name.
     """
     px, py, pz = points.unbind(-1)
-    x, y, z = to_canonical(px, py, pz, v)
+    rest = undo_identity(px, py, pz, v)
+    x, y, z = undo_expression(*rest, v)
     ax = smooth_abs(x)
     head, base = bare_head(x, ax, y, z, v)
     e = eye(x, ax, y, z, v)
     head = add_lids(head, e, z, v)
-    head, nose = add_nose(head, x, ax, y, z, v)
+    head, nose, hole = add_nose(head, x, ax, y, z, v)
     m = mouth(x, y, z, v)
     head = add_mouth(head, m, x, y, z, v)
     brow = _brow(ax, y, v)
     front = gate(z, 40.0, 6.0)
-    tuft = 1.0 + 0.35 * noise(x + 0.7 * y, 0.3 * y, z, 4.0, 0)
+    tuft = 1.0 + 0.22 * noise(x + 0.7 * y, 0.3 * y, z, 4.0, 0)
     head = head - 1.1 * gate(brow, 0.45, 0.10) * front * tuft
     auricle = ear(ax, y, z, v)
     head = add_ears(head, auricle.solid)
     tress = hair(x, ax, y, z, base, v)
     solids = [head, e.ball, tress]
     if float(v["jaw_open"]) > 0.05:
-        sx, sy, sz = undo_identity(px, py, pz, v)
-        solids.append(teeth(sx, sy, sz, v))
+        solids.append(teeth(*rest, v))
     sdf, part = torch.stack(solids).min(dim=0)
     lip = gate(-torch.minimum(m.upper, m.lower), -1.1, 0.22) * gate(1.03 - m.u, 0.0, 0.02)
     lip = lip * gate(z, 66.0, 2.0)
@@ -103,6 +104,7 @@ def surface(points: Tensor, v: Values) -> Surface:
         z=z,
         ear=auricle.solid,
         nose=nose,
+        nostril=hole,
         lip=lip,
         seam=m.seam,
         brow=brow * front,

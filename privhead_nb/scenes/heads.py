@@ -149,7 +149,7 @@ def shade_surface(
     """Linear RGB (N, 3) of an evaluated surface: eyes shine, hair a little, lips and skin less."""
     gloss = torch.full_like(s.x, 0.35) + 0.35 * s.lip
     gloss = torch.where(s.part == HAIR, 0.45, gloss)
-    gloss = torch.where(s.part == EYE, 2.5, gloss)
+    gloss = torch.where(s.part == EYE, 1.5, gloss)
     return shade(albedo(s, a), normals, occlusion, light, gloss, view)
 
 
