@@ -195,11 +195,27 @@ class SdfCache:
         self.values: Tensor | None = None
 
     @torch.no_grad()
-    def refresh(self, sdf: Callable[[Tensor], Tensor], device: torch.device | str = "cpu") -> None:
-        """Ask the field at every lattice point."""
+    def refresh(
+        self,
+        sdf: Callable[[Tensor], Tensor],
+        device: torch.device | str = "cpu",
+        within: float | None = None,
+    ) -> None:
+        """Ask the field at the lattice points.
+
+        Args:
+            sdf: (M, 3) -> (M,).
+            device: where the lattice lives.
+            within: ask only where the last answer was nearer to the surface than this.
+        """
         axis = torch.linspace(-1, 1, self.layout.resolutions[0], device=device)
         lattice = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
-        self.values = torch.cat([sdf(some) for some in lattice.split(1 << 16)])[:, None]
+        if self.values is None or within is None:
+            self.values = torch.cat([sdf(some) for some in lattice.split(1 << 16)])[:, None]
+            return
+        near = (self.values[:, 0].abs() < within).nonzero()[:, 0]
+        new = [sdf(some) for some in lattice[near].split(1 << 16)]
+        self.values = self.values.index_copy(0, near, torch.cat([*new, lattice[:0, 0]])[:, None])
 
     def __call__(self, points: Tensor) -> Tensor:
         """Trilinear value at points (N, 3) -> (N,)."""

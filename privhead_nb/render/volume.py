@@ -45,7 +45,8 @@ class RenderSettings:
             of the weights (eq. 1), as if pixels were points. "footprint" needs the "surface"
             sampler.
         density: "laplace" (VolSDF) or "logistic" (NeuS).
-        normals: "differences" (four taps, feels the field over twice `step`) or "exact".
+        normals: "differences" (four taps where the ray weighs most, feels the field over twice
+            `step`) or "exact" (at every sample).
         step: tap distance in unit-sphere coordinates.
         min_weight: colour and normal are asked only where a sample weighs more than this.
     """
@@ -256,15 +257,18 @@ def _shade(
         share = torch.zeros_like(weights).reshape(-1).index_fill(0, seen, 1.0).reshape(t.shape)
         weights = weights * share
         weights = weights / weights.sum(-1, keepdim=True)
-    asked = torch.cat([points[seen], probes])
+    ray = seen.div(samples, rounding_mode="floor")
     laplacians = None
     if gradients is None:
-        asked_sdf = torch.cat([values[seen], values[parts[0] + parts[1] :]])
+        # The band is thin: one normal a ray, where it weighs most, serves all its samples.
+        heaviest = weights.detach().argmax(-1) + samples * torch.arange(count, device=t.device)
+        asked = torch.cat([points[heaviest], probes])
+        asked_sdf = torch.cat([values[heaviest], values[parts[0] + parts[1] :]])
         gradients, laplacians = difference_gradient(model.field, asked, asked_sdf, settings.step)
+        normals = F.normalize(gradients[:count], dim=-1)[ray]
     else:
         gradients = torch.cat([gradients[seen], gradients[parts[0] + parts[1] :]])
-    normals = F.normalize(gradients[: len(seen)], dim=-1)
-    ray = seen.div(samples, rounding_mode="floor")
+        normals = F.normalize(gradients[: len(seen)], dim=-1)
     colours = model.colour(points[seen], normals, some.directions[ray], features[seen])
 
     both = torch.cat([colours, normals], -1)

@@ -31,7 +31,7 @@ class Stage1:
         probes: random points a step for the eikonal term.
     """
 
-    steps: int = 400
+    steps: int = 300
     rays: int = 1024
     beta: tuple[float, float] = (0.03, 0.003)
     rgb: float = 1.0
@@ -61,7 +61,7 @@ class Stage2:
         probes: random points a step for the eikonal and Laplacian terms.
     """
 
-    steps: int = 600
+    steps: int = 1500
     patches: int = 10
     patch: int = 10
     beta: tuple[float, float] = (0.012, 0.0015)
@@ -86,7 +86,7 @@ class FullRGB:
     Args: as in `Stage1`.
     """
 
-    steps: int = 1000
+    steps: int = 1800
     rays: int = 1024
     beta: tuple[float, float] = (0.03, 0.0015)
     rgb: float = 20.0

@@ -45,6 +45,8 @@ Terms = dict[str, Tensor]
 RECORD_EVERY = 10  # steps between two entries of the history
 SAVE_EVERY = 20.0  # seconds between two checkpoints
 BETA_SHARE = 0.8  # share of a stage over which beta falls
+FULL_REFRESH = 8  # every so many refreshes the cache is asked everywhere
+NEAR_SURFACE = 0.1  # in between, only this near to the surface (unit-sphere coordinates)
 BAD_STEPS = 3  # bad steps in a row that end a run
 
 
@@ -194,7 +196,10 @@ class Run:
     def _refresh(self, name: str) -> None:
         if self.settings.render.sampler != "surface":
             return
-        self.cache.refresh(self.model.sdf, self.device)
+        # Far from the surface the cache only has to know the side: ask there now and then.
+        whole = self.step % (FULL_REFRESH * self.settings.cache_every) == 0
+        within = None if whole else NEAR_SURFACE
+        self.cache.refresh(self.model.sdf, self.device, within)
         values = self.cache.values
         if values is not None and not bool((values < 0).any()):
             raise self._diverged(name, "the surface has vanished")
