@@ -74,8 +74,8 @@ def albedo(s: Surface, a: Values) -> Tensor:
     # freckles over nose and cheeks, moles anywhere
     zone = bell2(ax, y, 22.0, -26.0, 34.0, 20.0) + 0.25
     many = gate(a["freckles"], 0.40, 0.15)
-    spots = gate(noise(px + 11, py, pz, 6.5, 6), 1.15 - 0.5 * a["freckles"], 0.16)
-    colour = colour * torch.exp(-(0.85 * many * zone * spots)[:, None] * torch.tensor([0.45, 0.8, 1.0]).to(skin))
+    spots = gate(noise(px + 11, py, pz, 4.4, 6), 1.2 - 0.45 * a["freckles"], 0.2)
+    colour = colour * torch.exp(-(0.70 * many * zone * spots)[:, None] * torch.tensor([0.45, 0.8, 1.0]).to(skin))
     mole = gate(noise(px, py + 23, pz, 11.0, 7), 2.98 - 0.42 * a["moles"], 0.045)
     colour = colour * torch.exp(-(1.3 * mole)[:, None] * torch.tensor([0.8, 1.1, 1.2]).to(skin))
     # darker lids and under-eyes, darker folds

@@ -194,7 +194,7 @@ def ear(ax: Tensor, y: Tensor, z: Tensor, v: Values) -> Ear:
     p, n = (-c * dz + s * dx) / size, c * dx + s * dz
     q = dy * 0.97 - 0.17 * p
     p = p + 0.17 * dy
-    narrow = 15.5 + 0.17 * q  # wide above, narrow at the lobe
+    narrow = 15.5 + 0.12 * q  # wide above, narrow at the lobe
     a, b = p / narrow, q / 30.0
     rim = torch.sqrt(a * a + b * b + 1e-5)
     behind = gate(a + 0.35 * b, -0.45, 0.16)
@@ -203,7 +203,7 @@ def ear(ax: Tensor, y: Tensor, z: Tensor, v: Values) -> Ear:
     concha = bell2(p, q, -2.0, -3.0, 7.5, 9.5)
     tragus = bell2(p, q, -11.5, -4.0, 3.6, 5.0)
     lobe = bell2(p, q, -4.0, -24.0, 8.0, 7.0)
-    surface = 3.2 * helix + 2.6 * anti - 5.0 * concha + 3.0 * tragus + 1.2 * lobe
+    surface = 3.8 * helix + 3.4 * anti - 5.0 * concha + 3.0 * tragus + 1.2 * lobe
     thick = 2.2 + 0.9 * helix + 1.2 * lobe
     plate = (n - surface).abs() - thick
     outline = (rim - 1.0) * 15.0

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 CHUNK = 16_384
-LOW = (-126.0, -168.0, -162.0)
-HIGH = (126.0, 168.0, 144.0)
+LOW = (-135.0, -168.0, -171.0)
+HIGH = (135.0, 177.0, 150.0)
 """The box that holds every head of the generator, mm."""
 
 

@@ -61,8 +61,10 @@ def strands(x: Tensor, y: Tensor, z: Tensor, v: Values) -> Tensor:
     return (1.0 - curl) * (0.8 * combed + 0.4 * fine) + curl * (1.0 * curls + 0.35 * fine)
 
 
-def hair(x: Tensor, ax: Tensor, y: Tensor, z: Tensor, base: Tensor, v: Values) -> Tensor:
-    """Distance to the hair.
+def hair(
+    x: Tensor, ax: Tensor, y: Tensor, z: Tensor, base: Tensor, v: Values
+) -> tuple[Tensor, Tensor]:
+    """Distance to the hair, and its relief.
 
     Args:
         x, ax, y, z: (N,) canonical coordinates, mm; ax is |x|, rounded at 0.
@@ -109,4 +111,4 @@ def hair(x: Tensor, ax: Tensor, y: Tensor, z: Tensor, base: Tensor, v: Values) -
     full = smooth_min(full, bun, 5.0)
     # relief only where there is hair, or curls would break through the skin elsewhere
     covered = torch.maximum(cover, gate(shell - torch.minimum(hanging, bun), 0.0, 1.5))
-    return full - size * relief * covered
+    return full - size * relief * covered, relief

@@ -81,11 +81,11 @@ def undo_identity(
     x = x - 3.0 * v["asymmetry_nose"] * bell(y, -34.0, 26.0) * front
     y = y - 2.2 * v["asymmetry_mouth"] * torch.tanh(x / 22.0) * bell(y, -70.0, 24.0) * front
     # heights: everything below (or above) a line moves as one
-    y = y + 5.5 * v["nose_length"] * gate(-y, 22.0, 6.5)
+    y = y + 5.0 * v["nose_length"] * gate(-y, 22.0, 6.5)
     above_neck = front * gate(y, -134.0, 5.0)
-    y = y + 3.0 * v["philtrum_length"] * gate(-y, 56.0, 2.6) * above_neck
-    y = y + 7.5 * v["chin_height"] * gate(-y, 86.0, 5.0) * above_neck
-    y = y - 8.0 * v["skull_height"] * gate(y, 58.0, 13.0)
+    y = y + 2.6 * v["philtrum_length"] * gate(-y, 56.0, 2.6) * above_neck
+    y = y + 6.2 * v["chin_height"] * gate(-y, 86.0, 5.0) * above_neck
+    y = y - (6.5 * v["skull_height"] - 2.5) * gate(y, 58.0, 13.0)
     ax = smooth_abs(x)
     # widths, by height
     width = (
@@ -115,7 +115,7 @@ def undo_identity(
     # the skull's back and top
     z = z + 9.0 * v["skull_length"] * gate(-z, 25.0, 16.0)
     z = z + 6.0 * v["occiput"] * bell2(ax, y, 0.0, 8.0, 45.0, 30.0) * gate(-z, 30.0, 12.0)
-    y = y - 5.0 * v["crown_peak"] * bell2(x, z, 0.0, -25.0, 42.0, 45.0) * gate(y, 50.0, 12.0)
+    y = y - 4.0 * v["crown_peak"] * bell2(x, z, 0.0, -25.0, 42.0, 45.0) * gate(y, 50.0, 12.0)
     return x, y, z
 
 
@@ -144,7 +144,7 @@ def neck(x: Tensor, ax: Tensor, y: Tensor, z: Tensor, v: Values) -> Tensor:
     u, w = x / (49.0 * thick), (z - lean) / (51.0 * thick)
     column = (torch.sqrt(u * u + w * w + 1e-6) - 1.0) * 50.0
     column = column - 8.0 * gate(-y, 138.0, 8.0)
-    ridge = capsule(ax, y, z, (56.0, -40.0, -18.0), (15.0, -160.0, 20.0), 10.0, 8.0)
+    ridge = capsule(ax, y, z, (56.0, -40.0, -18.0), (10.0, -195.0, 27.0), 10.0, 8.0)
     column = smooth_min(column, ridge, 12.0)
     column = column - 2.5 * bell2(x, y, 0.0, -122.0, 9.0, 9.0) * gate(z, 0.0, 10.0)
     return smooth_max(smooth_max(column, NECK_END - y, 5.0), y - 10.0, 20.0)

@@ -18,7 +18,7 @@ from privhead_nb.scenes.head_features import (
     mouth,
     teeth,
 )
-from privhead_nb.scenes.head_hair import hair, strands, thickness
+from privhead_nb.scenes.head_hair import hair, thickness
 from privhead_nb.scenes.head_primitives import bell, gate, noise, smooth_abs
 from privhead_nb.scenes.head_shape import (
     bare_head,
@@ -87,9 +87,9 @@ def surface(points: Tensor, v: Values) -> Surface:
     head = head - 1.1 * gate(brow, 0.45, 0.10) * front * tuft
     auricle = ear(ax, y, z, v)
     head = add_ears(head, auricle.solid)
-    tress = hair(x, ax, y, z, base, v)
+    tress, relief = hair(x, ax, y, z, base, v)
     solids = [head, e.ball, tress]
-    if float(v["jaw_open"]) > 0.05:
+    if float(v["jaw_open"].detach()) > 0.05:
         solids.append(teeth(*rest, v))
     sdf, part = torch.stack(solids).min(dim=0)
     lip = gate(-torch.minimum(m.upper, m.lower), -1.1, 0.22) * gate(1.03 - m.u, 0.0, 0.02)
@@ -113,7 +113,7 @@ def surface(points: Tensor, v: Values) -> Surface:
         lid_zone=bell(e.right, 0.0, 15.0) * gate(z, 66.0, 2.0) * gate(15.0 - e.right.abs(), 0.0, 0.5),
         eye_right=e.right,
         eye_up=e.up,
-        strands=strands(x, y, z, v),
+        strands=relief,
         hair_thickness=thickness(v),
     )
 

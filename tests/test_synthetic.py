@@ -1,0 +1,96 @@
+"""Whole scenes of made heads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from privhead_nb.errors import SceneError
+from privhead_nb.scenes import heads
+from privhead_nb.scenes.scene import Scene
+from privhead_nb.scenes.synthetic import synthetic_scene
+
+
+def small(identity: int = 3, **settings: object) -> Scene:
+    chosen = {"neutral": 1, "sensitive": 2, "size": 24, "samples": 1} | settings
+    return synthetic_scene(identity, **chosen)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def coarse_grid() -> Iterator[None]:
+    """A coarser truth grid keeps these tests quick; full resolution has its own test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heads, "GRID_SPACING", 3.0)
+        yield
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    return small()
+
+
+def test_a_scene_has_all_that_a_scene_needs(scene: Scene) -> None:
+    assert scene.images.shape == (3, 24, 24, 3) and scene.masks.shape == (3, 24, 24)
+    assert scene.sensitive == (0, 1) and scene.neutral == (2,)
+    assert scene.unit == "mm" and scene.face_radius == 95.0
+    assert scene.landmarks is not None and scene.landmarks.shape == (68, 3)
+    assert np.allclose(scene.nose_tip, scene.landmarks[30])
+    assert any("generator version" in line for line in scene.assumptions)
+
+
+def test_the_sphere_holds_the_head_and_the_pictures_hold_the_sphere(scene: Scene) -> None:
+    assert scene.truth is not None
+    vertices, _ = scene.truth
+    reach = np.linalg.norm(vertices - np.array(scene.center), axis=1).max()
+    assert reach < scene.radius < 1.2 * reach
+    xy, depth = scene.cameras.project(torch.tensor(vertices))
+    assert (depth > 0).all() and xy.min() > -0.5 and xy.max() < scene.cameras.width - 0.5
+
+
+def test_truth_mesh_is_watertight_at_full_resolution() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heads, "GRID_SPACING", 1.5)
+        mesh = small(sensitive=1, neutral=0, size=8).truth_mesh()
+    assert mesh.is_watertight and len(mesh.vertices) > 50_000
+
+
+def test_the_back_shows_no_face(scene: Scene) -> None:
+    """A neutral camera stands behind the ears; a sensitive one before them."""
+    tip = torch.tensor(scene.nose_tip)
+    towards = scene.cameras.centers - torch.tensor(scene.center).double()
+    assert (towards[list(scene.neutral), 2] < 0).all()
+    assert (towards[list(scene.sensitive), 2] > 0).all()
+    assert tip[2] > 100
+
+
+def test_the_same_scene_twice_and_other_people(scene: Scene) -> None:
+    again, other = small(), small(4)
+    assert torch.equal(scene.images, again.images)
+    assert scene.truth is not None and again.truth is not None
+    assert np.array_equal(scene.truth[0], again.truth[0])
+    assert (scene.images - other.images).abs().mean() > 0.01
+
+
+def test_seed_moves_cameras_but_not_the_head(scene: Scene) -> None:
+    moved = small(seed=5)
+    shift = (moved.cameras.centers - scene.cameras.centers).norm(dim=1)
+    assert (shift > 1).all() and (shift < 150).all()
+    assert moved.truth is not None and scene.truth is not None
+    assert np.array_equal(moved.truth[0], scene.truth[0])
+
+
+def test_light_and_expression_by_name(scene: Scene) -> None:
+    changed = small(light="left", expression={"jaw_open": 1.0})
+    assert (changed.images[0] - scene.images[0]).abs().mean() > 0.005
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"rig": "moon"}, {"light": "moon"}, {"size": 0}, {"neutral": 0, "sensitive": 0}, {"expression": {"smirk": 1}}],
+)
+def test_wrong_settings_are_refused(settings: dict[str, object]) -> None:
+    with pytest.raises(SceneError):
+        small(**settings)

@@ -1,0 +1,100 @@
+"""The sphere tracer against the mesh, and its pictures against each other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from privhead_nb.errors import SceneError
+from privhead_nb.scenes.camera import Cameras, custom_rig
+from privhead_nb.scenes.head_grid import SdfGrid, marching_cubes
+from privhead_nb.scenes.head_surface import LABELS
+from privhead_nb.scenes.heads import Head, make_head
+from privhead_nb.scenes.tracer import Pictures, render, trace
+
+
+@pytest.fixture(scope="module")
+def shot() -> tuple[Head, Cameras, Pictures]:
+    head = make_head(11)
+    cameras, _, _ = custom_rig(
+        [(0.0, 0.0, 860.0), (600.0, 100.0, 600.0)], [0], target=(0.0, -20.0, 0.0), size=40, fov_deg=25
+    )
+    return head, cameras, render(head, cameras)
+
+
+def test_shapes_and_ranges(shot: tuple[Head, Cameras, Pictures]) -> None:
+    _, _, pictures = shot
+    assert pictures.images.shape == (2, 40, 40, 3) and pictures.images.dtype == torch.float32
+    assert pictures.masks.shape == pictures.depth.shape == pictures.labels.shape == (2, 40, 40)
+    for values in (pictures.images, pictures.masks):
+        assert torch.isfinite(values).all() and values.min() >= 0 and values.max() <= 1
+    assert 0.12 < pictures.masks.mean() < 0.5
+
+
+def test_mask_label_depth_and_normals_tell_one_story(shot: tuple[Head, Cameras, Pictures]) -> None:
+    _, _, p = shot
+    inside = p.labels > 0
+    assert torch.equal(inside, p.depth > 0)
+    assert torch.equal(inside, p.normals.norm(dim=-1) > 0.5)
+    assert (p.masks[inside] > 0).all() and (p.masks[~inside] < 1).all()
+    assert ((p.masks > 0) & (p.masks < 1)).any()  # soft edges
+    assert torch.allclose(p.images[p.masks == 0], torch.ones(3))
+    assert p.labels.max() < len(LABELS)
+
+
+def test_depth_lies_on_the_surface_and_meets_the_mesh(shot: tuple[Head, Cameras, Pictures]) -> None:
+    from scipy.spatial import cKDTree
+
+    head, cameras, p = shot
+    rows, cols = (p.labels[0] > 0).nonzero().unbind(-1)
+    xy = torch.stack([cols, rows], dim=-1).float()
+    origins, directions = cameras.rays(torch.zeros(len(xy), dtype=torch.long), xy)
+    along = p.depth[0][rows, cols] / (directions @ cameras.c2w[0, :3, 2].float())
+    points = origins + along[:, None] * directions
+    assert head.sdf(points).abs().quantile(0.95) < 0.1
+    vertices, faces = marching_cubes(head.grid)
+    nearest, _ = cKDTree(vertices[faces].mean(1)).query(points.numpy())
+    assert np.quantile(nearest, 0.95) < 1.2  # face centres lie within a grid step
+
+
+def test_normals_face_the_camera(shot: tuple[Head, Cameras, Pictures]) -> None:
+    _, cameras, p = shot
+    for view in (0, 1):
+        inside = p.labels[view] > 0
+        facing = -(p.normals[view][inside] @ cameras.c2w[view, :3, 2].float())
+        assert (facing > -0.1).float().mean() > 0.99
+
+
+def test_the_same_call_gives_the_same_picture(shot: tuple[Head, Cameras, Pictures]) -> None:
+    head, cameras, p = shot
+    again = render(make_head(11), cameras[[0]])
+    assert torch.equal(again.images[0], p.images[0]) and torch.equal(again.depth[0], p.depth[0])
+
+
+def test_background_shows_where_the_head_does_not(shot: tuple[Head, Cameras, Pictures]) -> None:
+    head, cameras, p = shot
+    blue = render(head, cameras[[0]], samples=1, background=(0.1, 0.2, 0.7)).images[0]
+    assert torch.allclose(blue[0, 0], torch.tensor([0.1, 0.2, 0.7]), atol=1e-5)
+
+
+def test_rays_that_miss_stay_infinite(shot: tuple[Head, Cameras, Pictures]) -> None:
+    head, _, _ = shot
+    origins = torch.tensor([[0.0, 0.0, 900.0], [0.0, 0.0, 900.0], [0.0, 0.0, 900.0]])
+    directions = torch.tensor([[0.0, 0.0, -1.0], [0.0, 0.0, 1.0], [0.5, 0.0, -0.75**0.5]])
+    t = trace(head, head.grid, origins, directions)
+    assert torch.isfinite(t).tolist() == [True, False, False]
+
+
+def test_grid_is_trilinear() -> None:
+    axes = torch.meshgrid(*[torch.arange(4.0)] * 3, indexing="ij")
+    grid = SdfGrid(axes[0] + 2 * axes[1] - axes[2], torch.tensor([10.0, 0.0, -5.0]), 2.0)
+    points = torch.tensor([[11.0, 3.0, -2.0], [13.0, 1.0, -4.5]])
+    unit = (points - grid.low) / 2.0
+    assert torch.allclose(grid(points), unit @ torch.tensor([1.0, 2.0, -1.0]))
+
+
+def test_even_samples_are_refused(shot: tuple[Head, Cameras, Pictures]) -> None:
+    head, cameras, _ = shot
+    with pytest.raises(SceneError, match="samples"):
+        render(head, cameras, samples=2)
