@@ -26,10 +26,20 @@ if TYPE_CHECKING:
     from IPython.display import Image
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from trimesh import Trimesh
 
     from privhead_nb.privacy.released import Release
 
-__all__ = ["loss_curves", "mesh_row", "released_views", "result_page", "shaded_normals", "show"]
+__all__ = [
+    "grid",
+    "loss_curves",
+    "mesh_row",
+    "released_views",
+    "result_page",
+    "shaded_normals",
+    "short",
+    "show",
+]
 
 History = Mapping[str, Mapping[str, Sequence[float]]]
 
@@ -44,6 +54,17 @@ LINES = {
     "smoothness": ("0.35", (0, (3, 1, 1, 1))),
     "lipschitz": ("black", (0, (1, 3))),
 }
+
+
+def grid(
+    rows: int, columns: int, *, width: float = 10.0, height: float | None = None
+) -> tuple[Figure, list[list[Axes]]]:
+    """A figure with rows of axes, in inches; by default the axes are about square."""
+    from matplotlib.figure import Figure
+
+    tall = width / columns * rows if height is None else height
+    figure = Figure(figsize=(width, tall), layout="constrained", dpi=100)
+    return figure, [list(row) for row in figure.subplots(rows, columns, squeeze=False)]
 
 
 def loss_curves(axes: Sequence[Axes], history: History) -> None:
@@ -91,7 +112,7 @@ def released_views(axes: Sequence[Axes], release: Release) -> None:
 
 def mesh_row(
     axes: Sequence[Axes],
-    meshes: Mapping[str, Mesh],
+    meshes: Mapping[str, Mesh | Trimesh],
     view: str,
     *,
     up: str = "+y",
@@ -100,8 +121,9 @@ def mesh_row(
     titles: bool = True,
 ) -> None:
     """Meshes side by side from one side, in one frame: that of the last, usually the truth."""
-    center, extent = frame_of(list(meshes.values())[-1], up)
-    for ax, (name, mesh) in zip(axes, meshes.items(), strict=True):
+    ours = {n: m if isinstance(m, Mesh) else Mesh.from_trimesh(m) for n, m in meshes.items()}
+    center, extent = frame_of(list(ours.values())[-1], up)
+    for ax, (name, mesh) in zip(axes, ours.items(), strict=True):
         picture = shaded_normals(
             mesh, view, size, center=list(center), extent=extent, up=up, front=front
         )
