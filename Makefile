@@ -9,6 +9,8 @@ VENV ?= .venv
 OUT ?= out/demo
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Jupyter refuses to run as root, as one is in most containers, unless told.
+AS_ROOT := $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 
 .PHONY: demo test test-fast lab lint format nbval notebooks samples clean
 
@@ -22,7 +24,7 @@ test-fast: $(READY)
 	$(BIN)/python -m pytest tests
 
 lab: $(READY)
-	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab $(AS_ROOT) --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 nbval: $(READY)
 	$(BIN)/python -m pytest --nbval notebooks

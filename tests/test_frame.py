@@ -119,7 +119,7 @@ def test_this_environment_satisfies_the_requirements() -> None:
     [
         ("demo", "-m privhead_nb demo"),
         ("test", "-m pytest --nbval"),
-        ("lab", "lab notebooks/00_start_here.ipynb"),
+        ("lab", "notebooks/00_start_here.ipynb"),
         ("lint", "mypy"),
     ],
 )
