@@ -56,7 +56,7 @@ def albedo(s: Surface, a: Values) -> Tensor:
     skin = skin_colour(a)
     colour = skin.expand(len(x), 3)
     # where blood shows: cheeks, nose, ears
-    blood = torch.tensor([-0.06, -0.34, -0.26]).to(skin)
+    blood = torch.tensor([-0.06, -0.34, -0.26]).to(skin) * (0.3 + 0.7 * gate(a["skin_tone"], -0.2, 0.2))
     cheek = bell2(ax, y, 40.0, -34.0, 17.0, 15.0) * gate(z, 30.0, 8.0)
     nose_end = bell2(x, y, 0.0, -38.0, 15.0, 11.0) * gate(z, 80.0, 6.0)
     flush = 0.55 * (1 + a["blush"]) * cheek + 0.5 * (1 + a["nose_redness"]) * nose_end
@@ -82,7 +82,7 @@ def albedo(s: Surface, a: Values) -> Tensor:
     under = bell2(ax, y, 30.0, -10.0, 13.0, 7.0) + 0.7 * bell2(ax, y, 31.0, 8.0, 15.0, 6.0)
     colour = colour * torch.exp(-(0.13 * (1.1 + a["eye_shadow"]) * under * gate(z, 60.0, 5.0))[:, None] * torch.tensor([0.7, 1.0, 0.8]).to(skin))
     socket = bell2(ax, y, 28.0, 5.0, 17.0, 9.0) * gate(z, 60.0, 5.0)
-    colour = colour * torch.exp(-0.22 * socket)[:, None]
+    colour = colour * torch.exp(-0.30 * socket)[:, None]
     hair, beard_hair = hair_colour(a), hair_colour(a, 0.15)
     # beard shadow
     jaw = gate(-y, 52.0 - 8 * bell(ax, 50.0, 16.0), 4.0) * gate(y, -122.0, 6.0) * gate(z, 12.0, 8.0)
@@ -100,9 +100,9 @@ def albedo(s: Surface, a: Values) -> Tensor:
     colour = _mix(colour, inside.expand_as(colour), gate(-s.seam, -0.35, 0.25))
     # brows
     brow_hair = beard_hair * torch.exp(-0.35 - 0.55 * a["brow_darkness"])
-    brow_hair = torch.minimum(brow_hair, 0.24 * skin)
+    brow_hair = torch.minimum(brow_hair, 0.13 * skin)
     thick = 1.08 + 0.26 * a["brow_thickness"]
-    brow = gate(s.brow, 1.0 - 0.5 * thick, 0.10) * (0.84 + 0.12 * a["brow_density"])
+    brow = gate(s.brow, 1.0 - 0.5 * thick, 0.10) * (0.88 + 0.09 * a["brow_density"])
     brow = brow * (0.90 + 0.14 * noise(x + 0.7 * y, 0.3 * y, z, 3.0, 0)).clamp(0, 1)
     colour = _mix(colour, brow_hair.expand_as(colour), brow)
     # lashes
@@ -122,7 +122,7 @@ def albedo(s: Surface, a: Values) -> Tensor:
 def _eye_colour(s: Surface, a: Values) -> Tensor:
     """White, iris with a dark rim, pupil: (N, 3)."""
     r = torch.sqrt(s.eye_right**2 + (s.eye_up - 0.2) ** 2 + 1e-6)
-    white = torch.tensor([0.60, 0.55, 0.52]).to(r)
+    white = torch.tensor([0.52, 0.475, 0.45]).to(r)
     light = a["iris_lightness"]
     brown = torch.tensor([0.10, 0.042, 0.016]).to(r) * torch.exp(0.7 * light)
     blue = torch.tensor([0.12, 0.21, 0.32]).to(r) * torch.exp(0.5 * light)
