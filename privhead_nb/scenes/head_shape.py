@@ -144,8 +144,8 @@ def neck(x: Tensor, ax: Tensor, y: Tensor, z: Tensor, v: Values) -> Tensor:
     u, w = x / (49.0 * thick), (z - lean) / (51.0 * thick)
     column = (torch.sqrt(u * u + w * w + 1e-6) - 1.0) * 50.0
     column = column - 8.0 * gate(-y, 138.0, 8.0)
-    ridge = capsule(ax, y, z, (56.0, -40.0, -18.0), (10.0, -195.0, 27.0), 10.0, 8.0)
-    column = smooth_min(column, ridge, 12.0)
+    ridge = capsule(ax, y, z, (56.0, -40.0, -18.0), (10.0, -195.0, 16.0), 10.0, 8.0)
+    column = smooth_min(column, ridge, 17.0)
     column = column - 2.5 * bell2(x, y, 0.0, -122.0, 9.0, 9.0) * gate(z, 0.0, 10.0)
     return smooth_max(smooth_max(column, NECK_END - y, 5.0), y - 10.0, 20.0)
 
