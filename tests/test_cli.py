@@ -185,7 +185,7 @@ def _wrong_calls(scene: Path, release: Path, result: Path, tmp: Path) -> dict[st
         "the target folder is not empty": ["synth", tmp / "full"],
         "is a file, not a folder": ["synth", tmp / "file"],
         "its own scene": ["protect", scene, scene / "release"],
-        "Released views are never enlarged": ["protect", scene, tmp / "r", "--size", 128],
+        "Pictures are never enlarged": ["protect", scene, tmp / "r", "--size", 128],
         "kernel_size is 4": ["protect", scene, tmp / "r", "--kernel-size", 4],
         "there is no light": ["synth", tmp / "s", "--light", "moon"],
     }  # fmt: skip

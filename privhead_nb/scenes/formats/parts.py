@@ -133,6 +133,12 @@ def read_views(
                 where=path,
                 remedy="All images and masks of a scene must be of one size.",
             )
+    if size is not None and size > min(width, height):
+        raise SceneError(
+            f"size {size} is above the pictures' {width} x {height}",
+            where=images[0].parent,
+            remedy="Pictures are never enlarged: use a smaller size.",
+        )
     W, H = (width, height) if size is None else (size, size)
     if len(images) * W * H > MAX_SCENE_PIXELS:
         raise SceneError(
