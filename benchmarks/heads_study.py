@@ -191,10 +191,7 @@ def separability() -> dict[str, Any]:
 
     def feature(picture: Tensor, kind: str) -> np.ndarray:
         grey = picture.mean(-1).numpy()
-        if kind == "pixels":
-            vector = picture.numpy().ravel()
-        else:
-            vector = hog(grey, 9, (8, 8), (2, 2))
+        vector = picture.numpy().ravel() if kind == "pixels" else hog(grey, 9, (8, 8), (2, 2))
         vector = vector - vector.mean()
         return np.asarray(vector / np.linalg.norm(vector))
 
@@ -240,7 +237,10 @@ def _shaded(head: Head, size: int, yaw: float) -> Tensor:
     cameras, _, _ = custom_rig([eye], [0], target=(0.0, -20.0, 0.0), size=2 * size, fov_deg=17)
     picture = render(head, cameras, samples=1)
     sun = torch.nn.functional.normalize(torch.tensor([-0.45, 0.5, 0.75]), dim=0)
-    grey = 0.08 + 0.9 * (0.65 * (picture.normals[0] @ sun).clamp(min=0) + 0.35 * picture.normals[0, ..., 2].clamp(min=0))
+    grey = 0.08 + 0.9 * (
+        0.65 * (picture.normals[0] @ sun).clamp(min=0)
+        + 0.35 * picture.normals[0, ..., 2].clamp(min=0)
+    )
     grey = torch.where(picture.labels[0] > 0, grey, 1.0)
     small = torch.nn.functional.avg_pool2d(grey[None, None], 2)[0, 0]
     return small[..., None].expand(-1, -1, 3)
@@ -252,7 +252,11 @@ def pictures() -> dict[str, Any]:
     _save_sheet(heads, 8, "heads_5x8.png")
     one = [
         portrait(
-            make_head(206, light=light, expression=code_from(EXPRESSION_NAMES, face)), 256, yaw, 3, 19.0
+            make_head(206, light=light, expression=code_from(EXPRESSION_NAMES, face)),
+            256,
+            yaw,
+            3,
+            19.0,
         )
         for light, face, yaw in (
             ("studio", {}, 0.0),
@@ -282,13 +286,16 @@ PARTS = {
 def main() -> None:
     """Run the named parts and store their figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
+    parser.add_argument("parts", nargs="*", default=list(PARTS), metavar="PART")
     torch.set_num_threads(1)
-    results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
-    results["generator_version"] = GENERATOR_VERSION
-    for part in parser.parse_args().parts:
+    chosen = parser.parse_args().parts
+    if unknown := set(chosen) - set(PARTS):
+        parser.error(f"no part {sorted(unknown)}; there are {', '.join(PARTS)}")
+    for part in chosen:
         started = time.perf_counter()
-        results[part] = PARTS[part]()
+        found = PARTS[part]()
+        results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+        results |= {"generator_version": GENERATOR_VERSION, part: found}
         results[part]["seconds"] = round(time.perf_counter() - started, 1)
         print(json.dumps({part: results[part]}, indent=1))
         write_json(RESULTS, results)

@@ -89,7 +89,13 @@ def test_light_and_expression_by_name(scene: Scene) -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"rig": "moon"}, {"light": "moon"}, {"size": 0}, {"neutral": 0, "sensitive": 0}, {"expression": {"smirk": 1}}],
+    [
+        {"rig": "moon"},
+        {"light": "moon"},
+        {"size": 0},
+        {"neutral": 0, "sensitive": 0},
+        {"expression": {"smirk": 1}},
+    ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(SceneError):

@@ -18,7 +18,11 @@ from privhead_nb.scenes.tracer import Pictures, render, trace
 def shot() -> tuple[Head, Cameras, Pictures]:
     head = make_head(11)
     cameras, _, _ = custom_rig(
-        [(0.0, 0.0, 860.0), (600.0, 100.0, 600.0)], [0], target=(0.0, -20.0, 0.0), size=40, fov_deg=25
+        [(0.0, 0.0, 860.0), (600.0, 100.0, 600.0)],
+        [0],
+        target=(0.0, -20.0, 0.0),
+        size=40,
+        fov_deg=25,
     )
     return head, cameras, render(head, cameras)
 
@@ -67,13 +71,13 @@ def test_normals_face_the_camera(shot: tuple[Head, Cameras, Pictures]) -> None:
 
 
 def test_the_same_call_gives_the_same_picture(shot: tuple[Head, Cameras, Pictures]) -> None:
-    head, cameras, p = shot
+    _, cameras, p = shot
     again = render(make_head(11), cameras[[0]])
     assert torch.equal(again.images[0], p.images[0]) and torch.equal(again.depth[0], p.depth[0])
 
 
 def test_background_shows_where_the_head_does_not(shot: tuple[Head, Cameras, Pictures]) -> None:
-    head, cameras, p = shot
+    head, cameras, _ = shot
     blue = render(head, cameras[[0]], samples=1, background=(0.1, 0.2, 0.7)).images[0]
     assert torch.allclose(blue[0, 0], torch.tensor([0.1, 0.2, 0.7]), atol=1e-5)
 
@@ -81,7 +85,7 @@ def test_background_shows_where_the_head_does_not(shot: tuple[Head, Cameras, Pic
 def test_rays_that_miss_stay_infinite(shot: tuple[Head, Cameras, Pictures]) -> None:
     head, _, _ = shot
     origins = torch.tensor([[0.0, 0.0, 900.0], [0.0, 0.0, 900.0], [0.0, 0.0, 900.0]])
-    directions = torch.tensor([[0.0, 0.0, -1.0], [0.0, 0.0, 1.0], [0.5, 0.0, -0.75**0.5]])
+    directions = torch.tensor([[0.0, 0.0, -1.0], [0.0, 0.0, 1.0], [0.5, 0.0, -(0.75**0.5)]])
     t = trace(head, head.grid, origins, directions)
     assert torch.isfinite(t).tolist() == [True, False, False]
 

@@ -1,13 +1,11 @@
-"""The codes of a parametric head: what each number is called, its range, and named lights.
+"""The codes of a parametric head: what each number is called, and its range.
 
-A head is four vectors. *Identity* (64) is shape that stays with a person, *albedo* (24) is colour that
-stays with a person, *expression* (10) moves the face, *light* (27) holds spherical harmonics (9 x RGB).
-All but light live in [-1, 1]; 0 is the average head.
+A head is four vectors. *Identity* (64) is shape that stays with a person, *albedo* (24) is colour
+that stays with a person, *expression* (10) moves the face, *light* (27) holds spherical harmonics
+(head_light.py). All but light live in [-1, 1]; 0 is the average head.
 """
 
 from __future__ import annotations
-
-import math
 
 import torch
 from torch import Tensor
@@ -61,8 +59,6 @@ ALBEDO_NAMES: tuple[str, ...] = (
     "texture_phase_a", "texture_phase_b",
 )  # fmt: skip
 
-LIGHT_SIZE = 27
-
 Values = dict[str, Tensor]
 """A code with names: each entry is a 0-d tensor."""
 
@@ -97,7 +93,7 @@ def named_code(code: Tensor, names: tuple[str, ...], what: str) -> Values:
 
 
 def code_from(names: tuple[str, ...], entries: dict[str, float]) -> Tensor:
-    """A code that is 0 but for the named entries, e.g. ``code_from(EXPRESSION_NAMES, {"smile": 1})``.
+    """A code that is 0 but for the named entries, as {"smile": 1.0} names them.
 
     Raises:
         SceneError: an entry has no such name.
@@ -136,80 +132,3 @@ def identity_codes(identity: int) -> tuple[Tensor, Tensor]:
         ceiling = 1.0 + fall * torch.clamp(tone, max=0.0)  # tone -1 is the darkest skin
         albedo[entry] = -1 + (albedo[entry] + 1) / 2 * (ceiling + 1)
     return shape, albedo
-
-
-def sh_basis(directions: Tensor) -> Tensor:
-    """Real spherical harmonics up to degree 2: (..., 3) unit vectors -> (..., 9).
-
-    Order: 1; y, z, x; xy, yz, 3z^2 - 1, xz, x^2 - y^2, each orthonormal on the sphere.
-    """
-    x, y, z = directions.unbind(-1)
-    return torch.stack(
-        [
-            torch.full_like(x, 0.282095),
-            0.488603 * y,
-            0.488603 * z,
-            0.488603 * x,
-            1.092548 * x * y,
-            1.092548 * y * z,
-            0.315392 * (3 * z * z - 1),
-            1.092548 * x * z,
-            0.546274 * (x * x - y * y),
-        ],
-        dim=-1,
-    )
-
-
-def _lights(ambient: tuple[float, float, float], *lamps: tuple[float, ...]) -> Tensor:
-    """Radiance in spherical harmonics of an even surround and lamps (x, y, z, r, g, b).
-
-    A lamp gives irradiance (r, g, b) x pi on a surface that faces it.
-    """
-    coefficients = torch.zeros(9, 3)
-    coefficients[0] = torch.tensor(ambient) / 0.282095
-    for x, y, z, r, g, b in lamps:
-        length = math.sqrt(x * x + y * y + z * z)
-        direction = torch.tensor([x / length, y / length, z / length])
-        coefficients += sh_basis(direction)[:, None] * torch.tensor([r, g, b]) * math.pi
-    return coefficients.T.reshape(-1)
-
-
-LIGHTS: dict[str, Tensor] = {
-    "studio": _lights((0.46, 0.46, 0.47), (-0.5, 0.65, 0.8, 0.80, 0.78, 0.75), (0.9, 0.1, 0.4, 0.22, 0.23, 0.26)),
-    "even": _lights((0.85, 0.85, 0.85)),
-    "left": _lights((0.24, 0.24, 0.25), (1.0, 0.25, 0.45, 1.00, 0.98, 0.95)),
-    "right": _lights((0.24, 0.24, 0.25), (-1.0, 0.25, 0.45, 1.00, 0.98, 0.95)),
-    "top": _lights((0.34, 0.34, 0.35), (0.0, 1.0, 0.45, 1.00, 1.00, 0.98)),
-    "warm": _lights((0.48, 0.39, 0.30), (-0.5, 0.5, 0.9, 0.84, 0.66, 0.46)),
-    "cool": _lights((0.38, 0.43, 0.52), (0.5, 0.5, 0.9, 0.60, 0.68, 0.80)),
-    "dim": _lights((0.18, 0.18, 0.19), (-0.3, 0.5, 0.9, 0.30, 0.29, 0.27)),
-    "outdoor": _lights((0.52, 0.56, 0.64), (0.6, 0.9, 0.6, 0.90, 0.84, 0.70), (0.0, -1.0, 0.2, 0.12, 0.10, 0.07)),
-    "back": _lights((0.38, 0.38, 0.40), (-0.4, 0.5, -0.9, 0.75, 0.75, 0.72), (0.3, 0.3, 0.9, 0.32, 0.32, 0.32)),
-}  # fmt: skip
-"""Named lights: 27 numbers each, three runs (R, G, B) of nine spherical-harmonic coefficients.
-
-Left and right are the person's own: the face looks to +z, and +x is its left side.
-"""
-
-
-def light_code(light: str | Tensor) -> Tensor:
-    """A named light, or 27 finite numbers of one's own.
-
-    Raises:
-        SceneError: unknown name, wrong length, or not finite.
-    """
-    if isinstance(light, str):
-        if light not in LIGHTS:
-            raise SceneError(
-                f"there is no light {light!r}",
-                where="light",
-                remedy="Known lights: " + ", ".join(LIGHTS) + ".",
-            )
-        return LIGHTS[light].clone()
-    if light.shape != (LIGHT_SIZE,) or not bool(torch.isfinite(light).all()):
-        raise SceneError(
-            f"is not {LIGHT_SIZE} finite numbers (shape {tuple(light.shape)})",
-            where="light code",
-            remedy="Give 9 spherical-harmonic coefficients for R, then G, then B.",
-        )
-    return light

@@ -79,9 +79,11 @@ def add_lids(head: Tensor, e: Eye, z: Tensor, v: Values) -> Tensor:
     return smooth_max(head, -smooth_max(e.opening, 70.0 - z, 2.0), 0.9)
 
 
-def add_nose(head: Tensor, x: Tensor, ax: Tensor, y: Tensor, z: Tensor, v: Values) -> tuple[Tensor, Tensor, Tensor]:
+def add_nose(
+    head: Tensor, x: Tensor, ax: Tensor, y: Tensor, z: Tensor, v: Values
+) -> tuple[Tensor, Tensor, Tensor]:
     """Bridge, tip, wings, septum and nostrils; also the solid nose and the nostrils alone."""
-    out = 4.6 * v["nose_projection"]
+    out = 5.2 * v["nose_projection"]
     tip_y = -37.0 + 4.2 * v["nose_tip_lift"]
     tip_z = 104.5 + out
     bridge_z = 83.0 + 3.8 * v["nose_bridge_height"]
@@ -104,9 +106,9 @@ def add_nose(head: Tensor, x: Tensor, ax: Tensor, y: Tensor, z: Tensor, v: Value
     nose = smooth_min(smooth_min(smooth_min(dorsum, tip, 10.0), wing, 6.5), septum, 3.0)
     head = smooth_min(head, nose, 6.0)
     hole_x = 6.3 + 1.5 * v["nose_width"] + 0.6 * v["nostril_flare"]
-    hole = ellipsoid(
-        ax + 0.25 * (z - 96), y, z, (hole_x, wing_y - 4.4, 98.0 + 0.6 * out), (3.2 + 0.6 * v["nostril_flare"], 4.6, 6.2)
-    )  # fmt: skip
+    hole_at = (hole_x, wing_y - 4.4, 98.0 + 0.6 * out)
+    hole_size = (3.2 + 0.6 * v["nostril_flare"], 4.6, 6.2)
+    hole = ellipsoid(ax + 0.25 * (z - 96), y, z, hole_at, hole_size)
     return smooth_max(head, -hole, 1.6), nose, hole
 
 
@@ -157,21 +159,28 @@ def add_mouth(head: Tensor, m: Mouth, x: Tensor, y: Tensor, z: Tensor, v: Values
     """Philtrum, lips, the fold under the lower lip, corners and the slot."""
     front = gate(z, 74.0, 4.0)
     deep = 0.9 + 0.7 * v["philtrum_depth"]
-    head = head + deep * (bell(x, 0.0, 2.8) - 0.7 * bell(smooth_abs(x, 0.5), 5.0, 2.2)) * bell(
-        y, -56.5, 6.0
-    ) * front  # fmt: skip
+    groove = bell(x, 0.0, 2.8) - 0.7 * bell(smooth_abs(x, 0.5), 5.0, 2.2)
+    head = head + deep * groove * bell(y, -56.5, 6.0) * front
     head = head + 1.8 * bell2(x, y, 0.0, -82.0, 17.0, 4.2) * front
     lips = smooth_min(m.upper, m.lower, 0.6)
     head = smooth_min(head, lips, 2.6)
-    head = head + 1.6 * bell2(smooth_abs(x, 1.0), y, 27.5 + 3.8 * v["mouth_width"], MOUTH_Y, 3.6, 4.5) * gate(z, 60.0, 4.0)  # fmt: skip
+    corner = bell2(smooth_abs(x, 1.0), y, 27.5 + 3.8 * v["mouth_width"], MOUTH_Y, 3.6, 4.5)
+    head = head + 1.6 * corner * gate(z, 60.0, 4.0)
     return smooth_max(head, -m.seam, 1.0)
 
 
 def teeth(x: Tensor, y: Tensor, z: Tensor, v: Values) -> Tensor:
     """Upper row of teeth; `y` is before the jaw's drop."""
-    arc = 80.0 - 0.016 * x * x + 4.6 * v["mouth_protrusion"]
+    arc = 80.0 - 0.016 * x * x + 5.4 * v["mouth_protrusion"]
     gaps = 0.25 * torch.cos(x * (6.2832 / 8.0)) ** 8
-    row = _roll(y, z, torch.full_like(y, MOUTH_Y + 2.0), arc, torch.full_like(y, 5.5), torch.full_like(y, 2.4))
+    row = _roll(
+        y,
+        z,
+        torch.full_like(y, MOUTH_Y + 2.0),
+        arc,
+        torch.full_like(y, 5.5),
+        torch.full_like(y, 2.4),
+    )
     return smooth_max(row + gaps, x.abs() - 19.0, 1.0)
 
 
@@ -213,21 +222,3 @@ def ear(ax: Tensor, y: Tensor, z: Tensor, v: Values) -> Ear:
 def add_ears(head: Tensor, solid: Tensor) -> Tensor:
     """Blend the ears into the sides of the head."""
     return smooth_min(head, solid, 4.0)
-
-
-__all__ = [
-    "EYE_RADIUS",
-    "Ear",
-    "Eye",
-    "Mouth",
-    "add_ears",
-    "add_lids",
-    "add_mouth",
-    "add_nose",
-    "bell2",
-    "ear",
-    "eye",
-    "eye_centre",
-    "mouth",
-    "teeth",
-]

@@ -1,4 +1,4 @@
-"""A head's SDF on a dense grid, exact near the surface: the tracer's map and the truth mesh's source."""
+"""A head's SDF on a grid, exact near the surface: the tracer's map, the truth mesh's source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hair: a shell that swells out of the scalp within a hairline, with locks, bun and strand relief."""
+"""Hair: a shell that swells out of the scalp, with hairline, locks, bun and strand relief."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _turn(v: Values) -> Tensor:
     return 1.20 - 0.16 * gate(v["hair_length"], 0.0, 0.08)
 
 
-def _hairline(x: Tensor, y: Tensor, angle: Tensor, v: Values) -> Tensor:
+def _hairline(x: Tensor, angle: Tensor, v: Values) -> Tensor:
     """Lowest height with hair at each angle around the head (0 front, pi back), mm."""
     long = gate(v["hair_length"], 0.0, 0.08)
     front = 64.0 + 8.0 * v["hairline_height"]
@@ -71,7 +71,7 @@ def hair(
         base: (N,) distance to the bare scalp, nape and face mass.
     """
     angle = torch.atan2(ax, z + 6.0)
-    line = _hairline(x, y, angle, v) + 1.6 * noise(x, y, z, 9.0, 3)
+    line = _hairline(x, angle, v) + 1.6 * noise(x, y, z, 9.0, 3)
     cover = gate(y, line + 2.0, 1.9)
     grown = gate(v["hair_length"], -0.60, 0.06)
     long = gate(v["hair_length"], 0.05, 0.07)
@@ -100,9 +100,8 @@ def hair(
     behind = ellipsoid(
         x, y, z, (0.0, mid, -48.0), (72.0 * swell, 0.5 * (45.0 - end) + 22.0, 44.0 * swell)
     )
-    lock = capsule(
-        ax, y, z, (66.0, 35.0, -12.0), (63.0 + 10.0 * v["hair_volume"], end - 16.0, -12.0), 20.0 * swell, 19.0 * swell
-    )  # fmt: skip
+    root, tip = (66.0, 35.0, -12.0), (63.0 + 10.0 * v["hair_volume"], end - 16.0, -12.0)
+    lock = capsule(ax, y, z, root, tip, 20.0 * swell, 19.0 * swell)
     hanging = smooth_max(smooth_min(behind, lock, 24.0), end - y, 9.0) + 60.0 * (1.0 - long)
     full = smooth_min(shell, hanging, 9.0)
     out = gate(v["hair_bun"], 0.45, 0.05) * gate(v["hair_length"], -0.25, 0.06)

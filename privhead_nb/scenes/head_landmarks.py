@@ -7,7 +7,7 @@ from torch import Tensor
 
 from privhead_nb.scenes.head_codes import Values
 from privhead_nb.scenes.head_features import eye_centre
-from privhead_nb.scenes.head_shape import MOUTH_Y, brow_line, from_canonical, jaw_drop
+from privhead_nb.scenes.head_shape import MOUTH_Y, brow_line, from_canonical
 from privhead_nb.scenes.head_surface import surface
 
 # the jaw's contour from the right ear to the chin: x, y, z of the average head
@@ -23,7 +23,7 @@ def _mirror(points: Tensor) -> Tensor:
 
 
 def _guess(v: Values) -> Tensor:
-    """Canonical places close to the skin, (68, 3); iBUG's first points lie on the person's right."""
+    """Canonical places close to the skin, (68, 3); iBUG starts on the person's right."""
     zero = 0.0 * v["eye_size"]
 
     def row(*xyz: float | Tensor) -> Tensor:
@@ -36,11 +36,10 @@ def _guess(v: Values) -> Tensor:
         [across, brow_line(across, v), 88.0 - 0.0085 * across * across], dim=1
     ).flip(0)
     brows = torch.cat([_mirror(left_brow).flip(0), left_brow])
-    tip_y, tip_z = -37.0 + 4.2 * v["nose_tip_lift"], 112.5 + 4.6 * v["nose_projection"]
+    tip_y, tip_z = -37.0 + 4.2 * v["nose_tip_lift"], 112.5 + 5.2 * v["nose_projection"]
     bridge_z = 89.0 + 3.8 * v["nose_bridge_height"]
-    bridge = torch.stack(
-        [row(zero, 2.0 + (tip_y - 2.0) * t, bridge_z + (tip_z - bridge_z) * t) for t in (0.0, 0.33, 0.67, 1.0)]
-    )  # fmt: skip
+    nasion, tip = row(zero, 2.0, bridge_z), row(zero, tip_y, tip_z)
+    bridge = torch.stack([nasion + (tip - nasion) * t for t in (0.0, 0.33, 0.67, 1.0)])
     wing = 11.4 + 3.6 * v["nose_width"]
     left_wing = torch.stack([row(0.55 * wing, -47.0, 98.0), row(1.25 * wing, -45.5, 92.0)])
     base = torch.cat([_mirror(left_wing).flip(0), row(zero, -49.5, 98.0)[None], left_wing])
@@ -53,9 +52,9 @@ def _guess(v: Values) -> Tensor:
         return row(cx + t * wide, up + tilt * t * wide, cz + 13.0 - 4.5 * t * t)
 
     inner, outer = lid(-1.0, 0.0), lid(1.0, 0.0)
-    left_eye = torch.stack(
-        [inner, lid(-0.4, 0.86 * high), lid(0.35, 0.80 * high), outer, lid(0.35, -0.9 * low), lid(-0.4, -0.8 * low)]
-    )  # fmt: skip
+    above = [lid(-0.4, 0.86 * high), lid(0.35, 0.80 * high)]
+    below = [lid(0.35, -0.9 * low), lid(-0.4, -0.8 * low)]
+    left_eye = torch.stack([inner, *above, outer, *below])
     right_eye = _mirror(left_eye)[[3, 2, 1, 0, 5, 4]]
     reach = 25.5 + 3.8 * v["mouth_width"]
     up, down = 1.65 * (4.3 + 1.7 * v["upper_lip"]), 1.7 * (5.1 + 2.0 * v["lower_lip"])
@@ -66,7 +65,12 @@ def _guess(v: Values) -> Tensor:
 
     upper = [lip(-1.0, 0.0), lip(-0.62, 0.68 * up), lip(-0.24, 1.0 * up), lip(0.0, 0.86 * up)]
     upper += [lip(0.24, 1.0 * up), lip(0.62, 0.68 * up), lip(1.0, 0.0)]
-    lower = [lip(0.62, -0.72 * down), lip(0.28, -0.96 * down), lip(0.0, -down), lip(-0.28, -0.96 * down)]
+    lower = [
+        lip(0.62, -0.72 * down),
+        lip(0.28, -0.96 * down),
+        lip(0.0, -down),
+        lip(-0.28, -0.96 * down),
+    ]
     lower += [lip(-0.62, -0.72 * down)]
     gap = 0.8
     inner_lips = [lip(-0.85, 0.0), lip(-0.35, gap), lip(0.0, gap), lip(0.35, gap), lip(0.85, 0.0)]
@@ -89,8 +93,7 @@ def face_landmarks(v: Values, rounds: int = 20) -> Tensor:
         f = surface(shifted, v).skin.reshape(7, -1)
         gradient = (f[1:4] - f[4:7]).T / 0.5
         move = f[0][:, None] * gradient / (gradient.square().sum(-1, keepdim=True) + 1e-4)
-        points = points - move * torch.clamp(3.0 / (move.norm(dim=-1, keepdim=True) + 1e-9), max=1.0)
+        points = points - move * torch.clamp(
+            3.0 / (move.norm(dim=-1, keepdim=True) + 1e-9), max=1.0
+        )
     return points
-
-
-__all__ = ["face_landmarks", "jaw_drop"]

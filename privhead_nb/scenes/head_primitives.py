@@ -41,9 +41,7 @@ def bell(x: Tensor, centre: Number, width: Number) -> Tensor:
     return torch.exp(-t * t)
 
 
-def bell2(
-    x: Tensor, y: Tensor, cx: Number, cy: Number, wx: Number, wy: Number
-) -> Tensor:
+def bell2(x: Tensor, y: Tensor, cx: Number, cy: Number, wx: Number, wy: Number) -> Tensor:
     """Product of two bells."""
     s, t = (x - cx) / wx, (y - cy) / wy
     return torch.exp(-s * s - t * t)
@@ -98,8 +96,8 @@ _WAVES = {seed: _waves(20, seed) for seed in range(8)}
 def noise(x: Tensor, y: Tensor, z: Tensor, wavelength: Number, seed: int) -> Tensor:
     """Smooth random field of unit variance with features of about `wavelength` mm.
 
-    A sum of 20 plane waves of random direction whose lengths lie within 0.75 to 1.35 of the nominal,
-    so that the field holds one band of frequencies only. `seed` (0 to 7) picks the field.
+    A sum of 20 plane waves of random direction, with frequencies within 0.75 to 1.35 of the
+    nominal one, so that the field holds one band only. `seed` (0 to 7) picks the field.
     """
     directions, phases = _WAVES[seed]
     directions = directions.to(x) * (2 * np.pi)

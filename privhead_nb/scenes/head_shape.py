@@ -33,16 +33,12 @@ def jaw_drop(v: Values) -> Tensor:
     return JAW_DROP * torch.clamp(v["jaw_open"], min=0.0)
 
 
-def to_canonical(
-    x: Tensor, y: Tensor, z: Tensor, v: Values
-) -> tuple[Tensor, Tensor, Tensor]:
+def to_canonical(x: Tensor, y: Tensor, z: Tensor, v: Values) -> tuple[Tensor, Tensor, Tensor]:
     """Take points (N,) each of a person's head into the average head's space."""
     return undo_expression(*undo_identity(x, y, z, v), v)
 
 
-def undo_expression(
-    x: Tensor, y: Tensor, z: Tensor, v: Values
-) -> tuple[Tensor, Tensor, Tensor]:
+def undo_expression(x: Tensor, y: Tensor, z: Tensor, v: Values) -> tuple[Tensor, Tensor, Tensor]:
     """Move points of the average head back to where they are on its resting face."""
     ax = smooth_abs(x)
     side = x / ax
@@ -73,9 +69,7 @@ def undo_expression(
     return x, y, z
 
 
-def undo_identity(
-    x: Tensor, y: Tensor, z: Tensor, v: Values
-) -> tuple[Tensor, Tensor, Tensor]:
+def undo_identity(x: Tensor, y: Tensor, z: Tensor, v: Values) -> tuple[Tensor, Tensor, Tensor]:
     """Move points into the average head's space, leaving its expression."""
     front = gate(z, 20.0, 10.0)
     x = x - 3.0 * v["asymmetry_nose"] * bell(y, -34.0, 26.0) * front
@@ -91,27 +85,28 @@ def undo_identity(
     width = (
         1.0
         + 0.085 * v["skull_width"] * gate(y, 12.0, 14.0)
-        + 0.060 * v["forehead_width"] * bell(y, 48.0, 30.0) * front
+        + 0.075 * v["forehead_width"] * bell(y, 48.0, 30.0) * front
         - 0.035 * (1 + v["temple_hollow"]) * bell2(y, z, 16.0, 50.0, 20.0, 26.0)
-        + 0.095 * v["cheekbone_width"] * bell(y, -20.0 + 6.0 * v["cheekbone_height"], 24.0)
-        + 0.20 * v["jaw_width"] * bell2(y, z, -82.0, 30.0, 30.0, 60.0)
+        + 0.110 * v["cheekbone_width"] * bell(y, -20.0 + 6.0 * v["cheekbone_height"], 24.0)
+        + 0.23 * v["jaw_width"] * bell2(y, z, -82.0, 30.0, 30.0, 60.0)
         + 0.25 * v["chin_width"] * bell2(y, z, -106.0, 75.0, 20.0, 30.0)
     )
     x = x / width
     ax = ax / width
+    cheekbone = -22.0 + 6.0 * v["cheekbone_height"]
     # depths: the front surface moves out or in
     z = z - front * (
-        6.0 * v["midface_depth"] * bell2(ax, y, 0.0, -40.0, 34.0, 32.0)
-        + 6.0 * v["cheekbone_prominence"] * bell2(ax, y, 40.0, -22.0 + 6.0 * v["cheekbone_height"], 17.0, 14.0)
-        + 7.5 * v["cheek_fullness"] * bell2(ax, y, 40.0, -58.0, 17.0, 20.0)
-        + 4.2 * v["brow_ridge"] * bell2(ax, y, 18.0, 13.0 + 2 * v["brow_height"], 26.0, 8.5)
-        - 6.5 * v["forehead_slope"] * bell2(ax, y, 0.0, 66.0, 60.0, 26.0)
-        + 5.5 * v["forehead_bulge"] * bell2(ax, y, 18.0, 42.0, 30.0, 19.0)
-        + 8.5 * v["chin_protrusion"] * bell2(ax, y, 0.0, -101.0, 27.0, 17.0)
-        + 4.6 * v["mouth_protrusion"] * bell2(ax, y, 0.0, -66.0, 26.0, 16.0)
+        7.5 * v["midface_depth"] * bell2(ax, y, 0.0, -40.0, 34.0, 32.0)
+        + 7.5 * v["cheekbone_prominence"] * bell2(ax, y, 40.0, cheekbone, 17.0, 14.0)
+        + 8.8 * v["cheek_fullness"] * bell2(ax, y, 40.0, -58.0, 17.0, 20.0)
+        + 4.8 * v["brow_ridge"] * bell2(ax, y, 18.0, 13.0 + 2 * v["brow_height"], 26.0, 8.5)
+        - 8.0 * v["forehead_slope"] * bell2(ax, y, 0.0, 66.0, 60.0, 26.0)
+        + 6.8 * v["forehead_bulge"] * bell2(ax, y, 18.0, 42.0, 30.0, 19.0)
+        + 9.5 * v["chin_protrusion"] * bell2(ax, y, 0.0, -101.0, 27.0, 17.0)
+        + 5.4 * v["mouth_protrusion"] * bell2(ax, y, 0.0, -66.0, 26.0, 16.0)
         - 5.0 * v["eye_depth"] * bell2(ax, y, 32.0, -1.0, 20.0, 12.0)
         + 1.5 * v["eye_bags"] * bell2(ax, y, 31.0, -15.0, 11.0, 4.5)
-    )  # fmt: skip
+    )
     # the skull's back and top
     z = z + 9.0 * v["skull_length"] * gate(-z, 25.0, 16.0)
     z = z + 6.0 * v["occiput"] * bell2(ax, y, 0.0, 8.0, 45.0, 30.0) * gate(-z, 30.0, 12.0)
@@ -127,12 +122,10 @@ def from_canonical(points: Tensor, v: Values, rounds: int = 12) -> Tensor:
     return points
 
 
-def scalp(x: Tensor, ax: Tensor, y: Tensor, z: Tensor) -> Tensor:
+def scalp(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     """Cranium and nape alone, what hair lies on; canonical coordinates."""
     cranium = ellipsoid(x, y, z, (0.0, 31.0, -8.0), (74.0, 79.0, 96.0))
-    cranium = smooth_min(
-        cranium, ellipsoid(x, y, z, (0.0, 40.0, 26.0), (66.0, 60.0, 65.0)), 10.0
-    )
+    cranium = smooth_min(cranium, ellipsoid(x, y, z, (0.0, 40.0, 26.0), (66.0, 60.0, 65.0)), 10.0)
     back = ellipsoid(x, y, z, (0.0, -22.0, -22.0), (66.0, 66.0, 62.0))
     return smooth_min(cranium, back, 22.0)
 
@@ -179,11 +172,9 @@ def brow_line(ax: Tensor, v: Values) -> Tensor:
     )
 
 
-def bare_head(
-    x: Tensor, ax: Tensor, y: Tensor, z: Tensor, v: Values
-) -> tuple[Tensor, Tensor]:
+def bare_head(x: Tensor, ax: Tensor, y: Tensor, z: Tensor, v: Values) -> tuple[Tensor, Tensor]:
     """Distances to the bare head with brow ridge and eye sockets, and to what hair lies on."""
-    base = smooth_min(scalp(x, ax, y, z), face_mass(x, ax, y, z, v), 18.0)
+    base = smooth_min(scalp(x, y, z), face_mass(x, ax, y, z, v), 18.0)
     base = smooth_min(base, neck(x, ax, y, z, v), 16.0)
     ridge_in = (7.0, 13.0, 81.0)
     ridge_out = (45.0, 11.0, 63.0)

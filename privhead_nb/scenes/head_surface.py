@@ -110,7 +110,9 @@ def surface(points: Tensor, v: Values) -> Surface:
         brow=brow * front,
         lid=e.opening,
         upper_lid=e.upper,
-        lid_zone=bell(e.right, 0.0, 15.0) * gate(z, 66.0, 2.0) * gate(15.0 - e.right.abs(), 0.0, 0.5),
+        lid_zone=bell(e.right, 0.0, 15.0)
+        * gate(z, 66.0, 2.0)
+        * gate(15.0 - e.right.abs(), 0.0, 0.5),
         eye_right=e.right,
         eye_up=e.up,
         strands=relief,

@@ -18,12 +18,12 @@ from privhead_nb.scenes.head_codes import (
     IDENTITY_NAMES,
     Values,
     identity_codes,
-    light_code,
     named_code,
 )
-from privhead_nb.scenes.head_colour import albedo, shade, to_srgb
+from privhead_nb.scenes.head_colour import albedo
 from privhead_nb.scenes.head_grid import SdfGrid, in_chunks, marching_cubes, sample_grid
 from privhead_nb.scenes.head_landmarks import face_landmarks
+from privhead_nb.scenes.head_light import light_code, shade, to_srgb
 from privhead_nb.scenes.head_surface import EYE, HAIR, Surface, label, surface
 
 GRID_SPACING = 1.5

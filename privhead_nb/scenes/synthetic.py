@@ -56,15 +56,11 @@ def _jitter(rig: Rig, center: Vec3, seed: int) -> Rig:
     azimuth += np.radians(random.uniform(-3, 3, len(offset)))
     elevation += np.radians(random.uniform(-3, 3, len(offset)))
     ring = np.cos(elevation)
-    towards = np.stack(
-        [np.sin(azimuth) * ring, np.sin(elevation), np.cos(azimuth) * ring], axis=1
-    )
+    towards = np.stack([np.sin(azimuth) * ring, np.sin(elevation), np.cos(azimuth) * ring], axis=1)
     moved, _, _ = custom_rig(
         np.array(center) + distance[:, None] * towards, sensitive, target=center
     )
-    jittered = Cameras(
-        cameras.K, moved.c2w, cameras.width, cameras.height, cameras.pixel_center
-    )
+    jittered = Cameras(cameras.K, moved.c2w, cameras.width, cameras.height, cameras.pixel_center)
     return jittered, sensitive, neutral
 
 

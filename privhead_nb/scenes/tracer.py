@@ -1,9 +1,9 @@
 """Sphere tracer for parametric heads.
 
-Far from the surface a ray marches through the head's SDF grid (trilinear, cheap); a blended SDF is no
-exact distance, so a step is at most 0.7 of the value and 12 mm, and never below a third of the grid's
-spacing. At the first sign change the crossing is bracketed on the grid, then two secant
-steps on the exact SDF set the point. Only rays on their way are evaluated, and only hits are shaded.
+A ray marches through the head's SDF grid (trilinear, cheap). A blended SDF is no exact distance, so
+a step is at most 0.7 of the value and 12 mm, and at least a third of the grid's spacing. The first
+change of sign brackets the crossing; two bounded secant steps on the exact SDF then set the point.
+Only rays on their way are evaluated, and only hits are shaded.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from tqdm import tqdm
 
 from privhead_nb.errors import SceneError
 from privhead_nb.scenes.camera import Cameras
-from privhead_nb.scenes.head_colour import to_srgb
 from privhead_nb.scenes.head_grid import CHUNK, HIGH, LOW, SdfGrid
+from privhead_nb.scenes.head_light import to_srgb
 from privhead_nb.scenes.head_surface import Surface, label
-from privhead_nb.scenes.heads import _TETRAHEDRON, Head, shade_surface
+from privhead_nb.scenes.heads import Head, shade_surface
 
 STEP_FACTOR = 0.7
 MAX_STEP = 12.0
@@ -113,7 +113,9 @@ def _shade_hits(
     for p, d in zip(points.split(CHUNK), directions.split(CHUNK), strict=True):
         s: Surface = head.surface(p)
         n = head.normals(p)
-        colours.append(shade_surface(s, head.colour_values, n, d, _occlusion(grid, p, n), head.light))
+        colours.append(
+            shade_surface(s, head.colour_values, n, d, _occlusion(grid, p, n), head.light)
+        )
         normals.append(n)
         labels.append(label(s))
     if not colours:
