@@ -141,8 +141,8 @@ def portrait(
     turn = np.radians(yaw)
     eye = (900 * np.sin(turn), -5.0, 900 * np.cos(turn))
     cameras, _, _ = custom_rig([eye], [0], target=(0.0, -20.0, 0.0), size=size, fov_deg=fov)
-    vars(head).setdefault("grid", sample_grid(head.sdf, SHEET_GRID))
-    return render(head, cameras, samples=samples).images[0]
+    grid = sample_grid(head.sdf, SHEET_GRID)
+    return render(head, cameras, samples=samples, grid=grid).images[0]
 
 
 def detection() -> dict[str, Any]:

@@ -118,7 +118,8 @@ def from_canonical(points: Tensor, v: Values, rounds: int = 12) -> Tensor:
     """Invert ``to_canonical`` for (N, 3) points by fixed-point rounds; differentiable."""
     target = points
     for _ in range(rounds):
-        points = points + (target - torch.stack(to_canonical(*points.unbind(-1), v), dim=-1))
+        x, y, z = points.unbind(-1)
+        points = points + (target - torch.stack(to_canonical(x, y, z, v), dim=-1))
     return points
 
 
