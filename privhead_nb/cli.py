@@ -48,7 +48,8 @@ Sensitive = Annotated[
     ),
 ]
 Format = Annotated[
-    str, typer.Option("--format", help="Layout of the scene folder; auto looks for itself.")
+    str,
+    typer.Option("--format", help="Layout of the scene folder: h3ds or idr; auto looks itself."),
 ]
 ProfileName = Literal["ci", "cpu", "gpu", "paper"]
 Profile = Annotated[
