@@ -24,9 +24,9 @@ from privhead_nb.scenes.scene import Scene
 from privhead_nb.scenes.tracer import render
 
 RIGS = {
-    "facescape": (facescape_rig, 860.0),
-    "h3ds": (h3ds_rig, 730.0),
-    "orbit": (orbit_rig, 730.0),
+    "facescape": (facescape_rig, 885.0),
+    "h3ds": (h3ds_rig, 750.0),
+    "orbit": (orbit_rig, 750.0),
 }
 """Rigs and how far their cameras stand, mm: every head of the generator fits the picture."""
 SPHERE_MARGIN = 1.1
