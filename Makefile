@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 # Jupyter refuses to run as root, as one is in most containers, unless told.
 AS_ROOT := $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 
-.PHONY: demo test test-fast lab lint format nbval notebooks samples clean
+.PHONY: demo test test-fast lab lint format nbval notebooks samples picture clean
 
 demo: $(READY)
 	$(BIN)/python -m privhead_nb demo $(OUT) --overwrite
@@ -43,6 +43,11 @@ notebooks: $(READY)
 
 samples: $(READY)
 	$(BIN)/python -m privhead_nb.teach.samples
+
+# The README's picture: the demo's page, with 200 colours so that it stays small.
+picture: demo
+	$(BIN)/python -c "from PIL import Image; page = Image.open('$(OUT)/page.png').convert('RGB'); \
+	page.quantize(200, dither=Image.Dither.NONE).save('docs/images/demo.png', optimize=True)"
 
 # torch first and by its pin, so that an index that has a CPU build of it serves that, and not
 # gigabytes of CUDA. Runs again whenever the requirements or the pins change.
