@@ -116,3 +116,25 @@ def test_error_bounded_samples_crowd_at_the_surface():
     t = error_bounded_samples(ball, origins, directions, 0.005)
     near_surface = ((t - 2.5).abs() < 0.05).float().mean().item()
     assert near_surface > 0.4 and math.isclose(t[0, -1].item(), 4.0, abs_tol=1e-5)
+
+
+def test_points_near_the_surface_lie_on_all_its_sides():
+    cache = SdfCache(48)
+    generator = torch.Generator().manual_seed(0)
+    cache.refresh(ball)
+    points = cache.near_surface(2000, generator)
+    cell = 2 / 47
+    assert points.shape == (2000, 3) and ball(points).abs().max() < 2 * cell
+    assert points.mean(0).abs().max() < 0.05  # as many in front as behind
+    cache.refresh(lambda p: p.norm(dim=-1) + 1)
+    assert len(cache.near_surface(10, generator)) == 0
+
+
+def test_a_refresh_near_the_surface_equals_a_whole_one_there():
+    cache, whole = SdfCache(32), SdfCache(32)
+    cache.refresh(ball)
+    cache.refresh(lambda p: ball(p, 0.52), within=0.1)
+    whole.refresh(lambda p: ball(p, 0.52))
+    near = whole.values.abs() < 0.05
+    assert torch.equal(cache.values[near], whole.values[near])
+    assert torch.equal(cache.values < 0, whole.values < 0)

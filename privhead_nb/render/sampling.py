@@ -217,6 +217,24 @@ class SdfCache:
         new = [sdf(some) for some in lattice[near].split(1 << 16)]
         self.values = self.values.index_copy(0, near, torch.cat([*new, lattice[:0, 0]])[:, None])
 
+    def near_surface(self, count: int, generator: torch.Generator) -> Tensor:
+        """Random points within a cell or so of the surface, on all its sides; (count, 3).
+
+        Fewer, if need be none, where the cache holds no surface.
+        """
+        if self.values is None:
+            raise RuntimeError("the cache is empty: call refresh(sdf) first")
+        res = self.layout.resolutions[0]
+        cell = 2 / (res - 1)
+        near = (self.values[:, 0].abs() < cell).nonzero()[:, 0]
+        device = self.values.device
+        if len(near) == 0:
+            return torch.zeros(0, 3, device=device)
+        drawn = near[torch.randint(len(near), (count,), generator=generator, device=device)]
+        lattice = torch.stack([drawn // (res * res), drawn // res % res, drawn % res], -1)
+        jitter = torch.rand(count, 3, generator=generator, device=device) - 0.5
+        return ((lattice + jitter) * cell - 1).clamp(-1, 1)
+
     def __call__(self, points: Tensor) -> Tensor:
         """Trilinear value at points (N, 3) -> (N,)."""
         if self.values is None:

@@ -37,8 +37,8 @@ class Stage1:
     rgb: float = 1.0
     eikonal: float = 0.1
     mask: float = 0.5
-    laplacian: float = 0.0
-    probes: int = 1024
+    laplacian: float = 2e-3
+    probes: int = 512
 
     def __post_init__(self) -> None:
         _check_stage(self)
@@ -73,7 +73,7 @@ class Stage2:
     mask: float = 0.5
     laplacian: float = 2e-3
     smoothness: float = 0.02
-    probes: int = 1024
+    probes: int = 512
 
     def __post_init__(self) -> None:
         _check_stage(self)
@@ -93,7 +93,7 @@ class FullRGB:
     eikonal: float = 0.1
     mask: float = 0.5
     laplacian: float = 2e-3
-    probes: int = 1024
+    probes: int = 512
 
     def __post_init__(self) -> None:
         _check_stage(self)

@@ -231,8 +231,16 @@ def _eight_bit(values: Tensor) -> Tensor:
 
 
 def _probes(run: Run, count: int) -> Tensor:
-    """Random points in the cube around the unit sphere, for the eikonal term."""
-    return torch.rand(count, 3, generator=run.generator, device=run.device) * 2 - 1
+    """Random points for the eikonal and Laplacian terms, half of them near the surface.
+
+    Those near the surface reach the side that no neutral view shows: without them stage 1 leaves
+    lumps there, and stage 2, which sees no signs, can settle into them.
+    """
+    anywhere = torch.rand(count, 3, generator=run.generator, device=run.device) * 2 - 1
+    if run.settings.render.sampler != "surface":
+        return anywhere
+    near = run.cache.near_surface(count // 2, run.generator)
+    return torch.cat([near, anywhere[len(near) :]])
 
 
 def _rgb_step(
