@@ -3,14 +3,8 @@
 Names are loaded when they are first used, so that `privhead --help` need not wait for PyTorch.
 """
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-# PyTorch and Numba each bring an OpenMP pool. By default an idle pool spins for milliseconds and
-# takes the cores away from the other: a training step then takes several times as long. It must
-# be said before either is loaded; a value that the user has set stays.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 if TYPE_CHECKING:
     from privhead_nb.evaluation import evaluate as evaluate

@@ -61,13 +61,13 @@ class Stage2:
         probes: random points a step for the eikonal and Laplacian terms.
     """
 
-    steps: int = 1500
+    steps: int = 1900
     patches: int = 10
     patch: int = 10
-    beta: tuple[float, float] = (0.012, 0.0015)
+    beta: tuple[float, float] = (0.025, 0.0015)
     gradient: float = 16.0
     eikonal: float = 0.1
-    lipschitz: float = 0.0
+    lipschitz: float = 3e-6
     lipschitz_log: bool = False
     lipschitz_from: float = 0.0
     mask: float = 0.5
@@ -86,7 +86,7 @@ class FullRGB:
     Args: as in `Stage1`.
     """
 
-    steps: int = 1800
+    steps: int = 2200
     rays: int = 1024
     beta: tuple[float, float] = (0.03, 0.0015)
     rgb: float = 20.0
