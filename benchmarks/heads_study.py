@@ -248,7 +248,10 @@ def _shaded(head: Head, size: int, yaw: float) -> Tensor:
 
 def pictures() -> dict[str, Any]:
     """The sheets of docs/heads.md."""
-    heads = [portrait(make_head(k), 192, samples=3, fov=22.5) for k in tqdm(range(200, 240), desc="5 x 8")]
+    heads = [
+        portrait(make_head(k), 192, samples=3, fov=22.5)
+        for k in tqdm(range(200, 240), desc="5 x 8")
+    ]
     _save_sheet(heads, 8, "heads_5x8.png")
     one = [
         portrait(

@@ -64,7 +64,7 @@ class Stage2:
     steps: int = 1900
     patches: int = 10
     patch: int = 10
-    beta: tuple[float, float] = (0.025, 0.0015)
+    beta: tuple[float, float] = (0.012, 0.0015)
     gradient: float = 16.0
     eikonal: float = 0.1
     lipschitz: float = 3e-6
