@@ -1,6 +1,7 @@
 """How nbval runs the lessons: as they were made, and not comparing what may differ.
 
-Pictures and widget views are not compared by nbval in the first place.
+A pytest plugin that pyproject.toml names, so that a bare `pytest --nbval` has it. Pictures and
+widget views are not compared by nbval in the first place.
 """
 
 from __future__ import annotations
