@@ -30,7 +30,7 @@ class Ball(nn.Module):
     def with_gradient(self, points):
         return self.sdf(points), points, nn.functional.normalize(points, dim=-1)
 
-    def colour(self, points, normals, views, features):  # noqa: ARG002
+    def colour(self, points, normals, views, features):
         return normals * 0.5 + 0.5
 
 
