@@ -53,7 +53,8 @@ def test_two_stages_find_the_ball(scene, release):
     second = evaluate(result, scene, region="head", samples=5000)
     assert first.distance_mean < 5.0 and second.distance_mean < 4.0  # mm, of a radius of 60
     history = result.history["stage2"]
-    assert history["gradient"][-1] < history["gradient"][0]
+    losses = history["gradient"]  # of a few patches each: compare means
+    assert sum(losses[-5:]) < sum(losses[:5])
     assert set(result.history) == {"stage1", "stage2"} and len(history["step"]) == 16
     assert result.report["input"] == "release" and result.report["seconds_total"] > 0
 
