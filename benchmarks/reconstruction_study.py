@@ -20,10 +20,14 @@ import platform
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
+from threading import Lock
 from typing import Any
+
+from privhead_nb.files import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "reconstruction.json"
@@ -79,7 +83,6 @@ def execute(run: dict[str, Any], threads: int) -> dict[str, Any]:
     import torch
 
     from privhead_nb import evaluate, load_scene, protect, reconstruct, reconstruct_full_rgb
-    from privhead_nb.scenes.synthetic import synthetic_scene
     from privhead_nb.training.profiles import PROFILES
 
     torch.set_num_threads(threads)
@@ -89,13 +92,7 @@ def execute(run: dict[str, Any], threads: int) -> dict[str, Any]:
         part, name = path.split(".")
         changed = replace(getattr(profile, part), **{name: json.loads(value)})
         profile = replace(profile, **{part: changed})
-    if run["head"] == "real":
-        scene = load_scene(REAL)
-    else:
-        folder = Path(tempfile.gettempdir()) / f"privhead-study-{run['head']}"
-        if not folder.is_dir():  # rendered once, and read as a user's scene would be
-            synthetic_scene(int(run["head"])).save(folder)
-        scene = load_scene(folder)
+    scene = load_scene(REAL if run["head"] == "real" else scene_folder(run["head"]))
     if run["method"] == "full-rgb":
         result = reconstruct_full_rgb(scene, profile, seed=run["seed"], progress=False)
     else:
@@ -126,28 +123,44 @@ def stored() -> dict[str, Any]:
     return json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
 
 
-def study(parts: list[str], profile: str, threads: int, again: bool) -> None:
-    """Run what is not stored yet, one process a run."""
-    for run in (r for part in parts for r in runs(part, profile)):
-        if run["head"] == "real" and not REAL.is_dir():
-            print(f"skipped, no real head at {REAL}: {key(run)}", file=sys.stderr)
-            continue
-        if key(run) in stored() and not again:
-            continue
+def study(parts: list[str], profile: str, threads: int, again: bool, jobs: int) -> None:
+    """Run what is not stored yet, one process a run, `jobs` at a time."""
+    todo = [r for part in parts for r in runs(part, profile) if again or key(r) not in stored()]
+    if not REAL.is_dir():
+        print(f"no real head at {REAL}: its runs are skipped", file=sys.stderr)
+        todo = [r for r in todo if r["head"] != "real"]
+    for head in {r["head"] for r in todo} - {"real"}:
+        scene_folder(head)  # before two runs of one head could both render it
+    storing = Lock()
+
+    def one(run: dict[str, Any]) -> None:
         command = [sys.executable, __file__, "one", json.dumps(run), "--threads", str(threads)]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         result = json.loads(done.stdout.splitlines()[-1])
-        everything = stored() | {key(run): result}
-        aside = RESULTS.with_suffix(".part")
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(json.dumps(everything, indent=1) + "\n")
-        aside.replace(RESULTS)
+        with storing:
+            everything = stored() | {key(run): result}
+            write_json(RESULTS, everything)
         final = result["final"]
         print(
             f"{key(run)}: {final['distance_mean']:.3f} {final['unit']}, "
             f"{final['normal_median_deg']:.2f} deg, {sum(result['seconds'].values()):.0f} s",
             flush=True,
         )
+
+    with ThreadPoolExecutor(jobs) as pool:
+        for future in [pool.submit(one, run) for run in todo]:
+            future.result()
+
+
+def scene_folder(head: str) -> Path:
+    """Folder of a made head's scene: rendered once, and read as a user's scene would be."""
+    from privhead_nb.scenes.head_codes import GENERATOR_VERSION
+    from privhead_nb.scenes.synthetic import synthetic_scene
+
+    folder = Path(tempfile.gettempdir()) / f"privhead-study-v{GENERATOR_VERSION}-{head}"
+    if not folder.is_dir():
+        synthetic_scene(int(head)).save(folder)
+    return folder
 
 
 def table(profile: str) -> str:
@@ -225,12 +238,13 @@ def main() -> None:
     parser.add_argument("--part", choices=PARTS, action="append")
     parser.add_argument("--profile", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time; seconds suffer")
     parser.add_argument("--again", action="store_true", help="repeat runs that are stored")
     given = parser.parse_args()
     if given.command == "one":
         print(json.dumps(execute(json.loads(given.what), given.threads)))
     elif given.command == "run":
-        study(given.part or list(PARTS), given.profile, given.threads, given.again)
+        study(given.part or list(PARTS), given.profile, given.threads, given.again, given.jobs)
     else:
         print(table(given.profile))
 
