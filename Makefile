@@ -47,7 +47,7 @@ samples: $(READY)
 # The README's picture: the demo's page, with 200 colours so that it stays small.
 picture: demo
 	$(BIN)/python -c "from PIL import Image; page = Image.open('$(OUT)/page.png').convert('RGB'); \
-	page.quantize(200, dither=Image.Dither.NONE).save('docs/images/demo.png', optimize=True)"
+	page.quantize(200, dither=Image.Dither.NONE).save('docs/pictures/demo.png', optimize=True)"
 
 # torch first and by its pin, so that an index that has a CPU build of it serves that, and not
 # gigabytes of CUDA. Runs again whenever the requirements or the pins change.

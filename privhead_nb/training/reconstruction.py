@@ -82,6 +82,7 @@ class Reconstruction:
         with atomic_file(folder / "field.safetensors") as aside:
             tensors = {k: v.detach().cpu().contiguous() for k, v in self.model.state_dict().items()}
             save_file(tensors, aside)
+            aside.chmod(0o644)  # the library makes it readable to its owner alone
         if self.stage1_mesh is not None:
             self.stage1_mesh.save(folder / "stage1.ply")
         self.mesh.save(folder / "mesh.ply")
