@@ -39,6 +39,13 @@ def test_weights_equal_the_product_of_eq_1():
     assert torch.allclose(weights_from_alpha(alpha), through * alpha, atol=1e-6)
 
 
+def test_a_thin_sample_before_a_wall_keeps_its_weight():
+    density = torch.tensor([[0.3, 5000.0, 1.0]])
+    weights = weights_from_density(density, torch.ones(1, 3))
+    exact = 1 - torch.exp(torch.tensor(-0.3))
+    assert torch.allclose(weights, torch.tensor([[exact, 1 - exact, 0.0]]), atol=1e-7)
+
+
 def test_gradcheck():
     generator = torch.Generator().manual_seed(0)
     sdf = torch.randn(3, 6, generator=generator, dtype=torch.float64).requires_grad_()
