@@ -41,18 +41,18 @@ def weights_from_density(density: Tensor, deltas: Tensor) -> Tensor:
         (..., S), each in [0, 1], with a sum of at most 1.
     """
     tau = density * deltas
-    before = _sum_before(tau)
+    before = sum_before(tau)
     return torch.exp(-before) * -torch.expm1(-tau)
 
 
 def weights_from_alpha(alpha: Tensor) -> Tensor:
     """w_i = T_i alpha_i for given opacities (..., S) in [0, 1]; sums of log(1 - alpha)."""
     log_through = torch.log1p(-alpha.clamp(max=1 - 1e-7))
-    before = _sum_before(log_through)
+    before = sum_before(log_through)
     return torch.exp(before) * alpha
 
 
-def _sum_before(values: Tensor) -> Tensor:
+def sum_before(values: Tensor) -> Tensor:
     """sum_{j<i} v_j; not cumsum - v, which loses what stands before a huge v to rounding."""
     return torch.nn.functional.pad(torch.cumsum(values[..., :-1], -1), (1, 0))
 

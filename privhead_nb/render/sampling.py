@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from privhead_nb.kernels.compositing import laplace_density, weights_from_density
+from privhead_nb.kernels.compositing import laplace_density, sum_before, weights_from_density
 from privhead_nb.kernels.grid_encoding import GridLayout, encode_grid
 
 
@@ -117,7 +117,7 @@ def _opacity_error(beta: Tensor, sdf: Tensor, deltas: Tensor, star: Tensor) -> T
     """Bound on the opacity's error at each section (VolSDF, eq. 15-16), (N, S - 1)."""
     beta = beta[:, None]
     tau = laplace_density(sdf[:, :-1], beta) * deltas
-    through = torch.exp(-(torch.cumsum(tau, -1) - tau))
+    through = torch.exp(-sum_before(tau))
     error = torch.cumsum(torch.exp(-star / beta) * deltas.square() / (4 * beta.square()), -1)
     return (torch.exp(error.clamp(max=14)) - 1) * through
 
