@@ -1,6 +1,6 @@
 """The figures of the README: stage 1, stage 2 and full RGB over heads and seeds.
 
-    python benchmarks/reconstruction_study.py run                 # all parts, about 40 minutes
+    python benchmarks/reconstruction_study.py run                 # all parts, about an hour
     python benchmarks/reconstruction_study.py run --part synthetic
     python benchmarks/reconstruction_study.py table               # the stored results as Markdown
 
@@ -175,7 +175,7 @@ def table(profile: str) -> str:
             if (r["head"], r["method"], r["profile"], r["setting"]) == (head, method, profile, "")
         ]
 
-    rows += ["| head | seed | stage 1 | stage 2 | full RGB | stage 2 / full | seconds |"]
+    rows += ["| head | seed | stage 1 | stage 2 | full RGB | stage 2 / full | seconds (threads) |"]
     rows += ["| --- | --- | --- | --- | --- | --- | --- |"]
     sets: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {"real": [], "synthetic": []}
     for head in ("real", *map(str, SYNTHETIC)):
@@ -187,7 +187,8 @@ def table(profile: str) -> str:
             ratio = two["final"]["distance_mean"] / full["final"]["distance_mean"]
             rows.append(
                 f"| {head} | {two['seed']} | {_cell(two['stage1'])} | {_cell(two['final'])} "
-                f"| {_cell(full['final'])} | {ratio:.2f} | {sum(two['seconds'].values()):.0f} |"
+                f"| {_cell(full['final'])} | {ratio:.2f} | {sum(two['seconds'].values()):.0f} "
+                f"({two['threads']}) |"
             )
     for name, pairs in sets.items():
         if not pairs:
@@ -202,10 +203,7 @@ def table(profile: str) -> str:
             for w, p in ((0, "stage1"), (0, "final"), (1, "final"))
         )
         ratio = average(0, "distance_mean") / average(1, "distance_mean")
-        seconds = mean(sum(p[0]["seconds"].values()) for p in pairs)
-        rows.append(
-            f"| **{name}, mean** | | {first} | {second} | {full} | {ratio:.2f} | {seconds:.0f} |"
-        )
+        rows.append(f"| **{name}, mean** | | {first} | {second} | {full} | {ratio:.2f} | |")
     memory = [r["peak_memory_mb"] for r in found.values() if r["peak_memory_mb"]]
     if memory:
         rows += ["", f"Peak memory of any run: {max(memory) / 1000:.2f} GB."]
