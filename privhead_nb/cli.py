@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from privhead_nb.errors import OutputError, PrivheadError
+from privhead_nb.files import refuse_occupied
 
 if TYPE_CHECKING:
     from privhead_nb.privacy.released import Release
@@ -440,14 +441,7 @@ def _table(facts: dict[str, Any]) -> str:
 
 def _check_target(out: Path, overwrite: bool) -> None:
     """Refuse a target before the work, not after it."""
-    if out.exists() and not out.is_dir():
-        raise OutputError("is a file, not a folder", where=out, remedy="Name another target.")
-    if out.is_dir() and any(out.iterdir()) and not overwrite:
-        raise OutputError(
-            "the target folder is not empty",
-            where=out,
-            remedy="Name an empty or new folder, or pass --overwrite to replace this one.",
-        )
+    refuse_occupied(out, overwrite=overwrite)
     parent = next(p for p in [out, *out.absolute().parents] if p.exists())
     if not os.access(parent, os.W_OK):
         raise OutputError(

@@ -35,14 +35,8 @@ def _explain(error: OSError, target: Path) -> OutputError:
     )
 
 
-@contextmanager
-def atomic_folder(target: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Yield a hidden sibling folder that becomes `target` only if the block succeeds.
-
-    Raises:
-        OutputError: `target` holds something and `overwrite` is false, or the disk says no.
-    """
-    target = Path(target)
+def refuse_occupied(target: Path, *, overwrite: bool) -> None:
+    """Raise OutputError where `target` is a file, or holds something that may not be replaced."""
     if target.exists() and not target.is_dir():
         raise OutputError("is a file, not a folder", where=target, remedy="Name another target.")
     if target.exists() and any(target.iterdir()) and not overwrite:
@@ -51,6 +45,17 @@ def atomic_folder(target: str | Path, *, overwrite: bool = False) -> Iterator[Pa
             where=target,
             remedy="Name an empty or new folder, or pass --overwrite to replace this one.",
         )
+
+
+@contextmanager
+def atomic_folder(target: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a hidden sibling folder that becomes `target` only if the block succeeds.
+
+    Raises:
+        OutputError: `target` holds something and `overwrite` is false, or the disk says no.
+    """
+    target = Path(target)
+    refuse_occupied(target, overwrite=overwrite)
     aside: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -372,15 +372,3 @@ def held_interrupt() -> Iterator[Callable[[], bool]]:
         yield lambda: seen
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def threads(count: int | None) -> Iterator[None]:
-    """Run with `count` CPU threads, then put the old number back; None changes nothing."""
-    before = torch.get_num_threads()
-    try:
-        if count is not None:
-            torch.set_num_threads(count)
-        yield
-    finally:
-        torch.set_num_threads(before)

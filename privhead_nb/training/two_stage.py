@@ -6,7 +6,6 @@ a whole `Scene`: only someone who owns the sensitive pictures can run it.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +42,6 @@ from privhead_nb.training.losses import (
 from privhead_nb.training.profiles import FullRGB, Profile, Stage1, Stage2, get_profile
 from privhead_nb.training.reconstruction import Reconstruction
 from privhead_nb.training.run import Run, Terms, start_run
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
