@@ -158,7 +158,7 @@ print("without stage 1 the face is further off:", without.distance_mean > both.d
 # ## 6. The same, given time
 #
 # The cells above ran on the profile that you chose (`PRIVHEAD_PROFILE`); the stored outputs are from `ci`,
-# a few dozen steps. Here is what a thousand steps make of the same release. It is stored in
+# a few dozen steps. Here is what two thousand steps make of the same release. It is stored in
 # `data_samples/`, with the command that made it.
 
 # %%
