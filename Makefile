@@ -9,10 +9,12 @@ VENV ?= .venv
 OUT ?= out/demo
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# For its interpreter, beside a CPU build of torch; a GPU build brings its own.
+TRITON := 3.6.0
 # Jupyter refuses to run as root, as one is in most containers, unless told.
 AS_ROOT := $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 
-.PHONY: demo test test-fast lab lint format nbval notebooks samples picture clean
+.PHONY: demo test test-fast bench lab lint format nbval notebooks samples picture clean
 
 demo: $(READY)
 	$(BIN)/python -m privhead_nb demo $(OUT) --overwrite
@@ -22,6 +24,9 @@ test: $(READY)
 
 test-fast: $(READY)
 	$(BIN)/python -m pytest tests
+
+bench: $(READY)
+	$(BIN)/python -m privhead_nb bench --json out/bench.json --picture out/roofline.png
 
 lab: $(READY)
 	$(BIN)/jupyter lab $(AS_ROOT) --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
@@ -56,6 +61,7 @@ $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt torch==2.13.0
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[all]'
+	$(BIN)/python -c "import triton" 2>/dev/null || $(BIN)/python -m pip install -q --disable-pip-version-check triton==$(TRITON) || echo "no Triton for this system: its tests are skipped"
 	touch $(READY)
 
 clean:

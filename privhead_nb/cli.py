@@ -414,6 +414,63 @@ def demo(
     _answer(result if json_ else f"{table(result)}\n\n{files}")
 
 
+@app.command()
+@_guarded
+def bench(
+    op: Annotated[
+        list[str] | None,
+        typer.Option("--op", help="Only this kernel; may be given again. Default: all."),
+    ] = None,
+    training: Annotated[
+        bool,
+        typer.Option("--training/--no-training", help="Time whole training steps too."),
+    ] = False,
+    profiles: Annotated[
+        str, typer.Option("--profiles", help="For --training, such as cpu or gpu,paper.")
+    ] = "",
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", metavar="FILE", help="Draw a roofline here.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="cpu or cuda. Default: cuda where there is one.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Tiny sizes: does everything run?")
+    ] = False,
+    compiled: Annotated[
+        bool, typer.Option("--compile/--no-compile", help="Put torch.compile beside the rest.")
+    ] = True,
+    threads: Threads = 0,
+    debug: Debug = False,
+) -> None:
+    """Time the kernels beside their references, torch.compile and other libraries."""
+    _set_threads(threads)
+    import torch
+
+    from privhead_nb.bench import harness, show
+    from privhead_nb.bench import training as steps
+    from privhead_nb.files import write_json
+
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    ops = tuple(op) if op else () if training else harness.OPS
+    result = harness.run(ops, torch.device(device), quick=quick, compiled=compiled)
+    print(show.table(result))
+    if training:
+        names = (
+            tuple(profiles.split(",")) if profiles else ("gpu",) if device == "cuda" else ("cpu",)
+        )
+        result["training"] = steps.run(device, names, quick=quick)
+        print("\n" + steps.table(result["training"]))
+    if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(json_file, result)
+    if picture is not None:
+        show.roofline(result, picture)
+
+
 def main() -> None:
     """Entry point of `privhead`."""
     app()

@@ -13,6 +13,8 @@ from privhead_nb.scenes.camera import Cameras, custom_rig
 from privhead_nb.scenes.scene import Scene
 
 torch.set_num_threads(1)
+if not torch.cuda.is_available():  # Triton kernels are tested in its interpreter
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 @pytest.fixture(scope="session")

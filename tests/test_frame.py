@@ -185,7 +185,7 @@ FLOORS = {
     "field": 2, "privacy": 2,
     "render": 3, "geometry": 3,
     "training": 4,
-    "lab": 5, "evaluation": 5,
+    "lab": 5, "evaluation": 5, "bench": 5,
     "cli": 6, "doctor": 6, "teach": 6, "__main__": 6,
 }  # fmt: skip
 FACES_ONLY = {"typer", "matplotlib", "plotly", "ipywidgets", "trimesh", "igl", "IPython"}

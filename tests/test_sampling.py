@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from privhead_nb.kernels.compositing import laplace_density, weights_from_density
+from privhead_nb.kernels.surface_march import sphere_interval
 from privhead_nb.render.sampling import (
     ErrorBound,
     SdfCache,
     error_bounded_samples,
     first_crossing,
     inverse_cdf_samples,
-    sphere_interval,
     uniform_samples,
 )
 

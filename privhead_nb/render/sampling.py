@@ -13,24 +13,7 @@ from torch import Tensor
 
 from privhead_nb.kernels.compositing import laplace_density, sum_before, weights_from_density
 from privhead_nb.kernels.grid_encoding import GridLayout, encode_grid
-
-
-def sphere_interval(origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Where rays enter and leave the unit sphere.
-
-    Args:
-        origins, directions: (N, 3), directions of unit length.
-
-    Returns:
-        near (N,), far (N,) and which rays meet the sphere (N,) bool; the others get 0 and 0.
-    """
-    half = (origins * directions).sum(-1)
-    disc = half.square() - origins.square().sum(-1) + 1
-    meets = disc > 0
-    root = disc.clamp_min(0).sqrt()
-    near = torch.where(meets, (-half - root).clamp_min(0), 0.0)
-    far = torch.where(meets, (-half + root).clamp_min(0), 0.0)
-    return near, far, meets & (far > near)
+from privhead_nb.kernels.surface_march import Crossing, march, sphere_interval
 
 
 def uniform_samples(
@@ -191,6 +174,7 @@ class SdfCache:
     """
 
     def __init__(self, resolution: int = 64) -> None:
+        self.resolution = resolution
         self.layout = GridLayout((resolution,), 1, max_entries=resolution**3)
         self.values: Tensor | None = None
 
@@ -237,61 +221,17 @@ class SdfCache:
 
     def __call__(self, points: Tensor) -> Tensor:
         """Trilinear value at points (N, 3) -> (N,)."""
+        return encode_grid(points, self.lattice(), self.layout, jacobian=False)[0][:, 0]
+
+    def lattice(self) -> Tensor:
+        """The values, (resolution^3, 1)."""
         if self.values is None:
             raise RuntimeError("the cache is empty: call refresh(sdf) first")
-        return encode_grid(points, self.values, self.layout, jacobian=False)[0][:, 0]
+        return self.values
 
 
-@dataclass(frozen=True)
-class Crossing:
-    """What a march through the cache finds, for rays (N,).
-
-    Attributes:
-        hit: the ray enters the surface.
-        t: where it does; where it comes closest to the surface if it misses.
-        slope: d sdf / dt there, at most -0.1 (only a hit's is meaningful).
-        t_closest, closest: where the ray is deepest inside (or nearest outside), and the value.
-    """
-
-    hit: Tensor
-    t: Tensor
-    slope: Tensor
-    t_closest: Tensor
-    closest: Tensor
-
-
-@torch.no_grad()
 def first_crossing(
     cache: SdfCache, origins: Tensor, directions: Tensor, steps: int = 64
 ) -> Crossing:
-    """March rays through the cache in even steps; linear root, parabolic minimum between them."""
-    near, far, meets = sphere_interval(origins, directions)
-    fractions = torch.linspace(0, 1, steps, device=origins.device)
-    t = near[:, None] + (far - near)[:, None] * fractions
-    points = origins[:, None] + t[..., None] * directions[:, None]
-    values = cache(points.reshape(-1, 3)).reshape(t.shape)
-    values = torch.where(meets[:, None], values, 1.0)
-    step = (far - near) / (steps - 1)
-
-    def at(index: Tensor) -> Tensor:
-        return values.gather(1, index[:, None])[:, 0]
-
-    inside = values < 0
-    after = inside.to(torch.uint8).argmax(1).clamp_min(1)
-    v0, v1 = at(after - 1), at(after)
-    root = (v0 / (v0 - v1).clamp_min(1e-9)).clamp(0, 1)
-    t_hit = t.gather(1, (after - 1)[:, None])[:, 0] + step * root
-    slope = ((v1 - v0) / step.clamp_min(1e-9)).clamp(max=-0.1)
-
-    lowest = values.argmin(1).clamp(1, steps - 2)
-    q0, q1, q2 = at(lowest - 1), at(lowest), at(lowest + 1)
-    offset = (0.5 * (q0 - q2) / (q0 - 2 * q1 + q2).clamp_min(1e-9)).clamp(-1, 1)
-    t_closest = t.gather(1, lowest[:, None])[:, 0] + offset * step
-    hit = inside.any(1)
-    return Crossing(
-        hit=hit,
-        t=torch.where(hit, t_hit, t_closest),
-        slope=slope,
-        t_closest=t_closest,
-        closest=q1 - 0.25 * (q0 - q2) * offset,
-    )
+    """March rays (N, 3) through the cache in even steps (`kernels.surface_march.march`)."""
+    return march(cache.lattice(), cache.resolution, origins, directions, steps=steps)

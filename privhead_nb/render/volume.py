@@ -17,12 +17,12 @@ from privhead_nb.kernels.compositing import (
     weights_from_alpha,
     weights_from_density,
 )
+from privhead_nb.kernels.surface_march import sphere_interval
 from privhead_nb.render.sampling import (
     ErrorBound,
     SdfCache,
     error_bounded_samples,
     first_crossing,
-    sphere_interval,
     uniform_samples,
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -10,6 +11,8 @@ from torch.nn import functional as F
 
 from privhead_nb.render.volume import Rays
 from privhead_nb.scenes.camera import Cameras
+
+RAYS_KEPT = 1 << 22
 
 
 def unit_cameras(cameras: Cameras, center: tuple[float, float, float], radius: float) -> Cameras:
@@ -47,6 +50,14 @@ class Views:
     def size(self) -> int:
         return self.values.shape[1]
 
+    @cached_property
+    def rays(self) -> Rays | None:
+        """Rays through all pixels; None where there are too many to keep (28 bytes each)."""
+        count = self.masks.numel()
+        if count > RAYS_KEPT:
+            return None
+        return _rays_through(self, torch.arange(count, device=self.masks.device))
+
 
 def pixel_pool(views: Views, background: Tensor) -> Tensor:
     """Flat indices of pixels on or near the head: where a mask or the colour says so.
@@ -70,6 +81,11 @@ def draw_pixels(pool: Tensor, count: int, generator: torch.Generator) -> Tensor:
 
 def rays_at(views: Views, flat: Tensor) -> Rays:
     """Rays through flat pixel indices (N,)."""
+    kept = views.rays
+    return _rays_through(views, flat) if kept is None else kept[flat]
+
+
+def _rays_through(views: Views, flat: Tensor) -> Rays:
     size = views.size
     view, within = flat.div(size * size, rounding_mode="floor"), flat % (size * size)
     xy = torch.stack([within % size, within.div(size, rounding_mode="floor")], -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import signal
 import sys
@@ -21,7 +22,7 @@ import privhead_nb
 from privhead_nb.errors import OutputError, TrainingError
 from privhead_nb.field.model import HeadModel
 from privhead_nb.geometry.mesh import Mesh
-from privhead_nb.kernels.dispatch import Backend
+from privhead_nb.kernels.dispatch import Backend, check_name, why_not
 from privhead_nb.render.sampling import SdfCache
 from privhead_nb.render.volume import Rays, Rendered, render_rays
 from privhead_nb.training.checkpoint import (
@@ -114,14 +115,11 @@ class Run:
                 self._schedule(optimiser, beta, steps)
                 if self.step % self.settings.cache_every == 0:
                     self._refresh(name)
+                clear_gradients(self.model)
                 parts = terms()
                 loss = torch.stack(list(parts.values())).sum()
-                optimiser.zero_grad(set_to_none=True)
                 loss.backward()
-                norm = torch.nn.utils.clip_grad_norm_(
-                    self.model.parameters(), self.settings.optimiser.clip
-                )
-                if bool(torch.isfinite(norm) & torch.isfinite(loss.detach())):
+                if math.isfinite(clip_gradients(self.model, loss, self.settings.optimiser.clip)):
                     optimiser.step()
                     bad = 0
                 else:
@@ -231,6 +229,30 @@ class Run:
         )
 
 
+def clear_gradients(model: HeadModel) -> None:
+    """Feature grids keep their buffer, which the encoder adds into; small tensors get a new one."""
+    for name, parameter in model.named_parameters():
+        if name.endswith(".table") and parameter.grad is not None:
+            parameter.grad.zero_()
+        else:
+            parameter.grad = None
+
+
+def clip_gradients(model: HeadModel, loss: Tensor, most: float) -> float:
+    """Cut the whole gradient to length `most`, touching it only if it is longer.
+
+    Returns:
+        Its length before, plus the loss: no finite number if either is none. One device sync.
+    """
+    grads = [p.grad for p in model.parameters() if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(grads)
+    length, value = torch.stack([norm, loss.detach()]).tolist()
+    if math.isfinite(length) and length > most:
+        for grad in grads:
+            grad.mul_(most / length)
+    return length + value
+
+
 def make_optimiser(model: HeadModel, settings: Optimiser) -> torch.optim.Optimizer:
     """Adam with one rate for feature grids and one for everything else."""
     grids = [p for n, p in model.named_parameters() if n.endswith(".table")]
@@ -264,6 +286,7 @@ def start_run(
     if resume and out is None:
         raise TrainingError("there is nothing to resume without an output folder", where="out")
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    _check_backend(backend, where)
     folder = None if out is None else Path(out)
     identity = {
         "seed": seed,
@@ -272,7 +295,7 @@ def start_run(
         "data": mark,
         "stages": described.get("stages"),
     }
-    model = HeadModel(settings.field, seed=seed, backend=backend).to(where)
+    model = HeadModel(settings.field, seed=seed).to(where)
     run = Run(
         settings=settings,
         seed=seed,
@@ -311,6 +334,23 @@ def start_run(
         for name in held:
             (folder / name).unlink()
     return run
+
+
+def _check_backend(backend: Backend, device: torch.device) -> None:
+    """A backend that can't run here at all is refused; what single ops lack is theirs to say."""
+    try:
+        check_name("reconstruct", backend)
+    except ValueError as error:
+        raise TrainingError(str(error), where="backend") from error
+    if backend in ("auto", "torch"):
+        return
+    reason = why_not(backend, torch.empty(0, device=device))
+    if reason is not None:
+        raise TrainingError(
+            f"backend={backend!r} can't run here: {reason}",
+            where="backend",
+            remedy="Use 'auto', which takes what is there, or 'torch'.",
+        )
 
 
 def _plain(data: Any) -> Any:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from privhead_nb.errors import TrainingError
 from privhead_nb.geometry.mesh import Mesh, extract_mesh
-from privhead_nb.kernels.dispatch import Backend
+from privhead_nb.kernels.dispatch import Backend, prefer
 from privhead_nb.kernels.gradient_loss import gradient_loss
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.release import Release
@@ -76,7 +76,7 @@ def reconstruct(
         stages: (1, 2), or (2,) to show what stage 1 is for.
         device: default is a GPU where there is one.
         progress: show bars; the default shows them except under the "ci" profile.
-        backend: of the grid encoding.
+        backend: of all kernels; an op that has no such form runs its reference.
 
     Returns:
         Field, meshes (of stage 1 too), history and report.
@@ -125,14 +125,15 @@ def reconstruct(
     sensitive = _sensitive_views(release, run.device)
     background = torch.tensor(release.background, device=run.device)
     stage1_mesh = None
-    if 1 in stages:
-        stage = settings.stage1
-        run.train("stage1", stage.steps, stage.beta, _rgb_step(run, neutral, background, stage))
-        stage1_mesh = run.stage_mesh("stage1.ply", lambda: _mesh(run, sphere))
-    if 2 in stages and settings.stage2.steps:
-        step = _modulus_step(run, sensitive, release.operator, background, settings.stage2)
-        run.train("stage2", settings.stage2.steps, settings.stage2.beta, step)
-    return _finish(run, sphere, stage1_mesh)
+    with prefer(backend):
+        if 1 in stages:
+            stage = settings.stage1
+            run.train("stage1", stage.steps, stage.beta, _rgb_step(run, neutral, background, stage))
+            stage1_mesh = run.stage_mesh("stage1.ply", lambda: _mesh(run, sphere))
+        if 2 in stages and settings.stage2.steps:
+            step = _modulus_step(run, sensitive, release.operator, background, settings.stage2)
+            run.train("stage2", settings.stage2.steps, settings.stage2.beta, step)
+        return _finish(run, sphere, stage1_mesh)
 
 
 def reconstruct_full_rgb(
@@ -183,8 +184,9 @@ def reconstruct_full_rgb(
     )
     background = torch.tensor(scene.background, device=run.device)
     stage = settings.full_rgb
-    run.train("full_rgb", stage.steps, stage.beta, _rgb_step(run, views, background, stage))
-    return _finish(run, sphere, None)
+    with prefer(backend):
+        run.train("full_rgb", stage.steps, stage.beta, _rgb_step(run, views, background, stage))
+        return _finish(run, sphere, None)
 
 
 def _require(given: object, wanted: type, need: str, remedy: str) -> None:

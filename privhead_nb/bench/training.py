@@ -1,0 +1,276 @@
+"""Whole training steps: with kernels, without them, with `grid_sample`; and how cost grows.
+
+Everything goes through `reconstruct`, on a release made here from a synthetic head. Each row runs
+in a process of its own on the CPU, so that its peak memory is its own.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from privhead_nb.kernels.dispatch import Backend
+from privhead_nb.kernels.grid_encoding import GridLayout
+from privhead_nb.privacy.release import Release, protect
+from privhead_nb.scenes.synthetic import synthetic_scene
+from privhead_nb.training.batches import camera_rays, unit_cameras
+from privhead_nb.training.profiles import Profile, get_profile
+from privhead_nb.training.run import peak_memory_mb
+from privhead_nb.training.two_stage import reconstruct
+
+HEAD, WARM_UP = 7, 4
+Row = dict[str, Any]
+
+
+class GridSampleEncoding(nn.Module):
+    """The grid encoding as most code writes it: one `grid_sample` a level (the peer)."""
+
+    def __init__(
+        self, layout: GridLayout, *, generator: torch.Generator | None = None, **_: Any
+    ) -> None:
+        super().__init__()
+        if any(layout.hashed):
+            raise ValueError("grid_sample has no hashed levels")
+        self.layout = layout
+        self.levels = nn.ModuleList()
+        for res in layout.resolutions:
+            level = nn.Module()
+            start = torch.rand(1, layout.channels, res, res, res, generator=generator)
+            level.table = nn.Parameter((start * 2 - 1) * 1e-4)
+            self.levels.append(level)
+
+    def forward(self, points: Tensor, *, jacobian: bool = False) -> tuple[Tensor, None]:
+        """Features (N, F); there is no Jacobian, as grid_sample has no second derivative."""
+        if jacobian:
+            raise ValueError("grid_sample gives no Jacobian: use normals='differences'")
+        at = points.flip(-1)[None, None, None]
+        parts = [
+            F.grid_sample(level.table, at, align_corners=True, padding_mode="border")[0, :, 0, 0].T  # type: ignore[arg-type]
+            for level in self.levels
+        ]
+        return torch.cat(parts, -1), None
+
+
+@contextmanager
+def grid_sample_fields() -> Iterator[None]:
+    """Fields built inside use `GridSampleEncoding`."""
+    from privhead_nb.field import sdf
+
+    kept = sdf.GridEncoding
+    sdf.GridEncoding = GridSampleEncoding  # type: ignore[misc, assignment]
+    try:
+        yield
+    finally:
+        sdf.GridEncoding = kept  # type: ignore[misc]
+
+
+@lru_cache(maxsize=4)
+def bench_release(size: int = 64, copies: int = 1) -> Release:
+    """A synthetic head's release; `copies` repeats its views, to see what more views cost."""
+    scene = synthetic_scene(HEAD, size=size)
+    if copies > 1:
+        views = list(range(len(scene.cameras))) * copies
+        count = len(scene.cameras)
+        scene = replace(
+            scene,
+            images=scene.images[views],
+            masks=scene.masks[views],
+            cameras=scene.cameras[views],
+            sensitive=tuple(v + k * count for k in range(copies) for v in scene.sensitive),
+            neutral=tuple(v + k * count for k in range(copies) for v in scene.neutral),
+        )
+    return protect(scene, size=size)
+
+
+def training_step(
+    profile: Profile, device: str, variant: str, steps: int, *, copies: int = 1
+) -> Row:
+    """Seconds a step of both stages, and peak memory.
+
+    Args:
+        profile: its sizes; its numbers of steps are replaced.
+        device: "cpu" or "cuda".
+        variant: "kernels", "reference" (no kernels) or "grid_sample" (no kernels, and that peer).
+        steps: timed steps a stage, after a warm-up.
+        copies: how often the views are repeated.
+    """
+    backend: Backend = "auto" if variant == "kernels" else "torch"
+    release = bench_release(copies=copies)
+
+    def run(count: int) -> dict[str, float]:
+        short = replace(
+            profile,
+            stage1=replace(profile.stage1, steps=count),
+            stage2=replace(profile.stage2, steps=count),
+            mesh_resolution=24,
+        )
+        made = reconstruct(release, short, progress=False, device=device, backend=backend)
+        return {name: seconds / count for name, seconds in made.report["seconds"].items()}
+
+    with _variant(variant):
+        run(WARM_UP)
+        if device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        spent = run(steps)
+    return {
+        "profile": profile.name,
+        "variant": variant,
+        "device": device,
+        "steps": steps,
+        "stage1_ms": round(1e3 * spent["stage1"], 3),
+        "stage2_ms": round(1e3 * spent["stage2"], 3),
+        "peak_mb": peak_memory_mb(torch.device(device)),
+    }
+
+
+@contextmanager
+def _variant(name: str) -> Iterator[None]:
+    if name == "grid_sample":
+        with grid_sample_fields():
+            yield
+    else:
+        yield
+
+
+def picture(profile: Profile, device: str, side: int) -> Row:
+    """Seconds to render one view of side x side pixels with an untrained model, in chunks."""
+    import time
+
+    from privhead_nb.field.model import HeadModel
+    from privhead_nb.render.volume import render_view
+
+    release = bench_release()
+    model = HeadModel(profile.field, seed=0).to(device)
+    cameras = unit_cameras(release.cameras[[0]], release.center, release.radius).resized(side, side)
+    y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    xy = torch.stack([x, y], -1).reshape(-1, 2)
+    rays = camera_rays(cameras.to(device), torch.zeros(len(xy), dtype=torch.long, device=device),
+                       xy.to(device))  # fmt: skip
+    background = torch.tensor(release.background, device=device)
+    model.beta.set(0.01)
+    render_view(model, rays[slice(0, 256)], background, profile.render)
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.synchronize()
+    began = time.perf_counter()
+    shown = render_view(model, rays, background, profile.render)
+    float(shown.colour.sum())  # waits for the device
+    return {
+        "what": "picture",
+        "size": f"{side} x {side}",
+        "ms": round(1e3 * (time.perf_counter() - began), 2),
+        "peak_mb": peak_memory_mb(torch.device(device)),
+    }
+
+
+def growth(profile: Profile, device: str, steps: int, quick: bool = False) -> list[Row]:
+    """What a step or a picture costs as its pixels, samples and views double."""
+    rows: list[Row] = []
+    times = (1, 2) if quick else (1, 2, 4)
+    for factor in times:
+        some = replace(
+            profile,
+            stage1=replace(profile.stage1, rays=profile.stage1.rays * factor),
+            stage2=replace(profile.stage2, patches=profile.stage2.patches * factor),
+        )
+        rows.append(_grown("pixels a step", factor, _alone(device, some, steps, 1)))
+    for factor in times:
+        render = replace(profile.render, samples=profile.render.samples * factor)
+        some = replace(profile, render=render)
+        rows.append(_grown("samples a ray", factor, _alone(device, some, steps, 1)))
+    for factor in times:
+        rows.append(_grown("views", factor, _alone(device, profile, steps, factor)))
+    for side in (32, 64) if quick else (64, 128, 256, 512):
+        rows.append(_apart(device, picture, profile, device, side))
+    return rows
+
+
+def _grown(what: str, factor: int, row: Row) -> Row:
+    keep = {k: row[k] for k in ("stage1_ms", "stage2_ms", "peak_mb")}
+    return {"what": what, "size": f"x {factor}", **keep}
+
+
+def _alone(device: str, profile: Profile, steps: int, copies: int) -> Row:
+    return _apart(device, _step_of, profile, device, steps, copies)
+
+
+def _step_of(profile: Profile, device: str, steps: int, copies: int) -> Row:
+    return training_step(profile, device, "kernels", steps, copies=copies)
+
+
+def _apart(device: str, function: Any, *arguments: Any) -> Row:
+    """In a process of its own on the CPU, where peak memory can't be reset."""
+    if device == "cuda":
+        return function(*arguments)
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1, _same_threads, (torch.get_num_threads(),)) as pool:
+        return pool.apply(function, arguments)
+
+
+def _same_threads(threads: int) -> None:
+    torch.set_num_threads(threads)
+
+
+def run(
+    device: str, profiles: tuple[str, ...], *, steps: int = 40, quick: bool = False,
+    progress: bool = True,
+) -> dict[str, Any]:  # fmt: skip
+    """Measure whole steps.
+
+    Args:
+        device: "cpu" or "cuda".
+        profiles: names; `paper` is measured without `grid_sample`, as it has no grid.
+        steps: timed steps a stage.
+        quick: few and small, to see that everything runs.
+        progress: show a bar.
+
+    Returns:
+        {"steps": rows of `training_step` with `per_run_s`, "growth": rows of `growth`}.
+    """
+    jobs = [
+        (get_profile(name), variant)
+        for name in profiles
+        for variant in ("kernels", "reference", "grid_sample")
+        if not (variant == "grid_sample" and get_profile(name).field.kind == "mlp")
+    ]
+    rows = []
+    for profile, variant in tqdm(jobs, desc="training steps", disable=not progress):
+        count = 2 if quick else max(steps // 4, 4) if profile.name == "paper" else steps
+        row = _apart(device, training_step, profile, device, variant, count)
+        seconds = profile.stage1.steps * row["stage1_ms"] + profile.stage2.steps * row["stage2_ms"]
+        rows.append(row | {"per_run_s": round(seconds / 1e3, 1)})
+    first = get_profile(profiles[0])
+    return {"steps": rows, "growth": growth(first, device, 2 if quick else steps, quick)}
+
+
+def table(result: dict[str, Any]) -> str:
+    """Both tables, with ratios to the reference of the same profile."""
+    lines = [
+        f"{'profile':<8} {'variant':<12} {'stage 1 ms':>11} {'stage 2 ms':>11} {'peak MB':>9} "
+        f"{'a run s':>9} {'x reference':>12}"
+    ]
+    slow = {r["profile"]: r["per_run_s"] for r in result["steps"] if r["variant"] == "reference"}
+    for r in result["steps"]:
+        times = slow[r["profile"]] / r["per_run_s"] if r["per_run_s"] else float("nan")
+        lines.append(
+            f"{r['profile']:<8} {r['variant']:<12} {r['stage1_ms']:>11.2f} {r['stage2_ms']:>11.2f} "
+            f"{_mb(r['peak_mb']):>9} {r['per_run_s']:>9.1f} {times:>12.2f}"
+        )
+    lines += ["", f"{'growth':<14} {'size':<11} {'ms':>22} {'peak MB':>9}"]
+    for r in result["growth"]:
+        ms = f"{r['ms']:.1f}" if "ms" in r else f"{r['stage1_ms']:.2f} + {r['stage2_ms']:.2f}"
+        lines.append(f"{r['what']:<14} {r['size']:<11} {ms:>22} {_mb(r['peak_mb']):>9}")
+    return "\n".join(lines)
+
+
+def _mb(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"

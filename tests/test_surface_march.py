@@ -1,0 +1,132 @@
+"""Marching rays through a lattice: the kernels find what the reference finds."""
+
+import math
+
+import pytest
+import torch
+
+from privhead_nb.kernels.dispatch import triton_available
+from privhead_nb.kernels.surface_march import march, march_reference
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+RES = 33
+BACKENDS = [
+    "numba",
+    pytest.param(
+        "triton", marks=pytest.mark.skipif(not triton_available(), reason="Triton is missing")
+    ),
+]
+
+
+def lattice_of(sdf, dtype=torch.float32):
+    axis = torch.linspace(-1, 1, RES, dtype=dtype)
+    grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
+    return sdf(grid)
+
+
+def ball(points, radius=0.5):
+    return points.norm(dim=-1) - radius
+
+
+def rays(count, seed=0, spread=0.8, dtype=torch.float32):
+    """From a camera at distance 3, towards points spread around the middle."""
+    generator = torch.Generator().manual_seed(seed)
+    origins = torch.randn(count, 3, generator=generator, dtype=dtype)
+    origins = 3 * origins / origins.norm(dim=1, keepdim=True)
+    aim = (torch.rand(count, 3, generator=generator, dtype=dtype) * 2 - 1) * spread
+    directions = aim - origins
+    return origins, directions / directions.norm(dim=1, keepdim=True)
+
+
+def close(got, wanted, bound=1e-5):
+    return (got.double() - wanted).norm() <= bound * wanted.norm()
+
+
+def test_ray_to_a_ball_enters_where_geometry_says():
+    origins, directions = torch.tensor([[0.0, 0, 3]]), torch.tensor([[0.0, 0, -1]])
+    found = march(lattice_of(ball), RES, origins, directions, steps=64, backend="torch")
+    assert bool(found.hit) and found.t.item() == pytest.approx(2.5, abs=2e-3)
+    assert found.slope.item() == pytest.approx(-1, abs=0.02)
+    assert found.t_closest.item() == pytest.approx(3, abs=0.02)
+    assert found.closest.item() == pytest.approx(-0.5, abs=0.05)
+
+
+def test_a_miss_reports_how_far_it_misses():
+    x = 0.7
+    origins, directions = torch.tensor([[x, 0, 3.0]]), torch.tensor([[0.0, 0, -1]])
+    found = march(lattice_of(ball), RES, origins, directions, backend="torch")
+    assert not bool(found.hit)
+    assert found.closest.item() == pytest.approx(x - 0.5, abs=2e-3)
+    assert found.t.item() == found.t_closest.item() == pytest.approx(3, abs=0.02)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("spread", [0.1, 0.8, 2.0])  # all hit, a mix, many beside the sphere
+@pytest.mark.parametrize(("count", "steps"), [(1, 64), (63, 64), (61, 37)])
+def test_kernels_equal_the_reference(backend, spread, count, steps):
+    bumpy = lambda p: ball(p) + 0.05 * torch.sin(9 * p).sum(-1)  # noqa: E731
+    device = DEVICE if backend == "triton" else "cpu"
+    origins, directions = rays(count, seed=steps + count, spread=spread)
+    wanted = march_reference(
+        lattice_of(bumpy, torch.float64)[:, None], RES, origins.double(), directions.double(), steps
+    )
+    got = march(
+        lattice_of(bumpy).to(device),
+        RES,
+        origins.to(device),
+        directions.to(device),
+        steps=steps,
+        backend=backend,
+    )
+    assert torch.equal(got.hit.cpu(), wanted.hit)
+    assert close(got.t.cpu(), wanted.t) and close(got.t_closest.cpu(), wanted.t_closest)
+    assert close(got.closest.cpu(), wanted.closest)
+    assert (
+        close(got.slope.cpu()[wanted.hit], wanted.slope[wanted.hit], 1e-4) or not wanted.hit.any()
+    )
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_edges_of_the_march(backend):
+    """A camera inside the surface, one inside the sphere, a ray that looks away, none at all."""
+    device = DEVICE if backend == "triton" else "cpu"
+    origins = torch.tensor([[0.0, 0, 0.1], [0, 0, 0.9], [0, 0, 3], [0, 3, 3]], device=device)
+    directions = torch.tensor([[0.0, 0, 1], [0, 0, -1], [0, 0, 1], [1, 0, 0]], device=device)
+    lattice = lattice_of(ball).to(device)
+    wanted = march(lattice, RES, origins, directions, backend="torch")
+    got = march(lattice, RES, origins, directions, backend=backend)
+    assert torch.equal(got.hit, wanted.hit) and got.hit.tolist() == [True, True, False, False]
+    for name in ("t", "t_closest", "closest"):
+        torch.testing.assert_close(getattr(got, name), getattr(wanted, name), atol=1e-5, rtol=1e-5)
+        assert torch.isfinite(getattr(got, name)).all()
+    none = march(lattice, RES, origins[:0], directions[:0], backend=backend)
+    assert len(none.t) == 0 and len(none.hit) == 0
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_two_runs_agree_bit_for_bit_and_layout_does_not_matter(backend):
+    device = DEVICE if backend == "triton" else "cpu"
+    origins, directions = (x.to(device) for x in rays(50))
+    lattice = lattice_of(ball).to(device)
+    first = march(lattice, RES, origins, directions, backend=backend)
+    strided = march(
+        lattice[:, None], RES, origins.T.contiguous().T, directions.T.contiguous().T,
+        backend=backend,
+    )  # fmt: skip
+    assert torch.equal(first.t, strided.t) and torch.equal(first.closest, strided.closest)
+
+
+def test_wrong_input_says_what_is_wrong():
+    origins, directions = rays(4)
+    lattice = lattice_of(ball)
+    with pytest.raises(ValueError, match=r"33\^3"):
+        march(lattice[:-1], RES, origins, directions)
+    with pytest.raises(ValueError, match=r"\(N, 3\)"):
+        march(lattice, RES, origins, directions[:2])
+    with pytest.raises(ValueError, match="at least 3"):
+        march(lattice, RES, origins, directions, steps=2)
+    with pytest.raises(ValueError, match="float32"):
+        march(lattice.double(), RES, origins.double(), directions.double(), backend="numba")
+    assert math.isfinite(
+        march(lattice.double(), RES, origins.double(), directions.double()).t.sum()
+    )
