@@ -440,6 +440,15 @@ def bench(
     quick: Annotated[
         bool, typer.Option("--quick", help="Tiny sizes: does everything run?")
     ] = False,
+    ahead: Annotated[
+        int,
+        typer.Option(
+            "--ahead",
+            metavar="CAPABILITY",
+            help="Time nothing: compile the Triton kernels for this GPU (80, 90), which need not "
+            "be here, and print their registers and spills.",
+        ),
+    ] = 0,
     compiled: Annotated[
         bool, typer.Option("--compile/--no-compile", help="Put torch.compile beside the rest.")
     ] = True,
@@ -454,6 +463,15 @@ def bench(
     from privhead_nb.bench import training as steps
     from privhead_nb.files import write_json
 
+    if ahead:
+        from privhead_nb.bench.ahead import compile_all
+        from privhead_nb.bench.ahead import table as compiled_table
+
+        rows = compile_all(ahead, tuple(op) if op else harness.OPS)
+        print(compiled_table(rows))
+        if json_file is not None:
+            write_json(json_file, {"capability": ahead, "kernels": rows})
+        return
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     ops = tuple(op) if op else () if training else harness.OPS
     result = harness.run(ops, torch.device(device), quick=quick, compiled=compiled)

@@ -178,7 +178,7 @@ def run(
     result: dict[str, Any] = {"machine": machine(device), "rows": [], "notes": []}
     bar = tqdm(desc="bench", unit=" cases", disable=not progress)
     for op in ops:
-        for case in _cases(op, device, quick):
+        for case in cases_of(op, device, quick):
             bar.set_postfix_str(f"{case.op} {case.size}")
             result["rows"] += measure(case, timer, compiled and not quick, result["notes"])
             bar.update()
@@ -186,7 +186,8 @@ def run(
     return result
 
 
-def _cases(op: str, device: torch.device, quick: bool) -> Iterator[Case]:
+def cases_of(op: str, device: torch.device, quick: bool) -> Iterator[Case]:
+    """The cases of one op, made one at a time."""
     module = importlib.import_module(f"privhead_nb.bench.{op}")
     yield from module.cases(device, quick)
 
@@ -205,13 +206,13 @@ def measure(case: Case, timer: Timer, compiled: bool, notes: list[str]) -> list[
             notes.append(f"{case.op} {case.size}: torch.compile did not run ({first[:120]})")
     rows = []
     for name, function in functions.items():
-        error = _difference(_answers(function, case.inputs), wanted)
-        if not error <= case.tolerance:
+        off = _difference(_answers(function, case.inputs), wanted)
+        if not off <= case.tolerance:
             raise BenchError(
-                f"{case.op} {case.size}: {name} differs from the reference by {error:.1e} "
+                f"{case.op} {case.size}: {name} differs from the reference by {off:.1e} "
                 f"(relative RMS), more than {case.tolerance:.0e}"
             )
-        rows.append(_row(case, name, timer) | _times(case, function, timer) | {"error": error})
+        rows.append(_row(case, name, timer) | _times(case, function, timer) | {"error": off})
     for name, call in case.peers.items():
         rows.append(_row(case, name, timer) | {"forward_ms": timer(call)})
     return rows

@@ -7,11 +7,11 @@ in a process of its own on the CPU, so that its peak memory is its own.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor, nn
@@ -60,23 +60,11 @@ class GridSampleEncoding(nn.Module):
         return torch.cat(parts, -1), None
 
 
-@contextmanager
-def grid_sample_fields() -> Iterator[None]:
-    """Fields built inside use `GridSampleEncoding`."""
-    from privhead_nb.field import sdf
-
-    kept = sdf.GridEncoding
-    sdf.GridEncoding = GridSampleEncoding  # type: ignore[misc, assignment]
-    try:
-        yield
-    finally:
-        sdf.GridEncoding = kept  # type: ignore[misc]
-
-
 @lru_cache(maxsize=4)
-def bench_release(size: int = 64, copies: int = 1) -> Release:
+def bench_release(copies: int = 1, quick: bool = False) -> Release:
     """A synthetic head's release; `copies` repeats its views, to see what more views cost."""
-    scene = synthetic_scene(HEAD, size=size)
+    few: dict[str, Any] = {"size": 32, "neutral": 2, "sensitive": 2, "samples": 1} if quick else {}
+    scene = synthetic_scene(HEAD, **few)
     if copies > 1:
         views = list(range(len(scene.cameras))) * copies
         count = len(scene.cameras)
@@ -88,11 +76,11 @@ def bench_release(size: int = 64, copies: int = 1) -> Release:
             sensitive=tuple(v + k * count for k in range(copies) for v in scene.sensitive),
             neutral=tuple(v + k * count for k in range(copies) for v in scene.neutral),
         )
-    return protect(scene, size=size)
+    return protect(scene, size=scene.images.shape[1])
 
 
 def training_step(
-    profile: Profile, device: str, variant: str, steps: int, *, copies: int = 1
+    profile: Profile, device: str, variant: str, steps: int, *, copies: int = 1, quick: bool = False
 ) -> Row:
     """Seconds a step of both stages, and peak memory.
 
@@ -102,9 +90,10 @@ def training_step(
         variant: "kernels", "reference" (no kernels) or "grid_sample" (no kernels, and that peer).
         steps: timed steps a stage, after a warm-up.
         copies: how often the views are repeated.
+        quick: a small scene, to see that everything runs.
     """
     backend: Backend = "auto" if variant == "kernels" else "torch"
-    release = bench_release(copies=copies)
+    release = bench_release(copies, quick)
 
     def run(count: int) -> dict[str, float]:
         short = replace(
@@ -132,23 +121,21 @@ def training_step(
     }
 
 
-@contextmanager
-def _variant(name: str) -> Iterator[None]:
+def _variant(name: str) -> AbstractContextManager[object]:
+    """Fields built inside use `GridSampleEncoding`, if that is asked for."""
     if name == "grid_sample":
-        with grid_sample_fields():
-            yield
-    else:
-        yield
+        return mock.patch("privhead_nb.field.sdf.GridEncoding", GridSampleEncoding)
+    return nullcontext()
 
 
-def picture(profile: Profile, device: str, side: int) -> Row:
+def picture(profile: Profile, device: str, side: int, quick: bool = False) -> Row:
     """Seconds to render one view of side x side pixels with an untrained model, in chunks."""
     import time
 
     from privhead_nb.field.model import HeadModel
     from privhead_nb.render.volume import render_view
 
-    release = bench_release()
+    release = bench_release(1, quick)
     model = HeadModel(profile.field, seed=0).to(device)
     cameras = unit_cameras(release.cameras[[0]], release.center, release.radius).resized(side, side)
     y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
@@ -182,15 +169,15 @@ def growth(profile: Profile, device: str, steps: int, quick: bool = False) -> li
             stage1=replace(profile.stage1, rays=profile.stage1.rays * factor),
             stage2=replace(profile.stage2, patches=profile.stage2.patches * factor),
         )
-        rows.append(_grown("pixels a step", factor, _alone(device, some, steps, 1)))
+        rows.append(_grown("pixels a step", factor, _alone(device, some, steps, 1, quick)))
     for factor in times:
         render = replace(profile.render, samples=profile.render.samples * factor)
         some = replace(profile, render=render)
-        rows.append(_grown("samples a ray", factor, _alone(device, some, steps, 1)))
+        rows.append(_grown("samples a ray", factor, _alone(device, some, steps, 1, quick)))
     for factor in times:
-        rows.append(_grown("views", factor, _alone(device, profile, steps, factor)))
+        rows.append(_grown("views", factor, _alone(device, profile, steps, factor, quick)))
     for side in (32, 64) if quick else (64, 128, 256, 512):
-        rows.append(_apart(device, picture, profile, device, side))
+        rows.append(_apart(device, picture, profile, device, side, quick))
     return rows
 
 
@@ -199,12 +186,14 @@ def _grown(what: str, factor: int, row: Row) -> Row:
     return {"what": what, "size": f"x {factor}", **keep}
 
 
-def _alone(device: str, profile: Profile, steps: int, copies: int) -> Row:
-    return _apart(device, _step_of, profile, device, steps, copies)
+def _alone(device: str, profile: Profile, steps: int, copies: int, quick: bool) -> Row:
+    return _apart(device, _step_of, profile, device, "kernels", steps, copies, quick)
 
 
-def _step_of(profile: Profile, device: str, steps: int, copies: int) -> Row:
-    return training_step(profile, device, "kernels", steps, copies=copies)
+def _step_of(
+    profile: Profile, device: str, variant: str, steps: int, copies: int, quick: bool
+) -> Row:
+    return training_step(profile, device, variant, steps, copies=copies, quick=quick)
 
 
 def _apart(device: str, function: Any, *arguments: Any) -> Row:
@@ -245,7 +234,7 @@ def run(
     rows = []
     for profile, variant in tqdm(jobs, desc="training steps", disable=not progress):
         count = 2 if quick else max(steps // 4, 4) if profile.name == "paper" else steps
-        row = _apart(device, training_step, profile, device, variant, count)
+        row = _apart(device, _step_of, profile, device, variant, count, 1, quick)
         seconds = profile.stage1.steps * row["stage1_ms"] + profile.stage2.steps * row["stage2_ms"]
         rows.append(row | {"per_run_s": round(seconds / 1e3, 1)})
     first = get_profile(profiles[0])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from privhead_nb.kernels.dispatch import Backend
 from privhead_nb.kernels.grid_encoding import GridLayout, encode_grid
 
 
@@ -31,7 +30,10 @@ class GridEncoding(nn.Module):
         layout: its levels.
         scale: entries start uniform in [-scale, scale].
         generator: source of the start values.
-        backend: see `kernels.grid_encoding.encode_grid`.
+
+    Attributes:
+        adds_to_grad: set by a training loop that clears `table.grad` before each step: backward
+            passes then add to that buffer, and autograd hands out no gradient of the table.
     """
 
     def __init__(
@@ -40,13 +42,13 @@ class GridEncoding(nn.Module):
         *,
         scale: float = 1e-4,
         generator: torch.Generator | None = None,
-        backend: Backend = "auto",
     ) -> None:
         super().__init__()
-        self.layout, self.backend = layout, backend
+        self.layout, self.adds_to_grad = layout, False
         start = torch.rand(layout.entries, layout.channels, generator=generator)
         self.table = nn.Parameter((start * 2 - 1) * scale)
 
     def forward(self, points: Tensor, *, jacobian: bool = False) -> tuple[Tensor, Tensor | None]:
         """Features (N, F) and, if asked for, their Jacobian (N, F, 3)."""
-        return encode_grid(points, self.table, self.layout, jacobian=jacobian, backend=self.backend)
+        into = self.table.grad if self.adds_to_grad else None
+        return encode_grid(points, self.table, self.layout, jacobian=jacobian, into=into)

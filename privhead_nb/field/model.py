@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from privhead_nb.field.density import Beta
 from privhead_nb.field.radiance import ColourNetwork
 from privhead_nb.field.sdf import GridField, MLPField
-from privhead_nb.kernels.dispatch import Backend
 from privhead_nb.kernels.grid_encoding import GridLayout
 
 
@@ -62,19 +61,16 @@ class HeadModel(nn.Module):
     Args:
         settings: sizes.
         seed: of the start values.
-        backend: of the grid encoding.
     """
 
-    def __init__(
-        self, settings: FieldSettings = FieldSettings(), *, seed: int = 0, backend: Backend = "auto"
-    ) -> None:
+    def __init__(self, settings: FieldSettings = FieldSettings(), *, seed: int = 0) -> None:
         super().__init__()
         self.settings = settings
         # nn.Linear draws from the global generator: fork it, so that a model depends on its seed
         # alone and leaves no trace.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.field = _build_field(settings, torch.Generator().manual_seed(seed), backend)
+            self.field = _build_field(settings, torch.Generator().manual_seed(seed))
             self.colour = ColourNetwork(
                 settings.features,
                 width=settings.colour_width,
@@ -88,9 +84,7 @@ class HeadModel(nn.Module):
         return self.field.sdf(points)
 
 
-def _build_field(
-    settings: FieldSettings, generator: torch.Generator, backend: Backend
-) -> GridField | MLPField:
+def _build_field(settings: FieldSettings, generator: torch.Generator) -> GridField | MLPField:
     if settings.kind == "grid":
         return GridField(
             GridLayout(settings.resolutions, settings.channels, settings.max_entries),
@@ -98,7 +92,6 @@ def _build_field(
             features=settings.features,
             sphere=settings.sphere,
             generator=generator,
-            backend=backend,
         )
     return MLPField(
         width=settings.width,

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from privhead_nb.field.encoding import GridEncoding, frequency_encoding
-from privhead_nb.kernels.dispatch import Backend
 from privhead_nb.kernels.grid_encoding import GridLayout
+from privhead_nb.kernels.sdf_head import sdf_head, sdf_head_with_gradient
 
 
 class SDF(Protocol):
@@ -49,7 +49,6 @@ class GridField(nn.Module):
         features: numbers handed to the colour network.
         sphere: radius of the sphere that training starts from (geometric initialisation).
         generator: source of the start values.
-        backend: of the grid encoding.
     """
 
     def __init__(
@@ -60,11 +59,10 @@ class GridField(nn.Module):
         features: int = 15,
         sphere: float = 0.55,
         generator: torch.Generator | None = None,
-        backend: Backend = "auto",
     ) -> None:
         super().__init__()
         self.sphere = sphere
-        self.grid = GridEncoding(layout, generator=generator, backend=backend)
+        self.grid = GridEncoding(layout, generator=generator)
         inputs = 3 + layout.features
         self.hidden = nn.Linear(inputs, width)
         self.out = nn.Linear(width, 1 + features)
@@ -78,29 +76,31 @@ class GridField(nn.Module):
 
     def sdf(self, points: Tensor) -> Tensor:
         """(N, 3) -> (N,)."""
-        encoded, _ = self.grid(points)
-        hidden = F.silu(self.hidden(torch.cat([points, encoded], -1)))
-        return self._ball(points) + F.linear(hidden, self.out.weight[:1], self.out.bias[:1])[:, 0]
+        return self._ball(points) + self._head(points, outputs=1)[:, 0]
 
     def sdf_and_features(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3) -> distance (N,), features (N, F)."""
-        encoded, _ = self.grid(points)
-        out = self.out(F.silu(self.hidden(torch.cat([points, encoded], -1))))
+        out = self._head(points)
         return self._ball(points) + out[:, 0], out[:, 1:]
 
     def with_gradient(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(N, 3) -> distance (N,), features (N, F), gradient (N, 3)."""
         encoded, jacobian = self.grid(points, jacobian=True)
-        z = self.hidden(torch.cat([points, encoded], -1))
-        gate = torch.sigmoid(z)
-        out = self.out(z * gate)
-        slope = (gate * (1 + z * (1 - gate)) * self.out.weight[0]) @ self.hidden.weight
+        layers = (self.hidden.weight, self.hidden.bias, self.out.weight, self.out.bias)
+        out, slope = sdf_head_with_gradient(points, encoded, jacobian, *layers)
         outward = points / points.norm(dim=-1, keepdim=True).clamp_min(1e-6)
-        through_grid = torch.einsum("nf,nfk->nk", slope[:, 3:], jacobian)
-        return (
-            self._ball(points) + out[:, 0],
-            out[:, 1:],
-            outward + slope[:, :3] + through_grid,
+        return self._ball(points) + out[:, 0], out[:, 1:], outward + slope
+
+    def _head(self, points: Tensor, outputs: int | None = None) -> Tensor:
+        """The first of the head's outputs, or all: (N, outputs)."""
+        encoded, _ = self.grid(points)
+        return sdf_head(
+            points,
+            encoded,
+            self.hidden.weight,
+            self.hidden.bias,
+            self.out.weight[:outputs],
+            self.out.bias[:outputs],
         )
 
     def _ball(self, points: Tensor) -> Tensor:

@@ -6,10 +6,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from privhead_nb.errors import PrivheadError
 from privhead_nb.geometry.mesh import Mesh
+from privhead_nb.kernels.dispatch import numba_available
+from privhead_nb.kernels.nearest import nearest
 
 if TYPE_CHECKING:
     import trimesh
@@ -167,7 +170,6 @@ def evaluate_mesh(
 def _h3ds(
     mesh: Mesh, truth: Mesh, ball: Ball | None, *, unit: str, region: str, seed: int
 ) -> Distances:
-    from scipy.spatial import cKDTree
     from trimesh.registration import icp
 
     source = truth.vertices[np.unique(truth.faces)]
@@ -179,7 +181,7 @@ def _h3ds(
     matrix, _, _ = icp(source, target, threshold=1e-5, max_iterations=20)
     back = np.linalg.inv(matrix)
     moved = target @ back[:3, :3].T + back[:3, 3]
-    distance, _ = cKDTree(moved).query(source)
+    distance = _nearest_vertex(source, moved)
     return Distances(
         protocol="h3ds",
         region=region,
@@ -195,6 +197,16 @@ def _h3ds(
         seed=seed,
         align="icp",
     )
+
+
+def _nearest_vertex(points: Points, vertices: Points) -> Points:
+    """Distance from each point to the nearest vertex, in float64."""
+    if not numba_available():  # all pairs would take minutes
+        from scipy.spatial import cKDTree
+
+        return np.asarray(cKDTree(vertices).query(points)[0])
+    to, among = (torch.from_numpy(np.ascontiguousarray(x)) for x in (points, vertices))
+    return np.asarray(nearest(to, among)[0].numpy())
 
 
 def _rigid_icp(mesh: Mesh, truth: Mesh, ball: Ball | None, seed: int) -> Mesh:

@@ -21,7 +21,7 @@ import threading
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
@@ -46,6 +46,10 @@ class TritonKernel:
 
     def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., Any]:
         return self.compiled[grid]
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        """Only inside other kernels, where Triton puts its own object in this one's place."""
+        raise TypeError(f"{self.python.__name__} is a Triton kernel: launch it with kernel[grid]")
 
 
 class NumbaKernel:
@@ -103,11 +107,23 @@ def _linked(function: Any, kind: type, names: dict[str, Any]) -> types.FunctionT
     return linked
 
 
+@lru_cache(maxsize=1)
+def _launch_numba_threads() -> None:
+    """Start Numba's pool, which on OpenMP also sets the number of torch's threads: set it back."""
+    from numba.np.ufunc import parallel
+
+    count = torch.get_num_threads()
+    parallel._launch_threads()
+    torch.set_num_threads(count)
+
+
 def _follow_torch_threads() -> None:
     """One knob for both pools: `torch.set_num_threads`."""
     import numba
 
-    numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+    _launch_numba_threads()
+    most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    numba.set_num_threads(min(torch.get_num_threads(), most))
 
 
 @contextmanager

@@ -161,10 +161,10 @@ def _march_loop(lattice, res, origins, directions, steps, hit, out):  # type: ig
 
 
 @triton_kernel
-def _march_kernel(
+def _march_kernel(  # type: ignore[no-untyped-def]
     p_lattice, p_origins, p_directions, p_hit, p_out, count, steps, RES, RAYS: tl.constexpr,
     STEPS: tl.constexpr,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     """One program a block of rays; all steps of a ray lie side by side in registers."""
     rays = tl.program_id(0) * RAYS + tl.arange(0, RAYS)
     m_rays = rays < count
@@ -286,7 +286,7 @@ def march(
         )  # fmt: skip
     elif count:
         block = max(16, 1 << (steps - 1).bit_length())
-        rays = max(1, 2048 // block)
+        rays = max(1, 1024 // block)
         with torch.cuda.device_of(origins):
             _march_kernel[(-(-count // rays),)](
                 lattice, origins, directions, hit, out, count, steps, resolution,

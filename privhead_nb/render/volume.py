@@ -13,9 +13,9 @@ from privhead_nb.field.model import HeadModel
 from privhead_nb.field.sdf import difference_gradient
 from privhead_nb.kernels.compositing import (
     composite,
-    laplace_density,
+    composite_sdf,
+    sdf_weights,
     weights_from_alpha,
-    weights_from_density,
 )
 from privhead_nb.kernels.surface_march import sphere_interval
 from privhead_nb.render.sampling import (
@@ -240,41 +240,50 @@ def _shade(
         values, features = model.field.sdf_and_features(everything)
     sdf, outline_sdf, _ = values.split(parts)
     sdf = sdf.reshape(count, samples)
+    # Without footprints the weights are only looked at here: `composite_sdf` makes its own.
+    fused = coverage is None and settings.density == "laplace"
     if settings.density == "laplace":
-        weights = weights_from_density(laplace_density(sdf, beta), deltas)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not fused):
+            weights = sdf_weights(sdf, deltas, beta)
     else:
         weights = weights_from_alpha(logistic_alpha(sdf, beta))
-    if coverage is None:
-        opacity = weights.sum(-1)
-    else:
+    if coverage is not None:
         crossed = torch.sigmoid(-outline_sdf / coverage.width)
         opacity = coverage.base.index_copy(0, coverage.rows, crossed)
         weights = weights + 1e-8
-        weights = weights / weights.sum(-1, keepdim=True)
-
-    seen = (weights.detach().reshape(-1) > settings.min_weight).nonzero()[:, 0]
+    heavy = weights.detach()
+    whole = 1.0 if coverage is None else heavy.sum(-1, keepdim=True)
+    asked = heavy > settings.min_weight * whole
     if coverage is not None:  # what is not asked must not count: the rest sums to 1
-        share = torch.zeros_like(weights).reshape(-1).index_fill(0, seen, 1.0).reshape(t.shape)
-        weights = weights * share
+        weights = weights * asked
         weights = weights / weights.sum(-1, keepdim=True)
+    seen = asked.reshape(-1).nonzero()[:, 0]
     ray = seen.div(samples, rounding_mode="floor")
     laplacians = None
     if gradients is None:
         # The band is thin: one normal a ray, where it weighs most, serves all its samples.
-        heaviest = weights.detach().argmax(-1) + samples * torch.arange(count, device=t.device)
-        asked = torch.cat([points[heaviest], probes])
-        asked_sdf = torch.cat([values[heaviest], values[parts[0] + parts[1] :]])
-        gradients, laplacians = difference_gradient(model.field, asked, asked_sdf, settings.step)
-        normals = F.normalize(gradients[:count], dim=-1)[ray]
+        # (index_select, not brackets: its backward is a plain addition of rows)
+        heaviest = heavy.argmax(-1) + samples * torch.arange(count, device=t.device)
+        where = torch.cat([points[heaviest], probes])
+        there = torch.cat([values.index_select(0, heaviest), values[parts[0] + parts[1] :]])
+        gradients, laplacians = difference_gradient(model.field, where, there, settings.step)
+        normals = F.normalize(gradients[:count], dim=-1).index_select(0, ray)
     else:
-        gradients = torch.cat([gradients[seen], gradients[parts[0] + parts[1] :]])
+        gradients = torch.cat([gradients.index_select(0, seen), gradients[parts[0] + parts[1] :]])
         normals = F.normalize(gradients[: len(seen)], dim=-1)
-    colours = model.colour(points[seen], normals, some.directions[ray], features[seen])
+    colours = model.colour(
+        points[seen], normals, some.directions[ray], features.index_select(0, seen)
+    )
 
     both = torch.cat([colours, normals], -1)
     spread = both.new_zeros(count * samples, 6).index_copy(0, seen, both)
-    summed = composite(weights, spread.reshape(count, samples, 6))
-    depth = (weights * t).sum(-1) / weights.sum(-1).clamp_min(1e-6)
+    spread = spread.reshape(count, samples, 6)
+    if fused:
+        summed, opacity, depth, _ = composite_sdf(sdf, deltas, t, spread, beta)
+    else:
+        summed = composite(weights, spread)
+        depth = (weights * t).sum(-1) / weights.sum(-1).clamp_min(1e-6)
+        opacity = weights.sum(-1) if coverage is None else opacity
     colour, normal = summed.split(3, -1)
     if coverage is not None:
         colour = colour * opacity[:, None]

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 import privhead_nb
 from privhead_nb.errors import OutputError, TrainingError
+from privhead_nb.field.encoding import GridEncoding
 from privhead_nb.field.model import HeadModel
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.kernels.dispatch import Backend, check_name, why_not
@@ -110,7 +111,7 @@ class Run:
             file=sys.stderr,
             leave=True,
         )
-        with bar, held_interrupt() as pressed:
+        with bar, held_interrupt() as pressed, gradients_in_place(self.model):
             while self.step < steps:
                 self._schedule(optimiser, beta, steps)
                 if self.step % self.settings.cache_every == 0:
@@ -229,8 +230,21 @@ class Run:
         )
 
 
+@contextmanager
+def gradients_in_place(model: HeadModel) -> Iterator[None]:
+    """Inside, feature grids keep one gradient buffer, which the encoder's backward adds to."""
+    grids = [module for module in model.modules() if isinstance(module, GridEncoding)]
+    for grid in grids:
+        grid.table.grad, grid.adds_to_grad = torch.zeros_like(grid.table), True
+    try:
+        yield
+    finally:
+        for grid in grids:
+            grid.table.grad, grid.adds_to_grad = None, False
+
+
 def clear_gradients(model: HeadModel) -> None:
-    """Feature grids keep their buffer, which the encoder adds into; small tensors get a new one."""
+    """Clear the feature grids' buffers; the other, small gradients are made anew each step."""
     for name, parameter in model.named_parameters():
         if name.endswith(".table") and parameter.grad is not None:
             parameter.grad.zero_()

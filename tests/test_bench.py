@@ -1,0 +1,153 @@
+"""The benchmark: it runs everywhere, compares before it times, and says what it can't do."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from privhead_nb.bench import harness, show, training
+from privhead_nb.bench.case import Case
+from privhead_nb.cli import app
+from privhead_nb.training.profiles import get_profile
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def small_ceilings(monkeypatch):
+    """Measuring a machine's ceilings takes seconds that these tests don't need."""
+    monkeypatch.setattr(harness, "copy_bandwidth", lambda device: 1e10)
+    monkeypatch.setattr(harness, "matmul_rate", lambda device: 1e11)
+
+
+def doubling(name="doubled", factor=2.0):
+    x = torch.randn(100, requires_grad=True)
+    functions = {"eager": lambda v: v + v, name: lambda v: factor * v}
+    return Case("test", "100", (x,), functions, bytes_forward=800, bytes_backward=800, flops=100)
+
+
+@pytest.mark.parametrize("op", harness.OPS)
+def test_every_op_has_a_benchmark_that_runs(op):
+    result = harness.run((op,), CPU, quick=True, progress=False)
+    rows = result["rows"]
+    assert rows and {row["op"] for row in rows} == {op}
+    assert rows[0]["function"] == "eager" and rows[0]["error"] == 0
+    assert all(row["forward_ms"]["median"] > 0 and row["bytes_forward"] > 0 for row in rows)
+
+
+def test_a_wrong_answer_is_not_timed():
+    timer = harness.Timer(CPU, 0.001)
+    rows = harness.measure(doubling(), timer, compiled=False, notes=[])
+    assert [row["function"] for row in rows] == ["eager", "doubled"]
+    assert all(row["full_ms"]["median"] > 0 for row in rows)
+    with pytest.raises(harness.BenchError, match="differs from the reference"):
+        harness.measure(doubling(factor=2.01), timer, compiled=False, notes=[])
+
+
+def test_a_wrong_gradient_is_not_timed_either():
+    def cheat(v):  # the right value, with the gradient of something else
+        return (v + v).detach() + v.cos() - v.cos().detach()
+
+    x = torch.randn(100, requires_grad=True)
+    case = Case("test", "100", (x,), {"eager": lambda v: v + v, "cheat": cheat}, 800, 800)
+    with pytest.raises(harness.BenchError, match="cheat differs"):
+        harness.measure(case, harness.Timer(CPU, 0.001), compiled=False, notes=[])
+
+
+def test_ratios_and_table_say_what_the_rows_say():
+    timed = lambda ms: {"median": ms, "q20": ms, "q80": ms}  # noqa: E731
+    row = {
+        "op": "a", "size": "1", "function": "eager", "device": "cpu", "bytes_forward": 10**7,
+        "bytes_backward": 0, "flops": 0, "forward_ms": timed(8.0), "backward_ms": None,
+        "full_ms": None, "peak_mb": 4.0, "error": 0.0,
+    }  # fmt: skip
+    rows = [row, row | {"function": "fused", "forward_ms": timed(2.0), "peak_mb": 1.0}]
+    result = {"machine": harness.machine(CPU) | {"copy_gb_s": 10.0}, "rows": rows, "notes": ["N"]}
+    fused = show.ratios(result)[1]
+    assert fused["forward"] == pytest.approx(4) and fused["peak_ratio"] == pytest.approx(4)
+    assert fused["share_forward"] == pytest.approx(0.5) and fused["full"] is None
+    text = show.table(result)
+    assert "4.0" in text and "50%" in text and text.endswith("N")
+
+
+def test_command_writes_figures_and_a_roofline(tmp_path):
+    target, picture = tmp_path / "made" / "bench.json", tmp_path / "roof.png"
+    answer = CliRunner().invoke(
+        app,
+        ["bench", "--op", "surface_march", "--quick", "--device", "cpu", "--json", str(target),
+         "--picture", str(picture)],
+    )  # fmt: skip
+    assert answer.exit_code == 0, answer.output
+    assert "surface_march" in answer.output and picture.stat().st_size > 10_000
+    assert {row["function"] for row in json.loads(target.read_text())["rows"]} >= {"eager"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--op", "nothing"], "there is no op 'nothing'"),
+        pytest.param(
+            ["--device", "cuda"],
+            "no CUDA device",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device"),
+        ),
+    ],
+)
+def test_what_can_not_be_measured_is_refused(arguments, message):
+    answer = CliRunner().invoke(app, ["bench", *arguments])
+    assert answer.exit_code == 2 and message in answer.output
+
+
+def test_whole_steps_are_timed_with_and_without_kernels():
+    rows = [training.training_step(get_profile("ci"), "cpu", v, 2, quick=True) for v in
+            ("kernels", "reference", "grid_sample")]  # fmt: skip
+    assert all(row["stage1_ms"] > 0 and row["stage2_ms"] > 0 for row in rows)
+    steps = [row | {"per_run_s": 1.0} for row in rows]
+    grown = [{"what": "views", "size": "x 1", "stage1_ms": 1.0, "stage2_ms": 1.0, "peak_mb": None}]
+    text = training.table({"steps": steps, "growth": grown})
+    assert "grid_sample" in text and "views" in text
+
+
+def test_grid_sample_and_the_grid_encoding_agree():
+    from privhead_nb.field.encoding import GridEncoding
+    from privhead_nb.kernels.grid_encoding import GridLayout
+
+    layout = GridLayout((5, 9), channels=3)
+    ours = GridEncoding(layout, scale=1.0, generator=torch.Generator().manual_seed(0))
+    theirs = training.GridSampleEncoding(layout)
+    start = 0
+    for level, res, size in zip(theirs.levels, layout.resolutions, layout.sizes, strict=True):
+        entries = ours.table[start : start + size].reshape(res, res, res, 3)
+        level.table.data = entries.permute(3, 0, 1, 2)[None].contiguous().detach()
+        start += size
+    points = torch.rand(50, 3) * 2.2 - 1.1
+    torch.testing.assert_close(theirs(points)[0], ours(points)[0], atol=1e-5, rtol=1e-5)
+
+
+def test_triton_kernels_compile_for_a_gpu_that_is_not_here(tmp_path):
+    """Registers and spills as the assembler counts them; in a process without the interpreter."""
+    pytest.importorskip("triton", reason="Triton is missing on this system")
+    target = tmp_path / "sm90.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "privhead_nb", "bench", "--ahead", "90", "--json", str(target)],
+        env=os.environ | {"TRITON_INTERPRET": "0", "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = json.loads(target.read_text())["kernels"]
+    assert {row["op"] for row in rows} == set(harness.OPS)
+    assert all(0 < row["registers"] <= 255 for row in rows)
+    spilling = {row["op"] for row in rows if row["spill_bytes"] > 64}
+    assert spilling <= {"sdf_head"}, f"these kernels spill: {spilling}"
+    assert "registers" in done.stdout
+
+
+def test_ahead_in_the_interpreter_says_what_to_unset(monkeypatch):
+    pytest.importorskip("triton", reason="Triton is missing on this system")
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    answer = CliRunner().invoke(app, ["bench", "--ahead", "90"])
+    assert answer.exit_code == 2 and "Unset TRITON_INTERPRET" in answer.output

@@ -1,0 +1,383 @@
+"""VolSDF's sampler: its promises on fields whose answer is known, and three forms that agree."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from privhead_nb.bench.error_bounded import whole_batch_samples
+from privhead_nb.kernels.compositing import laplace_density, weights_from_density
+from privhead_nb.kernels.dispatch import triton_available
+from privhead_nb.kernels.error_bounded import (
+    ErrorBound,
+    closest_on_section,
+    error_bounded_reference,
+    error_bounded_samples,
+    inverse_cdf,
+    opacity_error,
+    quantiles,
+)
+from privhead_nb.kernels.surface_march import sphere_interval
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+SMALL = ErrorBound(first=16, more=16, final=16, extra=8, rounds=3, bisections=4)
+ODD = ErrorBound(first=13, more=5, final=7, extra=3, rounds=4, bisections=3)
+BACKENDS = [
+    "numba",
+    pytest.param(
+        "triton", marks=pytest.mark.skipif(not triton_available(), reason="Triton is missing")
+    ),
+]
+
+
+def ball(points):
+    return points.norm(dim=-1) - 0.5
+
+
+def shell(points):
+    """Two crossings a hundredth apart: most of the opacity lies between two samples."""
+    return (points.norm(dim=-1) - 0.5).abs() - 0.005
+
+
+def two_balls(points):
+    side = points.new_tensor([0.45, 0.0, 0.0])
+    return torch.minimum((points - side).norm(dim=-1) - 0.3, (points + side).norm(dim=-1) - 0.2)
+
+
+def far_away(points):
+    return points.norm(dim=-1) + 2
+
+
+FIELDS = [ball, shell, two_balls, far_away]
+
+
+def rays(count, seed=0, spread=0.55):
+    """From around the sphere into a cube within it."""
+    generator = torch.Generator().manual_seed(seed)
+    origins = 3 * F.normalize(torch.randn(count, 3, generator=generator), dim=1)
+    aim = (torch.rand(count, 3, generator=generator) * 2 - 1) * spread
+    return origins, F.normalize(aim - origins, dim=1)
+
+
+def sample(sdf, count, beta, bound, backend, *, seed=3, device="cpu", **options):
+    origins, directions = (x.to(device) for x in rays(count))
+    generator = None if seed is None else torch.Generator(device).manual_seed(seed)
+    return error_bounded_samples(
+        sdf, origins, directions, beta, bound, generator, backend=backend, **options
+    )
+
+
+def share_off(got, wanted):
+    """Share of rays with a sample more than 1e-5 away."""
+    return ((got - wanted).abs().amax(1) > 1e-5).double().mean().item()
+
+
+# What the parts compute ---------------------------------------------------------------------------
+
+
+def test_closest_on_section_is_the_height_of_the_triangle_or_its_shorter_side():
+    deltas = torch.tensor([[2.0], [1.0], [1.0], [4.0], [1.0], [0.0]], dtype=torch.float64)
+    ends = [[2**0.5, 2**0.5], [0.5, 1.4], [1.4, 0.5], [1.0, 1.0], [0.5, -0.5], [0.3, 0.3]]
+    star = closest_on_section(torch.tensor(ends, dtype=torch.float64), deltas)
+    assert star[:, 0].tolist() == pytest.approx([1.0, 0.5, 0.5, 0.0, 0.0, 0.3])
+
+
+def test_closest_on_section_is_what_two_free_balls_leave_of_it():
+    """Brute force: d* is the distance to the segment of the nearest point outside both balls."""
+    b, c, a = 0.7, 0.6, 0.8
+    x = torch.linspace(-1, 2, 3001, dtype=torch.float64)[:, None]
+    y = torch.linspace(0, 1, 1001, dtype=torch.float64)[None]
+    outside = (x.square() + y.square() >= b * b) & ((x - a).square() + y.square() >= c * c)
+    distance = ((x - x.clamp(0, a)).square() + y.square()).sqrt()
+    star = closest_on_section(torch.tensor([[b, c]]).double(), torch.tensor([[a]]).double())
+    assert star.item() == pytest.approx(distance[outside].min().item(), abs=2e-3)
+
+
+@pytest.mark.parametrize("sdf", [ball, shell, two_balls])
+@pytest.mark.parametrize("beta", [0.5, 0.05, 0.02])
+def test_the_bound_bounds_the_opacity_of_every_section(sdf, beta):
+    origins, directions = (x.double() for x in rays(40))
+    near, far, _ = sphere_interval(origins, directions)
+    t = torch.lerp(near[:, None], far[:, None], torch.linspace(0, 1, 60).double())
+    points = origins[:, None] + t[..., None] * directions[:, None]
+    values, deltas = sdf(points), t.diff()
+    star = closest_on_section(values, deltas)
+    error = opacity_error(torch.full_like(near, beta), values, deltas, star)
+    fine = torch.lerp(near[:, None], far[:, None], torch.linspace(0, 1, 59 * 200 + 1).double())
+    points = origins[:, None] + fine[..., None] * directions[:, None]
+    depth = (laplace_density(sdf(points[:, :-1]), beta) * fine.diff()).cumsum(-1)
+    exact = F.pad(1 - torch.exp(-depth), (1, 0))[:, ::200]
+    coarse = (laplace_density(values[:, :-1], beta) * deltas).cumsum(-1)
+    off = (F.pad(1 - torch.exp(-coarse), (1, 0)) - exact).abs()
+    # the bound holds at both ends of a section; the fine sum itself is off by about 1e-3
+    assert (off[:, 1:] <= error + 2e-3).all() and (off[:, :-1] <= error + 2e-3).all()
+
+
+def test_quantiles_rise_one_in_each_part():
+    jitter = torch.rand(50, 9, generator=torch.Generator().manual_seed(0))
+    u = quantiles(jitter)
+    assert torch.equal((u * 9).floor(), torch.arange(9.0).double().expand(50, 9))
+    assert quantiles(torch.full((1, 2), 0.5)).tolist() == [[0.25, 0.75]]
+
+
+def test_inverse_cdf_follows_the_density():
+    t = torch.linspace(0, 1, 11).expand(1, 11)
+    pdf = torch.zeros(1, 10)
+    pdf[0, 3], pdf[0, 7] = 3.0, 1.0
+    drawn = inverse_cdf(t, pdf, quantiles(torch.full((1, 4000), 0.5)))
+    assert (drawn.diff() >= 0).all()
+    assert ((drawn > 0.3) & (drawn < 0.4)).double().mean().item() == pytest.approx(0.75, abs=1e-3)
+    assert ((drawn > 0.7) & (drawn < 0.8)).double().mean().item() == pytest.approx(0.25, abs=1e-3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31 - 1), st.integers(2, 40), st.integers(1, 40), st.floats(0, 6))
+def test_inverse_cdf_stays_on_its_sections_and_inverts(seed, size, count, decades):
+    generator = torch.Generator().manual_seed(seed)
+    t = (torch.rand(3, size, generator=generator) * 4).sort(-1).values
+    pdf = 10 ** (-decades * torch.rand(3, size - 1, generator=generator))
+    u = quantiles(torch.rand(3, count, generator=generator))
+    drawn = inverse_cdf(t, pdf, u)
+    assert (drawn.diff() >= 0).all() and (drawn >= t[:, :1]).all() and (drawn <= t[:, -1:]).all()
+    cdf = F.pad((pdf.double() + 1e-6).cumsum(-1), (1, 0))
+    cdf = cdf / cdf[:, -1:]
+    in_double = inverse_cdf(t.double(), pdf, u)
+    for row in range(3):  # the CDF at a sample is its quantile, by linear interpolation
+        after = torch.searchsorted(t[row].double(), in_double[row]).clamp(1, size - 1)
+        start, end = t[row].double()[after - 1], t[row].double()[after]
+        share = (in_double[row] - start) / (end - start).clamp_min(1e-30)
+        back = torch.lerp(cdf[row][after - 1], cdf[row][after], share)
+        wide = end - start > 1e-6
+        assert (back - u[row])[wide].abs().max().item() < 1e-6 if wide.any() else True
+
+
+# What the sampler promises ------------------------------------------------------------------------
+
+
+class Asked:
+    """A field that counts the points it is asked at."""
+
+    def __init__(self, sdf):
+        self.sdf, self.calls = sdf, []
+
+    def __call__(self, points):
+        self.calls.append(len(points))
+        return self.sdf(points)
+
+
+@pytest.mark.parametrize("backend", ["torch", "numba"])
+@pytest.mark.parametrize("sdf", FIELDS)
+@pytest.mark.parametrize("beta", [0.1, 0.02])
+def test_opacity_of_converged_rays_is_within_epsilon_of_a_dense_sum(backend, sdf, beta):
+    """Each ray alone, so that the number of points asked says whether it has converged.
+
+    The samples that the bound speaks of are those that the field was asked at.
+    """
+    bound = ErrorBound(rounds=8)
+    origins, directions = rays(24)
+    near, far, _ = sphere_interval(origins.double(), directions.double())
+    fine = torch.lerp(near[:, None], far[:, None], torch.linspace(0, 1, 40001).double())
+    points = origins.double()[:, None] + fine[..., None] * directions.double()[:, None]
+    depth = (laplace_density(sdf(points[:, :-1]), beta) * fine.diff()).cumsum(-1)
+    exact = 1 - torch.exp(-depth)
+    converged = 0
+    for ray in range(len(origins)):
+        seen = []
+
+        def listening(at, ray=ray, seen=seen):
+            seen.append((at - origins[ray]) @ directions[ray])
+            return sdf(at)
+
+        one = slice(ray, ray + 1)
+        error_bounded_samples(
+            listening, origins[one], directions[one], beta, bound, backend=backend
+        )
+        if sum(map(len, seen)) == bound.most:
+            continue
+        converged += 1
+        t = torch.cat(seen).double().sort().values
+        at = origins[one].double() + t[:, None] * directions[one].double()
+        coarse = 1 - torch.exp(-(laplace_density(sdf(at[:-1]), beta) * t.diff()).cumsum(0))
+        # the dense sum from near to t_1, ..., against the samples' sum from t_0
+        there = torch.searchsorted(fine[ray], t[1:]).clamp(1, 40000) - 1
+        before = torch.searchsorted(fine[ray], t[:1]).clamp(1, 40000) - 1
+        wanted = 1 - (1 - exact[ray][there]) / (1 - exact[ray][before])
+        assert (coarse - wanted).abs().max() <= bound.epsilon + 5e-3
+    assert converged >= 12
+
+
+@pytest.mark.parametrize("backend", ["torch", "numba"])
+@pytest.mark.parametrize("sdf", FIELDS)
+@pytest.mark.parametrize("beta", [1e-4, 0.01, 0.1, 1e3])
+@pytest.mark.parametrize("seed", [None, 5])
+def test_samples_rise_within_the_interval_and_hold_its_ends(backend, sdf, beta, seed):
+    bound = ErrorBound()
+    t = sample(sdf, 60, beta, bound, backend, seed=seed)
+    near, far, _ = sphere_interval(*rays(60))
+    assert t.shape == (60, bound.final + bound.extra + 2) and t.isfinite().all()
+    assert (t.diff() >= 0).all()
+    assert torch.equal(t[:, 0], near) and torch.equal(t[:, -1], far)
+
+
+@pytest.mark.parametrize("backend", ["torch", "numba"])
+def test_samples_crowd_at_the_first_surface(backend):
+    origins, directions = torch.tensor([[0.0, 0, 3]]), torch.tensor([[0.0, 0, -1]])
+    t = error_bounded_samples(ball, origins, directions, 0.005, backend=backend)
+    assert ((t - 2.5).abs() < 0.05).float().mean() > 0.4
+    assert ((t - 3.5).abs() < 0.05).float().mean() < 0.1
+
+
+def test_final_samples_see_the_opacity_that_a_dense_sum_sees():
+    origins, directions = rays(200)
+    near, far, _ = sphere_interval(origins, directions)
+
+    def opacity(t):
+        at = origins[:, None] + t[..., None] * directions[:, None]
+        return weights_from_density(laplace_density(ball(at[:, :-1]), 0.02), t.diff()).sum(-1)
+
+    dense = opacity(torch.lerp(near[:, None], far[:, None], torch.linspace(0, 1, 20001)))
+    t = error_bounded_samples(ball, origins, directions, 0.02)
+    assert (opacity(t) - dense).abs().max() < 0.1
+
+
+def test_a_converged_ray_does_not_depend_on_the_others():
+    origins, directions = rays(40)
+    together = error_bounded_samples(two_balls, origins, directions, 0.02, backend="torch")
+    for ray in range(0, 40, 7):
+        one = slice(ray, ray + 1)
+        alone = error_bounded_samples(
+            two_balls, origins[one], directions[one], 0.02, backend="torch"
+        )
+        assert share_off(alone, together[one]) == 0
+
+
+@pytest.mark.parametrize("backend", ["torch", "numba"])
+def test_the_field_is_asked_at_active_rays_only_and_no_more_once_all_converged(backend):
+    bound = ErrorBound()
+    field = Asked(ball)
+    sample(field, 50, 0.3, bound, backend)
+    assert field.calls == [50 * bound.first]
+    field = Asked(ball)
+    sample(field, 50, 1e-4, bound, backend)
+    assert len(field.calls) == bound.rounds and field.calls[0] == 50 * bound.first
+    assert 0 < field.calls[-1] < 50 * bound.more  # rays that hit never get this far, others do
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_without_waiting_the_rounds_are_fixed_and_the_samples_the_same(backend):
+    device = DEVICE if backend == "triton" else "cpu"
+    for beta, count in ((0.3, 4), (0.01, 6)):
+        field = Asked(two_balls)
+        fixed = sample(field, count, beta, SMALL, backend, device=device, wait=False)
+        assert field.calls == [16 * count] * 3
+        waited = sample(two_balls, count, beta, SMALL, backend, device=device, wait=True)
+        assert torch.equal(fixed, waited)
+
+
+def test_the_batch_form_agrees_where_one_round_is_enough():
+    origins, directions = rays(30)
+    from privhead_nb.bench import error_bounded as bench
+
+    theirs = whole_batch_samples(origins, directions, 0.3, ErrorBound())
+    ours = error_bounded_samples(bench.two_balls, origins, directions, 0.3)
+    assert (theirs - ours).abs().max() < 0.2 and (theirs - ours).abs().mean() < 0.02
+
+
+# The kernels --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sdf", FIELDS)
+@pytest.mark.parametrize("beta", [1e-4, 0.003, 0.03, 0.1, 1e3])
+def test_numba_gives_the_samples_of_the_reference(sdf, beta):
+    wanted = sample(sdf, 300, beta, ErrorBound(), "torch")
+    assert share_off(sample(sdf, 300, beta, ErrorBound(), "numba"), wanted) <= 1e-3
+
+
+@pytest.mark.parametrize("seed", [None, 5])
+@pytest.mark.parametrize(
+    ("sdf", "beta", "bound"),
+    [
+        (ball, 0.03, SMALL),
+        (shell, 0.01, SMALL),
+        (two_balls, 1e-4, ODD),
+        (far_away, 0.05, ODD),
+        (two_balls, 1e3, ErrorBound(2, 1, 1, 0, rounds=2, bisections=1)),
+        (ball, 0.05, ErrorBound(16, 3, 40, 1, rounds=1, bisections=2)),
+    ],
+)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_kernels_give_the_samples_of_the_reference(backend, sdf, beta, bound, seed):
+    device = DEVICE if backend == "triton" else "cpu"
+    count = 500 if DEVICE == "cuda" or backend == "numba" else 9
+    wanted = sample(sdf, count, beta, bound, "torch", device=device, seed=seed)
+    got = sample(sdf, count, beta, bound, backend, device=device, seed=seed)
+    assert share_off(got, wanted) <= 1e-3
+
+
+@pytest.mark.skipif(DEVICE == "cpu", reason="default sizes take too long in the interpreter")
+@pytest.mark.parametrize("beta", [0.1, 0.01, 0.001])
+@pytest.mark.parametrize("sdf", [ball, shell, two_balls])
+def test_triton_gives_the_samples_of_the_reference_at_default_sizes(sdf, beta):
+    wanted = sample(sdf, 4000, beta, ErrorBound(), "torch", device=DEVICE)
+    got = sample(sdf, 4000, beta, ErrorBound(), "triton", device=DEVICE)
+    assert share_off(got, wanted) <= 1e-3
+
+
+def test_double_precision_runs_and_is_near():
+    """Not equal: rounded samples are other samples, and the next round starts from them."""
+    origins, directions = rays(100)
+    bound = ErrorBound(rounds=1)
+    jitter = torch.rand(100, bound.numbers, generator=torch.Generator().manual_seed(0))
+    beta = torch.tensor(0.1)
+    single = error_bounded_reference(ball, origins, directions, beta, bound, jitter)
+    double = error_bounded_reference(
+        ball, origins.double(), directions.double(), beta.double(), bound, jitter.double()
+    )
+    assert double.dtype == torch.float64 and (single - double).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("backend", ["torch", *BACKENDS])
+def test_edges(backend):
+    """No rays; rays beside the sphere; a camera inside; strided input; beta as a tensor."""
+    device = DEVICE if backend == "triton" else "cpu"
+    origins = torch.tensor([[0.0, 3, 3], [0, 0, 3], [0, 0, 0.9], [0.1, 0, 0]], device=device)
+    directions = torch.tensor([[1.0, 0, 0], [0, 0, 1], [0, 0, -1], [0, 0, 1]], device=device)
+    beta = torch.full((1,), 0.05, device=device, requires_grad=True)
+    none = error_bounded_samples(ball, origins[:0], directions[:0], beta, SMALL, backend=backend)
+    assert none.shape == (0, 26)
+    t = error_bounded_samples(ball, origins, directions, beta, SMALL, backend=backend)
+    near, far, _ = sphere_interval(origins, directions)
+    assert t.isfinite().all() and (t.diff() >= 0).all() and not t.requires_grad
+    assert (t[:2] == 0).all() and torch.equal(t[:, 0], near) and torch.equal(t[:, -1], far)
+    strided = error_bounded_samples(
+        ball, origins.T.contiguous().T, directions.T.contiguous().T, 0.05, SMALL, backend=backend
+    )
+    assert torch.equal(strided, t)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_two_runs_agree_bit_for_bit(backend):
+    device = DEVICE if backend == "triton" else "cpu"
+    count = 500 if DEVICE == "cuda" or backend == "numba" else 6
+    first, second = (sample(two_balls, count, 0.01, SMALL, backend, device=device) for _ in "ab")
+    assert torch.equal(first, second)
+    other = sample(two_balls, count, 0.01, SMALL, backend, device=device, seed=4)
+    assert not torch.equal(first, other)
+
+
+def test_wrong_input_says_what_is_wrong():
+    origins, directions = rays(4)
+    with pytest.raises(ValueError, match=r"\(N, 3\)"):
+        error_bounded_samples(ball, origins, directions[:2], 0.1)
+    with pytest.raises(ValueError, match="one number"):
+        error_bounded_samples(ball, origins, directions, torch.ones(4))
+    with pytest.raises(ValueError, match="float32"):
+        error_bounded_samples(ball, origins.double(), directions.double(), 0.1, backend="numba")
+    if triton_available():
+        large = ErrorBound(first=600, more=600)
+        with pytest.raises(ValueError, match=r"registers|CUDA"):
+            error_bounded_samples(ball, origins, directions, 0.1, large, backend="triton")
+    for wrong in ({"first": 1}, {"more": 0}, {"rounds": 0}, {"extra": -1}, {"epsilon": 0.0}):
+        with pytest.raises(ValueError, match="must"):
+            ErrorBound(**wrong)
