@@ -2,6 +2,7 @@
 #   make demo    protected photos -> head, against the truth and a full-RGB run; about 5 minutes
 #   make test    every test, and the notebooks cell by cell
 #   make lab     JupyterLab at the first notebook
+#   make bench   the kernels beside their references
 # Another Python: make test PYTHON=python3.12
 
 PYTHON ?= python3

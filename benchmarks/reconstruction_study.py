@@ -4,7 +4,7 @@
     python benchmarks/reconstruction_study.py run --part synthetic
     python benchmarks/reconstruction_study.py table               # the stored results as Markdown
 
-Parts: `real` (three seeds, needs PRIVHEAD_REAL_HEAD), `synthetic` (heads 101 to 110, one seed),
+Parts: `real` (five seeds, needs PRIVHEAD_REAL_HEAD), `synthetic` (heads 101 to 110, one seed),
 `ablation` (stage 2 without stage 1, three heads), `baseline` (what full RGB was tuned over),
 `recipe` (one setting of ours changed at a time, on head 101). Every run is a process of its own,
 so that its peak memory is its own; finished runs are kept in
@@ -42,7 +42,7 @@ def runs(part: str, profile: str) -> list[dict[str, Any]]:
     """The runs of a part: head, seed, method and settings that differ from the profile's."""
     if part == "real":
         both = ("two-stage", "full-rgb")
-        return [_run("real", s, m, profile) for s in (0, 1, 2) for m in both]
+        return [_run("real", s, m, profile) for s in range(5) for m in both]
     if part == "synthetic":
         both = ("two-stage", "full-rgb")
         return [_run(str(i), 0, m, profile) for i in SYNTHETIC for m in both]

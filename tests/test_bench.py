@@ -103,7 +103,8 @@ def test_what_can_not_be_measured_is_refused(arguments, message):
 
 
 def test_whole_steps_are_timed_with_and_without_kernels():
-    rows = [training.training_step(get_profile("ci"), "cpu", v, 2, quick=True) for v in
+    small = training.bench_release(1, quick=True)
+    rows = [training.training_step(get_profile("ci"), "cpu", v, 2, small) for v in
             ("kernels", "reference", "grid_sample")]  # fmt: skip
     assert all(row["stage1_ms"] > 0 and row["stage2_ms"] > 0 for row in rows)
     steps = [row | {"per_run_s": 1.0} for row in rows]

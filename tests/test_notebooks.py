@@ -1,25 +1,34 @@
-"""Claims about the lessons: they are their sources, they were executed, and nbval notices a lie."""
+"""Claims about the lessons: they are their sources, they were executed, and nbval notices a lie.
+
+And about exercises: every solution passes its check, every stub fails it.
+"""
 
 from __future__ import annotations
 
+import codeop
 import copy
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 
-from privhead_nb.teach import build
+from privhead_nb.teach import build, checks, exercises
 
 ROOT = Path(__file__).parents[1]
 SOURCES = build.sources()
+LESSON_11 = next(source for source in SOURCES if source.stem == "11_gpu_kernels")
+EXERCISES = [(s, e) for s in SOURCES for e in exercises.find(build.generate(s))]
+WITH_EXERCISES = sorted({source for source, _ in EXERCISES})
 
 
 def test_the_first_lessons_are_there() -> None:
     names = {source.stem for source in SOURCES}
-    assert {"00_start_here", "05_two_stage_reconstruction"} <= names
+    assert {"00_start_here", "05_two_stage_reconstruction", "11_gpu_kernels"} <= names
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda p: p.stem)
@@ -37,10 +46,10 @@ def test_a_notebook_opens_and_ends_as_all_do(source: Path) -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda p: p.stem)
-def test_tests_that_a_notebook_names_exist(source: Path) -> None:
+def test_files_that_a_notebook_names_exist(source: Path) -> None:
     for word in source.read_text(encoding="utf-8").replace("`", " ").split():
-        if word.startswith("tests/"):
-            assert (ROOT / word).is_file(), word
+        if word.startswith(("tests/", "privhead_nb/")):
+            assert (ROOT / word).exists(), word
 
 
 def _faults_after(
@@ -59,6 +68,11 @@ def code(notebook: Any) -> list[Any]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
+def prints(notebook: Any, words: str) -> None:
+    """Let the second code cell have printed these words."""
+    code(notebook)[1].outputs = [nbformat.v4.new_output("stream", name="stdout", text=words)]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -71,6 +85,15 @@ def code(notebook: Any) -> list[Any]:
                 outputs=[nbformat.v4.new_output("error", ename="E", evalue="", traceback=[])]
             ),
             "a cell failed",
+        ),
+        (lambda n: prints(n, "took 12.5 ms"), "prints what differs between machines: '12.5 ms'"),
+        (lambda n: prints(n, "in /home/me/x"), "prints what differs between machines: '/home/'"),
+        (lambda n: prints(n, "NVIDIA H100"), "prints what differs between machines"),
+        (
+            lambda n: code(n)[1].outputs.append(
+                nbformat.v4.new_output("display_data", data={build.WIDGET_VIEW: {"model_id": "1"}})
+            ),
+            "shows a widget and is not tagged",
         ),
     ],
 )
@@ -110,3 +133,172 @@ def test_nbval_passes_the_truth_and_fails_a_lie(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stdout
     assert "1 failed, 3 passed" in done.stdout, done.stdout
     assert "liar.ipynb" in done.stdout and "honest.ipynb::Cell" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (["# One", "### Three"], ["the heading 'Three' skips a level"]),
+        (["# One", "# Again"], ["2 titles (# ...), not one"]),
+        (["# One", "```\n### no heading\n```", "## Two", "### Three", "## Two"], []),
+    ],
+)
+def test_headings_are_in_order(words: list[str], fault: list[str]) -> None:
+    cells = [nbformat.v4.new_markdown_cell(text) for text in words]
+    assert build._text_faults(nbformat.v4.new_notebook(cells=cells)) == fault
+
+
+def test_a_long_cell_is_noticed() -> None:
+    cells = [nbformat.v4.new_markdown_cell("# One"), nbformat.v4.new_code_cell("1\n" * 16)]
+    assert build._text_faults(nbformat.v4.new_notebook(cells=cells)) == [
+        "code cell 1 has more than 15 lines"
+    ]
+
+
+def test_a_panels_state_is_stored_without_its_random_names() -> None:
+    def built(first: str, second: str) -> Any:
+        cell = nbformat.v4.new_code_cell("x", id="a")
+        data = {build.WIDGET_VIEW: {"model_id": second}}
+        cell.outputs = [nbformat.v4.new_output("execute_result", data=data, execution_count=1)]
+        notebook = nbformat.v4.new_notebook(cells=[cell])
+        state = {
+            first: {"model_name": "LayoutModel", "state": {}},
+            second: {"model_name": "VBoxModel", "state": {"layout": f"IPY_MODEL_{first}"}},
+        }
+        build._keep_widgets(notebook, state)
+        return notebook
+
+    one, two = built("a" * 32, "b" * 32), built("d" * 32, "c" * 32)
+    assert nbformat.writes(one) == nbformat.writes(two)
+    shown = one.cells[0].outputs[0].data[build.WIDGET_VIEW]["model_id"]
+    state = one.metadata.widgets[build.WIDGETS].state
+    assert state[state[shown].state.layout.removeprefix("IPY_MODEL_")].model_name == "LayoutModel"
+
+
+# Exercises ----------------------------------------------------------------------------------------
+
+
+def run(cells: list[str]) -> dict[str, Any]:
+    """Run cells as a kernel would, each seeing the names and `__future__` of those before."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    compiler = codeop.Compile()
+    for source in cells:
+        exec(compiler(source + "\n", "<cell>", "exec"), names)
+    return names
+
+
+def cells_of(notebook: Any, exercise: exercises.Exercise) -> list[str]:
+    """What an exercise needs: the lesson's first code cell, its own, and its check."""
+    return [
+        code(notebook)[0].source,
+        notebook.cells[exercise.cell].source,
+        notebook.cells[exercise.cell + 1].source,
+    ]
+
+
+def name(value: object) -> str | None:
+    return value.number if isinstance(value, exercises.Exercise) else None
+
+
+@pytest.mark.parametrize(("source", "exercise"), EXERCISES, ids=name)
+def test_a_solution_passes_its_check_and_alone(
+    source: Path, exercise: exercises.Exercise, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After a restart, too: an exercise needs the first cell of its lesson and no other."""
+    run(cells_of(build.generate(source), exercise))
+    assert f"ex{exercise.number} passed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("source", "exercise"), EXERCISES, ids=name)
+def test_a_stub_fails_its_check(
+    source: Path, exercise: exercises.Exercise, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = cells_of(nbformat.read(build.student_of(source), as_version=4), exercise)
+    assert exercises.STUB in cells[1]
+    run(cells[:2])  # the stub itself may be defined
+    with pytest.raises(checks.CheckFailed, match=f"ex{exercise.number}: not yet"):
+        run(cells)
+    assert "hint: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("source", WITH_EXERCISES, ids=lambda p: p.stem)
+def test_a_lesson_with_exercises_has_at_least_three(source: Path) -> None:
+    assert len(exercises.find(build.generate(source))) >= 3
+
+
+def test_every_check_belongs_to_an_exercise_of_its_lesson() -> None:
+    numbers = {f"ex{e.number}" for _, e in EXERCISES}
+    assert numbers == {n for n in dir(checks) if re.fullmatch(r"ex\d{4}", n)}
+    for source, exercise in EXERCISES:
+        assert source.stem[:2] == exercise.number[:2]
+
+
+@pytest.mark.parametrize("source", WITH_EXERCISES, ids=lambda p: p.stem)
+def test_the_students_notebook_gives_nothing_away(source: Path) -> None:
+    student = nbformat.read(build.student_of(source), as_version=4)
+    nbformat.validate(student)
+    assert all(not c.outputs and c.execution_count is None for c in code(student))
+    for exercise in exercises.find(student):
+        secret = build.generate(source).cells[exercise.cell].source.splitlines()
+        left = student.cells[exercise.cell].source.splitlines()
+        assert len(left) < len(secret) and left[0] == secret[0]
+    text = "\n".join(c.source for c in student.cells)
+    assert "SOLUTION" not in text and f"(../{source.stem}.ipynb)" in text
+    for link in re.findall(r"\]\(([^)]+\.ipynb)\)", text):
+        assert (build.student_of(source).parent / link).resolve().is_file(), link
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda n: n.cells[1].update(source="# Other words"), "differs from"),
+        (lambda n: code(n)[0].update(execution_count=1), "differs from"),
+    ],
+)
+def test_drift_of_a_students_notebook_is_noticed(
+    change: Any, words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    student = nbformat.read(build.student_of(LESSON_11), as_version=4)
+    change(student)
+    nbformat.write(student, tmp_path / "changed.ipynb")
+    monkeypatch.setattr(build, "student_of", lambda _: tmp_path / "changed.ipynb")
+    assert any("student/" in f and words in f for f in build.faults(LESSON_11))
+    monkeypatch.setattr(build, "student_of", lambda _: tmp_path / "none.ipynb")
+    assert any("student/" in f and "missing" in f for f in build.faults(LESSON_11))
+
+
+def written(source: str, heading: str = "### Exercise 9901 (easy): add one") -> Any:
+    cells = [nbformat.v4.new_markdown_cell(heading), nbformat.v4.new_code_cell(source)]
+    cells += [nbformat.v4.new_code_cell("checks.ex9901(f)")]
+    cells[1].metadata["tags"] = [exercises.TAG]
+    return nbformat.v4.new_notebook(cells=cells)
+
+
+GOOD = "def f(x):\n    ### BEGIN SOLUTION\n    return x + 1\n    ### END SOLUTION\n"
+
+
+def test_solution_and_stub_of_a_cell() -> None:
+    assert exercises.solved(GOOD) == "def f(x):\n    return x + 1"
+    assert exercises.stubbed(GOOD) == f"def f(x):\n    {exercises.STUB}"
+    assert exercises.faults(written(GOOD)) == []
+    assert exercises.solved("x = 1\n\ny = 2") == exercises.stubbed("x = 1\n\ny = 2")
+
+
+@pytest.mark.parametrize(
+    ("notebook", "words"),
+    [
+        (written(GOOD, "### Exercise: add one"), "has no '### Exercise 1234 (easy): ...'"),
+        (written(GOOD, "### Exercise 9901 (fun): add one"), "is none of easy, middle, hard"),
+        (written(GOOD, "### Exercise 9902 (easy): add"), "9902 is not followed by its check"),
+        (written("def f(x): ..."), "the tag 'exercise' and solution markers go together"),
+        (written(GOOD.replace("### END", "# END")), "solution marker without its partner"),
+    ],
+)
+def test_an_exercise_written_amiss_is_named(notebook: Any, words: str) -> None:
+    assert any(words in fault for fault in exercises.faults(notebook))
+
+
+def test_bare_pytest_leaves_stubs_and_sources_alone() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    assert "notebooks" in settings["testpaths"]
+    assert {"student", "src"} <= set(settings["norecursedirs"])

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch._functorch.config
 from torch import Tensor
 from tqdm import tqdm
 
@@ -197,6 +198,8 @@ def measure(case: Case, timer: Timer, compiled: bool, notes: list[str]) -> list[
     functions = dict(case.functions)
     wanted = _answers(functions["eager"], case.inputs)
     if compiled and case.compile:
+        # a backward that is timed alone runs more than once on its graph
+        torch._functorch.config.donated_buffer = False  # type: ignore[attr-defined]
         candidate = torch.compile(functions["eager"], dynamic=False)
         try:
             _answers(candidate, case.inputs)
@@ -208,10 +211,13 @@ def measure(case: Case, timer: Timer, compiled: bool, notes: list[str]) -> list[
     for name, function in functions.items():
         off = _difference(_answers(function, case.inputs), wanted)
         if not off <= case.tolerance:
-            raise BenchError(
+            wrong = (
                 f"{case.op} {case.size}: {name} differs from the reference by {off:.1e} "
                 f"(relative RMS), more than {case.tolerance:.0e}"
             )
+            if name != "compile":
+                raise BenchError(wrong)
+            notes.append(wrong)  # not ours to mend: timed all the same, with its error beside it
         rows.append(_row(case, name, timer) | _times(case, function, timer) | {"error": off})
     for name, call in case.peers.items():
         rows.append(_row(case, name, timer) | {"forward_ms": timer(call)})

@@ -90,7 +90,7 @@ def roofline(result: Result, path: Path) -> None:
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     x = np.geomspace(0.1, 1000, 200)
     axes.loglog(x, np.minimum(x * copy, peak) / 1e9, color="black", lw=1.5)
-    axes.annotate("copy bandwidth", (0.12, 0.16 * copy / 1e9), fontsize=8)
+    axes.annotate("copy bandwidth", (0.2, 0.3 * copy / 1e9), fontsize=8, ha="right")
     axes.annotate("float32 product", (100, 1.15 * peak / 1e9), fontsize=8)
     ops = list(dict.fromkeys(r["op"] for r in result["rows"] if r["flops"]))
     colours = plt.get_cmap("viridis")(np.linspace(0, 0.9, max(len(ops), 1)))
@@ -104,6 +104,8 @@ def roofline(result: Result, path: Path) -> None:
             mark = _MARKS[row["function"]]
             name = f"{op}, {size}" if row["function"] == "fused" else None
             axes.plot(intensity, rate, mark, color=colour, label=name, ms=9, mec="black")
+            if name:
+                axes.annotate(f"  {op}", (intensity, rate), fontsize=8, va="center")
     axes.set_xlabel("arithmetic per byte that must move [flop / B]")
     axes.set_ylabel("arithmetic per second [Gflop / s]")
     axes.set_title(f"Forward passes on {facts['device']}: circles fused, squares torch.compile,\n"

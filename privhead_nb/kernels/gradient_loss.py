@@ -50,7 +50,7 @@ _F0, _TINY = np.float32(0), np.float32(1e-36)
 _NONE = np.empty((0, 0, 0), np.float32)
 _CHUNK = 32  # picture rows that one Numba job owns
 _FEW = 1 << 15  # numbers in pictures so small that waking a second thread costs more than it gives
-_WIDEST_TRITON = 15  # wider kernels gain nothing over cuDNN's convolution
+_WIDEST = 15  # pixels; taps go one by one, and wider kernels are better left to the convolution
 _ROWS_FORWARD, _ROWS_GRADIENT = (12, 6, 3), (22, 10, 4)  # a program's; with 2 above, triples
 _FULL = 512  # programs that fill a data-centre GPU
 _BLOCK = 256
@@ -264,21 +264,16 @@ def _gradient_few(jobs, images, taps, weight, target, grad, sums):  # type: igno
 
 
 @triton_kernel
-def _pair(p_row, x, s_x, limit, m_row):  # type: ignore[no-untyped-def]
-    """Elements x and x + 1 of a row; 0 outside."""
-    both = x[:, None] + tl.arange(0, 2)[None, :]
-    inside = m_row & (both >= 0) & (both < limit)
-    return tl.split(tl.load(p_row + both * s_x, mask=inside, other=0.0))
-
-
-@triton_kernel
 @no_type_check
-def _row(p_row, x, s_c, s_x, W, m_row, C: tl.constexpr, N: tl.constexpr):
-    """Pixels x ... x + N - 1 of all channels: a tuple of C * N blocks."""
+def _row(p_row, x, s_c, s_x, limit, m_row, C: tl.constexpr, N: tl.constexpr):
+    """Numbers x ... x + N - 1 of a row in all channels, 0 outside: a tuple of C * N blocks."""
     row = ()
     for c in tl.static_range(C):
         for n in tl.static_range(N // 2):
-            row = row + _pair(p_row + c * s_c, x + 2 * n, s_x, W, m_row)
+            both = x[:, None] + 2 * n + tl.arange(0, 2)[None, :]
+            inside = m_row & (both >= 0) & (both < limit)
+            even, odd = tl.split(tl.load(p_row + c * s_c + both * s_x, mask=inside, other=0.0))
+            row = row + (even, odd)
     return row
 
 
@@ -342,12 +337,10 @@ def _walk_kernel(
             y = o + 3
             coming = _row(p_image + y * s_y, x, s_c, s_x, W, (y < H) & (step + 1 < STEPS), C, N)
             at = b * h * w + o * w
-            wanted, weights = (), ()
-            for n in tl.static_range(OUTS // 2):
-                if LOSS:
-                    wanted = wanted + _pair(p_target + at, x + 2 * n, 1, w, m_o)
-                if WEIGHTED:
-                    weights = weights + _pair(p_weight + at, x + 2 * n, 1, w, m_o)
+            if LOSS:
+                wanted = _row(p_target + at, x, 0, 1, w, m_o, 1, OUTS)
+            if WEIGHTED:
+                weights = _row(p_weight + at, x, 0, 1, w, m_o, 1, OUTS)
             moduli, ux, uy = (), (), ()
             for n in tl.static_range(OUTS):
                 g = ()
@@ -725,11 +718,9 @@ def _unfit(images: Tensor, kx: Tensor, ky: Tensor, *others: Tensor | None) -> di
         reason = "the inputs lie on several devices"
     elif given and given[0].dtype != images.dtype:
         reason = f"the pictures are {images.dtype}, the target {given[0].dtype}"
-    if reason is not None:
-        return {"numba": reason, "triton": reason}
-    if kx.shape[-1] > _WIDEST_TRITON:
-        return {"triton": f"its kernels are at most {_WIDEST_TRITON} pixels wide"}
-    return {}
+    elif kx.shape[-1] > _WIDEST:
+        reason = f"its derivative kernels are at most {_WIDEST} pixels wide, not {kx.shape[-1]}"
+    return {} if reason is None else {"numba": reason, "triton": reason}
 
 
 def _check(op: str, images: Tensor, kx: Tensor, ky: Tensor) -> tuple[int, int, int]:

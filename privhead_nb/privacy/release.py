@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from privhead_nb.errors import OutputError, PrivheadError
+from privhead_nb.kernels.dispatch import prefer
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.released import Release, decode_modulus, encode_modulus, release_facts
 from privhead_nb.scenes.images import resize_area, to_uint8
@@ -62,7 +63,8 @@ def protect(
     number = {view: i for i, view in enumerate(used)}
     pictures = {view: _picture(scene, operator, view) for view in used}
     neutral = [_small(pictures[v], size) for v in scene.neutral]
-    moduli = [_modulus(pictures[v], operator, size, generator) for v in scene.sensitive]
+    with prefer("torch"):  # the same bytes whether or not the fast kernels are installed
+        moduli = [_modulus(pictures[v], operator, size, generator) for v in scene.sensitive]
     masked = {"none": [], "neutral": list(scene.neutral), "all": used}[masks]
     coverage = [_small(scene.masks[v].numpy(), size) for v in masked]
     codes = encode_modulus(_array(moduli, (size, size)), operator.peak)

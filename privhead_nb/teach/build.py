@@ -6,17 +6,23 @@
 
 Executed on the ci profile, on the CPU, with one thread, so that the stored outputs are what
 `pytest --nbval` finds on another machine.
+
+A lesson with exercises becomes two notebooks: the solved one, executed, and one for students in
+`notebooks/student/`, with stubs, not executed. `exercises.py` says how an exercise is written.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from privhead_nb.files import atomic_file
+from privhead_nb.teach import exercises
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 ENVIRONMENT = {
@@ -31,6 +37,14 @@ IGNORED = "nbval-ignore-output"
 IGNORED_SHARE = 0.2  # of a notebook's code cells
 CELL_LINES = 15  # a longer cell is a function that belongs into the package
 TIMEOUT = 120  # seconds a cell
+WIDGETS = "application/vnd.jupyter.widget-state+json"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+# What may not stand in an output that nbval compares: paths, devices, times.
+TELLTALE = re.compile(
+    r"(?<![\w.])/(?:home|work|tmp|usr|root|content|opt)/|[A-Z]:\\"
+    r"|\bcuda:\d|NVIDIA|GeForce|Tesla|Intel|\bAMD\b|Apple M\d"
+    r"|\b\d+(?:\.\d+)?\s?(?:ns|us|µs|ms|s|seconds?|minutes?)\b"
+)
 
 
 def sources(starts: list[str] | None = None) -> list[Path]:
@@ -40,12 +54,39 @@ def sources(starts: list[str] | None = None) -> list[Path]:
 
 
 def target_of(source: Path) -> Path:
-    """The notebook that a source becomes."""
+    """The solved notebook that a source becomes."""
     return NOTEBOOKS / f"{source.stem}.ipynb"
 
 
+def student_of(source: Path) -> Path:
+    """The students' notebook of a source that has exercises."""
+    return NOTEBOOKS / "student" / f"{source.stem}.ipynb"
+
+
 def generate(source: Path) -> Any:
-    """The notebook of a source, not executed; the same bytes each time."""
+    """The solved notebook of a source, not executed; the same bytes each time."""
+    notebook = _read(source)
+    for cell in notebook.cells:
+        cell.source = exercises.solved(cell.source)
+    return notebook
+
+
+def generate_student(source: Path) -> Any:
+    """The notebook with stubs in place of solutions; None where there are no exercises."""
+    notebook = _read(source)
+    if not exercises.find(notebook):
+        return None
+    has_student = {p.stem for p in sources() if exercises.MARK in p.read_text(encoding="utf-8")}
+    for cell in notebook.cells:
+        cell.source = exercises.stubbed(cell.source)
+        if cell.cell_type == "markdown":
+            cell.source = exercises.relinked(cell.source, has_student)
+    opening = notebook.cells[0]
+    opening.source += f"\n\n{exercises.OPENING.format(name=source.stem)}"
+    return notebook
+
+
+def _read(source: Path) -> Any:
     import jupytext
 
     notebook = jupytext.read(source)
@@ -73,21 +114,51 @@ def execute(notebook: Any) -> Any:
     )
     metadata = dict(notebook["metadata"])
     client.execute(env={**os.environ, **ENVIRONMENT})
+    widgets = notebook["metadata"].get("widgets", {}).get(WIDGETS, {}).get("state")
     notebook["metadata"] = metadata  # without the Python version of this machine
+    if widgets:
+        _keep_widgets(notebook, widgets)
     return notebook
 
 
-def build(source: Path) -> None:
-    """Generate, execute and write one notebook."""
+def _keep_widgets(notebook: Any, state: dict[str, Any]) -> None:
+    """Store the widgets' state, so that a panel shows without a kernel.
+
+    Their names are random: they get numbers, so that building twice gives the same.
+    """
     import nbformat
 
-    notebook = execute(generate(source))
+    text = json.dumps({"state": state, "cells": notebook.cells})
+    places = {name: text.index(name) for name in state}
+    for number, name in enumerate(sorted(state, key=lambda name: _rank(state, name, places))):
+        text = text.replace(name, f"widget-{number:03d}")
+    renamed = json.loads(text)
+    notebook["cells"] = [nbformat.from_dict(cell) for cell in renamed["cells"]]
+    state = {name: renamed["state"][name] for name in sorted(renamed["state"])}
+    notebook["metadata"]["widgets"] = {
+        WIDGETS: {"state": state, "version_major": 2, "version_minor": 0}
+    }
+
+
+def _rank(state: dict[str, Any], name: str, places: dict[str, int]) -> tuple[str, int]:
+    return state[name].get("model_name", ""), places[name]
+
+
+def build(source: Path) -> None:
+    """Generate, execute and write the notebooks of one source."""
+    import nbformat
+
+    notebook, student = execute(generate(source)), generate_student(source)
     with atomic_file(target_of(source)) as aside:
         nbformat.write(notebook, aside)
+    if student is not None:
+        student_of(source).parent.mkdir(exist_ok=True)
+        with atomic_file(student_of(source)) as aside:
+            nbformat.write(student, aside)
 
 
 def faults(source: Path) -> list[str]:
-    """What is wrong with a source's notebook, in words; empty where all is well."""
+    """What is wrong with a source's notebooks, in words; empty where all is well."""
     import nbformat
 
     target = target_of(source)
@@ -96,23 +167,65 @@ def faults(source: Path) -> list[str]:
     stored, fresh = nbformat.read(target, as_version=4), generate(source)
     if [_essence(c) for c in stored.cells] != [_essence(c) for c in fresh.cells]:
         return [f"{target.name}: differs from {source.name}, run `make notebooks`"]
-    code = [cell for cell in stored.cells if cell.cell_type == "code"]
+    found = [*_output_faults(stored), *_text_faults(stored), *exercises.faults(_read(source))]
+    found = [f"{target.name}: {fault}" for fault in found]
+    return found + _student_faults(source)
+
+
+def _student_faults(source: Path) -> list[str]:
+    import nbformat
+
+    fresh, target = generate_student(source), student_of(source)
+    name = f"student/{target.name}"
+    if fresh is None:
+        return [f"{name}: its lesson has no exercises, remove it"] if target.exists() else []
+    if not target.is_file():
+        return [f"{name}: missing, run `make notebooks`"]
+    if nbformat.read(target, as_version=4) != nbformat.from_dict(fresh):
+        return [f"{name}: differs from {source.name}, run `make notebooks`"]
+    return []
+
+
+def _output_faults(notebook: Any) -> list[str]:
+    """Of an executed notebook: counts, errors, the budget of ignored cells, alternative texts."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     found = []
     if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
         found.append("not every code cell was executed, once and in order")
     outputs = [output for cell in code for output in cell.outputs]
     if any(output.output_type == "error" for output in outputs):
         found.append("a cell failed")
-    ignored = sum(IGNORED in cell.metadata.get("tags", []) for cell in code)
-    if ignored > IGNORED_SHARE * len(code):
-        found.append(f"{ignored} of {len(code)} code cells are ignored by nbval")
+    ignored = [IGNORED in cell.metadata.get("tags", []) for cell in code]
+    if sum(ignored) > IGNORED_SHARE * len(code):
+        found.append(f"{sum(ignored)} of {len(code)} code cells are ignored by nbval")
+    for number, (cell, skipped) in enumerate(zip(code, ignored, strict=True), start=1):
+        telling = [] if skipped else [t for o in cell.outputs for t in TELLTALE.findall(_text(o))]
+        if telling:
+            found.append(f"code cell {number} prints what differs between machines: {telling[0]!r}")
+        if not skipped and any(WIDGET_VIEW in o.get("data", {}) for o in cell.outputs):
+            found.append(f"code cell {number} shows a widget and is not tagged {IGNORED}")
+    if any("image/png" in o.get("data", {}) and not _alt(o) for o in outputs):
+        found.append("a picture has no alternative text")
+    return found
+
+
+def _text_faults(notebook: Any) -> list[str]:
+    """Of any notebook: long cells, and headings that skip a level."""
+    found, level, titles = [], 0, 0
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for number, cell in enumerate(code, start=1):
         if len(cell.source.splitlines()) > CELL_LINES:
             found.append(f"code cell {number} has more than {CELL_LINES} lines")
-    for output in outputs:
-        if "image/png" in output.get("data", {}) and not _alt(output):
-            found.append("a picture has no alternative text")
-    return [f"{target.name}: {fault}" for fault in found]
+    prose = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    prose = re.sub(r"^```.*?^```", "", prose, flags=re.MULTILINE | re.DOTALL)
+    for marks, words in re.findall(r"^(#+) (.*)$", prose, flags=re.MULTILINE):
+        titles += len(marks) == 1
+        if len(marks) > level + 1:
+            found.append(f"the heading {words!r} skips a level")
+        level = len(marks)
+    if titles != 1:
+        found.append(f"{titles} titles (# ...), not one")
+    return found
 
 
 def _essence(cell: Any) -> tuple[str, str, str, tuple[str, ...]]:
@@ -121,6 +234,13 @@ def _essence(cell: Any) -> tuple[str, str, str, tuple[str, ...]]:
 
 def _alt(output: Any) -> str:
     return str(output.get("metadata", {}).get("image/png", {}).get("alt", ""))
+
+
+def _text(output: Any) -> str:
+    """What nbval compares of an output."""
+    if output.output_type == "stream":
+        return str(output.text) if output.name == "stdout" else ""
+    return str(output.get("data", {}).get("text/plain", ""))
 
 
 def main() -> None:

@@ -1,0 +1,102 @@
+"""How an exercise is written in a lesson's source, and what becomes of it.
+
+    # %% [markdown]
+    # ### Exercise 1102 (middle): the loop
+    # ...
+    # %% tags=["exercise"]
+    def my_loop(x):
+        ### BEGIN SOLUTION
+        return x + 1
+        ### END SOLUTION
+
+    # %%
+    checks.ex1102(my_loop)
+
+The solved notebook loses the two markers, the students' one what stands between them. The number is
+the lesson's and the exercise's; the check is a function of `checks.py`, called in the next cell.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+TAG = "exercise"
+MARK = "### BEGIN SOLUTION"
+STUB = 'raise NotImplementedError("your turn")'
+DIFFICULTIES = ("easy", "middle", "hard")
+OPENING = (
+    "*This is the version for you to fill in: each exercise has a cell that says* your turn *and "
+    "one that checks it. The solved lesson, with all pictures: [{name}](../{name}.ipynb).*"
+)
+_SOLUTION = re.compile(
+    r"^([ ]*)### BEGIN SOLUTION\n(.*?)^[ ]*### END SOLUTION[ ]*(?:\n|\Z)", re.MULTILINE | re.DOTALL
+)
+_HEADING = re.compile(r"^### Exercise (\d{4}) \((\w+)\): (.+)$", re.MULTILINE)
+_LINK = re.compile(r"\]\((\d\d_\w+)\.ipynb")
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise of a lesson.
+
+    Attributes:
+        number: "1102", which is also the name of its check.
+        difficulty: one of `DIFFICULTIES`.
+        title: what it is about.
+        cell: index of the cell to fill in; the check stands in the next one.
+    """
+
+    number: str
+    difficulty: str
+    title: str
+    cell: int
+
+
+def solved(source: str) -> str:
+    """A cell's source without the markers."""
+    return _SOLUTION.sub(lambda m: m[2], source).rstrip("\n")
+
+
+def stubbed(source: str) -> str:
+    """A cell's source with a stub in place of each solution."""
+    return _SOLUTION.sub(lambda m: f"{m[1]}{STUB}\n", source).rstrip("\n")
+
+
+def relinked(source: str, has_student: set[str]) -> str:
+    """Markdown whose links to lessons start from the students' folder."""
+    return _LINK.sub(lambda m: m[0] if m[1] in has_student else f"](../{m[1]}.ipynb", source)
+
+
+def find(notebook: Any) -> list[Exercise]:
+    """The exercises of a notebook, in order. What is written amiss is left to `faults`."""
+    found = []
+    for index, cell in enumerate(notebook.cells):
+        heading = _HEADING.search(notebook.cells[index - 1].source) if index else None
+        if TAG in cell.metadata.get("tags", []) and heading:
+            found.append(Exercise(heading[1], heading[2], heading[3], index))
+    return found
+
+
+def faults(notebook: Any) -> list[str]:
+    """What is wrong with the exercises of a source, in words."""
+    found, exercises = [], find(notebook)
+    cells = notebook.cells
+    tagged = [i for i, c in enumerate(cells) if TAG in c.metadata.get("tags", [])]
+    for index in sorted(set(tagged) - {e.cell for e in exercises}):
+        found.append(f"the exercise in cell {index} has no '### Exercise 1234 (easy): ...' before")
+    for index, cell in enumerate(cells):
+        if (MARK in cell.source) != (index in tagged):
+            found.append(f"cell {index}: the tag {TAG!r} and solution markers go together")
+        if cell.source.count("### ") and "SOLUTION" in solved(cell.source):
+            found.append(f"cell {index} has a solution marker without its partner")
+    for exercise in exercises:
+        check = cells[exercise.cell + 1].source if exercise.cell + 1 < len(cells) else ""
+        if f"checks.ex{exercise.number}(" not in check:
+            found.append(f"exercise {exercise.number} is not followed by its check")
+        if exercise.difficulty not in DIFFICULTIES:
+            found.append(f"exercise {exercise.number} is none of {', '.join(DIFFICULTIES)}")
+    if len({e.number for e in exercises}) < len(exercises):
+        found.append("two exercises have one number")
+    return found

@@ -1,0 +1,158 @@
+"""Panels: a pure function that makes a picture, and a thin layer of controls around it.
+
+    def picture(rays: int, machine: str) -> View: ...      can be called and tested without a widget
+
+    panel(picture, {"rays": choice("rays", (256, 1024)), "machine": choice("machine", MACHINES)})
+    twin(picture, [{"rays": 256, "machine": "laptop"}, ...])     the same for readers with no kernel
+
+Controls are ipywidgets' own and work by mouse and keyboard (Tab, then arrow keys). A line over the
+picture says "computing" while it is made, then what it shows, or what went wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ipywidgets
+    from IPython.display import Image
+    from matplotlib.figure import Figure
+
+SETTLE = 0.25  # seconds without a change until a preview gives way to the full picture
+COMPUTING = "computing ..."
+Compute = Callable[..., "View"]
+
+
+@dataclass(frozen=True)
+class View:
+    """What a panel shows.
+
+    Attributes:
+        figure: the picture.
+        alt: what it shows, for who can't see it.
+        facts: one line of numbers over the picture.
+    """
+
+    figure: Figure
+    alt: str
+    facts: str = ""
+
+    def png(self) -> bytes:
+        """The picture as PNG."""
+        data = BytesIO()
+        self.figure.savefig(data, format="png")
+        return data.getvalue()
+
+
+def choice(
+    label: str, options: Sequence[Any] | Mapping[str, Any], value: Any = None
+) -> ipywidgets.SelectionSlider:
+    """A slider over a few settings, by values or by name -> value."""
+    import ipywidgets
+
+    pairs = list(options.items()) if isinstance(options, Mapping) else list(options)
+    first = pairs[0][1] if isinstance(options, Mapping) else pairs[0]
+    return ipywidgets.SelectionSlider(
+        description=label, options=pairs, value=first if value is None else value, **_WIDE
+    )
+
+
+def whole(label: str, low: int, high: int, step: int, value: int) -> ipywidgets.IntSlider:
+    """A slider over whole numbers."""
+    import ipywidgets
+
+    return ipywidgets.IntSlider(
+        description=label, min=low, max=high, step=step, value=value, **_WIDE
+    )
+
+
+_WIDE: dict[str, Any] = {
+    "style": {"description_width": "90px"},
+    "layout": {"width": "420px", "max_width": "100%"},
+}
+
+
+def panel(
+    compute: Compute,
+    controls: Mapping[str, ipywidgets.ValueWidget],
+    *,
+    preview: Compute | None = None,
+) -> ipywidgets.VBox:
+    """Controls, a line of state and a picture.
+
+    Args:
+        compute: called with the controls' values by their names; under 100 ms, or with a `preview`.
+        controls: by the name of the argument that they set.
+        preview: a quick form of `compute`, shown while a slider moves; the full picture follows
+            when it rests.
+
+    Returns:
+        A box of (box of controls, state, picture); an error of `compute` is shown as the state.
+    """
+    import ipywidgets
+
+    state, picture = ipywidgets.HTML(), ipywidgets.HTML()
+    pending: list[asyncio.TimerHandle] = []
+
+    def draw(function: Compute) -> None:
+        state.value = _state(COMPUTING)
+        try:
+            view = function(**{name: control.value for name, control in controls.items()})
+            picture.value = _img(view)
+            state.value = _state(view.facts or "done")
+        except Exception as error:  # shown where the reader looks, whatever it is
+            state.value = _state(f"error: {type(error).__name__}: {error}", "alert")
+
+    def changed(_: object) -> None:
+        if preview is None:
+            draw(compute)
+            return
+        draw(preview)
+        while pending:
+            pending.pop().cancel()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # no kernel runs this: nothing to wait for
+            draw(compute)
+        else:
+            pending.append(loop.call_later(SETTLE, draw, compute))
+
+    for control in controls.values():
+        control.observe(changed, names="value")
+    draw(compute)
+    return ipywidgets.VBox([ipywidgets.VBox(list(controls.values())), state, picture])
+
+
+def twin(compute: Compute, settings: Sequence[Mapping[str, Any]], *, columns: int = 2) -> Image:
+    """The pictures of a few settings side by side, for the last line of a notebook cell."""
+    import numpy as np
+    from IPython.display import Image
+    from PIL import Image as Pillow
+
+    views = [compute(**setting) for setting in settings]
+    tiles = [np.asarray(Pillow.open(BytesIO(v.png())).convert("RGB")) for v in views]
+    blank = np.full_like(tiles[0], 255)
+    tiles += [blank] * (-len(tiles) % columns)
+    rows = [np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)]
+    data = BytesIO()
+    Pillow.fromarray(np.vstack(rows)).save(data, format="png", optimize=True)
+    kept: dict[str, Any] = {"alt": " ".join(v.alt for v in views)}
+    return Image(data=data.getvalue(), format="png", **kept)
+
+
+def _img(view: View) -> str:
+    data = b64encode(view.png()).decode()
+    alt = html.escape(view.alt, quote=True)
+    return f'<img alt="{alt}" style="max-width: 100%" src="data:image/png;base64,{data}">'
+
+
+def _state(words: str, role: str = "status") -> str:
+    """A line that screen readers announce; an error is marked by more than a colour."""
+    style = "font-weight: bold" if role == "alert" else ""
+    return f'<div role="{role}" style="min-height: 1.5em; {style}">{html.escape(words)}</div>'
