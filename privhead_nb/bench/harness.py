@@ -199,7 +199,7 @@ def measure(case: Case, timer: Timer, compiled: bool, notes: list[str]) -> list[
     wanted = _answers(functions["eager"], case.inputs)
     if compiled and case.compile:
         # a backward that is timed alone runs more than once on its graph
-        torch._functorch.config.donated_buffer = False  # type: ignore[attr-defined]
+        torch._functorch.config.donated_buffer = False
         candidate = torch.compile(functions["eager"], dynamic=False)
         try:
             _answers(candidate, case.inputs)
