@@ -97,6 +97,18 @@ def test_results_are_saved_and_read_back(release, tmp_path):
     assert torch.equal(weights(back), weights(result)) and back.settings == result.settings
     assert len(back.mesh.faces) == len(result.mesh.faces) and back.stage1_mesh is not None
     again = reconstruct(release, TINY, out=tmp_path / "run", resume=True)  # nothing left to do
+    with pytest.raises(TrainingError, match="another run: the seed differs"):
+        reconstruct(release, TINY, seed=5, out=tmp_path / "run", resume=True)
+    with pytest.raises(TrainingError, match="another run: the settings differ"):
+        reconstruct(
+            release,
+            dataclasses.replace(TINY, mesh_resolution=40),
+            out=tmp_path / "run",
+            resume=True,
+        )
+    other = dataclasses.replace(release, moduli=release.moduli * 0.5)
+    with pytest.raises(TrainingError, match="another run: the data differ"):
+        reconstruct(other, TINY, out=tmp_path / "run", resume=True)
     assert torch.equal(weights(again), weights(result))
     with pytest.raises(OutputError, match="--overwrite"):
         reconstruct(release, TINY, out=tmp_path / "run")

@@ -171,6 +171,7 @@ class Run:
             "seed": self.seed,
             "device": str(self.device),
             "threads": torch.get_num_threads(),
+            "data": self.identity["data"],
             **self.described,
             "seconds": {k: round(v, 2) for k, v in self.seconds.items()},
             "seconds_total": round(sum(self.seconds.values()), 2),
@@ -337,7 +338,7 @@ def start_run(
         return run
     held = [n for n in (*FILES, NAME) if (folder / n).exists()]
     if held and resume and (folder / "report.json").is_file():
-        run.finished = Reconstruction.load(folder)
+        run.finished = _same_run(Reconstruction.load(folder), identity, folder)
     elif held and not overwrite:
         raise OutputError(
             f"holds {held[0]} of an earlier run",
@@ -348,6 +349,27 @@ def start_run(
         for name in held:
             (folder / name).unlink()
     return run
+
+
+def _same_run(finished: Reconstruction, identity: dict[str, Any], folder: Path) -> Reconstruction:
+    """A finished run is handed out only to who asks for that run."""
+    report = finished.report
+    # results of older versions don't say which data they were made from
+    found = {
+        "seed": report.get("seed"),
+        "settings": _plain(finished.settings.to_dict()),
+        "data": report.get("data", identity["data"]),
+        "stages": report.get("stages"),
+    }
+    for name, value in found.items():
+        if value != identity[name]:
+            raise TrainingError(
+                f"the finished results belong to another run: the {name} differ"
+                + ("s" if name == "seed" else ""),
+                where=folder,
+                remedy="Use the same input, profile and seed, pass --overwrite, or name another.",
+            )
+    return finished
 
 
 def _check_backend(backend: Backend, device: torch.device) -> None:
