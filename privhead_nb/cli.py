@@ -428,6 +428,12 @@ def bench(
     profiles: Annotated[
         str, typer.Option("--profiles", help="For --training, such as cpu or gpu,paper.")
     ] = "",
+    steps_: Annotated[
+        int,
+        typer.Option(
+            "--steps", min=1, help="For --training: timed steps; below 20 growth is left out."
+        ),
+    ] = 60,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")
     ] = None,
@@ -480,7 +486,7 @@ def bench(
         names = (
             tuple(profiles.split(",")) if profiles else ("gpu",) if device == "cuda" else ("cpu",)
         )
-        result["training"] = steps.run(device, names, quick=quick)
+        result["training"] = steps.run(device, names, steps=steps_, quick=quick)
         print("\n" + steps.table(result["training"]))
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)

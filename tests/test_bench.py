@@ -152,3 +152,17 @@ def test_ahead_in_the_interpreter_says_what_to_unset(monkeypatch):
     monkeypatch.setenv("TRITON_INTERPRET", "1")
     answer = CliRunner().invoke(app, ["bench", "--ahead", "90"])
     assert answer.exit_code == 2 and "Unset TRITON_INTERPRET" in answer.output
+
+
+def test_steps_and_growth_are_measured_in_turns_and_the_best_is_kept(monkeypatch):
+    monkeypatch.setattr(training, "_apart", lambda device, function, *given: function(*given))
+    small = training.bench_release(1, quick=True)
+    monkeypatch.setattr(training, "bench_release", lambda copies, quick: small)
+    result = training.run("cpu", ("ci",), quick=True, progress=False)
+    assert [row["variant"] for row in result["steps"]] == ["kernels", "reference", "grid_sample"]
+    assert all(row["per_run_s"] > 0 for row in result["steps"])
+    grown = [row["what"] for row in result["growth"]]
+    assert {"pixels a step", "samples a ray", "views", "picture"} == set(grown)
+    assert "growth" in training.table(result)
+    few = training.run("cpu", ("ci",), steps=1, progress=False)
+    assert few["growth"] == [] and "growth" not in training.table(few)

@@ -1,6 +1,8 @@
 """Which form of an op runs, how kernels are compiled when first called, and whose threads run."""
 
 import logging
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -110,3 +112,15 @@ def test_numba_leaves_torchs_threads_alone_and_follows_them():
 def test_a_triton_kernel_is_launched_by_its_grid_alone():
     with pytest.raises(TypeError, match=r"kernel\[grid\]"):
         _nothing(X)
+
+
+def test_importing_kernels_loads_neither_numba_nor_triton():
+    """Windows, macOS and an old GPU must be able to; and a fresh process starts fast."""
+    code = (
+        "import sys, importlib, pkgutil, privhead_nb.kernels as k, privhead_nb.training.two_stage\n"
+        "[importlib.import_module(f'privhead_nb.kernels.{m.name}')"
+        " for m in pkgutil.iter_modules(k.__path__)]\n"
+        "print(sorted({'numba', 'triton'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -28,7 +28,7 @@ from privhead_nb.training.profiles import Profile, get_profile
 from privhead_nb.training.run import peak_memory_mb
 from privhead_nb.training.two_stage import reconstruct
 
-HEAD, WARM_UP, REPEATS = 7, 10, 3
+HEAD, WARM_UP, REPEATS, FEW = 7, 10, 3, 20
 Row = dict[str, Any]
 
 
@@ -108,7 +108,7 @@ def training_step(profile: Profile, device: str, variant: str, steps: int, relea
         return {name: seconds / count for name, seconds in made.report["seconds"].items()}
 
     with _variant(variant):
-        run(WARM_UP)
+        run(min(WARM_UP, steps))
         if device == "cuda":
             torch.cuda.reset_peak_memory_stats()
         spent = run(steps)
@@ -207,7 +207,7 @@ def run(
     Args:
         device: "cpu" or "cuda".
         profiles: names; `paper` is measured without `grid_sample`, as it has no grid.
-        steps: timed steps a stage.
+        steps: timed steps a stage; below 20 each variant runs once, and growth is left out.
         quick: few and small, to see that everything runs.
         progress: show a bar.
 
@@ -222,9 +222,9 @@ def run(
     ]
     best: dict[tuple[str, str], Row] = {}
     # In turns, and the best of each: a machine's speed drifts, and others' work only slows it.
-    turns = jobs * (1 if quick else REPEATS)
+    turns = jobs * (1 if quick or steps < FEW else REPEATS)
     for profile, variant in tqdm(turns, desc="training steps", disable=not progress):
-        count = 2 if quick else max(steps // 4, 4) if profile.name == "paper" else steps
+        count = 2 if quick else steps
         release = bench_release(1, quick)
         row = _apart(device, training_step, profile, device, variant, count, release)
         seconds = profile.stage1.steps * row["stage1_ms"] + profile.stage2.steps * row["stage2_ms"]
@@ -233,6 +233,8 @@ def run(
         if key not in best or row["per_run_s"] < best[key]["per_run_s"]:
             best[key] = row
     rows = list(best.values())
+    if steps < FEW and not quick:
+        return {"steps": rows, "growth": []}
     first = get_profile(profiles[0])
     return {"steps": rows, "growth": growth(first, device, 2 if quick else steps, quick)}
 
@@ -250,6 +252,8 @@ def table(result: dict[str, Any]) -> str:
             f"{r['profile']:<8} {r['variant']:<12} {r['stage1_ms']:>11.2f} {r['stage2_ms']:>11.2f} "
             f"{_mb(r['peak_mb']):>9} {r['per_run_s']:>9.1f} {times:>12.2f}"
         )
+    if not result["growth"]:
+        return "\n".join(lines)
     lines += ["", f"{'growth':<14} {'size':<11} {'ms':>22} {'peak MB':>9}"]
     for r in result["growth"]:
         ms = f"{r['ms']:.1f}" if "ms" in r else f"{r['stage1_ms']:.2f} + {r['stage2_ms']:.2f}"
