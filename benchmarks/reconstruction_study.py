@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -110,12 +109,9 @@ def machine() -> str:
     """Processor and versions, so that a stored figure says where it comes from."""
     import torch
 
-    name = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        lines = [ln for ln in info.read_text().splitlines() if ln.startswith("model name")]
-        name = lines[0].split(":")[1].strip() if lines else name
-    return f"{name}, {os.cpu_count()} cores, torch {torch.__version__}"
+    from privhead_nb.bench.harness import cpu_name
+
+    return f"{cpu_name()}, {os.cpu_count()} cores, torch {torch.__version__}"
 
 
 def stored() -> dict[str, Any]:

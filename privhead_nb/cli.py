@@ -492,7 +492,10 @@ def bench(
         json_file.parent.mkdir(parents=True, exist_ok=True)
         write_json(json_file, result)
     if picture is not None:
-        show.roofline(result, picture)
+        from privhead_nb.teach.figures.kernel_plots import stored_roofline
+
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        stored_roofline(result).savefig(picture, dpi=130)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from backends import DEVICE, KERNELS, NUMBA, device_of, needs_numba
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -18,21 +19,9 @@ from privhead_nb.kernels.compositing import (
     sdf_weights,
     sdf_weights_reference,
 )
-from privhead_nb.kernels.dispatch import numba_available, triton_available
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 NAMES = ("values", "opacity", "depth", "weights")
-NUMBA = pytest.param(
-    "numba", marks=pytest.mark.skipif(not numba_available(), reason="Numba is not installed")
-)
-TRITON = pytest.param(
-    "triton", marks=pytest.mark.skipif(not triton_available(), reason="Triton is not installed")
-)
-kernels = pytest.mark.parametrize("backend", [NUMBA, TRITON])
-
-
-def device_of(backend: str) -> str:
-    return DEVICE if backend == "triton" else "cpu"
+kernels = pytest.mark.parametrize("backend", KERNELS)
 
 
 def make(rays, samples, channels, beta, seed=0, wide=0.2, step=0.05) -> tuple[Tensor, ...]:
@@ -92,7 +81,7 @@ def test_long_rays_of_many_channels(backend):
     check(backend, make(2, 1024, 16, 0.05, step=0.002))
 
 
-@pytest.mark.skipif(not numba_available(), reason="Numba is not installed")
+@needs_numba
 def test_numba_takes_many_rays_and_any_length():
     check("numba", make(1023, 98, 3, 0.05))
     check("numba", make(3, 1500, 17, 0.05, step=0.001))

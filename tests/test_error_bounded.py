@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from backends import DEVICE, KERNELS, device_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
@@ -20,15 +21,8 @@ from privhead_nb.kernels.error_bounded import (
 )
 from privhead_nb.kernels.surface_march import sphere_interval
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SMALL = ErrorBound(first=16, more=16, final=16, extra=8, rounds=3, bisections=4)
 ODD = ErrorBound(first=13, more=5, final=7, extra=3, rounds=4, bisections=3)
-BACKENDS = [
-    "numba",
-    pytest.param(
-        "triton", marks=pytest.mark.skipif(not triton_available(), reason="Triton is missing")
-    ),
-]
 
 
 def ball(points):
@@ -264,9 +258,9 @@ def test_the_field_is_asked_at_active_rays_only_and_no_more_once_all_converged(b
     assert 0 < field.calls[-1] < 50 * bound.more  # rays that hit never get this far, others do
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", KERNELS)
 def test_without_waiting_the_rounds_are_fixed_and_the_samples_the_same(backend):
-    device = DEVICE if backend == "triton" else "cpu"
+    device = device_of(backend)
     for beta, count in ((0.3, 4), (0.01, 6)):
         field = Asked(two_balls)
         fixed = sample(field, count, beta, SMALL, backend, device=device, wait=False)
@@ -306,9 +300,9 @@ def test_numba_gives_the_samples_of_the_reference(sdf, beta):
         (ball, 0.05, ErrorBound(16, 3, 40, 1, rounds=1, bisections=2)),
     ],
 )
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", KERNELS)
 def test_kernels_give_the_samples_of_the_reference(backend, sdf, beta, bound, seed):
-    device = DEVICE if backend == "triton" else "cpu"
+    device = device_of(backend)
     count = 500 if DEVICE == "cuda" or backend == "numba" else 9
     wanted = sample(sdf, count, beta, bound, "torch", device=device, seed=seed)
     got = sample(sdf, count, beta, bound, backend, device=device, seed=seed)
@@ -337,10 +331,10 @@ def test_double_precision_runs_and_is_near():
     assert double.dtype == torch.float64 and (single - double).abs().max() < 1e-3
 
 
-@pytest.mark.parametrize("backend", ["torch", *BACKENDS])
+@pytest.mark.parametrize("backend", ["torch", *KERNELS])
 def test_edges(backend):
     """No rays; rays beside the sphere; a camera inside; strided input; beta as a tensor."""
-    device = DEVICE if backend == "triton" else "cpu"
+    device = device_of(backend)
     origins = torch.tensor([[0.0, 3, 3], [0, 0, 3], [0, 0, 0.9], [0.1, 0, 0]], device=device)
     directions = torch.tensor([[1.0, 0, 0], [0, 0, 1], [0, 0, -1], [0, 0, 1]], device=device)
     beta = torch.full((1,), 0.05, device=device, requires_grad=True)
@@ -356,9 +350,9 @@ def test_edges(backend):
     assert torch.equal(strided, t)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", KERNELS)
 def test_two_runs_agree_bit_for_bit(backend):
-    device = DEVICE if backend == "triton" else "cpu"
+    device = device_of(backend)
     count = 500 if DEVICE == "cuda" or backend == "numba" else 6
     first, second = (sample(two_balls, count, 0.01, SMALL, backend, device=device) for _ in "ab")
     assert torch.equal(first, second)

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+from backends import DEVICE, KERNELS, device_of, needs_numba, needs_triton
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from privhead_nb.bench.gradient_loss import cases, peers
-from privhead_nb.kernels.dispatch import prefer, triton_available
+from privhead_nb.kernels.dispatch import prefer
 from privhead_nb.kernels.gradient_loss import (
     gradient_loss,
     gradient_loss_reference,
@@ -16,9 +17,6 @@ from privhead_nb.kernels.gradient_loss import (
 )
 from privhead_nb.privacy.operators import Operator
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-needs_triton = pytest.mark.skipif(not triton_available(), reason="Triton is missing")
-BACKENDS = ["numba", pytest.param("triton", marks=needs_triton)]
 SOBEL, SOBEL5 = Operator(), Operator("sobel", 5)
 ROBERTS, DOG = Operator("roberts"), Operator("dog", 3)
 BLURRED = Operator(blur=0.5)  # 7 x 7
@@ -46,13 +44,9 @@ SMALL = [
     (BLURRED, (1, 5, 8, 9)),
 ]
 TRITON = SMALL if DEVICE == "cpu" else [*SMALL, *NUMBA, (SOBEL, (1, 3, 1023, 1025))]
-CASES = [("numba", *case) for case in NUMBA] + [
+CASES = [pytest.param("numba", *case, marks=needs_numba) for case in NUMBA] + [
     pytest.param("triton", *case, marks=needs_triton) for case in TRITON
 ]
-
-
-def device_of(backend):
-    return DEVICE if backend == "triton" else "cpu"
 
 
 def random(*shape, seed=0, device="cpu"):
@@ -119,7 +113,7 @@ def test_reference_gradients_are_the_difference_quotients(operator):
     assert torch.autograd.gradcheck(loss, (images, target))
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", KERNELS)
 @pytest.mark.parametrize("operator", [Operator("scharr"), SOBEL5])
 def test_flat_pictures_have_modulus_and_gradient_zero(backend, operator):
     device = device_of(backend)
@@ -131,7 +125,7 @@ def test_flat_pictures_have_modulus_and_gradient_zero(backend, operator):
     assert not bool(modulus.any()) and loss.item() == 1 and not bool(images.grad.any())
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", KERNELS)
 def test_where_the_moduli_agree_the_loss_has_no_gradient(backend):
     images, kx, ky, *_ = example(SOBEL, (1, 2, 5, 7), device_of(backend))
     target = gradient_modulus(images, kx, ky, backend=backend)
@@ -143,7 +137,7 @@ def test_where_the_moduli_agree_the_loss_has_no_gradient(backend):
     assert bool(grad.any())
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", KERNELS)
 def test_mask_of_zeros_gives_zero(backend):
     images, kx, ky, target, mask = example(SOBEL, (1, 3, 6, 7), device_of(backend))
     loss = gradient_loss(images.requires_grad_(), target, kx, ky, 0 * mask, backend=backend)
@@ -151,7 +145,7 @@ def test_mask_of_zeros_gives_zero(backend):
     assert loss.item() == 0 and not bool(images.grad.any())
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", KERNELS)
 def test_no_pictures_at_all(backend):
     kx, ky = SOBEL.kernels()
     images = torch.zeros(0, 3, 8, 9, device=device_of(backend), requires_grad=True)
@@ -161,7 +155,7 @@ def test_no_pictures_at_all(backend):
     assert modulus.shape == (0, 6, 7) and loss.item() == 0 and images.grad.shape == images.shape
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", KERNELS)
 @pytest.mark.parametrize("operator", [SOBEL, SOBEL5])
 def test_any_memory_order(backend, operator):
     """What a renderer gives, (B, H, W, C) moved, and a window of a larger picture."""
@@ -183,7 +177,7 @@ def test_any_memory_order(backend, operator):
         assert torch.equal(torch.autograd.grad(got, leaf)[0], wanted_grad)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", KERNELS)
 @pytest.mark.parametrize("operator", [SOBEL, SOBEL5])
 def test_twice_gives_the_same_bits(backend, operator):
     size = (2, 3, 71, 90) if device_of(backend) == "cuda" or backend == "numba" else (1, 3, 6, 7)
@@ -204,7 +198,7 @@ def test_twice_gives_the_same_bits(backend, operator):
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", KERNELS)
 def test_what_is_saved_is_the_inputs_or_the_gradient(backend):
     images, kx, ky, target, mask = example(SOBEL, (1, 3, 6, 7), device_of(backend))
     images.requires_grad_()

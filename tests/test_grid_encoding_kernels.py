@@ -7,13 +7,12 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from backends import KERNELS, device_of, needs_triton
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privhead_nb.kernels.dispatch import numba_available, triton_available
 from privhead_nb.kernels.grid_encoding import GridLayout, encode_grid, encode_grid_reference
 
-DEVICES = {"numba": "cpu", "triton": "cuda" if torch.cuda.is_available() else "cpu"}
 DENSE = GridLayout((4, 9), channels=4)
 HASHED = GridLayout((5, 40, 64), channels=2, max_entries=1000)
 NGP = GridLayout((16, 512), channels=2, max_entries=2**12)  # products of primes pass 2^32
@@ -22,15 +21,7 @@ ODD = GridLayout((3, 20), channels=3, max_entries=500)
 WIDE = GridLayout((6,), channels=8)
 LAYOUTS = {"dense": DENSE, "hashed": HASHED, "ngp": NGP, "single": SINGLE, "wide": WIDE}
 
-backends = pytest.mark.parametrize(
-    "backend",
-    [
-        pytest.param("numba", marks=pytest.mark.skipif(not numba_available(), reason="no Numba")),
-        pytest.param(
-            "triton", marks=pytest.mark.skipif(not triton_available(), reason="no Triton")
-        ),
-    ],
-)
+backends = pytest.mark.parametrize("backend", KERNELS)
 
 
 def random_case(layout, count, seed=0):
@@ -49,7 +40,7 @@ def run(backend, layout, points, table, g_out, g_slope, wants=(True, True)):
     The reference runs in float64. An upstream gradient of None leaves its output unused.
     """
     reference = backend == "torch"
-    device = "cpu" if reference else DEVICES[backend]
+    device = device_of(backend)
 
     def ready(x, wanted=False):
         if x is None:
@@ -140,14 +131,14 @@ def test_hashed_corners_are_those_of_the_reference(backend):
     points = corners / 128 - 1
     mixed = corners * torch.tensor([1, 2654435761, 805459861])
     wanted = (mixed[:, 0] ^ mixed[:, 1] ^ mixed[:, 2]) % 2**16
-    device = DEVICES[backend]
+    device = device_of(backend)
     got, _ = encode_grid(points.to(device), table.to(device), layout, backend=backend)
     assert torch.equal(got[:, 0].cpu().long(), wanted)
 
 
 @backends
 def test_without_jacobian_equals_with(backend):
-    device = DEVICES[backend]
+    device = device_of(backend)
     points, table = (x.to(device) for x in random_case(HASHED, 201)[:2])
     alone, none = encode_grid(points, table, HASHED, jacobian=False, backend=backend)
     both, _ = encode_grid(points, table, HASHED, backend=backend)
@@ -182,7 +173,7 @@ def test_an_eikonal_loss_trains_points_and_table(backend):
     wanted = gradients(
         lambda p, t: encode_grid_reference(p, t, DENSE), points.double(), table.double()
     )
-    device = DEVICES[backend]
+    device = device_of(backend)
     got = gradients(
         lambda p, t: encode_grid(p, t, DENSE, backend=backend), points.to(device), table.to(device)
     )
@@ -192,7 +183,7 @@ def test_an_eikonal_loss_trains_points_and_table(backend):
 
 @backends
 def test_a_third_order_is_refused(backend):
-    points, table, *_ = (x.to(DEVICES[backend]) for x in random_case(DENSE, 5))
+    points, table, *_ = (x.to(device_of(backend)) for x in random_case(DENSE, 5))
     points.requires_grad_()
     _, jacobian = encode_grid(points, table.requires_grad_(), DENSE, backend=backend)
     (first,) = torch.autograd.grad(jacobian.square().sum(), points, create_graph=True)
@@ -202,7 +193,7 @@ def test_a_third_order_is_refused(backend):
 
 @backends
 def test_backward_stores_its_inputs_only(backend):
-    points, table, *_ = (x.to(DEVICES[backend]) for x in random_case(HASHED, 64))
+    points, table, *_ = (x.to(device_of(backend)) for x in random_case(HASHED, 64))
     points.requires_grad_()
     table.requires_grad_()
     saved = []
@@ -238,7 +229,7 @@ def test_runs_repeat_bit_for_bit(backend):
     assert_same(first, run("torch", HASHED, *case))
 
 
-@pytest.mark.skipif(not triton_available(), reason="no Triton")
+@needs_triton
 @pytest.mark.parametrize("used", ["features", "jacobian"])
 def test_the_sorted_mode_takes_one_output(used):
     points, table, g_out, g_slope = random_case(DENSE, 33)
@@ -289,9 +280,9 @@ def test_numba_reproduces_a_linear_field_on_any_dense_lattice(seed, resolution, 
     assert torch.allclose(jacobian.double(), b.T.expand(64, -1, -1), atol=2e-6 * resolution)
 
 
-@pytest.mark.skipif(not triton_available(), reason="no Triton")
+@needs_triton
 def test_channels_that_triton_cannot_take():
-    device = DEVICES["triton"]
+    device = device_of("triton")
     points, table, *_ = (x.to(device) for x in random_case(ODD, 9))
     with pytest.raises(ValueError, match="1, 2, 4 or 8 channels, the layout has 3"):
         encode_grid(points, table, ODD, backend="triton")

@@ -3,24 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from backends import DEVICE, KERNELS, device_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privhead_nb.bench.nearest import cases
 from privhead_nb.kernels import nearest as module
-from privhead_nb.kernels.dispatch import triton_available
 from privhead_nb.kernels.nearest import chamfer_distance, nearest, nearest_reference
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-TRITON = pytest.param(
-    "triton", marks=pytest.mark.skipif(not triton_available(), reason="Triton is missing")
-)
-KERNELS = ["numba", TRITON]
 BACKENDS = ["torch", *KERNELS]
-
-
-def device_of(backend):
-    return DEVICE if backend == "triton" else "cpu"
 
 
 def cloud(count, seed=0, dtype=torch.float32):

@@ -4,18 +4,11 @@ import math
 
 import pytest
 import torch
+from backends import KERNELS, device_of
 
-from privhead_nb.kernels.dispatch import triton_available
 from privhead_nb.kernels.surface_march import march, march_reference
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 RES = 33
-BACKENDS = [
-    "numba",
-    pytest.param(
-        "triton", marks=pytest.mark.skipif(not triton_available(), reason="Triton is missing")
-    ),
-]
 
 
 def lattice_of(sdf, dtype=torch.float32):
@@ -60,12 +53,12 @@ def test_a_miss_reports_how_far_it_misses():
     assert found.t.item() == found.t_closest.item() == pytest.approx(3, abs=0.02)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", KERNELS)
 @pytest.mark.parametrize("spread", [0.1, 0.8, 2.0])  # all hit, a mix, many beside the sphere
 @pytest.mark.parametrize(("count", "steps"), [(1, 64), (63, 64), (61, 37)])
 def test_kernels_equal_the_reference(backend, spread, count, steps):
     bumpy = lambda p: ball(p) + 0.05 * torch.sin(9 * p).sum(-1)  # noqa: E731
-    device = DEVICE if backend == "triton" else "cpu"
+    device = device_of(backend)
     origins, directions = rays(count, seed=steps + count, spread=spread)
     wanted = march_reference(
         lattice_of(bumpy, torch.float64)[:, None], RES, origins.double(), directions.double(), steps
@@ -86,10 +79,10 @@ def test_kernels_equal_the_reference(backend, spread, count, steps):
     )
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", KERNELS)
 def test_edges_of_the_march(backend):
     """A camera inside the surface, one inside the sphere, a ray that looks away, none at all."""
-    device = DEVICE if backend == "triton" else "cpu"
+    device = device_of(backend)
     origins = torch.tensor([[0.0, 0, 0.1], [0, 0, 0.9], [0, 0, 3], [0, 3, 3]], device=device)
     directions = torch.tensor([[0.0, 0, 1], [0, 0, -1], [0, 0, 1], [1, 0, 0]], device=device)
     lattice = lattice_of(ball).to(device)
@@ -103,9 +96,9 @@ def test_edges_of_the_march(backend):
     assert len(none.t) == 0 and len(none.hit) == 0
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", KERNELS)
 def test_two_runs_agree_bit_for_bit_and_layout_does_not_matter(backend):
-    device = DEVICE if backend == "triton" else "cpu"
+    device = device_of(backend)
     origins, directions = (x.to(device) for x in rays(50))
     lattice = lattice_of(ball).to(device)
     first = march(lattice, RES, origins, directions, backend=backend)

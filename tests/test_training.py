@@ -232,7 +232,7 @@ def test_a_lost_surface_is_said(release, monkeypatch):
     monkeypatch.setattr(
         run_module.SdfCache,
         "refresh",
-        lambda self, *_: setattr(self, "values", torch.ones(self.layout.entries, 1)),
+        lambda self, *_: setattr(self, "values", torch.ones(self.resolution**3, 1)),
     )
     with pytest.raises(TrainingError, match="surface has vanished"):
         reconstruct(release, TINY)

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
+
+from privhead_nb.kernels.dispatch import Backend
 
 
 @dataclass(frozen=True)
@@ -39,3 +42,8 @@ class Case:
     compile: bool = True
     tolerance: float = 1e-4
     peers: dict[str, Callable[[], Any]] = field(default_factory=dict)
+
+
+def own_backend(device: torch.device) -> Backend:
+    """The form that "fused" means on a device."""
+    return "triton" if device.type == "cuda" else "numba"

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from privhead_nb.bench.case import Case
+from privhead_nb.bench.case import Case, own_backend
 from privhead_nb.kernels.compositing import (
     composite_sdf,
     composite_sdf_reference,
@@ -23,7 +23,7 @@ CHANNELS = 3
 def cases(device: torch.device, quick: bool = False) -> Iterator[Case]:
     """Rays through a bumpy wall; gradients to distances, values and beta, as in training."""
     cuda = device.type == "cuda"
-    own: Backend = "triton" if cuda else "numba"
+    own = own_backend(device)
     if quick:
         sizes, weights_sizes = [(16, 8)], [(16, 8)]
     elif cuda:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from privhead_nb.bench.case import Case
+from privhead_nb.bench.case import Case, own_backend
 from privhead_nb.kernels.compositing import laplace_density, sum_before, weights_from_density
 from privhead_nb.kernels.dispatch import Backend
 from privhead_nb.kernels.error_bounded import ErrorBound, error_bounded_samples
@@ -27,7 +27,7 @@ BETA, SEED = 0.01, 7
 def cases(device: torch.device, quick: bool = False) -> Iterator[Case]:
     """Two balls, seen by rays of which about half miss."""
     settings = ErrorBound(8, 8, 8, 4, rounds=3) if quick else ErrorBound()
-    own: Backend = "triton" if device.type == "cuda" else "numba"
+    own = own_backend(device)
     counts = (8,) if quick else (1024, 8192) if device.type == "cuda" else (256, 1024)
     for count in counts:
         origins, directions = (x.to(device) for x in _rays(count))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from privhead_nb.bench.case import Case
+from privhead_nb.bench.case import Case, own_backend
 from privhead_nb.kernels.dispatch import Backend
 from privhead_nb.kernels.gradient_loss import gradient_loss, gradient_modulus
 from privhead_nb.privacy.operators import Operator
@@ -62,7 +62,7 @@ def _loss(size: tuple[int, ...], device: torch.device, operator: Operator | None
         op="gradient_loss",
         size=f"loss {_named(size)}" + (f", k {r + 1}" if r != 2 else ""),
         inputs=(rendered, target),
-        functions={"eager": run("torch"), "fused": run(_own(device))},
+        functions={"eager": run("torch"), "fused": run(own_backend(device))},
         bytes_forward=read,
         bytes_backward=read + 4 * rendered.numel(),
         flops=rendered.numel() * 4 * (r + 1) ** 2,
@@ -85,16 +85,12 @@ def _modulus(size: tuple[int, ...], device: torch.device, *, gradient: bool) -> 
         op="gradient_loss",
         size=f"modulus {_named(size)}",
         inputs=(images,),
-        functions={"eager": run("torch"), "fused": run(_own(device))},
+        functions={"eager": run("torch"), "fused": run(own_backend(device))},
         bytes_forward=4 * (images.numel() + moduli),
         bytes_backward=4 * (2 * images.numel() + moduli) if gradient else 0,
         flops=images.numel() * 36,
         peers=peers(images.detach()) if B == 1 else {},
     )
-
-
-def _own(device: torch.device) -> Backend:
-    return "triton" if device.type == "cuda" else "numba"
 
 
 def peers(images: Tensor) -> Peers:

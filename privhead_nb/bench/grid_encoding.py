@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from privhead_nb.bench.case import Case
+from privhead_nb.bench.case import Case, own_backend
 from privhead_nb.kernels.dispatch import Backend
 from privhead_nb.kernels.grid_encoding import GridLayout, encode_grid
 
@@ -27,7 +27,7 @@ def cases(device: torch.device, quick: bool = False) -> Iterator[Case]:
     """
     layouts: dict[str, GridLayout]
     counts: tuple[int, ...]
-    own: Backend = "triton" if device.type == "cuda" else "numba"
+    own = own_backend(device)
     if quick:
         layouts, counts = {"tiny": TINY}, (33,)
     elif device.type == "cuda":

@@ -102,7 +102,7 @@ class Timer:
 def machine(device: torch.device) -> dict[str, Any]:
     """What the figures were measured on, with its own measured ceilings."""
     facts: dict[str, Any] = {
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name(),
         "kind": device.type,
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
@@ -319,7 +319,8 @@ def _difference(got: list[Tensor], wanted: list[Tensor]) -> float:
     return worst
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """The processor, as the system calls it."""
     info = Path("/proc/cpuinfo")
     if info.is_file():
         for line in info.read_text().splitlines():

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from privhead_nb.bench.case import Case
-from privhead_nb.kernels.dispatch import Backend
+from privhead_nb.bench.case import Case, own_backend
 from privhead_nb.kernels.nearest import nearest, nearest_reference
 
 GRADIENTS_UP_TO = {"cuda": 100_000, "cpu": 10_000}  # beyond, the reference takes seconds a call
@@ -20,7 +19,7 @@ BLOCK = 1 << 24
 def cases(device: torch.device, quick: bool = False) -> Iterator[Case]:
     """All pairs of N and N points; beside it, what others call for the same distances."""
     cuda = device.type == "cuda"
-    own: Backend = "triton" if cuda else "numba"
+    own = own_backend(device)
     counts = (100,) if quick else (10_000, 100_000, 400_000) if cuda else (10_000, 100_000)
     for count in counts:
         wanted = count <= GRADIENTS_UP_TO[device.type]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from privhead_nb.bench.case import Case
+from privhead_nb.bench.case import Case, own_backend
 from privhead_nb.kernels.dispatch import Backend
 from privhead_nb.kernels.sdf_head import sdf_head, sdf_head_with_gradient
 
@@ -19,7 +19,7 @@ def cases(device: torch.device, quick: bool = False) -> Iterator[Case]:
     cuda = device.type == "cuda"
     E = 32 if cuda else 16
     counts = (65,) if quick else (8192, 65536, 1048576) if cuda else (12000,)
-    own: Backend = "triton" if cuda else "numba"
+    own = own_backend(device)
     for count in counts:
         # only the distance is asked for by the four samples of a difference gradient
         for outputs in (OUT,) if cuda else (OUT, 1):

@@ -1,8 +1,7 @@
-"""A benchmark's result as a table and as a roofline."""
+"""A benchmark's result as a table (its roofline: `teach.kernel_plots.stored_roofline`)."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 Result = dict[str, Any]
@@ -74,47 +73,3 @@ def _number(value: float | None, unit: str) -> str:
     if value is None:
         return "-"
     return f"{value:.0%}" if unit == "%" else f"{value:.1f}"
-
-
-def roofline(result: Result, path: Path) -> None:
-    """Draw forward passes under the machine's measured ceilings, and write a PNG.
-
-    An op's intensity is its arithmetic over its least bytes, the same for every function: what
-    moves more bytes than it must shows as a lower point, not as one further left.
-    """
-    import matplotlib.pyplot as plt
-    import numpy as np
-
-    facts = result["machine"]
-    copy, peak = facts["copy_gb_s"] * 1e9, facts["fp32_gflop_s"] * 1e9
-    figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
-    x = np.geomspace(0.1, 1000, 200)
-    axes.loglog(x, np.minimum(x * copy, peak) / 1e9, color="black", lw=1.5)
-    axes.annotate("copy bandwidth", (0.2, 0.3 * copy / 1e9), fontsize=8, ha="right")
-    axes.annotate("float32 product", (100, 1.15 * peak / 1e9), fontsize=8)
-    ops = list(dict.fromkeys(r["op"] for r in result["rows"] if r["flops"]))
-    colours = plt.get_cmap("viridis")(np.linspace(0, 0.9, max(len(ops), 1)))
-    for op, colour in zip(ops, colours, strict=True):
-        size = [r["size"] for r in result["rows"] if r["op"] == op][-1]
-        for row in result["rows"]:
-            if (row["op"], row["size"]) != (op, size) or row["function"] not in _MARKS:
-                continue
-            intensity = row["flops"] / row["bytes_forward"]
-            rate = row["flops"] / (1e-3 * row["forward_ms"]["median"]) / 1e9
-            mark = _MARKS[row["function"]]
-            name = f"{op}, {size}" if row["function"] == "fused" else None
-            axes.plot(intensity, rate, mark, color=colour, label=name, ms=9, mec="black")
-            if name:
-                axes.annotate(f"  {op}", (intensity, rate), fontsize=8, va="center")
-    axes.set_xlabel("arithmetic per byte that must move [flop / B]")
-    axes.set_ylabel("arithmetic per second [Gflop / s]")
-    axes.set_title(f"Forward passes on {facts['device']}: circles fused, squares torch.compile,\n"
-                   "triangles eager; the largest size of each op", fontsize=10)  # fmt: skip
-    axes.legend(fontsize=8, loc="lower right")
-    axes.grid(alpha=0.3)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
-
-
-_MARKS = {"eager": "v", "compile": "s", "fused": "o"}

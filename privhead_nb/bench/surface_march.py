@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from privhead_nb.bench.case import Case
+from privhead_nb.bench.case import Case, own_backend
 from privhead_nb.kernels.dispatch import Backend
 from privhead_nb.kernels.surface_march import march
 
@@ -20,7 +20,7 @@ def cases(device: torch.device, quick: bool = False) -> Iterator[Case]:
     axis = torch.linspace(-1, 1, RES, device=device)
     lattice = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
     values = lattice.norm(dim=1) - 0.6 + 0.03 * torch.sin(9 * lattice).sum(1)
-    own: Backend = "triton" if device.type == "cuda" else "numba"
+    own = own_backend(device)
 
     def run(backend: Backend) -> object:
         def function(origins: Tensor, directions: Tensor) -> tuple[Tensor, ...]:

@@ -7,6 +7,7 @@ in a process of its own on the CPU, so that its peak memory is its own.
 from __future__ import annotations
 
 import multiprocessing
+import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import lru_cache
@@ -18,9 +19,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from privhead_nb.field.model import HeadModel
 from privhead_nb.kernels.dispatch import Backend
 from privhead_nb.kernels.grid_encoding import GridLayout
 from privhead_nb.privacy.release import Release, protect
+from privhead_nb.render.volume import render_view
 from privhead_nb.scenes.scene import Scene
 from privhead_nb.scenes.synthetic import synthetic_scene
 from privhead_nb.training.batches import camera_rays, unit_cameras
@@ -132,11 +135,6 @@ def _variant(name: str) -> AbstractContextManager[object]:
 
 def picture(profile: Profile, device: str, side: int, release: Release) -> Row:
     """Seconds to render one view of side x side pixels with an untrained model, in chunks."""
-    import time
-
-    from privhead_nb.field.model import HeadModel
-    from privhead_nb.render.volume import render_view
-
     model = HeadModel(profile.field, seed=0).to(device)
     cameras = unit_cameras(release.cameras[[0]], release.center, release.radius).resized(side, side)
     y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")

@@ -34,7 +34,7 @@ import torch
 from torch import Tensor
 
 from privhead_nb.kernels.dispatch import Backend, choose
-from privhead_nb.kernels.lazy import numba_kernel, prange, triton_kernel
+from privhead_nb.kernels.lazy import numba_kernel, power_of_two, prange, triton_kernel
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -421,17 +421,12 @@ def _arrays(*tensors: tuple[int, Tensor | None]) -> list[Any]:
     return [_NOTHING[n] if x is None else x.detach().numpy() for n, x in tensors]
 
 
-def _power_of_two(size: int) -> int:
-    """The next one, at least 1."""
-    return 1 << max(size - 1, 0).bit_length()
-
-
 @lru_cache(maxsize=64)
 def _sizes(samples: int, channels: int) -> dict[str, int]:
     """Shapes of a Triton program: 8 samples a thread, so that a short ray stays in one warp."""
-    padded = _power_of_two(samples)
+    padded = power_of_two(samples)
     rays = max(1, 256 // padded)
-    warps = max(1, rays * padded // 256, rays * padded * _power_of_two(channels) // 1024)
+    warps = max(1, rays * padded // 256, rays * padded * power_of_two(channels) // 1024)
     return {"RAYS": rays, "SAMPLES": padded, "C": channels, "num_warps": warps}
 
 
@@ -506,7 +501,7 @@ class _Fused(torch.autograd.Function):
                 with torch.cuda.device_of(sdf):
                     _backward_kernel[(programs,)](
                         sdf, deltas, t, values, beta, *ups, g_sdf, g_deltas, g_t, g_values, g_beta,
-                        count, samples, LEAST=LEAST_OPACITY, CHANNELS=_power_of_two(channels),
+                        count, samples, LEAST=LEAST_OPACITY, CHANNELS=power_of_two(channels),
                         **sizes,
                     )  # fmt: skip
         g_beta = g_beta.sum().reshape(shape) if g_beta is not None and for_beta else None

@@ -43,7 +43,7 @@ from torch import Tensor
 
 from privhead_nb.kernels.compositing import laplace_density, sum_before, weights_from_density
 from privhead_nb.kernels.dispatch import Backend, choose
-from privhead_nb.kernels.lazy import numba_kernel, prange, triton_kernel
+from privhead_nb.kernels.lazy import numba_kernel, power_of_two, prange, triton_kernel
 from privhead_nb.kernels.surface_march import sphere_interval
 
 if TYPE_CHECKING:
@@ -714,7 +714,7 @@ def _triton_round(
         _round_kernel[(len(asked),)](
             *rays, asked, jitter, beta, jitter.stride(0), settings.most, size, more,
             settings.epsilon, MERGE=number > 0, LAST=number + 1 == settings.rounds,
-            BISECTIONS=settings.bisections, STEPS=steps, MORE=_power_of_two(more),
+            BISECTIONS=settings.bisections, STEPS=steps, MORE=power_of_two(more),
             MORE_STEPS=more.bit_length(), num_warps=_warps(steps),
         )  # fmt: skip
 
@@ -730,14 +730,9 @@ def _triton_final(
         _final_kernel[(len(out),)](
             rays.t, rays.values, rays.size, rays.wide, rays.cdf, near, far, final, extra, out,
             final.stride(0), most, final.shape[1], extra.shape[1], STEPS=steps,
-            FINAL=_power_of_two(final.shape[1]), EXTRA=_power_of_two(extra.shape[1]),
+            FINAL=power_of_two(final.shape[1]), EXTRA=power_of_two(extra.shape[1]),
             num_warps=_warps(steps),
         )  # fmt: skip
-
-
-def _power_of_two(count: int) -> int:
-    """The least one that is not below `count`."""
-    return 1 << (max(count, 1) - 1).bit_length()
 
 
 def _warps(steps: int) -> int:

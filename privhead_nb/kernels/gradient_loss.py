@@ -41,7 +41,7 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from privhead_nb.kernels.dispatch import Backend, Chosen, choose
-from privhead_nb.kernels.lazy import numba_kernel, prange, triton_kernel
+from privhead_nb.kernels.lazy import numba_kernel, power_of_two, prange, triton_kernel
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -553,7 +553,7 @@ def _run_triton(
     out = images if out is None else out
     if numbers is not None:
         width, height = (W, H) if grad else (w, h)
-        lanes = min(64, max(16, 1 << (-(-width // 2) - 1).bit_length()))
+        lanes = min(64, power_of_two(-(-width // 2), 16))
         strips = -(-width // (2 * lanes))
         heights = _ROWS_GRADIENT if grad else _ROWS_FORWARD
         enough = (n for n in heights if B * strips * -(-height // n) >= _FULL)

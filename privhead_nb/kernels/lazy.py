@@ -89,6 +89,11 @@ def numba_kernel(**options: Any) -> Callable[[Callable[..., Any]], NumbaKernel]:
     return lambda function: NumbaKernel(function, options)
 
 
+def power_of_two(size: int, least: int = 1) -> int:
+    """The next one from `size` on, at least `least`: what the sides of a Triton block must be."""
+    return max(least, 1 << max(size - 1, 0).bit_length())
+
+
 def _linked(function: Any, kind: type, names: dict[str, Any]) -> types.FunctionType:
     """The function, seeing `names` and the compiled forms of its module's other kernels."""
     used = set(function.__code__.co_names)

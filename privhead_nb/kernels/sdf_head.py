@@ -33,7 +33,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from privhead_nb.kernels.dispatch import Backend, Chosen, choose
-from privhead_nb.kernels.lazy import numba_kernel, prange, triton_kernel
+from privhead_nb.kernels.lazy import numba_kernel, power_of_two, prange, triton_kernel
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -133,9 +133,13 @@ def _decay(y):  # type: ignore[no-untyped-def]
 
 @numba_kernel()
 def _gate(y):  # type: ignore[no-untyped-def]
-    """1 / (1 + exp(-y)), to 2e-7; its tails to 1e-5 of themselves."""
+    """1 / (1 + exp(-y)) and 1 / (1 + exp(y)), to 2e-7; their tails to 1e-5 of themselves.
+
+    The second is not 1 minus the first: a huge z times what rounding leaves of that is no zero.
+    """
     decay = _decay(abs(y))
-    return (decay if y < _F0 else _F1) / (_F1 + decay)
+    near, far = _F1 / (_F1 + decay), decay / (_F1 + decay)
+    return (far, near) if y < _F0 else (near, far)
 
 
 @numba_kernel()
@@ -156,22 +160,22 @@ def _activate(z, softplus, value, slope, curve):  # type: ignore[no-untyped-def]
     slope, curve = slope.reshape(slope.size), curve.reshape(curve.size)
     if softplus and bent:
         for i in range(len(z)):
-            gate = _gate(_F100 * z[i])
+            gate, rest = _gate(_F100 * z[i])
             value[i] = _CENTI * _soft(_F100 * z[i])
             slope[i] = gate
-            curve[i] = _F100 * gate * (_F1 - gate)
+            curve[i] = _F100 * gate * rest
     elif softplus:
         for i in range(len(z)):
             value[i] = _CENTI * _soft(_F100 * z[i])
     elif bent:
         for i in range(len(z)):
-            gate = _gate(z[i])
+            gate, rest = _gate(z[i])
             value[i] = z[i] * gate
-            slope[i] = gate * (_F1 + z[i] * (_F1 - gate))
-            curve[i] = gate * (_F1 - gate) * (_F2 + z[i] * (_F1 - gate - gate))
+            slope[i] = gate * (_F1 + z[i] * rest)
+            curve[i] = gate * rest * (_F2 + z[i] * (rest - gate))
     else:
         for i in range(len(z)):
-            value[i] = z[i] * _gate(z[i])
+            value[i] = z[i] * _gate(z[i])[0]
 
 
 @numba_kernel()
@@ -427,6 +431,7 @@ _WARPS = 4
 # Points of a block, (forward, backward), without and with the gradient in space: what the 255
 # registers of a thread hold at E = 32, H = 64, O = 16. Larger blocks spill kilobytes.
 _BLOCKS = {False: (64, 32), True: (32, 16)}
+_TILE = 16  # least side of a tile of a product
 _RESIDENT = 2  # programs on a multiprocessor: they take all of its registers
 
 
@@ -437,15 +442,17 @@ def _activation(z, SOFTPLUS: tl.constexpr):  # type: ignore[no-untyped-def]
         y = z * 100.0
         decay = tl.exp(-tl.abs(y))
         gate = tl.where(y < 0, decay, 1.0) / (1.0 + decay)
+        rest = tl.where(y < 0, 1.0, decay) / (1.0 + decay)
         value = (tl.maximum(y, 0.0) + tl.log(1.0 + decay)) * 0.01
         slope = gate
-        curve = 100.0 * gate * (1.0 - gate)
+        curve = 100.0 * gate * rest
     else:
         decay = tl.exp(-tl.abs(z))
         gate = tl.where(z < 0, decay, 1.0) / (1.0 + decay)
+        rest = tl.where(z < 0, 1.0, decay) / (1.0 + decay)
         value = z * gate
-        slope = gate * (1.0 + z * (1.0 - gate))
-        curve = gate * (1.0 - gate) * (2.0 + z * (1.0 - 2.0 * gate))
+        slope = gate * (1.0 + z * rest)
+        curve = gate * rest * (2.0 + z * (rest - gate))
     return value, slope, curve
 
 
@@ -576,13 +583,8 @@ def _share(count: int, block: int, device: torch.device) -> tuple[int, int]:
     if device.type == "cuda":
         at_once = _RESIDENT * torch.cuda.get_device_properties(device).multi_processor_count
     blocks = -(-count // block)
-    steps = 1 << max(0, -(-blocks // at_once) - 1).bit_length()
+    steps = power_of_two(-(-blocks // at_once))
     return -(-blocks // steps), steps
-
-
-def _power_of_two(size: int) -> int:
-    """At least 16, what a tile of a product needs."""
-    return max(16, 1 << (size - 1).bit_length())
 
 
 def _triton_forward(
@@ -599,8 +601,8 @@ def _triton_forward(
             _forward_kernel[(programs,)](
                 points, encoded, _some(jacobian, encoded), v, w2, b2, out, _some(gradient, out),
                 N, H, E, OUT,
-                GRADIENT=jacobian is not None, SOFTPLUS=softplus, BH=_power_of_two(H),
-                BE=_power_of_two(E), BO=_power_of_two(OUT), BLOCK=block, STEPS=steps,
+                GRADIENT=jacobian is not None, SOFTPLUS=softplus, BH=power_of_two(H, _TILE),
+                BE=power_of_two(E, _TILE), BO=power_of_two(OUT, _TILE), BLOCK=block, STEPS=steps,
                 PRECISION=_PRECISION, num_warps=_WARPS, num_stages=1,
             )  # fmt: skip
     return out, gradient
@@ -630,8 +632,9 @@ def _triton_backward(
                 _some(g.jacobian, encoded), g_v, g_w2, g_b2, N, H, E, OUT,
                 GRADIENT=g_gradient is not None, SOFTPLUS=softplus, WANT_X=want.points,
                 WANT_E=want.encoded, WANT_J=g.jacobian is not None, WANT_W=want.weights,
-                BH=_power_of_two(H), BE=_power_of_two(E), BO=_power_of_two(OUT), BLOCK=block,
-                STEPS=steps, PRECISION=_PRECISION, num_warps=_WARPS, num_stages=1,
+                BH=power_of_two(H, _TILE), BE=power_of_two(E, _TILE),
+                BO=power_of_two(OUT, _TILE), BLOCK=block, STEPS=steps, PRECISION=_PRECISION,
+                num_warps=_WARPS, num_stages=1,
             )  # fmt: skip
     if want.weights:
         g.v, g.w2, g.b2 = g_v.sum(0), g_w2.sum(0).T, g_b2.sum(0)

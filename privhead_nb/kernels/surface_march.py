@@ -22,7 +22,7 @@ from torch import Tensor
 
 from privhead_nb.kernels.dispatch import Backend, choose
 from privhead_nb.kernels.grid_encoding import GridLayout, encode_grid
-from privhead_nb.kernels.lazy import numba_kernel, prange, triton_kernel
+from privhead_nb.kernels.lazy import numba_kernel, power_of_two, prange, triton_kernel
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -285,7 +285,7 @@ def march(
             hit.numpy(), out.numpy(),
         )  # fmt: skip
     elif count:
-        block = max(16, 1 << (steps - 1).bit_length())
+        block = power_of_two(steps, 16)
         rays = max(1, 1024 // block)
         with torch.cuda.device_of(origins):
             _march_kernel[(-(-count // rays),)](

@@ -10,13 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from privhead_nb.kernels.error_bounded import (
-    ErrorBound,
-    error_bounded_samples,
-    inverse_cdf,
-    quantiles,
-)
-from privhead_nb.kernels.grid_encoding import GridLayout, encode_grid
+from privhead_nb.kernels.error_bounded import ErrorBound, error_bounded_samples
 from privhead_nb.kernels.surface_march import Crossing, march
 
 __all__ = [
@@ -24,7 +18,6 @@ __all__ = [
     "SdfCache",
     "error_bounded_samples",
     "first_crossing",
-    "inverse_cdf_samples",
     "uniform_samples",
 ]
 
@@ -47,25 +40,6 @@ def uniform_samples(
     return near[:, None] + (far - near)[:, None] * ((steps + jitter) / count)
 
 
-def inverse_cdf_samples(
-    t: Tensor, pdf: Tensor, count: int, generator: torch.Generator | None = None
-) -> Tensor:
-    """Draw from a piecewise constant density on the sections of t (`kernels.error_bounded`).
-
-    Args:
-        t: (N, S) rising section ends.
-        pdf: (N, S - 1), any non-negative scale.
-        count: how many; evenly spread quantiles without a generator.
-
-    Returns:
-        (N, count), rising.
-    """
-    jitter = t.new_full((len(t), count), 0.5)
-    if generator is not None:
-        jitter = torch.rand(len(t), count, generator=generator, device=t.device)
-    return inverse_cdf(t, pdf, quantiles(jitter))
-
-
 class SdfCache:
     """The field on a coarse lattice: enough to find where rays meet the surface.
 
@@ -75,7 +49,6 @@ class SdfCache:
 
     def __init__(self, resolution: int = 64) -> None:
         self.resolution = resolution
-        self.layout = GridLayout((resolution,), 1, max_entries=resolution**3)
         self.values: Tensor | None = None
         self._at_surface: Tensor | None = None  # lattice points within a cell of the surface
 
@@ -108,23 +81,17 @@ class SdfCache:
 
         Fewer, if need be none, where the cache holds no surface.
         """
-        if self.values is None:
-            raise RuntimeError("the cache is empty: call refresh(sdf) first")
-        res = self.resolution
+        values, res = self.lattice(), self.resolution
         cell = 2 / (res - 1)
         if self._at_surface is None:
-            self._at_surface = (self.values[:, 0].abs() < cell).nonzero()[:, 0]
-        near, device = self._at_surface, self.values.device
+            self._at_surface = (values[:, 0].abs() < cell).nonzero()[:, 0]
+        near, device = self._at_surface, values.device
         if len(near) == 0:
             return torch.zeros(0, 3, device=device)
         drawn = near[torch.randint(len(near), (count,), generator=generator, device=device)]
         lattice = torch.stack([drawn // (res * res), drawn // res % res, drawn % res], -1)
         jitter = torch.rand(count, 3, generator=generator, device=device) - 0.5
         return ((lattice + jitter) * cell - 1).clamp(-1, 1)
-
-    def __call__(self, points: Tensor) -> Tensor:
-        """Trilinear value at points (N, 3) -> (N,)."""
-        return encode_grid(points, self.lattice(), self.layout, jacobian=False)[0][:, 0]
 
     def lattice(self) -> Tensor:
         """The values, (resolution^3, 1)."""

@@ -281,9 +281,10 @@ def _shade(
     if fused:
         summed, opacity, depth, _ = composite_sdf(sdf, deltas, t, spread, beta)
     else:
-        summed = composite(weights, spread)
-        depth = (weights * t).sum(-1) / weights.sum(-1).clamp_min(1e-6)
-        opacity = weights.sum(-1) if coverage is None else opacity
+        mass = weights.sum(-1)
+        summed, depth = composite(weights, spread), (weights * t).sum(-1) / mass.clamp_min(1e-6)
+        if coverage is None:
+            opacity = mass
     colour, normal = summed.split(3, -1)
     if coverage is not None:
         colour = colour * opacity[:, None]

@@ -94,11 +94,23 @@ def write_checkpoint(folder: Path, progress: Progress) -> None:
             raise OSError(28 if "space" in str(error).lower() else 5, str(error)) from error
 
 
-def read_checkpoint(folder: Path, expected: dict[str, Any]) -> Progress | None:
+def check_same_run(what: str, found: dict[str, Any], wanted: dict[str, Any], where: Path) -> None:
+    """Raises TrainingError unless all that is wanted is found: seed, profile, data, template ..."""
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            verb = "differs" if name in ("seed", "profile", "template") else "differ"
+            raise TrainingError(
+                f"{what} to another run: the {name} {verb}",
+                where=where,
+                remedy="Use the same input, profile and seed, pass --overwrite, or name another.",
+            )
+
+
+def read_checkpoint(folder: Path, identity: dict[str, Any]) -> Progress | None:
     """The checkpoint in `folder`, or None where there is none.
 
     Args:
-        expected: facts that must be the same as those of the run that wrote it.
+        identity: what must be the same in the run that wrote it.
 
     Raises:
         TrainingError: it is broken, of another format, or of another run.
@@ -123,12 +135,6 @@ def read_checkpoint(folder: Path, expected: dict[str, Any]) -> Progress | None:
             where=path,
             remedy="Go on with the version that wrote it, or start again without --resume.",
         )
-    for name, value in expected.items():
-        if words.get(name) != value:
-            raise TrainingError(
-                f"the checkpoint belongs to another run: its {name} differs",
-                where=path,
-                remedy="Resume with the same input, profile and seed, or name another folder.",
-            )
+    check_same_run("the checkpoint belongs", words.get("identity") or {}, identity, path)
     stage, step = words.pop("stage"), words.pop("step")
     return Progress(stage, step, tensors, words)

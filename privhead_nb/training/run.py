@@ -29,6 +29,7 @@ from privhead_nb.render.volume import Rays, Rendered, render_rays
 from privhead_nb.training.checkpoint import (
     NAME,
     Progress,
+    check_same_run,
     model_tensors,
     optimiser_tensors,
     read_checkpoint,
@@ -38,6 +39,7 @@ from privhead_nb.training.checkpoint import (
 )
 from privhead_nb.training.profiles import Optimiser, Profile
 from privhead_nb.training.reconstruction import FILES, Reconstruction
+from privhead_nb.training.template import Template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -291,12 +293,14 @@ def start_run(
     backend: Backend,
     described: dict[str, Any],
     mark: str,
+    template: Template | None = None,
 ) -> Run:
-    """A run at its beginning, or where its checkpoint in `out` left off.
+    """A run at its beginning (or its template's), or where its checkpoint in `out` left off.
 
     Raises:
         OutputError: `out` can't be written, or holds results and may not be replaced.
-        TrainingError: the checkpoint is broken or belongs to another run.
+        TrainingError: the checkpoint is broken or belongs to another run, or the template doesn't
+            fit the profile.
     """
     if resume and out is None:
         raise TrainingError("there is nothing to resume without an output folder", where="out")
@@ -309,8 +313,15 @@ def start_run(
         "settings": _plain(settings.to_dict()),
         "data": mark,
         "stages": described.get("stages"),
+        "template": None if template is None else template.fingerprint,
     }
     model = HeadModel(settings.field, seed=seed).to(where)
+    if template is not None:
+        template.start(model)
+        described = described | {
+            "template": template.fingerprint,
+            "template_made": template.made,
+        }
     run = Run(
         settings=settings,
         seed=seed,
@@ -326,7 +337,7 @@ def start_run(
     if folder is None:
         return run
     _make_writable(folder)
-    found = read_checkpoint(folder, {"identity": identity}) if resume else None
+    found = read_checkpoint(folder, identity) if resume else None
     if found is not None:
         run.resumed = found
         run.history, run.seconds = found.facts["history"], found.facts["seconds"]
@@ -338,7 +349,11 @@ def start_run(
         return run
     held = [n for n in (*FILES, NAME) if (folder / n).exists()]
     if held and resume and (folder / "report.json").is_file():
-        run.finished = _same_run(Reconstruction.load(folder), identity, folder)
+        run.finished = Reconstruction.load(folder)
+        report, used = run.finished.report, run.finished.settings
+        # results of older versions don't say which data they were made from
+        made = {"data": mark} | report | {"profile": used.name, "settings": _plain(used.to_dict())}
+        check_same_run("the finished results belong", made, identity, folder)
     elif held and not overwrite:
         raise OutputError(
             f"holds {held[0]} of an earlier run",
@@ -349,27 +364,6 @@ def start_run(
         for name in held:
             (folder / name).unlink()
     return run
-
-
-def _same_run(finished: Reconstruction, identity: dict[str, Any], folder: Path) -> Reconstruction:
-    """A finished run is handed out only to who asks for that run."""
-    report = finished.report
-    # results of older versions don't say which data they were made from
-    found = {
-        "seed": report.get("seed"),
-        "settings": _plain(finished.settings.to_dict()),
-        "data": report.get("data", identity["data"]),
-        "stages": report.get("stages"),
-    }
-    for name, value in found.items():
-        if value != identity[name]:
-            raise TrainingError(
-                f"the finished results belong to another run: the {name} differ"
-                + ("s" if name == "seed" else ""),
-                where=folder,
-                remedy="Use the same input, profile and seed, pass --overwrite, or name another.",
-            )
-    return finished
 
 
 def _check_backend(backend: Backend, device: torch.device) -> None:
