@@ -13,7 +13,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from privhead_nb.teach import kernel_plots, roofline, widgets
+from privhead_nb.teach import roofline, widgets
+from privhead_nb.teach.figures import kernel_plots
 from privhead_nb.teach.widgets import View, choice, panel, twin, whole
 
 GPU = roofline.H200

@@ -35,7 +35,9 @@ from numba import njit
 from privhead_nb.bench import show
 from privhead_nb.kernels import compositing
 from privhead_nb.kernels.lazy import triton_kernel
-from privhead_nb.teach import checks, kernel_plots, plots, roofline, widgets
+from privhead_nb.teach import checks, plots, roofline, widgets
+from privhead_nb.teach.figures import kernel_plots
+from privhead_nb.teach.panels import lesson11
 from privhead_nb.teach.traffic import backward_traffic, saved_bytes, traffic
 
 stored = roofline.stored()  # what `privhead bench --device cpu` measured on two cores
@@ -411,7 +413,7 @@ print(f"copy {mine.bytes_s / 1e9:.0f} GB/s, product {mine.flop_s / 1e9:.0f} Gflo
 print(f"launch {mine.launch_s * 1e6:.1f} us, ridge at {mine.ridge:.0f} flop per byte")
 
 # %%
-machines = {"CPU cores": roofline.machine_of(stored), "H200 on paper": roofline.H200}
+machines = {"2 CPU cores": roofline.machine_of(stored), "H200 on paper": roofline.H200}
 flops = roofline.flops_a_sample(stored)
 intensity = flops / floor["forward"]
 print("a sample of compositing, fused, costs more than 1 operation a byte:", intensity > 1)
@@ -423,19 +425,8 @@ for name, machine in machines.items():
 # Now play. Move a slider with the mouse, or with Tab and the arrow keys. Watch two things: which of the three
 # bars is the longest, and how far under the roof the point hangs.
 
-
 # %% tags=["nbval-ignore-output"]
-def picture(rays, samples, function, machine):
-    return kernel_plots.budget(rays, samples, function, machines[machine], flops)
-
-
-controls = {
-    "rays": widgets.choice("rays", [4**k for k in range(4, 11)], 1024),
-    "samples": widgets.whole("samples", 32, 256, 32, 96),
-    "function": widgets.choice("function", ["eager", "fused"]),
-    "machine": widgets.choice("machine", list(machines)),
-}
-widgets.panel(picture, controls)
+widgets.panel(lesson11.picture, lesson11.controls())
 
 # %% [markdown]
 # Four settings of the panel side by side, for readers without a running kernel: a training step's thousand rays
@@ -443,15 +434,10 @@ widgets.panel(picture, controls)
 # fused on the right.
 
 # %%
-settings = [
-    {"rays": rays, "samples": 96, "function": function, "machine": "H200 on paper"}
-    for rays in (1024, 262144)
-    for function in ("eager", "fused")
-]
-widgets.twin(picture, settings)
+widgets.twin(lesson11.picture, lesson11.TWIN)
 
 # %%
-for setting in settings + [settings[0] | {"machine": "CPU cores"}]:
+for setting in lesson11.TWIN + [lesson11.TWIN[0] | {"machine": "2 CPU cores"}]:
     rays, function, name = setting["rays"], setting["function"], setting["machine"]
     work = roofline.compositing_work(rays, 96, function, flops)
     bound = roofline.times(work, machines[name]).bound
@@ -491,17 +477,14 @@ plots.show(
 # %% [markdown]
 # We quote ratios and shares, and no milliseconds: those change with the machine, the compiler and the weather in
 # the machine room. And a ratio has two ends. The largest ones stand where eager PyTorch is slow, so look at what
-# others have. Where another library does the same, or others do it in another way, that was timed, too, forward only:
+# others have. Where another library does the same, or others do it in another way, that was timed, too, forward only.
+#
+# The last lines are of compositing alone, forward and backward. The share of copy bandwidth says how near the floor
+# we are: *least* bytes over time, against what a plain copy reaches.
 
 # %%
 for op, size, peer, longer in roofline.beside_peers(stored):
     print(f"{op}, {size}: {peer} takes {longer:.1f} times as long as ours")
-
-# %% [markdown]
-# Now compositing alone, forward and backward. The share of copy bandwidth says how near the floor we are: *least*
-# bytes over time, against what a plain copy reaches.
-
-# %%
 lines = show.ratios(stored)
 for name in ("compile", "fused"):
     for line in roofline.of_compositing(lines, name):
@@ -511,6 +494,7 @@ for name in ("compile", "fused"):
 # %% [markdown]
 # That is less than section 2 promised: bytes went down to a seventh, time did not. Where is the rest? Ask the model
 # of section 7, forward only: by what factor did each form take longer than its longest queue?
+# And are the answers right? Every form was compared with eager before it was timed.
 
 # %%
 for size, eager_factor, fused_factor in roofline.over_model(stored):
@@ -520,18 +504,6 @@ small, large = (
     for row in roofline.of_compositing(stored["rows"], "fused")[-2:]
 )
 print("a fused sample takes over half as long where all fits in a cache:", small / large > 0.5)
-
-# %% [markdown]
-# From a hundred thousand samples on, eager takes about as long as its bytes do: the model holds. The fused loop takes
-# several times longer than *its* bytes do, and much of that stays when all of them come from a cache. So two cores
-# are no longer waiting for the store; now the hands are slow. Exponentials are counted as a few operations, and the
-# peak is that of a matrix product, which nothing else reaches. Fusing has moved the work from the queue that was the
-# longest to the one that was the next, and that is all that it can do. At the smallest size neither form comes near
-# the model: there it is the calls, which cost more than the bare launch of our model.
-#
-# And are the answers right? Every form was compared with eager before it was timed.
-
-# %%
 errors = {"fused": [], "compile": []}
 for row in stored["rows"]:
     if row["function"] in errors:
@@ -541,6 +513,13 @@ for name, found in errors.items():
     print(f"{name}: off by more than 1e-4 in {', '.join(off) or 'none'}")
 
 # %% [markdown]
+# From a hundred thousand samples on, eager takes about as long as its bytes do: the model holds. The fused loop takes
+# several times longer than *its* bytes do, and much of that stays when all of them come from a cache. So two cores
+# are no longer waiting for the store; now the hands are slow. Exponentials are counted as a few operations, and the
+# peak is that of a matrix product, which nothing else reaches. Fusing has moved the work from the queue that was the
+# longest to the one that was the next, and that is all that it can do. At the smallest size neither form comes near
+# the model: there it is the calls, which cost more than the bare launch of our model.
+#
 # The compiler has undone the remark of section 3: on a CPU, torch 2.13 compiles `expm1(x)` to $e^x - 1$. Weights of
 # thin samples become multiples of 6e-8, rays that meet next to nothing get a wrong depth, and $\beta$ a gradient that
 # is up to 1 % off. A form that is not compared with its specification is quick at something else.

@@ -35,10 +35,13 @@ ENVIRONMENT = {
 }
 IGNORED = "nbval-ignore-output"
 IGNORED_SHARE = 0.2  # of a notebook's code cells
-CELL_LINES = 15  # a longer cell is a function that belongs into the package
+CELL_LINES = 15  # imports apart; a longer cell is a function that belongs into the package
+CELLS = (25, 60)  # cells of a lesson, text and code
+BYTES = 2_000_000  # of a notebook file with its outputs
 TIMEOUT = 120  # seconds a cell
 WIDGETS = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+PLOTLY = "application/vnd.plotly.v1+json"
 # What may not stand in an output that nbval compares: paths, devices, times.
 TELLTALE = re.compile(
     r"(?<![\w.])/(?:home|work|tmp|usr|root|content|opt)/|[A-Z]:\\"
@@ -168,6 +171,10 @@ def faults(source: Path) -> list[str]:
     if [_essence(c) for c in stored.cells] != [_essence(c) for c in fresh.cells]:
         return [f"{target.name}: differs from {source.name}, run `make notebooks`"]
     found = [*_output_faults(stored), *_text_faults(stored), *exercises.faults(_read(source))]
+    if not CELLS[0] <= len(stored.cells) <= CELLS[1]:
+        found.append(f"has {len(stored.cells)} cells, not {CELLS[0]} to {CELLS[1]}")
+    if target.stat().st_size > BYTES:
+        found.append(f"is larger than {BYTES / 1e6:g} MB")
     found = [f"{target.name}: {fault}" for fault in found]
     return found + _student_faults(source)
 
@@ -206,6 +213,8 @@ def _output_faults(notebook: Any) -> list[str]:
             found.append(f"code cell {number} shows a widget and is not tagged {IGNORED}")
     if any("image/png" in o.get("data", {}) and not _alt(o) for o in outputs):
         found.append("a picture has no alternative text")
+    if any(PLOTLY in o.get("data", {}) and not o["metadata"].get(PLOTLY) for o in outputs):
+        found.append("a plotly figure has no alternative text: show it with teach/interactive.py")
     return found
 
 
@@ -214,7 +223,8 @@ def _text_faults(notebook: Any) -> list[str]:
     found, level, titles = [], 0, 0
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for number, cell in enumerate(code, start=1):
-        if len(cell.source.splitlines()) > CELL_LINES:
+        lines = [s for s in cell.source.splitlines() if not s.startswith(("import ", "from "))]
+        if len(lines) > CELL_LINES:
             found.append(f"code cell {number} has more than {CELL_LINES} lines")
     prose = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
     prose = re.sub(r"^```.*?^```", "", prose, flags=re.MULTILINE | re.DOTALL)

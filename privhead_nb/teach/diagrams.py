@@ -57,7 +57,7 @@ def trust_boundary(scene: Scene, release: Release, mesh: Mesh) -> Figure:
     page.text(0.92, 0.74, "reconstruct", ha="center", fontsize=10)
     note: dict[str, Any] = {"ha": "center", "fontsize": 9}
     page.text(0.17, 0.835, "sensitive views: photos of the face", color=SENSITIVE, **note)
-    page.text(0.17, 0.065, "neutral views: no face in them", color=NEUTRAL, **note)
+    page.text(0.17, 0.065, "neutral views: taken from behind", color=NEUTRAL, **note)
     page.text(0.67, 0.835, "how fast colours change, not which", color=SENSITIVE, **note)
     page.text(0.67, 0.065, "the same photos", color=NEUTRAL, **note)
     return figure

@@ -72,6 +72,32 @@ def whole(label: str, low: int, high: int, step: int, value: int) -> ipywidgets.
     )
 
 
+def real(label: str, low: float, high: float, step: float, value: float) -> ipywidgets.FloatSlider:
+    """A slider over numbers."""
+    import ipywidgets
+
+    return ipywidgets.FloatSlider(
+        description=label, min=low, max=high, step=step, value=value, readout_format=".3g", **_WIDE
+    )
+
+
+def tick(label: str, value: bool = False) -> ipywidgets.Checkbox:
+    """A box to tick; the space bar does it, too."""
+    import ipywidgets
+
+    return ipywidgets.Checkbox(description=label, value=value, indent=False)
+
+
+def values_of(control: Any) -> list[Any]:
+    """All values that a control can take, in order."""
+    if hasattr(control, "options"):
+        return [o[1] if isinstance(o, tuple) else o for o in control.options]
+    if hasattr(control, "min"):
+        count = round((control.max - control.min) / control.step)
+        return [control.min + i * control.step for i in range(count + 1)]
+    return [False, True]
+
+
 _WIDE: dict[str, Any] = {
     "style": {"description_width": "90px"},
     "layout": {"width": "420px", "max_width": "100%"},

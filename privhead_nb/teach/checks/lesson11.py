@@ -1,15 +1,4 @@
-"""Checks of the exercises: yours against the specification, the first wrong index, and a hint.
-
-    checks.ex1102(my_loop)
-
-A check that passes prints one or two lines that are the same on every machine. One that fails
-prints what differs and raises `CheckFailed`, so that a notebook, nbval and a test all see it; in a
-notebook it shows one line instead of a traceback. The specification is the package's own function,
-so the answers stand nowhere.
-
-A new check is a function ex<lesson><number> that calls `check` or `check_loop` with a
-specification, a few cases, a hint, and the slips that are worth a hint of their own.
-"""
+"""Checks of lesson 11: bytes, loops and rooflines."""
 
 from __future__ import annotations
 
@@ -22,15 +11,12 @@ from privhead_nb.kernels.compositing import laplace_density, weights_from_densit
 from privhead_nb.teach import roofline
 from privhead_nb.teach.comparison import (
     Array,
-    CheckFailed,
     Function,
     check,
     check_loop,
     same_names,
 )
 from privhead_nb.teach.traffic import size, traffic
-
-__all__ = ["CheckFailed", "ex1101", "ex1102", "ex1103", "ex1104"]
 
 
 def ex1101(yours: Function) -> None:

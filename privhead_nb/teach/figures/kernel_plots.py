@@ -106,7 +106,7 @@ def stored_roofline(result: Result) -> Figure:
     figure, axes = grid(1, 1, width=8, height=4.6)
     ax, machine = axes[0][0], roofline.machine_of(result)
     rows = sorted(roofline.largest(result).values(), key=_intensity)
-    _roof(ax, machine, max(1000, 5 * _intensity(rows[-1])))
+    _roof(ax, machine, max([1000.0, *(5 * _intensity(row) for row in rows)]))
     lowest = machine.flop_s
     for number, row in enumerate(rows):
         x, rates = _intensity(row), []
