@@ -2,6 +2,8 @@
 #   make demo    protected photos -> head, against the truth and a full-RGB run; about 5 minutes
 #   make test    every test, and the notebooks cell by cell
 #   make lab     JupyterLab at the first notebook
+#   make nbval   the notebooks cell by cell; PY=python of another environment that has the package
+#   make site    the lessons as web pages, in out/site
 #   make bench   the kernels beside their references
 # Another Python: make test PYTHON=python3.12
 
@@ -15,7 +17,7 @@ TRITON := 3.6.0
 # Jupyter refuses to run as root, as one is in most containers, unless told.
 AS_ROOT := $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 
-.PHONY: demo test test-fast bench lab lint format nbval notebooks samples picture clean
+.PHONY: demo test test-fast bench lab lint format nbval notebooks samples site picture clean
 
 demo: $(READY)
 	$(BIN)/python -m privhead_nb demo $(OUT) --overwrite
@@ -32,8 +34,11 @@ bench: $(READY)
 lab: $(READY)
 	$(BIN)/jupyter lab $(AS_ROOT) --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
-nbval: $(READY)
-	$(BIN)/python -m pytest --nbval notebooks
+nbval: $(if $(PY),,$(READY))
+	$(or $(PY),$(BIN)/python) -m pytest --nbval notebooks
+
+site: $(READY)
+	$(BIN)/python -m privhead_nb.teach.site out/site
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -101,3 +101,12 @@ def spoil_cameras() -> Callable[..., None]:
         np.savez(folder / "cameras.npz", **kept)
 
     return spoil
+
+
+@pytest.fixture(scope="session")
+def built_site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """The course's web pages, and what is wrong with them; built once for all tests."""
+    from privhead_nb.teach import site
+
+    target = tmp_path_factory.mktemp("site") / "pages"
+    return target, site.make(target)

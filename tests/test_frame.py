@@ -29,6 +29,7 @@ CONDA_NAMES = {
     "opencv-python-headless": "opencv",
     "libigl": "igl",
     "matplotlib": "matplotlib-base",
+    "playwright": "playwright-python",
 }
 
 

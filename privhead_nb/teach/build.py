@@ -3,6 +3,7 @@
     python -m privhead_nb.teach.build            make all notebooks again
     python -m privhead_nb.teach.build 00 05      only those whose name starts so
     python -m privhead_nb.teach.build --check    complain where a notebook is not its source's
+    python -m privhead_nb.teach.build --nbgrader course/source    lessons as nbgrader's sources
 
 Executed on the ci profile, on the CPU, with one thread, so that the stored outputs are what
 `pytest --nbval` finds on another machine.
@@ -160,6 +161,17 @@ def build(source: Path) -> None:
             nbformat.write(student, aside)
 
 
+def write_for_nbgrader(source: Path, folder: Path) -> Path:
+    """Write a lesson as an nbgrader assignment of its name: <folder>/<name>/<name>.ipynb."""
+    import nbformat
+
+    path = folder / source.stem / f"{source.stem}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as aside:
+        nbformat.write(exercises.for_nbgrader(_read(source)), aside)
+    return path
+
+
 def faults(source: Path) -> list[str]:
     """What is wrong with a source's notebooks, in words; empty where all is well."""
     import nbformat
@@ -260,8 +272,13 @@ def main() -> None:
     )
     parser.add_argument("--check", action="store_true", help="only look, and fail on a fault")
     parser.add_argument("starts", nargs="*", metavar="NUMBER", help="first letters of names")
+    parser.add_argument("--nbgrader", type=Path, metavar="FOLDER", help="write assignments there")
     given = parser.parse_args()
     chosen = sources(given.starts)
+    if given.nbgrader:
+        for source in chosen:
+            print(write_for_nbgrader(source, given.nbgrader))
+        return
     if not given.check:
         for source in chosen:
             print(f"executing {target_of(source).name}", file=sys.stderr)

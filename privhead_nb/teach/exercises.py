@@ -79,6 +79,24 @@ def find(notebook: Any) -> list[Exercise]:
     return found
 
 
+def for_nbgrader(notebook: Any) -> Any:
+    """A source with the cell metadata of nbgrader (schema 3): solutions to fill in, graded checks.
+
+    nbgrader itself takes out what stands between the markers, which are its own.
+    """
+    base = {"schema_version": 3, "task": False, "cell_type": "code"}
+    for exercise in find(notebook):
+        name, points = f"ex{exercise.number}", 1 + DIFFICULTIES.index(exercise.difficulty)
+        notebook.cells[exercise.cell].metadata["nbgrader"] = base | {
+            "grade_id": name, "solution": True, "grade": False, "locked": False,
+        }  # fmt: skip
+        notebook.cells[exercise.cell + 1].metadata["nbgrader"] = base | {
+            "grade_id": f"{name}-check", "solution": False, "grade": True, "locked": True,
+            "points": points,
+        }  # fmt: skip
+    return notebook
+
+
 def faults(notebook: Any) -> list[str]:
     """What is wrong with the exercises of a source, in words."""
     found, exercises = [], find(notebook)

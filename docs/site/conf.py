@@ -1,0 +1,50 @@
+"""Sphinx's settings for the course's web pages, which `privhead_nb/teach/site.py` makes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import latex2mathml.converter
+from docutils.nodes import SkipNode
+
+from privhead_nb import __version__
+
+project = "privhead-nb: a head from photos that show no face"
+author = "the privhead_nb authors"
+copyright = "the privhead_nb authors; lessons CC BY 4.0, code MIT"
+version = release = __version__
+language = "en"
+
+extensions = ["myst_nb"]
+myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_heading_anchors = 4
+nb_execution_mode = "off"
+nb_merge_streams = True
+suppress_warnings = ["mystnb.unknown_mime_type", "myst.header"]
+
+html_theme = "furo"
+html_title = "privhead-nb"
+html_static_path = ["_static"]
+html_css_files = ["course.css"]
+html_js_files = [("plotly.min.js", {"priority": 100})]
+html_math_renderer = "mathml"
+html_copy_source = False
+html_show_sourcelink = False
+templates_path: list[str] = []
+# Letters that every machine has; a theme's own come from another host.
+html_theme_options = {"light_css_variables": {"font-stack": "system-ui, sans-serif"}}
+
+
+def _mathml(self: Any, node: Any, display: str) -> None:
+    formula = latex2mathml.converter.convert(node.astext(), display=display)
+    self.body.append(formula if display == "inline" else f'<div class="formula">{formula}</div>')
+    raise SkipNode
+
+
+def setup(app: Any) -> None:
+    """Formulas as MathML."""
+    app.add_html_math_renderer(
+        "mathml",
+        (lambda self, node: _mathml(self, node, "inline"), None),
+        (lambda self, node: _mathml(self, node, "block"), None),
+    )
