@@ -16,6 +16,7 @@ from privhead_nb.bench.harness import OPS
 from privhead_nb.kernels.compositing import composite_sdf_reference, laplace_density
 from privhead_nb.teach import checks, roofline
 from privhead_nb.teach.checks import CheckFailed
+from privhead_nb.teach.comparison import check
 from privhead_nb.teach.figures import kernel_plots
 from privhead_nb.teach.traffic import backward_traffic, saved_bytes, size, traffic
 
@@ -401,3 +402,9 @@ def test_ceilings_of_this_machine_are_measured() -> None:
     machine = roofline.this_machine()
     assert 1e8 < machine.bytes_s < 1e13 and 1e8 < machine.flop_s < 1e14
     assert 1e-8 < machine.launch_s < 1e-2
+
+
+def test_a_wrong_number_is_shown_beside_the_right_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(CheckFailed):
+        check("ex", lambda: 2.0, lambda: 3.0, {"the only case": ()}, hint="think", slips={})
+    assert "yours 2, specification 3" in capsys.readouterr().out

@@ -145,6 +145,8 @@ def _numbers(got: Any, wanted: Any, rtol: float, atol: float) -> list[str] | Non
     wrong = np.argwhere(~np.isclose(mine, wanted, rtol=rtol, atol=atol))
     if not len(wrong):
         return None
+    if mine.ndim == 0:
+        return [f"yours {mine:.6g}, specification {wanted:.6g}"]
     first = tuple(int(i) for i in wrong[0])
     row = first[:-1]
     return [
