@@ -1,0 +1,78 @@
+"""How thick the wall is that a ray sees: VolSDF's density on a flat surface, in closed form.
+
+A ray meets a plane at an angle, c = cos(angle to the normal), so that f falls by c for each unit
+of its way. With u = -f / beta, how deep it is behind the surface in units of beta, VolSDF's density
+(eq. 2-3) adds up from infinitely far to
+
+    R(u) = (1 / c) (e^u / 2)              u <= 0
+    R(u) = (1 / c) (u + e^-u / 2)         u > 0
+
+and of the light a share of 1 - e^-R(u) has been stopped by there. NeuS's alpha, which is a ratio of
+logistic CDFs, lets through T = Phi(f), whatever the angle: 1 - T = sigmoid(u).
+
+Beta enters by u alone: the thickness of a wall is a number times beta.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from privhead_nb.field.density import logistic_alpha
+from privhead_nb.kernels.compositing import (
+    laplace_density,
+    weights_from_alpha,
+    weights_from_density,
+)
+
+FORMS = ("VolSDF", "NeuS")
+
+
+def stopped(depth: Tensor, beta: float, cosine: float = 1.0, form: str = "VolSDF") -> Tensor:
+    """Share of the light that is stopped before `depth` behind the surface.
+
+    Args:
+        depth: -f, any shape, perpendicular to the surface, negative in front of it.
+        beta: width of the wall, in the unit of `depth`.
+        cosine: of the angle between ray and normal, in (0, 1].
+        form: "VolSDF" or "NeuS".
+    """
+    u = depth / beta
+    if form == "NeuS":
+        return torch.sigmoid(u)
+    tail = 0.5 * torch.exp(-u.abs())
+    return -torch.expm1(-torch.where(u > 0, u + tail, tail) / cosine)
+
+
+def depth_at(share: float, beta: float, cosine: float = 1.0, form: str = "VolSDF") -> float:
+    """How far behind the surface a share of the light has been stopped: the inverse of `stopped`.
+
+    Behind the surface R = u + e^-u / 2 has no elementary inverse, but u <- R - e^-u / 2 halves its
+    error each time.
+    """
+    if not 0 < share < 1 or not 0 < cosine <= 1 or beta <= 0:
+        raise ValueError(f"share {share} in (0, 1), cosine {cosine} in (0, 1], beta {beta} > 0")
+    if form == "NeuS":
+        return beta * math.log(share / (1 - share))
+    optical = -math.log1p(-share) * cosine
+    if optical <= 0.5:
+        return beta * math.log(2 * optical)
+    u = optical
+    for _ in range(60):
+        u = optical - 0.5 * math.exp(-u)
+    return beta * u
+
+
+def sampled_weights(sdf: Tensor, spacing: float, beta: float, form: str = "VolSDF") -> Tensor:
+    """Weights of even samples (S,) on a ray, by the package's own compositing.
+
+    Args:
+        sdf: (S,) along the ray.
+        spacing: from sample to sample, along the ray.
+        beta, form: as in `stopped`.
+    """
+    if form == "NeuS":
+        return weights_from_alpha(logistic_alpha(sdf, beta))
+    return weights_from_density(laplace_density(sdf, beta), torch.full_like(sdf, spacing))
