@@ -1,0 +1,721 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 6. Irreversibility
+#
+# **You will be able to** say how many pictures share one gradient modulus, and why; build such pictures
+# yourself; run an attack that turns a modulus back into a face; score its guess fairly; and tell *many
+# pictures fit* from *nobody is recognised*.
+#
+# **You should know** what the released modulus is ([03, protecting
+# operators](03_protecting_operators.ipynb)) and how a loss on it is descended
+# ([04, gradient loss](04_gradient_loss.ipynb)). Some linear algebra: a rotation, an eigenvalue.
+#
+# **Time**: 90 minutes of reading and writing, and an evening for the hard exercise if you like; computing
+# takes half a minute on a CPU. A GPU is not needed.
+#
+# **Equations of the paper**: 5 and 6, and the supplement's section on protecting operators with its Figures
+# 13 and 14.
+
+# %%
+import numpy as np
+import torch
+from scipy.fft import dctn, idctn
+
+from privhead_nb import Operator
+from privhead_nb.lab.attacks import multiplicity, poisson, prior_free, surface
+from privhead_nb.lab.attacks.scores import up_to_colours, up_to_constant_and_sign
+from privhead_nb.teach import checks, faces, plots, widgets
+from privhead_nb.teach.figures import irreversibility
+from privhead_nb.teach.panels import lesson06
+from privhead_nb.training.profiles import get_profile
+
+operator = Operator()  # Sobel, norms over the three channels
+people = faces.front(48)  # made heads: (24 people, 2 lights, 48, 48, 3)
+head = people[3, 0]
+
+# %% [markdown]
+# ## 1. The promise
+#
+# A picture of a face stays at home. What leaves is its **gradient modulus** (equation 6): at each pixel one
+# number, how strongly the colour changes there,
+#
+# $$m = \left\| \frac{\partial c}{\partial x} \right\|_2 + \left\| \frac{\partial c}{\partial y} \right\|_2 .$$
+#
+# The paper's supplement gives three reasons why nobody gets the picture back. *Irreversibility*: only lengths
+# of gradients are kept, so many pictures map to one release. *Colour multiplicity*: one modulus belongs to
+# many colourings. *Perceptual indistinction*: released faces look alike to people. This lesson takes the first
+# two at their word, and builds the many pictures. Then it asks the question that the argument leaves out:
+# **what do all those pictures have in common?**
+
+# %%
+modulus = operator.modulus(head)
+plots.show(
+    irreversibility.gallery(
+        [{"stays at home": head, "leaves the device": modulus}], width=5, zoom=4
+    ),
+    alt="A small front picture of a made head with short brown hair, and beside it what is released: dark "
+    "lines on white along the outline, the hairline, the eyes, nose and mouth.",
+)
+
+# %% [markdown]
+# Nobody's face is in this lesson: the 24 heads are made from numbers. Look at the right picture for a moment
+# before you read on. Would you say that the face is gone?
+#
+# ## 2. On a line, by hand
+#
+# Start with the smallest case: a grey signal of four pixels. Somebody releases the three *sizes* of its
+# steps, 0.5, 0.3 and 0.4, and keeps the signs. Take a pencil. Each step went up or down, so there are
+# $2^3 = 8$ walks, and each may start anywhere. If that were all, we could never tell.
+#
+# But grey values lie between 0 and 1. A walk whose highest and lowest points are more than 1 apart can't be a
+# picture. The walk up, up, up climbs by 1.2, and drops out. So does its mirror image.
+
+# %%
+steps = np.array([0.5, 0.3, 0.4])
+print("signals that fit:", len(multiplicity.signals(steps)), "of", 2 ** len(steps))
+plots.show(
+    irreversibility.walks(steps),
+    alt="Left: eight zigzag lines over four pixels; two grey ones leave the band between 0 and 1. Right: "
+    "the six that fit, in blue, each in the middle of the band.",
+)
+
+# %% [markdown]
+# Six of eight: not much is lost. How does that go on for longer signals? It depends on how large the steps are.
+# A random walk of $n$ steps wanders about $\sqrt{n}$ steps away from its start, and soon hits the walls.
+
+# %%
+random = np.random.default_rng(6)
+for size in (0.1, 0.2, 0.4):
+    drawn = random.uniform(0.5 * size, 1.5 * size, 16)
+    left = [len(multiplicity.signals(drawn[:n])) for n in (4, 8, 12, 16)]
+    print(f"steps of about {size}: {left} of [16, 256, 4096, 65536] signals fit")
+
+# %% [markdown]
+# Then there is what an attacker knows at the *ends*. Photos of heads often have a plain wall behind them. If
+# both ends of a line are known to be white, all steps have to add up to 0, and that is a hard condition on
+# signs. Here are eleven steps:
+
+# %%
+signal = np.array([1.0, 0.45, 0.6, 0.52, 0.81, 0.3, 0.37, 0.66, 0.48, 0.9, 0.77, 1.0])
+steps = np.abs(np.diff(signal))
+print("nothing known:  ", len(multiplicity.signals(steps)), "of", 2 ** len(steps))
+print("first end known:", len(multiplicity.signals(steps, first=1.0)))
+print("both ends known:", len(multiplicity.signals(steps, first=1.0, last=1.0)))
+
+# %% [markdown]
+# Of 2048 signals, **one**. Whoever knows both ends of this line knows all of it, signs or no signs. (Steps that
+# are equal, or that add up to equal sums, leave more. With steps like these it would be a coincidence.)
+#
+# ### Exercise 0601 (easy): count them
+#
+# Write a function that takes the sizes of the steps and counts the signals in $[0, 1]$ that have them.
+# Signals that differ by a constant count once. When does a walk fit? Think of its highest and its lowest
+# point, and don't forget the pixel where it starts. (`itertools.product((1, -1), repeat=n)` gives all choices
+# of signs; or let NumPy count in binary.)
+
+
+# %% tags=["exercise"]
+def count_signals(steps):
+    """How many signals in [0, 1] have these steps; those that differ by a constant count once."""
+    ### BEGIN SOLUTION
+    numbers = np.arange(2 ** len(steps))[:, None]
+    signs = 1 - 2 * ((numbers >> np.arange(len(steps))) & 1)
+    walks = np.cumsum(np.hstack([np.zeros((len(signs), 1)), signs * steps]), axis=1)
+    return int((np.ptp(walks, axis=1) <= 1 + 1e-9).sum())
+    ### END SOLUTION
+
+
+# %%
+checks.ex0601(count_signals)
+
+# %% [markdown]
+# ## 3. In the plane, loops must close
+#
+# A picture with $N$ pixels has about $2N$ differences between neighbours. Are there $2^{2N}$ pictures with the
+# same sizes of differences? Walk around a square of four pixels, right, down, left, up, and you are back
+# where you started, at the same grey value. So the four differences of each square add up to 0:
+#
+# $$\partial_x c \,(\text{top}) + \partial_y c \,(\text{right}) - \partial_x c \,(\text{bottom})
+# - \partial_y c \,(\text{left}) = 0 .$$
+#
+# This is the discrete form of *the curl of a gradient is zero*. Flip one sign, and the loop no longer closes,
+# unless other signs are flipped along. Let us try all of them. A picture of $3 \times 3$ pixels has 12
+# differences, so $2^{12} = 4096$ choices. How many close all four loops?
+
+# %%
+anything = random.uniform(size=(3, 3))
+one_bump = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]]) / 2
+two_corners = np.array([[5, 0, 0], [0, 0, 0], [0, 0, 3]]) / 10
+for name, small in {"random": anything, "bump": one_bump, "two corners": two_corners}.items():
+    different = int((np.diff(small, axis=0) != 0).sum() + (np.diff(small, axis=1) != 0).sum())
+    print(
+        f"{name:>11}: {2**different:>4} choices of signs, {multiplicity.closed_signs(small)} close"
+    )
+
+# %% [markdown]
+# Of 4096, two: the picture and its negative. On a line every sign was free. In the plane, *neighbours hold each
+# other's signs*, and all that is left is one sign for the whole.
+#
+# The last row shows the exception. Two corners, with flat ground between them: each may be up or down
+# without the other's knowledge. Where the modulus is **zero**, nothing is handed on. So the rule is
+#
+# > one sign for each connected part of the picture that lies in flat ground.
+#
+# Now we can draw what the paper's Figure 13 shows: grey pictures that agree all along the border and in their
+# modulus, and still differ. Here are nine bumps in a flat sea. A bump $x$ in a sea of colour $b$ becomes a
+# dent if it is mirrored, $2b - x$. Each of them may be: $2^9 = 512$ pictures, one modulus.
+
+# %%
+bumps = multiplicity.islands(48)
+rings, row = operator.modulus(bumps), {"the picture": bumps}
+for flips in ((1, 3, 5), (2, 4, 6, 7), range(1, 10)):
+    other = bumps
+    for part in flips:
+        other = multiplicity.flipped(other, operator, part)
+    row[f"{len(flips)} flipped"] = other
+off = max(float((operator.modulus(picture) - rings).abs().max()) for picture in row.values())
+print(f"{multiplicity.parts(rings)[1]} parts; moduli agree to 1e-12: {off < 1e-12}")
+plots.show(
+    irreversibility.gallery([row | {"one modulus for all": rings}], zoom=3),
+    alt="Four grey pictures of nine round spots, lighter or darker than the ground in different "
+    "combinations, and their one modulus: nine rings.",
+)
+
+# %% [markdown]
+# ### Exercise 0602 (middle): flip a part
+#
+# Write the flip. You get a picture, and a mask that says what lies inside the part. The level $b$ is not
+# given: where do you find it? (`scipy.ndimage.binary_dilation` grows a mask by a pixel; four shifted copies
+# do, too.)
+
+
+# %% tags=["exercise"]
+def flip(picture, inside):
+    """picture (H, W, 3), inside (H, W) bool -> the picture with the part mirrored about b."""
+    ### BEGIN SOLUTION
+    grown = inside.copy()
+    grown[1:] |= inside[:-1]
+    grown[:-1] |= inside[1:]
+    level = picture[grown & ~inside][0]
+    return np.where(inside[..., None], 2 * level - picture, picture)
+    ### END SOLUTION
+
+
+# %%
+checks.ex0602(flip)
+
+# %% [markdown]
+# And a face? How many parts in flat ground does a portrait have?
+
+# %%
+moduli = operator.modulus(people)
+counts = {multiplicity.parts(m)[1] for m in moduli[:, 0]}
+print("parts of each of the 24 heads:", counts)
+negatives = [multiplicity.flipped(p, operator, 1) for p in people[:, 0]]
+print("of their negatives, so many fit into 0 to 1:", sum(map(multiplicity.in_range, negatives)))
+
+# %% [markdown]
+# One part: skin is shaded everywhere, so no flat ground runs through a face. There is one sign in all, and in
+# front of a white wall the negative would have to be *lighter than white*. The $2^N$ pictures of the argument
+# have come down to one. That is what is left of the sign alone.
+#
+# Be fair, though: we have counted with all differences in both directions known. Equation 6 gives less. It adds
+# up the lengths in $x$ and in $y$, and it does so over three channels.
+#
+# ## 4. Colours: an infinity of pictures
+#
+# Count equations. A release of $N$ pixels gives $N$ numbers. A grey picture has $N$ unknowns, a colour picture
+# $3N$. So around a colour picture there should be a whole *surface* of pictures with its modulus, of some
+# $2N$ dimensions. That is far more than signs.
+#
+# Some of it can be seen without computing. The norm $\|\cdot\|_2$ runs over the three channels, and a
+# rotation changes no lengths. Turn all colours by one orthogonal $3 \times 3$ matrix $Q$, add any colour $t$:
+#
+# $$c' = Q c + t \quad \Rightarrow \quad \left\| \frac{\partial c'}{\partial x} \right\| = \left\| Q
+# \frac{\partial c}{\partial x} \right\| = \left\| \frac{\partial c}{\partial x} \right\| .$$
+#
+# This is what the paper's Figure 14 is about: other colours, one modulus.
+
+# %%
+row, off = {"the picture": head}, []
+for degrees in (60, 120, 180, 240):
+    turned = head @ multiplicity.turn(degrees).T
+    row[f"turned by {degrees} deg"] = turned + 0.5 - (turned.amax((0, 1)) + turned.amin((0, 1))) / 2
+    off.append(float((operator.modulus(row[f"turned by {degrees} deg"]) - modulus).abs().max()))
+same = multiplicity.recoloured(head, multiplicity.turn(240))
+print("our turn is the package's:", torch.allclose(same, row["turned by 240 deg"]))
+print("all moduli agree to 1e-12:", max(off) < 1e-12)
+plots.show(
+    irreversibility.gallery([row], zoom=3),
+    alt="The head five times: as it is, and with its hues turned by 60, 120, 180 and 240 degrees, so that "
+    "the face is green, blue or purple. The drawing of the face is the same in all.",
+)
+
+# %% [markdown]
+# Again the range has a say: many turns push some colour below 0 or above 1. Of a thousand random $Q$, how many
+# leave a head, with the best $t$, in range?
+
+# %%
+generator = torch.Generator().manual_seed(6)
+turns = [multiplicity.random_turn(generator) for _ in range(1000)]
+fits = [
+    sum(multiplicity.in_range(multiplicity.recoloured(p, q)) for q in turns) for p in people[:, 0]
+]
+print("under 1 in 4 for the median head:", np.median(fits) < 250)
+print("under 1 in 10 for some heads, over 1 in 3 for others:", min(fits) < 100, max(fits) > 333)
+
+# %% [markdown]
+# Dark hair and skin before a white wall leave colours little room. A fair face with grey hair has more.
+# (One turn is always there, $Q = 1$: it makes at least one.)
+#
+# ### Walk along the surface
+#
+# The turns are a few dimensions of $2N$. To see the others, walk. Let $J$ be the derivative of all moduli by
+# all colours, $N$ rows and $3N$ columns. What $J$ maps to 0 doesn't change the modulus, to first order. So choose
+# a direction $v$, say *towards red*, keep only the part that $J$ doesn't see,
+#
+# $$v - J^\top (J J^\top)^{-1} J v,$$
+#
+# go a little way, and let Newton's method pull the picture back until all moduli are right to nine digits. Then
+# again. `surface.wander` does this. We first send it in a random direction, then from there towards red.
+
+# %%
+small, quick = faces.front(32)[3, 0], get_profile().name == "ci"
+noise = torch.rand(small.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+red = torch.tensor([0.8, 0.2, 0.2], dtype=torch.float64).expand_as(small)
+away = surface.wander(small, operator, small + 2 * noise - 1, steps=3)
+there = surface.wander(away.picture, operator, red, steps=24 if quick else 60, length=0.05)
+off = float((operator.modulus(there.picture) - operator.modulus(small)).abs().max())
+apart = float((there.picture - small).square().mean().sqrt())
+print("moduli agree to 1e-6:", off < 1e-6, "  in range:", multiplicity.in_range(there.picture))
+print("colours differ by more than 0.02 (rms):", apart > 0.02)
+row = {"the picture": small, "a random way": away.picture, "then towards red": there.path[2]}
+row |= {"as far as we went": there.picture, "one modulus for all": operator.modulus(small)}
+
+# %%
+plots.show(
+    irreversibility.gallery([row], zoom=4),
+    alt="Five tiles: the head; the same with speckles of all colours; two in which the face is redder "
+    "under the speckles; and the modulus that all four have. Eyes, nose and hairline stay in their places.",
+)
+
+# %% [markdown]
+# All of these are exact: nobody who sees only the modulus can rule any of them out. So the paper is right that the
+# map is many-to-one, and more thoroughly than it says. And yet: whose face is it, in the picture on the right?
+#
+# ### What nobody sees at all
+#
+# One last family, a curious one. Sobel smooths along one direction, with 1, 2, 1, before it takes differences along
+# the other. Stripes that alternate from row to row vanish when they are smoothed, $1 - 2 + 1 = 0$, and their
+# differences over *two* rows are 0 as well. So $(-1)^y f(x)$, with any $f$, has a Sobel gradient of exactly zero,
+# signs and all. How many such invisible pictures are there, for each operator, on $12 \times 14$ pixels?
+
+# %%
+for kind in ("sobel", "scharr", "prewitt", "central", "roberts"):
+    hidden = surface.unseen_dimensions(12, 14, Operator(kind))
+    print(f"{kind:>8}: {hidden:>2} independent pictures with gradient 0, of {12 * 14}")
+
+# %% [markdown]
+# The constant picture is one of them. Sobel's others are stripes of one pixel, one for each row and column. They
+# add to the count of *many*, and protect nobody: an attacker who finds a striped face takes the stripes away.
+#
+# Play with the families. Turn colours, flip parts, add stripes: the second picture changes, its modulus does not.
+# Noise is different: it changes what is released, and the two moduli part. Watch the last words over the
+# picture, too: not everything that has the right modulus *is* a picture.
+
+# %% tags=["nbval-ignore-output"]
+widgets.panel(lesson06.picture, lesson06.controls())
+
+# %% [markdown]
+# Four settings, for readers without a running kernel: colours turned; five islands flipped; stripes, which the
+# modulus doesn't notice; and a turn with noise on the release.
+
+# %%
+widgets.twin(lesson06.picture, lesson06.TWIN, columns=1)
+
+# %%
+for setting in lesson06.TWIN:
+    given = {name: setting[name] for name in ("subject", "turn", "flips", "stripes")}
+    another, truth = lesson06.other(**given), lesson06.other(setting["subject"], 0, 0, 0.0)
+    off = float((operator.modulus(another) - operator.modulus(truth)).abs().max())
+    words = "in range" if multiplicity.in_range(another) else "out of range"
+    print(f"{given}: moduli equal {off < 1e-12}, {words}")
+
+# %% [markdown]
+# ## 5. Many pictures, one person
+#
+# Here is the step that the argument skips. *Many-to-one* says: you can't tell **which** of these pictures was
+# taken. Privacy asks: can you tell **who** it is? If all the pictures show the same person, the first is true and
+# the second is, too.
+#
+# And there is a short proof that multiplicity can't help against recognition. Whatever recognises a person from
+# the modulus is a function of the modulus. All preimages have the same modulus. So it gives the same answer for
+# all of them, no matter how many there are.
+#
+# Does such a recogniser exist? Take the dumbest one: *nearest neighbour*. The attacker has the moduli of 24 people in
+# studio light. Somebody releases a modulus taken in another light, from the left. Who of the 24 has the
+# modulus that differs least? And, for comparison, the same with the *pictures themselves*, on a window of the
+# face without hair, outline and wall.
+
+# %%
+own = torch.arange(len(people))
+window = (slice(None), slice(20, 36), slice(16, 32))
+for name, (probes, gallery) in {
+    "moduli, whole": (moduli[:, 1], moduli[:, 0]),
+    "moduli, face window": (moduli[:, 1][window], moduli[:, 0][window]),
+    "pictures, face window": (people[:, 1][window], people[:, 0][window]),
+}.items():
+    right = int((faces.nearest(probes, gallery) == own).sum())
+    print(f"{name:>21}: {right} of {len(people)} recognised; chance is 1")
+
+# %% [markdown]
+# All 24, from edges alone, through a change of light. And in the face window *the modulus recognises people whom
+# the picture does not*: light changes colours more than it changes edges. A gradient is a feature that people who
+# build recognisers chose on purpose; the old HOG descriptor is little else. Edges are not what is left when the
+# face is taken away. To a good part, the edges *are* the face.
+#
+# Mind what this shows and what it does not. The heads are made, their pose and camera are exactly the same, and
+# 24 is a small town: 24 of 24 is consistent with a true rate of 86 % or more (95 %, two-sided). Real recognisers on
+# other poses and thousands of people need the protocol of the privacy lab. But a defence that a
+# nearest neighbour sees through has not been shown to be one.
+#
+# ## 6. Is the guess good? A fair score
+#
+# Now for the attack that the paper calls practically impossible: get the picture back. We need a score first. A guess
+# $x$ of a grey truth $y$ that is off by a constant, or a perfect negative, is as good as the modulus allows, so
+# it should not lose points for that. Compare the *best* of $c + x$ and $c - x$ with the truth:
+#
+# $$\text{explained} = 1 - \min_{c, \pm} \frac{\sum (c \pm x - y)^2}{\sum (y - \bar y)^2} .$$
+#
+# 1 is perfect. A plain grey card gets 0. Below 0, a grey card would have been the better guess. Note what is *not*
+# forgiven: a wrong contrast, for the modulus tells how strong edges are.
+#
+# ### Exercise 0603 (middle): the best of plus and minus
+
+
+# %% tags=["exercise"]
+def explained(guess, truth):
+    """Share of the truth (H, W) that the best of c + guess and c - guess explains."""
+    ### BEGIN SOLUTION
+    x, y = guess - guess.mean(), truth - truth.mean()
+    left = min(((x - y) ** 2).sum(), ((x + y) ** 2).sum())
+    return 1 - left / (y**2).sum()
+    ### END SOLUTION
+
+
+# %%
+checks.ex0603(explained)
+
+# %%
+one, two = people[2, 0].mean(-1), people[3, 0].mean(-1)  # grey pictures of two people
+by_hand, package = explained(one.numpy(), two.numpy()), up_to_constant_and_sign(one, two).explained
+print("our score is the package's:", abs(by_hand - package) < 1e-9)
+
+# %% [markdown]
+# For colours, "up to a sign" becomes "up to a turn": the best $Qx + t$ with $Q$ orthogonal. That minimum has a name,
+# *orthogonal Procrustes*, and a one-line answer, $Q = U V^\top$ from the singular value decomposition of
+# the $3 \times 3$ covariance of guess and truth. `up_to_colours` does it. Let us see how much of the truth is
+# explained by the preimages of section 4, and how much by 23 other people's pictures. We score inside the head only,
+# two pixels off its outline, so that nobody earns points for a white wall.
+
+# %%
+inside, rest = prior_free.interior(operator.modulus(small), operator, 2), np.arange(24) != 3
+stripes = multiplicity.unseen(torch.full((32,), 0.03), torch.zeros(32))
+preimages = {
+    "turned by 120 deg": multiplicity.recoloured(small, multiplicity.turn(120)),
+    "a random way": away.picture,
+    "then towards red": there.picture,
+    "stripes of 0.03": small + stripes[..., None],
+}
+mine = {name: up_to_colours(x, small, inside).explained for name, x in preimages.items()}
+others = faces.of_others(small, faces.front(32)[rest, 0], inside)
+print("every preimage explains over 60 %:", min(mine.values()) > 0.6)
+print("every other person under 40 %:    ", others.max() < 0.4)
+words = "Four dots, pictures of one modulus, from 0.8 to 1; 23 other people under 0.3, many at -1."
+plots.show(irreversibility.likeness(mine, others), alt=words)
+
+# %% [markdown]
+# So each of the pictures that we built, to hide the truth among them, is nearer to the truth than any other person is.
+# (The score is strict about speckles. Let the walk's random part go on for eight steps instead of three, and its score
+# falls below that of some strangers, while you still see whose face it is. A number about pixels is not a verdict
+# about persons; we need both.)
+#
+# ## 7. A control that must win
+#
+# Before an attack is believed when it *fails*, it has to show that it can *win*. So weaken the release: suppose it
+# gave the **signed** differences, and not their sizes. Then the picture should come back.
+#
+# It does, and without any descent. Look for the picture $x$ whose differences $Dx$ come nearest to the given $g$,
+# in least squares: $D^\top D x = D^\top g$. $D^\top D$ is (minus) the Laplacian, so this is **Poisson's
+# equation**. At a border where nothing is known, the picture may be thought of as mirrored, and the waves that
+# fit into a mirrored box are cosines. Each cosine is an eigenvector:
+#
+# $$\lambda_{uv} = \left( 2 - 2 \cos \frac{\pi u}{H} \right) + \left( 2 - 2 \cos \frac{\pi v}{W} \right).$$
+#
+# So: form $D^\top g$, take its cosine transform (DCT-II), divide by $\lambda$, transform back. The constant has
+# $\lambda_{00} = 0$: the mean is lost, and we set it to 0.
+#
+# ### Exercise 0604 (hard): Poisson's equation by cosines
+#
+# `right` holds `x[:, 1:] - x[:, :-1]`, `down` holds `x[1:] - x[:-1]`. What is $D^\top g$? Each difference is one
+# equation: it pulls the pixel after it up, and the pixel before it down. The check also hands you differences that
+# belong to no picture at all; least squares has an answer for those, too.
+
+
+# %% tags=["exercise"]
+def from_differences(right, down):
+    """(H, W - 1), (H - 1, W) -> the picture (H, W) of mean 0 whose differences come nearest."""
+    ### BEGIN SOLUTION
+    height, width = len(right), down.shape[1]
+    pulled = -np.diff(right, axis=1, prepend=0, append=0) - np.diff(
+        down, axis=0, prepend=0, append=0
+    )
+    u, v = np.arange(height)[:, None], np.arange(width)
+    bottom = 4 - 2 * np.cos(np.pi * u / height) - 2 * np.cos(np.pi * v / width)
+    bottom[0, 0] = 1
+    spectrum = dctn(pulled, norm="ortho") / bottom
+    spectrum[0, 0] = 0
+    return idctn(spectrum, norm="ortho")
+    ### END SOLUTION
+
+
+# %%
+checks.ex0604(from_differences)
+
+# %%
+changes = {
+    "signed": lambda d: d,
+    "all positive": np.abs,
+    "signs by chance": lambda d: np.abs(d) * random.choice([-1.0, 1.0], d.shape),
+}
+where, row = prior_free.interior(modulus, operator), {"the picture": head}
+for name, change in changes.items():
+    found = poisson.rebuilt(head, change)
+    row[name] = up_to_constant_and_sign(found, head).picture
+    print(f"{name:>15}: explains over 99 %:", up_to_colours(found, head, where).explained > 0.99)
+plots.show(
+    irreversibility.gallery([row], width=8, zoom=3),
+    alt="Four tiles: the head; the same again, from signed differences; a smear from dark to light with a "
+    "shadow of the head; a pale fog in which the outlines of head and hairline can be made out.",
+)
+
+# %% [markdown]
+# With signs, the picture is back to the last digit, but for the constant. Without them the equation is solved just as
+# quickly, and the answer is rubbish. The *whole* secret of the modulus is in the signs (and, for colours, in the
+# directions of $Q$). Yet look at the last tile: random signs, and still you see where the hair ends.
+#
+# ## 8. The attack
+#
+# Without signs, we search. **Descent**: take a random picture, compute its modulus, compare it with the released one
+# by equation 5, go downhill. That is what stage 2 of the reconstruction does with a whole head
+# ([05, two-stage reconstruction](05_two_stage_reconstruction.ipynb)), and nothing keeps an attacker from doing it
+# with a single picture. Knowledge: the operator, and that the wall is white (a release says so). Data: *none*. No
+# other face, no trained network. Four things make it work:
+#
+# - **smooth norms**, $\sqrt{\|g\|^2 + \epsilon^2}$ with $\epsilon$ that falls: where a gradient has the wrong sign,
+#   the way to the right one leads through zero, and there the norm has a kink;
+# - **three channels**, even for a grey face: in colour, a gradient can be *turned* around instead of being
+#   pushed through zero. The freedom of colours, meant as a protection, gives the descent a way around the kink, and the
+#   modulus is met more closely. Whether the face gets better, too, is the first question at the end;
+# - **total variation**: of pictures with this modulus, prefer the smooth ones. It removes stripes;
+# - **little colour**, a penalty that grows: a weak guess about pictures in general, and none about faces.
+#
+# And it starts several times, and keeps the guess whose modulus came nearest. That an attacker can check without
+# the truth.
+
+# %%
+size, starts, steps = (40, 2, 150) if quick else (48, 4, 300)
+rows, found = [], {}
+for person in (2, 3):
+    truth = faces.front(size)[person, 0].float()
+    released = operator.modulus(truth)
+    settings = prior_free.suited(operator, starts=starts, steps=steps)
+    found[person] = guessed = prior_free.invert(released, operator, settings)
+    score = up_to_colours(guessed.guess, truth, prior_free.interior(released, operator))
+    rows.append({"truth": truth, "released": released, "guess": guessed.guess})
+    rows[-1]["best turn of the guess"] = score.picture
+    print(f"person {person}: under 5 % of the modulus is left: ", end="")
+    print(guessed.residual < 0.05 * float(released.mean()))
+print(guessed.card)
+
+# %%
+plots.show(
+    irreversibility.gallery(rows, width=9, zoom=3),
+    alt="Two rows: a made head, its modulus, the guess, and the guess with its colours turned as near to the "
+    "truth as can be. In the first guess outline, hair and neck are right and the face is a patchwork of "
+    "colours; in the second eyes, nose and mouth are in place, the forehead has the wrong colour.",
+)
+
+# %% [markdown]
+# Look at them before you look at any number. The colours are wrong, in blotches, just as the theory says that they may
+# be. Hair, outline and neck are light and dark in the right places in both. The second face has its eyes, nose and mouth; the
+# first has come apart into patches, each a face's part in colours of its own. The modulus left open a surface of over a thousand
+# dimensions, and a descent that knows nothing about faces ends at places on it where a person can be seen, or half a person. How
+# did it get there?
+
+# %%
+way = {f"step {n}": look for n, look in zip(guessed.steps, guessed.history, strict=True)}
+plots.show(
+    irreversibility.gallery([way], width=11, zoom=3),
+    alt="Eight tiles from step to step: a head full of coloured speckles from the start, which calm down to a face with "
+    "patches of grey and green.",
+)
+
+# %% [markdown]
+# ### Two controls
+#
+# The same descent with signed gradients instead of the modulus must win; if it did not, a failure would say nothing
+# about the modulus. And a guess made from *another person's* modulus must lose; if it did not, our score would
+# reward any face.
+
+# %%
+truth = faces.front(size)[3, 0].float()
+released, where = operator.modulus(truth), prior_free.interior(operator.modulus(truth), operator)
+gx, gy = prior_free.signed_gradients(truth[None], operator)
+signed = prior_free.invert(released, operator, settings, signed=(gx[0], gy[0]))
+won = up_to_colours(signed.guess, truth, where).explained
+lost = up_to_colours(found[2].guess, truth, where).explained
+print("positive control explains over 95 %:", won > 0.95)
+print("null control explains under 25 %:   ", lost < 0.25)
+
+# %% [markdown]
+# ## 9. How the setting moves it
+#
+# Two faces prove nothing. A study of eight people, four of them with a second seed, is stored with the project, since it
+# takes half an hour (`python benchmarks/inversion_study.py run`). It changes one setting at a time. The attacker knows
+# the setting: the one who faces noise expects it, the one who faces levels counts only errors of more than half
+# a level. Each dot is a person; the mark is the median, the bar behind it a 95 % interval from drawing people
+# again and again.
+
+# %%
+plain = faces.of_people("as released")  # one score a person
+print(
+    f"{len(faces.runs())} runs; median, its interval, for how many of {len(plain)} more is explained"
+)
+for name in faces.settings():
+    scores = faces.of_people(name)
+    low, high = faces.interval(scores)
+    print(
+        f"{name:>20}: {np.median(scores):5.2f}, {low:5.2f} to {high:5.2f}, {(scores > plain).sum()}"
+    )
+plots.show(
+    irreversibility.study(),
+    alt="A row a setting, a dot a person: signed gradients at 1, another's modulus far below 0; noise and an "
+    "unknown wall move the median left, blur and small pictures right; intervals are wide.",
+)
+
+# %% [markdown]
+# What can be read off, and what can't?
+#
+# Eight people make wide intervals, and most bars overlap. But every setting was tried on the *same* eight, so compare each
+# with themselves: the last column counts for how many the attack got more than from the plain release. (If a
+# setting changed nothing, eight of eight or none of eight would come up by chance once in 128 times; and with a dozen
+# settings tried, don't build on six of eight.)
+#
+# *The plain release gives the face away, for most.* For the median person about three quarters of it are explained, or more.
+# For some it is next to nothing: there a large patch got the wrong sign or a wild colour, and a patch counts more than an eye.
+#
+# *Noise of 0.03 and more hurts the attack*, for each of the eight. Noise of 0.01 does not do so clearly. Mind its price: the
+# reconstruction reads the same noisy moduli.
+#
+# *Rounding does little at 64 levels*, and something at 16 and 8.
+#
+# *Blur and small pictures help the attacker*, for nearly everybody. That is a surprise: the paper chose low resolution
+# and blur to protect more. But a small picture has fewer signs and directions to settle, and a blurred one has no
+# specks to lose one's way in. Of course a small picture shows less of a person to begin with, and the score compares with a
+# truth of the same size. It says: *what there is* comes back more easily.
+#
+# *The colour of the wall is worth a lot.* It is one line of the release, and it fixes the sign of the whole outline.
+# *Luma alone* costs the attacker something, too: then no colour has left a trace.
+#
+# The controls are where they should be: signed gradients at 1, another's modulus far below 0.
+
+# %%
+chosen = ["as released", "background unknown", "noise 0.1", "8 levels", "blur 2"]
+rows = [
+    {"truth": people[p, 0]} | {name: faces.guess(name, p) for name in chosen} for p in (0, 2, 3)
+]
+plots.show(
+    irreversibility.gallery(rows, width=10, zoom=3),
+    alt="Three people, a row each: truth, and guesses from the plain release, with the background unknown, with noise "
+    "0.1, with 8 levels and with blur 2. With noise little more than the outline is left; with blur guesses are "
+    "soft, with hair and eyes in place.",
+)
+
+# %% [markdown]
+# Compare the pictures with their numbers. With an unknown background the score is mostly below 0, since large areas come out in
+# shrill colours; but in two of the three rows you would not take the guess for another person. **A low score does not prove
+# that nobody is recognised.** It says that pixels are wrong. Only a recogniser that was trained for the job, and tried on
+# many people, can say whether the person is gone.
+#
+# ## 10. An open door
+#
+# Everything here was done by an attacker who has *never seen another face*. It is the weakest attacker worth naming, and
+# a defence must never be judged by the weakest. What a stronger one brings:
+#
+# - **learned inversion**: a network trained on pairs of pictures and their moduli, which knows what skin and eyes
+#   look like, and so settles signs and colours that we left open;
+# - **recognition of protected pictures**: a recogniser trained on moduli from the start, instead of one that was trained
+#   on photos and is lost on edges;
+# - **all views at once**: a release holds some twenty moduli of one head, and its neutral views *in colour*. The colour of
+#   the neck is in there.
+#
+# None of these has been measured here, so we claim nothing about them. They belong to the privacy lab
+# (`privhead_nb/lab/`), which is being built attack by attack; this lesson's two are its first. Each states on a card
+# what it knows, what it learned from, and what it costs, and each has a control that must win and one that must lose.
+#
+# And what is the release good for, then? For what it was made for: geometry without colours. It does take the colours
+# away, and pictures that pass for photographs. That is a protection against *some* uses. Say against
+# which, and by which attacker it was tried.
+#
+# ## Now you, without a check
+#
+# 1. *Easy.* Give the attack `channels=1`, so that it guesses a grey picture. Does the residual come as low? And is
+#    the face worse, for each of three people? Don't trust one.
+# 2. *Middle.* Release the luma only, `Operator(per_channel=False)`. Which turns of colours are left, and what has become of
+#    the $2N$ dimensions? Does the attack get worse?
+# 3. *Hard.* Find the signs without descent: guess each gradient's direction from the structure tensor of the
+#    modulus, couple neighbours whose directions agree, take the signs of the leading eigenvector of that
+#    coupling, and let Poisson's equation do the rest.
+#
+# ## What to remember
+#
+# - On a line each sign is free, within the range. In the plane loops must close, and one sign is left for each part in flat
+#   ground. A face is one part.
+# - Colours are another matter: one modulus a pixel for three unknowns leaves a surface of $2N$ dimensions.
+# - Many-to-one means that nobody can tell *which* picture. Whoever recognises the modulus need not care: all preimages
+#   give the same answer.
+# - Score a guess up to what the release can't tell apart; show that your attack can win, and that your score can lose.
+# - Knowing no other face, descent brings back most of the median made head at 48 pixels. Noise hinders it; blur and small
+#   pictures don't.
+#
+# | what we claimed | which cell or test shows it |
+# | --- | --- |
+# | on a line, six of eight signals fit; known ends leave fewer | section 2, exercise 0601 |
+# | in the plane two choices of 4096 close all loops | section 3, `tests/test_lab_inversion.py` |
+# | flipped parts and turned colours keep the modulus to 1e-12 | sections 3 and 4, `tests/test_lab_inversion.py` |
+# | a walk of more than 0.02 keeps it to 1e-6 | section 4, `tests/test_lab_inversion.py` |
+# | a nearest neighbour recognises 24 of 24 moduli in another light | section 5 (made heads, one pose) |
+# | signed differences give the picture back | section 7, exercise 0604 |
+# | the attack's controls win and lose | section 8, `tests/test_lab_inversion.py` |
+# | descent explains most of the median head; noise hinders it, blur does not | section 9, stored; `tests/test_lesson_06.py` |
+# | what learned attacks get | **not measured** here |
+#
+# **Read on**: `privhead_nb/lab/attacks/prior_free.py` is the attack, `privhead_nb/lab/attacks/surface.py` the walk. Agrawal,
+# Raskar and Chellappa, *What is the range of surface reconstructions from a gradient field?* (2006), for Poisson's equation and its kin;
+# Dosovitskiy and Brox, *Inverting visual representations* (2016), who got
+# pictures back from HOG; McPherson, Shokri and Shmatikov, *Defeating image obfuscation with deep learning* (2016).
+# What the reconstruction makes of the same moduli:
+# [05, two-stage reconstruction](05_two_stage_reconstruction.ipynb). Next: [07, the Lipschitz
+# ablation](07_lipschitz_ablation.ipynb).

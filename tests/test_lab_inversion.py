@@ -1,0 +1,346 @@
+"""Claims about the lab's first attacks: one modulus has many pictures, and descent finds a face.
+
+Constructions are checked in float64 to 1e-6 or better; the attack wins its positive control and
+loses its null control.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from privhead_nb.lab.attacks import multiplicity, poisson, prior_free, scores, surface
+from privhead_nb.lab.attacks.prior_free import Descent
+from privhead_nb.privacy.operators import Operator
+
+SOBEL = Operator()
+
+
+def portrait(size: int = 24, seed: int = 0) -> Tensor:
+    """(size, size, 3) float64: an oval with random soft colours before white."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:size, :size] / (size - 1) - 0.5
+    soft = sum(
+        random.uniform(-0.25, 0.25, 3) * np.sin(random.uniform(3, 14) * (a * x + b * y))[..., None]
+        for a, b in random.normal(size=(6, 2))
+    )
+    face = np.clip(0.5 + soft, 0.15, 0.85)
+    oval = ((x / 0.3) ** 2 + (y / 0.36) ** 2 < 1)[..., None]
+    return torch.from_numpy(np.where(oval, face, 1.0))
+
+
+# One dimension ------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(0.05, 0.6), min_size=1, max_size=8))
+def test_signals_are_all_that_fit_and_no_others(steps: list[float]) -> None:
+    found = multiplicity.signals(np.array(steps))
+    assert np.allclose(np.abs(np.diff(found, axis=1)), steps)
+    assert found.min() >= -1e-9 and found.max() <= 1 + 1e-9
+    walks = [
+        np.cumsum([0, *np.multiply(s, steps)])
+        for s in itertools.product((1, -1), repeat=len(steps))
+    ]
+    assert len(found) == sum(np.ptp(w) <= 1 + 1e-9 for w in walks)
+
+
+def test_known_ends_leave_fewer_signals_and_the_right_one() -> None:
+    truth = np.array([1.0, 0.45, 0.6, 0.52, 0.81, 0.3, 0.9, 1.0])
+    steps = np.abs(np.diff(truth))
+    anywhere, first, both = (
+        multiplicity.signals(steps, **known)
+        for known in ({}, {"first": 1.0}, {"first": 1.0, "last": 1.0})
+    )
+    assert len(anywhere) >= len(first) >= len(both) >= 1
+    assert any(np.allclose(row, truth) for row in both)
+
+
+@pytest.mark.parametrize(
+    ("steps", "known", "words"),
+    [
+        (np.zeros(2), {}, "above 0"),
+        (np.ones(21), {}, "at most 20"),
+        (np.ones(2), {"last": 1.0}, "needs first"),
+    ],
+)
+def test_signals_refuse_what_they_cannot_count(steps, known, words) -> None:
+    with pytest.raises(ValueError, match=words):
+        multiplicity.signals(steps, **known)
+
+
+# Two dimensions -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_in_the_plane_two_choices_of_4096_close_all_loops(seed: int) -> None:
+    assert multiplicity.closed_signs(np.random.default_rng(seed).uniform(size=(3, 3))) == 2
+
+
+def test_parts_in_flat_ground_have_a_sign_each() -> None:
+    corners = np.zeros((3, 3))
+    corners[0, 0], corners[2, 2] = 0.5, 0.3
+    assert multiplicity.closed_signs(corners) == 4
+    with pytest.raises(ValueError, match="too many"):
+        multiplicity.closed_signs(np.zeros((4, 4)))
+
+
+@pytest.mark.parametrize("kind", ["sobel", "scharr", "prewitt", "central", "roberts"])
+def test_flips_keep_the_modulus_and_the_border_and_change_the_picture(kind: str) -> None:
+    operator, picture = Operator(kind), multiplicity.islands(36)
+    modulus = operator.modulus(picture)
+    assert multiplicity.parts(modulus)[1] == 9
+    flipped = picture
+    for part in (2, 3, 7):
+        flipped = multiplicity.flipped(flipped, operator, part)
+    assert float((operator.modulus(flipped) - modulus).abs().max()) < 1e-12
+    assert torch.equal(flipped[0], picture[0]) and torch.equal(flipped[:, -1], picture[:, -1])
+    assert float((flipped - picture).abs().max()) > 0.3 and multiplicity.in_range(flipped)
+    again = flipped
+    for part in (2, 3, 7):
+        again = multiplicity.flipped(again, operator, part)
+    assert torch.allclose(again, picture)
+
+
+def test_a_part_with_no_flat_ground_around_it_is_refused() -> None:
+    ramp = torch.linspace(0, 1, 12, dtype=torch.float64).expand(12, 12)[..., None].expand(12, 12, 3)
+    with pytest.raises(ValueError, match="not surrounded"):
+        multiplicity.flipped(ramp, SOBEL, 1)
+    with pytest.raises(ValueError, match="parts 1 to 1"):
+        multiplicity.flipped(ramp, SOBEL, 2)
+
+
+# Colours ------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6))
+def test_every_orthogonal_turn_of_colours_keeps_the_modulus(seed: int) -> None:
+    q = multiplicity.random_turn(torch.Generator().manual_seed(seed))
+    assert torch.allclose(q @ q.T, torch.eye(3, dtype=torch.float64))
+    picture = portrait()
+    turned = multiplicity.recoloured(picture, q)
+    assert float((SOBEL.modulus(turned) - SOBEL.modulus(picture)).abs().max()) < 1e-12
+
+
+def test_a_turn_about_grey_keeps_greys_and_turns_colours() -> None:
+    q = multiplicity.turn(120)
+    assert torch.allclose(
+        q @ torch.ones(3, dtype=torch.float64), torch.ones(3, dtype=torch.float64)
+    )
+    red = torch.tensor([1.0, 0, 0], dtype=torch.float64)
+    assert torch.allclose(q @ red, torch.tensor([0, 1.0, 0], dtype=torch.float64))
+    assert float((multiplicity.recoloured(portrait(), q) - portrait()).abs().max()) > 0.1
+
+
+def test_stripes_are_unseen_by_sobel_alone() -> None:
+    random = torch.Generator().manual_seed(1)
+    stripes = multiplicity.unseen(
+        torch.rand(20, generator=random), torch.rand(18, generator=random)
+    )
+    striped = portrait(20)[:18] + 0.2 * stripes.double()[..., None]
+    off = {
+        k: Operator(k).modulus(striped) - Operator(k).modulus(portrait(20)[:18])
+        for k in ("sobel", "scharr")
+    }
+    assert float(off["sobel"].abs().max()) < 1e-6 and float(off["scharr"].abs().max()) > 1e-2
+
+
+def test_dimensions_of_what_is_unseen() -> None:
+    wanted = {"sobel": 10 + 8, "scharr": 4, "prewitt": 4, "central": 4, "roberts": 2}
+    for kind, count in wanted.items():
+        assert surface.unseen_dimensions(8, 10, Operator(kind)) == count
+
+
+@pytest.mark.parametrize("border", ["reflect", "replicate", "zero"])
+@pytest.mark.parametrize("blur", [0.0, 0.6])
+def test_matrices_are_the_operator(border: str, blur: float) -> None:
+    operator, picture = Operator(border=border, blur=blur), portrait(14)[:13]
+    kx, ky = surface.derivative_matrices(13, 14, operator)
+    x = picture.reshape(-1, 3).numpy()
+    mine = np.linalg.norm(kx @ x, axis=1) + np.linalg.norm(ky @ x, axis=1)
+    assert np.allclose(mine, operator.modulus(picture).reshape(-1), atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_walk_keeps_the_modulus_to_1e_6_and_moves_the_colours(seed: int) -> None:
+    picture = portrait(20, seed)
+    noise = torch.rand(picture.shape, generator=torch.Generator().manual_seed(seed)).double()
+    found = surface.wander(picture, SOBEL, picture + 2 * noise - 1, steps=6)
+    off = (SOBEL.modulus(found.picture) - SOBEL.modulus(picture)).abs()
+    assert float(off.max()) < 1e-6 and found.residual < 1e-8
+    assert found.moved > 0.03 and multiplicity.in_range(found.picture, slack=0)
+    assert torch.equal(found.path[0], picture)
+    flat = SOBEL.modulus(picture) < 1e-9
+    assert torch.equal(found.picture[flat], picture[flat])
+
+
+def test_a_walk_needs_norms_per_channel() -> None:
+    with pytest.raises(ValueError, match="per channel"):
+        surface.wander(portrait(), Operator(per_channel=False), portrait())
+
+
+# Scores -------------------------------------------------------------------------------------------
+
+
+def test_scores_forgive_what_the_modulus_cannot_tell_and_nothing_else() -> None:
+    truth = portrait(16)
+    grey = truth.mean(-1)
+    assert scores.up_to_constant_and_sign(0.3 - grey, grey).explained == pytest.approx(1)
+    assert scores.up_to_constant_and_sign(0.5 * grey, grey).explained == pytest.approx(0.75)
+    assert scores.up_to_constant_and_sign(
+        torch.full_like(grey, 0.2), grey
+    ).explained == pytest.approx(0)
+    q = multiplicity.random_turn(torch.Generator().manual_seed(3))
+    found = scores.up_to_colours(truth @ q.T + 0.1, truth)
+    assert found.explained == pytest.approx(1) and torch.allclose(found.picture, truth)
+    assert found.error == pytest.approx(0, abs=1e-9)
+    assert scores.up_to_colours(0.5 * truth @ q.T, truth).explained == pytest.approx(0.75)
+    with pytest.raises(ValueError, match="the guess is"):
+        scores.up_to_colours(truth[:-1], truth)
+
+
+def test_no_turn_does_better_than_the_best_one() -> None:
+    random = torch.Generator().manual_seed(4)
+    guess, truth = torch.rand(2, 9, 8, 3, generator=random).double()
+    weights = torch.rand(9, 8, generator=random).double()
+    best = scores.up_to_colours(guess, truth, weights).error
+    for _ in range(50):
+        turned = guess @ multiplicity.random_turn(random).T
+        shift = (weights[..., None] * (truth - turned)).sum((0, 1)) / weights.sum()
+        left = (weights[..., None] * (turned + shift - truth) ** 2).sum() / (3 * weights.sum())
+        assert float(left.sqrt()) >= best - 1e-12
+
+
+def test_weights_leave_pixels_out() -> None:
+    truth, where = portrait(12), torch.zeros(12, 12)
+    where[3:9, 3:9] = 1
+    spoilt = torch.where(where[..., None] > 0, truth, 0.0)
+    assert scores.up_to_colours(spoilt, truth, where).explained == pytest.approx(1)
+
+
+# Poisson ------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(2, 9), st.integers(2, 9), st.integers(0, 1000))
+def test_signed_differences_give_the_picture_back(height: int, width: int, seed: int) -> None:
+    picture = np.random.default_rng(seed).uniform(size=(height, width))
+    found = poisson.from_differences(np.diff(picture, axis=1), np.diff(picture, axis=0))
+    assert np.allclose(found, picture - picture.mean())
+
+
+def test_differences_of_no_picture_get_the_least_squares_answer() -> None:
+    random = np.random.default_rng(5)
+    right, down = random.normal(size=(4, 5)), random.normal(size=(3, 6))
+    rows = []
+    for unit in np.eye(24).reshape(24, 4, 6):
+        rows.append(np.concatenate([np.diff(unit, axis=1).ravel(), np.diff(unit, axis=0).ravel()]))
+    wanted = np.linalg.lstsq(np.array(rows).T, np.concatenate([right.ravel(), down.ravel()]))[0]
+    found = poisson.from_differences(right, down).ravel()
+    assert np.allclose(found, wanted - wanted.mean())
+
+
+def test_rebuilding_wins_with_signs_and_loses_without() -> None:
+    head = portrait()
+    signed, unsigned = (poisson.rebuilt(head, change) for change in (lambda d: d, np.abs))
+    assert scores.up_to_colours(signed, head).explained == pytest.approx(1)
+    assert scores.up_to_colours(unsigned, head).explained < 0.5
+
+
+# The attack ---------------------------------------------------------------------------------------
+
+QUICK = Descent(starts=2, steps=120)
+
+
+def test_the_smoothed_modulus_is_eq_6_without_smoothing_and_below_it_with() -> None:
+    pictures = torch.stack([portrait(20), portrait(20, 1)])
+    exact = SOBEL.modulus(pictures)
+    assert torch.allclose(prior_free.smoothed_modulus(pictures, SOBEL), exact, atol=1e-6)
+    smooth = prior_free.smoothed_modulus(pictures, SOBEL, 0.05)
+    assert bool((smooth <= exact + 1e-9).all()) and bool((smooth >= exact - 0.1).all())
+
+
+def test_positive_control_signed_gradients_give_the_face_away() -> None:
+    head = portrait().float()
+    gx, gy = prior_free.signed_gradients(head[None], SOBEL)
+    found = prior_free.invert(SOBEL.modulus(head), SOBEL, QUICK, signed=(gx[0], gy[0]))
+    where = prior_free.interior(SOBEL.modulus(head), SOBEL, 2)
+    assert scores.up_to_colours(found.guess, head, where).explained > 0.9
+    assert "positive control" in found.card.attack and "signed" in found.card.knowledge
+
+
+def test_null_control_another_modulus_gives_nothing() -> None:
+    heads = [portrait(seed=seed).float() for seed in (0, 1)]
+    found = prior_free.invert(SOBEL.modulus(heads[1]), SOBEL, QUICK)
+    where = prior_free.interior(SOBEL.modulus(heads[0]), SOBEL, 2)
+    assert scores.up_to_colours(found.guess, heads[0], where).explained < 0.3
+
+
+def test_the_attack_finds_a_picture_with_nearly_the_released_modulus() -> None:
+    head = portrait().float()
+    released = SOBEL.modulus(head)
+    found = prior_free.invert(released, SOBEL, QUICK, looks=4)
+    assert found.residual < 0.1 * float(released.mean())
+    assert found.residual == pytest.approx(float(found.residuals.min()))
+    off = (SOBEL.modulus(found.guess) - released).abs().mean()
+    assert float(off) == pytest.approx(found.residual, rel=1e-3)
+    assert found.guess.min() >= 0 and found.guess.max() <= 1
+    assert found.history.shape == (4, 24, 24, 3) and found.steps == (30, 60, 90, 120)
+    assert torch.equal(found.history[-1], found.guess)
+    assert found.card.data == "none" and found.card.cost == "2 starts of 120 steps"
+
+
+def test_the_same_seed_gives_the_same_guess_and_another_does_not() -> None:
+    released, short = SOBEL.modulus(portrait(16).float()), Descent(starts=1, steps=5)
+    one, two = (prior_free.invert(released, SOBEL, short).guess for _ in range(2))
+    other = prior_free.invert(released, SOBEL, dataclasses.replace(short, seed=1)).guess
+    assert torch.equal(one, two) and not torch.equal(one, other)
+
+
+def test_a_grey_guess_and_an_unknown_wall() -> None:
+    released = SOBEL.modulus(portrait(16).float())
+    short = Descent(starts=1, steps=3, channels=1, background=None)
+    found = prior_free.invert(released, SOBEL, short)
+    assert torch.equal(found.guess[..., 0], found.guess[..., 2])
+    assert "background" not in found.card.knowledge
+
+
+@pytest.mark.parametrize("wrong", [{"starts": 0}, {"steps": 0}, {"channels": 2}])
+def test_settings_out_of_range_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"at least 1|not 1 or 3"):
+        Descent(**wrong)
+
+
+def test_the_flat_border_is_found_with_noise_too() -> None:
+    head = portrait(32)
+    plain = prior_free.flat_border(SOBEL.modulus(head), SOBEL)
+    assert bool(plain[0, 0]) and not bool(plain[16, 16])
+    noisy = SOBEL.with_noise(0.02)
+    released = noisy.protect(head.float(), torch.Generator().manual_seed(0))
+    seen = prior_free.flat_border(released, noisy)
+    assert bool(seen[0, 0]) and not bool(seen[16, 16])
+    assert float((plain & ~seen).sum()) < 0.4 * float(plain.sum())
+
+
+def test_the_expected_release_is_the_mean_over_the_noise() -> None:
+    operator = Operator(noise=0.05)
+    modulus = torch.tensor([0.0, 0.02, 0.1, 0.5]).expand(40000, 4)
+    mean = operator.degrade(modulus, torch.Generator().manual_seed(0)).mean(0)
+    assert torch.allclose(prior_free.expected(modulus[0], operator), mean, atol=2e-3)
+    assert torch.equal(prior_free.expected(modulus, SOBEL), modulus)
+
+
+def test_half_a_level_is_forgiven() -> None:
+    operator = SOBEL.quantised(8)
+    modulus = SOBEL.modulus(portrait())
+    off = (operator.degrade(modulus) - modulus).abs().max()
+    assert float(off) <= prior_free.rounding(operator) + 1e-9
+    assert prior_free.rounding(SOBEL) == 0
