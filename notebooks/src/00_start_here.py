@@ -13,13 +13,13 @@
 # %% [markdown]
 # # 0. Start here: a head from photos that show no face
 #
-# **You will be able to** say what leaves your device and what does not, read a release, and judge a
-# reconstructed head by two numbers.
+# **You will be able to** say what leaves your device and what does not, read a release, judge a
+# reconstructed head by two numbers, and use the exercises and panels of this course.
 #
 # **You should know** a little Python, and what a picture is to a computer: a grid of red, green and blue
 # numbers between 0 and 1. Nothing about 3D is assumed.
 #
-# **Time**: 15 minutes of reading, under a minute of computing, on a laptop. No GPU is needed.
+# **Time**: 35 minutes of reading and trying; computing takes under a minute, on a laptop. No GPU is needed.
 #
 # **Equations of the paper**: 6, the gradient modulus, and a first look at the two stages (9 to 11).
 # The paper is Kong et al., *Do Not DeepFake Me* (AAAI 2025).
@@ -28,7 +28,9 @@
 import torch
 
 from privhead_nb import Operator, Reconstruction, Release, doctor, evaluate, load_scene
-from privhead_nb.teach import diagrams, plots
+from privhead_nb.teach import checks, course, diagrams, plots, widgets
+from privhead_nb.teach.figures import start_plots
+from privhead_nb.teach.panels import lesson00
 from privhead_nb.teach.samples import FOLDER
 
 # %% [markdown]
@@ -41,7 +43,8 @@ from privhead_nb.teach.samples import FOLDER
 #
 # Is there a way to get the *shape* made and keep the *photos*?
 #
-# Here is such a set of photos. The head in it belongs to nobody: it was made from the number 7.
+# Here is such a set of photos. The head in it belongs to nobody: it was made from the number 7. So do all
+# heads in this course; no photo of a real person is in it.
 
 # %%
 scene = load_scene(FOLDER / "scene")
@@ -75,6 +78,98 @@ print("neutral views  (views, height, width, colours):", tuple(release.neutral_i
 print("sensitive views (views, height, width):        ", tuple(release.moduli.shape))
 
 # %% [markdown]
+# ### Walk around the head
+#
+# Every lesson has a **panel**: a picture that changes as you move its controls. This one has two. `view` walks
+# around the head, and `seen by` changes the side of the wall. The plan shows the cameras from above.
+#
+# - *By mouse*: drag a handle, or click on the bar.
+# - *By keyboard*: press Tab until a handle is framed, then the arrow keys move it, a step at a time.
+# - The line over the picture says what you see, and a screen reader reads it out. While something is being
+#   computed, it says so. If something goes wrong, the error stands there.
+#
+# A panel needs a running kernel: choose *Run All* first. Under each panel there is a still picture of a few
+# settings, for readers on paper or on a web page, and after it the same facts as plain text.
+
+# %% tags=["nbval-ignore-output"]
+widgets.panel(lesson00.picture, lesson00.controls())
+
+# %%
+widgets.twin(lesson00.picture, lesson00.TWIN)
+
+# %%
+for setting in lesson00.TWIN:
+    print(lesson00.picture(**setting).facts)
+
+# %% [markdown]
+# View 24 is worth a second look. It is called neutral, and goes out as it is: with an ear, a cheek and the
+# outline of a nose. Neutral doesn't mean harmless, it means that its owner *said* so. Move `view` from 20 to 29
+# and ask yourself of which you would say it.
+#
+# ## How an exercise works
+#
+# Every lesson has exercises, and every exercise has a **check**. The lesson that you are reading is the solved
+# one. In the folder `student/` there is the same lesson with a line `raise NotImplementedError("your turn")` where
+# the solution stands here. You replace that line, run the cell, and run the next one, which is the check. It
+# compares what your function gives with what the package gives, on a few cases, and tells the first
+# difference and a hint. You may try as often as you like; nobody counts.
+#
+# ### Exercise 0001 (easy): the negative
+#
+# To warm up, something that you could do in your sleep. A picture is a tensor of shape `(height, width, 3)` with
+# numbers from 0 (black) to 1 (white). Give its negative: black becomes white and white black, in each colour.
+
+
+# %% tags=["exercise"]
+def negative(photo):
+    """The negative of a picture (H, W, 3) in [0, 1]."""
+    ### BEGIN SOLUTION
+    white = 1
+    return white - photo
+    ### END SOLUTION
+
+
+# %%
+checks.ex0001(negative)
+
+# %% [markdown]
+# That was a pass. It is just as useful to have seen a check that fails. So here is an answer that is wrong in a
+# way that happens to everybody:
+
+# %%
+try:
+    checks.ex0001(lambda photo: 255 - photo)
+except checks.CheckFailed as error:
+    print("... and then it raises:", error)
+
+# %% [markdown]
+# `yours` and `specification` are a row of numbers around the first place where they differ, and the hint knows
+# the usual slips.
+#
+# ### Exercise 0002 (easy): how many numbers leave?
+#
+# A release has `neutral` and `sensitive` views of `size` by `size` pixels. How many numbers are that, of
+# pictures alone? (Cameras and masks don't count.) The check makes real releases and counts.
+
+
+# %% tags=["exercise"]
+def numbers_released(neutral, sensitive, size):
+    """How many numbers the pictures of a release hold."""
+    ### BEGIN SOLUTION
+    pixels = size**2
+    return (3 * neutral + sensitive) * pixels
+    ### END SOLUTION
+
+
+# %%
+checks.ex0002(numbers_released)
+share = numbers_released(10, 20, 64) / (3 * 30 * 64**2)
+print(f"of what thirty photos hold, {share:.0%} of the numbers leave")
+
+# %% [markdown]
+# Counting numbers is a beginning and not an end: one number in the right place can tell more than a thousand.
+# What *are* the numbers that leave?
+#
 # ## What the modulus forgets
 #
 # Write $c(x, y)$ for the colour of a pixel. Equation 6 takes the two directions of change and adds
@@ -89,12 +184,16 @@ print("sensitive views (views, height, width):        ", tuple(release.moduli.sh
 
 # %%
 operator = Operator("sobel")
-photo = scene.images[scene.sensitive[0]]
-modulus = operator.modulus(photo)
+photo = scene.images[scene.sensitive[7]]
 changed = {"darker": photo - 0.2, "negative": 1 - photo, "half the contrast": 0.5 * photo}
 for name, other in changed.items():
-    same = torch.allclose(modulus, operator.modulus(other), atol=1e-5)
+    same = torch.allclose(operator.modulus(photo), operator.modulus(other), atol=1e-5)
     print(f"{name}: same modulus? {same}")
+plots.show(
+    start_plots.forgets({"the photo": photo, **changed}, operator),
+    alt="Four pictures of a face from the front and their moduli as drawings. The photo, a darker one and the "
+    "negative, pale on black, have the same drawing; that of half the contrast is paler.",
+)
 
 # %% [markdown]
 # The third line says that the modulus does *not* forget everything: contrast stays, and so do outlines.
@@ -102,17 +201,33 @@ for name, other in changed.items():
 # *nothing*: you may well recognise a friend from the drawing. How much it gives away to a machine is a
 # question that this course measures instead of promising.
 #
-# ## Your machine
+# ### Exercise 0003 (middle): a stranger with the same modulus
 #
-# `doctor` says what your computer can run. The next cell differs from machine to machine; the one below
-# it should not.
+# Offsets and signs are not all that is forgotten. Look at equation 6 again: the norm goes over three colours. Find a
+# picture with the *same modulus* and colours within 0 and 1 that is neither the photo, nor the photo with a
+# constant added, nor the negative. Then look at your stranger.
 
-# %% tags=["nbval-ignore-output"]
-facts = doctor.report()
-print(doctor.text(facts))
+
+# %% tags=["exercise"]
+def stranger(photo):
+    """Another picture (H, W, 3) in [0, 1] with the same modulus."""
+    ### BEGIN SOLUTION
+    red, green, blue = photo.unbind(dim=-1)
+    return torch.stack([blue, green, red], dim=-1)  # any order; each may be its own negative, too
+    ### END SOLUTION
+
 
 # %%
-print("this machine can run the course:", facts["can_run"])
+checks.ex0003(stranger)
+
+# %%
+colourful = torch.stack([photo[..., 0], 1 - photo[..., 1], photo[..., 2].roll(8, 1)], -1)
+pictures = {"a colourful picture": colourful, "its stranger": stranger(colourful)}
+plots.show(
+    start_plots.forgets(pictures, operator),
+    alt="A face in false colours, with shifted copies of itself, and the same picture with red and blue "
+    "swapped; below them, two drawings that are the same.",
+)
 
 # %% [markdown]
 # ## From the release to a head
@@ -157,6 +272,58 @@ print("stage 2 is at least 1.4 times closer:    ", closer > 1.4)
 print("its normals improve by a quarter or more:", turned < 0.75)
 
 # %% [markdown]
+# ## The course
+#
+# It was written for students of privacy and of 3D vision, and for those who teach them. Some of you know what a
+# field is and nothing about privacy, some the other way round; so each lesson says at its top what it takes for
+# granted. An arrow means *builds on*. The middle road is 00, 01, 02, 03, 04, 05.
+
+# %%
+plots.show(
+    start_plots.course_map(course.LESSONS),
+    alt="A map of twelve boxes and arrows. From 00 to 01, volume rendering, and 03, protecting operators. From "
+    "01 to 02, SDF and eikonal, to 04, gradient loss, and to 11, GPU kernels. From 03 to 04 and to 06, "
+    "irreversibility. From 02 and 04 to 05, two stages. From 05 to 07, Lipschitz ablation, 08, templates "
+    "and few views, and 10, appearance transfer. From 06 to 09, recognition. Lessons 09 and 10 have dashed borders.",
+)
+
+# %% [markdown]
+# | | lesson | what it is about | minutes | builds on |
+# | --- | --- | --- | --- | --- |
+# | 00 | Start here | what leaves your device, and what comes back | 35 | |
+# | 01 | [Volume rendering](01_volume_rendering.ipynb) | fog, rays and pixels: equation 1 by hand | 75 | 00 |
+# | 02 | [SDF and eikonal](02_sdf_and_eikonal.ipynb) | a surface as a function, and what keeps it a distance | 80 | 01 |
+# | 03 | [Protecting operators](03_protecting_operators.ipynb) | what a picture becomes, and what each setting costs | 80 | 00 |
+# | 04 | [Gradient loss](04_gradient_loss.ipynb) | learning a shape from moduli, and where that is blind | 90 | 01, 03 |
+# | 05 | [Two-stage reconstruction](05_two_stage_reconstruction.ipynb) | the main job, step by step, and measured | 90 | 02, 04 |
+# | 06 | [Irreversibility](06_irreversibility.ipynb) | an attacker tries to get the photo back | 90 | 03 |
+# | 07 | [Lipschitz ablation](07_lipschitz_ablation.ipynb) | does a calm colour network help? An experiment | 80 | 05 |
+# | 08 | [Templates and few views](08_templates_and_few_views.ipynb) | when there are few neutral views, or none | 70 | 05 |
+# | 09 | Recognition (to come) | how well machines recognise what is left | | 06 |
+# | 10 | Appearance transfer (to come) | one head's shape, another's colours | | 05 |
+# | 11 | [GPU kernels](11_gpu_kernels.ipynb) | from an equation to a loop to a kernel | 75 | 01 |
+#
+# Minutes are for reading and for the exercises but the hard one, which is worth an evening of its own.
+#
+# ## Your machine
+#
+# `doctor` says what your computer can run. The next cell differs from machine to machine; the one below
+# it should not.
+
+# %% tags=["nbval-ignore-output"]
+facts = doctor.report()
+print(doctor.text(facts))
+
+# %%
+print("this machine can run the course:", facts["can_run"])
+
+# %% [markdown]
+# How *much* a lesson computes is set by a **profile**, the variable `PRIVHEAD_PROFILE`, before Jupyter is started.
+# `ci` trains for a few dozen steps, which is enough to see that everything works; `cpu` for two thousand, which
+# takes minutes on two cores and gives the heads that you see here; `gpu` takes larger steps, and `paper` the
+# paper's own network, on a GPU alone. The cells are the same. The outputs that are stored in the lessons are those
+# of `ci`, and `make test` compares every one of them with what your machine gives.
+#
 # ## Now you
 #
 # In a terminal (or in a cell, with `!` in front):
@@ -169,24 +336,30 @@ print("its normals improve by a quarter or more:", turned < 0.75)
 # Three questions to take along; the answers are in the notebooks named:
 #
 # 1. Which two of these have the same modulus: a photo, the photo in black and white, the photo with
-#    red and blue swapped? (Try it with the cell above. Notebook 02 says why.)
+#    red and blue swapped? (Try it with exercise 0003. Notebook 03 says why.)
 # 2. Stage 2 never sees a colour of the face. What colour will the face of a rendering be? (Notebook 05)
-# 3. What could somebody do who has your release *and* an old photo of you? (Notebook 07)
+# 3. What could somebody do who has your release *and* an old photo of you? (Notebook 06)
 #
 # ## What to remember
 #
 # - A release holds neutral views as RGB and sensitive views as gradient modulus, and training sees nothing
 #   else.
-# - The modulus forgets colour offsets and signs; it keeps outlines and contrast.
+# - The modulus forgets colour offsets, signs, and which colour is which; it keeps outlines and contrast.
 # - Two stages: a coarse head from neutral views, then the face from moduli.
 # - A head is judged by distance and by normals, on the mesh as it was written.
+# - Exercises have checks, panels have a still picture and facts beside them.
 #
 # | what we claimed | which cell or test shows it |
 # | --- | --- |
 # | a photo, a darker one and its negative share one modulus | the cell under equation 6 |
+# | so does a picture with its colours swapped | exercise 0003 |
 # | no colour of a sensitive view is in a release | `tests/test_release.py` |
+# | a little more than half of the numbers leave | exercise 0002 |
 # | stage 2 is closer than stage 1, in mm and in degrees | the cell under *Two numbers* |
 # | distances are exact, point to triangle | `tests/test_metrics.py` |
+# | every solution passes its check, and every stub fails it | `tests/test_notebooks.py` |
 #
-# **Read on**: [05, two-stage reconstruction](05_two_stage_reconstruction.ipynb);
+# **Read on**: [01, volume rendering](01_volume_rendering.ipynb), or straight to
+# [03, protecting operators](03_protecting_operators.ipynb) if privacy is what you came for;
+# [05, two-stage reconstruction](05_two_stage_reconstruction.ipynb) if you want to train a head now;
 # `docs/release.md` on what a release does not promise; the paper.
