@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from privhead_nb.scenes.scene import Scene as Scene
     from privhead_nb.scenes.scene import load_scene as load_scene
     from privhead_nb.scenes.synthetic import synthetic_scene as synthetic_scene
+    from privhead_nb.training.make_template import make_template as make_template
     from privhead_nb.training.profiles import PROFILES as PROFILES
     from privhead_nb.training.reconstruction import Reconstruction as Reconstruction
+    from privhead_nb.training.template import Template as Template
     from privhead_nb.training.two_stage import reconstruct as reconstruct
     from privhead_nb.training.two_stage import reconstruct_full_rgb as reconstruct_full_rgb
 
@@ -29,8 +31,10 @@ _HOME = {
     "Reconstruction": "training.reconstruction",
     "Release": "privacy.release",
     "Scene": "scenes.scene",
+    "Template": "training.template",
     "evaluate": "evaluation",
     "load_scene": "scenes.scene",
+    "make_template": "training.make_template",
     "protect": "privacy.release",
     "reconstruct": "training.two_stage",
     "reconstruct_full_rgb": "training.two_stage",

@@ -106,7 +106,7 @@ def synth(
         int, typer.Option("--identity", min=0, help="Number of the made person.")
     ] = 0,
     neutral: Annotated[
-        int, typer.Option("--neutral", min=1, help="Views from behind, which show no face.")
+        int, typer.Option("--neutral", min=0, help="Views from behind, which show no face.")
     ] = 10,
     sensitive: Annotated[
         int, typer.Option("--sensitive", min=1, help="Views that show the face.")
@@ -292,6 +292,18 @@ def reconstruct(
     size: Annotated[
         int, typer.Option("--size", min=16, max=512, help="Picture size of the baseline.")
     ] = 64,
+    template: Annotated[
+        Path | None,
+        typer.Option(
+            "--template",
+            metavar="FOLDER",
+            help="Start from this template (see `privhead template`), with stage 2 alone.",
+        ),
+    ] = None,
+    stages: Annotated[
+        Literal["1,2", "1", "2"] | None,
+        typer.Option("--stages", help="Default: 1,2; with --template: 2."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint in OUT.")
     ] = False,
@@ -305,6 +317,7 @@ def reconstruct(
     """Train a head from a release and write mesh.ply, stage1.ply, field.safetensors, report.json.
 
     Stage 1 learns the coarse shape from neutral views, stage 2 the face from gradient moduli.
+    Without neutral views, a template head stands in for stage 1: --template.
     Ctrl-C keeps the last checkpoint; the same command with --resume goes on from it.
     """
     _set_threads(threads)
@@ -315,7 +328,20 @@ def reconstruct(
         from privhead_nb.privacy.released import Release
 
         made = train(
-            Release.load(source), profile, seed=seed, out=out, resume=resume, overwrite=overwrite
+            Release.load(source),
+            profile,
+            seed=seed,
+            out=out,
+            resume=resume,
+            overwrite=overwrite,
+            stages=None if stages is None else tuple(int(n) for n in stages.split(",")),
+            template=template,
+        )
+    elif template is not None or stages is not None:
+        raise PrivheadError(
+            "the full-RGB baseline has no stages and starts from a sphere",
+            where="--baseline",
+            remedy="Leave --template and --stages out.",
         )
     else:
         from privhead_nb.scenes.scene import load_scene
@@ -335,6 +361,56 @@ def reconstruct(
         f"Next: privhead evaluate {out} --truth SCENE"
     )
     _answer({"out": str(out), **made.report} if json_ else said)
+
+
+@app.command()
+@_guarded
+def template(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the template.")],
+    identities: Annotated[
+        str,
+        typer.Option(
+            "--identities",
+            metavar="PEOPLE",
+            help="Numbers of made people, as 901-910 or 3,5,8-9; leave out whom you reconstruct.",
+        ),
+    ] = "901-910",
+    kind: Annotated[
+        Literal["mean", "trained"],
+        typer.Option(
+            "--kind",
+            help="mean: their mean signed distance. trained: one field for all their pictures, "
+            "faces too (made heads: nobody's).",
+        ),
+    ] = "mean",
+    profile: Profile = "cpu",
+    seed: Seed = 0,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="Of the fit or training; default: its own.")
+    ] = None,
+    overwrite: Overwrite = False,
+    threads: Threads = 0,
+    json_: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make a neutral head of several made people, for releases that have no neutral view.
+
+    A template fits the profiles ci, cpu and gpu alike; the paper profile's network needs its own.
+    """
+    _check_target(out, overwrite)
+    _set_threads(threads)
+    from privhead_nb.training.make_template import make_template, parse_identities
+
+    made = make_template(
+        parse_identities(identities), kind, seed=seed, profile=profile, steps=steps, progress=True
+    )
+    made.save(out, overwrite=overwrite)
+    size = sum(p.stat().st_size for p in out.iterdir())
+    said = (
+        f"{out}: the {kind} template of {len(made.made['identities'])} made people, "
+        f"{size / 1000:.0f} kB.\nNext: privhead reconstruct RELEASE OUT --template {out}"
+    )
+    _answer({"out": str(out), "bytes": size, **made.made} if json_ else said)
 
 
 @app.command()

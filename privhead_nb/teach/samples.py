@@ -1,4 +1,4 @@
-"""Make `data_samples/`: one small made scene, its release, and a finished reconstruction."""
+"""Make `data_samples/`: one small made scene, its release, a reconstruction, and two templates."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from privhead_nb.scenes.head_codes import GENERATOR_VERSION
 from privhead_nb.scenes.scene import Scene, load_scene
 from privhead_nb.scenes.synthetic import synthetic_scene
 from privhead_nb.teach.plots import short
+from privhead_nb.training.make_template import PEOPLE, make_template
 from privhead_nb.training.profiles import PROFILES, Profile
 from privhead_nb.training.two_stage import reconstruct
 
 FOLDER = Path(__file__).parents[2] / "data_samples"
 IDENTITY, SIZE, SEED = 7, 64, 0
 TRUTH_FACES = 50_000  # of some 220,000; the surface moves by 0.013 mm
+TEMPLATE_STEPS = 800  # of the trained one
 
 CARD = """# Samples: one made head
 
@@ -33,15 +35,20 @@ CARD = """# Samples: one made head
   the neutral views with their masks.
 - `reconstruction/`: what training made of the release, and of nothing else: `mesh.ply`,
   `stage1.ply`, `field.safetensors`, `report.json`.
+- `template/`, `template_trained/`: neutral heads of the made people {people}, for releases
+  without neutral views: their mean signed distance, and a field trained on all their pictures.
 
 **Provenance.** Nobody's face is in here. The head was made by `privhead_nb.scenes.heads` (head
 generator version {generator}) from the number {identity}; no photograph, scan or trained model went
-into it. Every file was written by `make samples` (`python -m privhead_nb.teach.samples`):
+into it. So were the templates' people, and their pictures, faces too: nobody's privacy was lost.
+Every file was written by `make samples` (`python -m privhead_nb.teach.samples`):
 
 - `synthetic_scene({identity}, size={size})`,
 - `protect(scene, size={size})`,
 - `reconstruct(release, profile, seed={seed})` with the `cpu` profile, its feature grid cut to the
-  levels {levels} and its meshes to {resolution} cells a side, so that the folder stays small.
+  levels {levels} and its meshes to {resolution} cells a side, so that the folder stays small,
+- `privhead template data_samples/template` and `privhead template data_samples/template_trained
+  --kind trained --steps {template_steps}` (`... samples --part templates` makes them alone).
 
 **Measured** (surface protocol, face region, against the truth in `scene/`): stage 1 {stage1},
 stage 2 {stage2}. The README's figures are those of the uncut `cpu` profile.
@@ -83,6 +90,8 @@ def make_samples(folder: Path = FOLDER, profile: Profile | None = None) -> None:
         faces=len(Mesh.from_trimesh(scene.truth_mesh()).faces),
         levels=", ".join(map(str, profile.field.resolutions)),
         resolution=profile.mesh_resolution,
+        people=f"{PEOPLE[0]} to {PEOPLE[-1]}",
+        template_steps=TEMPLATE_STEPS,
         stage1=short(evaluate_mesh(made.stage1_mesh, scene)),
         stage2=short(evaluate_mesh(made.mesh, scene)),
     )
@@ -90,11 +99,24 @@ def make_samples(folder: Path = FOLDER, profile: Profile | None = None) -> None:
         aside.write_text(card, encoding="utf-8")
 
 
+def make_templates(folder: Path = FOLDER) -> None:
+    """Write template/ and template_trained/, replacing what is there."""
+    mean = make_template(PEOPLE, profile="cpu", progress=True)
+    mean.save(folder / "template", overwrite=True)
+    trained = make_template(PEOPLE, "trained", profile="cpu", steps=TEMPLATE_STEPS, progress=True)
+    trained.save(folder / "template_trained", overwrite=True)
+
+
 def main() -> None:
     """Entry point of `python -m privhead_nb.teach.samples`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=FOLDER)
-    make_samples(parser.parse_args().folder)
+    parser.add_argument("--part", choices=("head", "templates"), help="default: both")
+    asked = parser.parse_args()
+    if asked.part != "templates":
+        make_samples(asked.folder)
+    if asked.part != "head":
+        make_templates(asked.folder)
     print("samples made", file=sys.stderr)
 
 

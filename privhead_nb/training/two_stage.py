@@ -42,6 +42,7 @@ from privhead_nb.training.losses import (
 from privhead_nb.training.profiles import FullRGB, Profile, Stage1, Stage2, get_profile
 from privhead_nb.training.reconstruction import Reconstruction
 from privhead_nb.training.run import Run, Terms, start_run
+from privhead_nb.training.template import Template, as_template
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,13 @@ def reconstruct(
     out: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
-    stages: tuple[int, ...] = (1, 2),
+    stages: tuple[int, ...] | None = None,
     device: str | torch.device | None = None,
     progress: bool | None = None,
     backend: Backend = "auto",
+    template: Template | str | Path | None = None,
 ) -> Reconstruction:
-    """Reconstruct a head from a release in two stages (eq. 9-11).
+    """Reconstruct a head from a release in two stages (eq. 9-11), or on a template in one.
 
     Args:
         release: the only input. A `Scene` is refused.
@@ -73,10 +75,13 @@ def reconstruct(
         out: folder for checkpoints and results; nothing is written without one.
         resume: go on from the checkpoint in `out`, to the same result; begin if there is none.
         overwrite: replace the results in `out`.
-        stages: (1, 2), or (2,) to show what stage 1 is for.
+        stages: (1, 2), or (2,) to show what stage 1 is for; by default (2,) with a template, else
+            (1, 2).
         device: default is a GPU where there is one.
         progress: show bars; the default shows them except under the "ci" profile.
         backend: of all kernels; an op that has no such form runs its reference.
+        template: the head that the first stage starts from, or its folder; the default is a sphere.
+            With one, a release needs no neutral view.
 
     Returns:
         Field, meshes (of stage 1 too), history and report.
@@ -91,19 +96,14 @@ def reconstruct(
         "training reads a release",
         "Make one with protect(scene); a scene itself serves the full-RGB baseline.",
     )
-    settings = get_profile(profile)
+    settings, template = get_profile(profile), as_template(template)
+    if stages is None:
+        stages = (1, 2) if template is None else (2,)
     if not stages or set(stages) - {1, 2}:
         raise TrainingError(f"stages are 1 and 2, not {stages}", where="stages")
-    for number, views, kind in (
-        (1, release.neutral, "neutral"),
-        (2, release.sensitive, "sensitive"),
-    ):
-        if number in stages and not views:
-            raise TrainingError(
-                f"the release has no {kind} view, and stage {number} needs some",
-                where="release",
-                remedy=f"Leave stage {number} out, or mark views as {kind} in the scene.",
-            )
+    _check_views(release, stages)
+    if template is not None:
+        template.check_axes(release)
     sphere = _Sphere(release.center, release.radius, release.background)
     described = {
         "input": "release",
@@ -117,7 +117,7 @@ def reconstruct(
     }
     mark = fingerprint(release.neutral_images, release.moduli, release.cameras.c2w)
     run = start_run(
-        settings, seed, out, resume, overwrite, device, progress, backend, described, mark
+        settings, seed, out, resume, overwrite, device, progress, backend, described, mark, template
     )
     if run.finished is not None:
         return run.finished
@@ -192,6 +192,23 @@ def reconstruct_full_rgb(
 def _require(given: object, wanted: type, need: str, remedy: str) -> None:
     if not isinstance(given, wanted):
         raise TrainingError(f"{need}, and was given a {type(given).__name__}", remedy=remedy)
+
+
+def _check_views(release: Release, stages: tuple[int, ...]) -> None:
+    """Raises TrainingError where a stage would have nothing to look at."""
+    if 1 in stages and not release.neutral:
+        raise TrainingError(
+            "the release has no neutral view, and stage 1 needs some",
+            where="release",
+            remedy="Start stage 2 from a template (--template FOLDER, template=...; "
+            "`privhead template` makes one), or mark views as neutral in the scene.",
+        )
+    if 2 in stages and not release.sensitive:
+        raise TrainingError(
+            "the release has no sensitive view, and stage 2 needs some",
+            where="release",
+            remedy="Leave stage 2 out, or mark views as sensitive in the scene.",
+        )
 
 
 def _neutral_views(release: Release, device: torch.device) -> Views:

@@ -1,0 +1,365 @@
+"""A template: made of several people, kept as two files, and where stage 2 starts without views."""
+
+from __future__ import annotations
+
+import json
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+
+from privhead_nb import Release, Template, make_template, protect, reconstruct
+from privhead_nb.errors import OutputError, TrainingError
+from privhead_nb.field.model import HeadModel
+from privhead_nb.geometry.mesh import Mesh
+from privhead_nb.teach.samples import FOLDER
+from privhead_nb.training import make_template as making
+from privhead_nb.training import run as run_module
+from privhead_nb.training.joint import reconstruct_at_once
+from privhead_nb.training.make_template import Person, mean_sdf, parse_identities
+from privhead_nb.training.profiles import PROFILES
+from privhead_nb.training.template import template_settings
+
+CI = PROFILES["ci"]
+TINY = replace(
+    CI,
+    field=replace(CI.field, resolutions=(8, 16, 20)),
+    render=replace(CI.render, cache=32, march=32),
+    stage1=replace(CI.stage1, steps=12, rays=128, probes=64),
+    stage2=replace(CI.stage2, steps=12, patches=2, probes=64),
+    full_rgb=replace(CI.full_rgb, steps=6, rays=128, probes=64),
+    mesh_resolution=32,
+)
+
+
+def ball_person(identity: int) -> Person:
+    """A "person" who is a ball: 0.5 and a tenth of the number, in a sphere of 100 mm."""
+    size = 50.0 + 10 * identity
+    ball = trimesh.creation.icosphere(subdivisions=3, radius=size)
+    return Person(
+        Mesh(np.array(ball.vertices), np.array(ball.faces)),
+        (0.0, 0.0, 0.0),
+        100.0,
+        lambda p: np.linalg.norm(p, axis=1) < size,
+    )
+
+
+@pytest.fixture(scope="module")
+def template() -> Template:
+    patch = pytest.MonkeyPatch()
+    patch.setattr(making, "person", ball_person)
+    patch.setattr(making, "FIT_POINTS", 6000)
+    made = make_template((0, 1, 2), seed=3, profile=TINY, steps=150)
+    patch.undo()
+    return made
+
+
+@pytest.fixture(scope="module")
+def scene() -> Any:
+    from conftest import ball_scene
+
+    return ball_scene()
+
+
+@pytest.fixture(scope="module")
+def release(scene: Any) -> Release:
+    return protect(scene, size=32)
+
+
+@pytest.fixture(scope="module")
+def hidden(scene: Any) -> Release:
+    """A release without any neutral view."""
+    return protect(replace(scene, neutral=()), size=32)
+
+
+def weights(result: Any) -> torch.Tensor:
+    return torch.cat([v.reshape(-1).double() for v in result.model.state_dict().values()])
+
+
+# Making ------------------------------------------------------------------------------------------
+
+
+def test_the_mean_of_three_balls_is_the_middle_one(template: Template) -> None:
+    points = torch.nn.functional.normalize(torch.randn(500, 3), dim=1) * 0.6
+    with torch.no_grad():
+        assert template.model().sdf(points).abs().mean() < 0.01
+    assert template.made["kind"] == "mean" and template.made["identities"] == [0, 1, 2]
+    assert template.made["fit_error"] < 0.01 and not template.coloured
+    assert template.radius == 100.0
+    reach = np.linalg.norm(template.mesh(48).vertices, axis=1)
+    assert abs(reach.mean() - 60.0) < 1.5  # mm
+
+
+def test_a_mean_of_distances_is_no_distance() -> None:
+    """Between two balls beside each other the two slopes of length 1 cancel."""
+    pair = [replace(ball_person(0), center=(x, 0.0, 0.0)) for x in (-70.0, 70.0)]
+    across = np.array([[-1e-3, 0.0, 0.0], [1e-3, 0.0, 0.0]])
+    single, both = (np.diff(mean_sdf(some, across))[0] / 2e-3 for some in (pair[:1], pair))
+    assert abs(abs(single) - 1) < 0.02 and abs(both) < 0.02
+
+
+def test_same_seed_same_template_other_seed_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(making, "person", ball_person)
+    monkeypatch.setattr(making, "FIT_POINTS", 500)
+    prints = [make_template((0, 1), seed=s, profile=TINY, steps=3).fingerprint for s in (1, 1, 2)]
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_trained_on_pictures_of_all(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(making, "synthetic_scene", lambda identity: scene)
+    made = make_template((4, 5), "trained", profile=TINY)
+    assert made.coloured and made.made["pictures"] == 12 and made.made["steps"] == 6
+    assert made.fingerprint == make_template((4, 5), "trained", profile=TINY).fingerprint
+    model = HeadModel(TINY.field)
+    made.start(model)
+    own, theirs = model.state_dict(), made.state
+    assert all(
+        torch.equal(own[n], theirs[n]) for n in own if n.startswith("colour.")
+    )  # colours come along
+
+
+@pytest.mark.parametrize(
+    ("identities", "kind", "words"),
+    [
+        ((), "mean", "can't be made of"),
+        ((3, 3), "mean", "each once"),
+        ((-1,), "mean", "can't be made of"),
+        ((1,), "median", "no kind 'median'"),
+    ],
+)
+def test_what_no_template_is_made_of(identities: Any, kind: str, words: str) -> None:
+    with pytest.raises(TrainingError, match=words):
+        make_template(identities, kind)
+
+
+def test_people_are_named_by_numbers() -> None:
+    assert parse_identities("901-903") == (901, 902, 903)
+    assert parse_identities("3,5, 8-9") == (3, 5, 8, 9)
+    for wrong in ("", "a-b", "3;4"):
+        with pytest.raises(TrainingError, match="names no people"):
+            parse_identities(wrong)
+
+
+# Files -------------------------------------------------------------------------------------------
+
+
+def test_a_round_trip_is_bit_for_bit(template: Template, tmp_path: Path) -> None:
+    template.save(tmp_path / "t")
+    back = Template.load(tmp_path / "t")
+    assert back.fingerprint == template.fingerprint and back.settings == template.settings
+    assert back.made == template.made and back.center == template.center
+    points = torch.rand(100, 3)
+    assert torch.equal(back.model().sdf(points), template.model().sdf(points))
+    with pytest.raises(OutputError, match="not empty"):
+        template.save(tmp_path / "t")
+    template.save(tmp_path / "t", overwrite=True)
+
+
+def test_other_folders_are_left_alone(template: Template, tmp_path: Path) -> None:
+    (tmp_path / "diary.txt").write_text("mine")
+    with pytest.raises(OutputError, match="no template"):
+        template.save(tmp_path, overwrite=True)
+    assert (tmp_path / "diary.txt").read_text() == "mine"
+
+
+def test_what_is_no_template_is_said(template: Template, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"no template\.json"):
+        Template.load(tmp_path)
+    template.save(tmp_path / "t")
+    words = json.loads((tmp_path / "t" / "template.json").read_text())
+    for change, said in (
+        ({"version": 9}, "version 9"),
+        ({"fingerprint": "0"}, "not those that template.json was written for"),
+        ({"field": {"kind": "sponge"}}, "sponge"),
+        ({"field": words["field"] | {"width": 32}}, "not a whole template"),
+    ):
+        (tmp_path / "t" / "template.json").write_text(json.dumps(words | change))
+        with pytest.raises(TrainingError, match=said):
+            Template.load(tmp_path / "t")
+    (tmp_path / "t" / "template.json").write_text(json.dumps(words))
+    (tmp_path / "t" / "template.safetensors").write_bytes(b"no numbers")
+    with pytest.raises(TrainingError, match="not a whole template"):
+        Template.load(tmp_path / "t")
+
+
+# Starting ----------------------------------------------------------------------------------------
+
+
+def test_finer_levels_start_from_nothing(template: Template) -> None:
+    """A model with one more level has the template's surface before its first step."""
+    assert template.settings.resolutions == (8, 16)
+    model = HeadModel(TINY.field, seed=5)
+    template.start(model)
+    points = torch.rand(200, 3) * 2 - 1
+    with torch.no_grad():
+        assert (model.sdf(points) - template.model().sdf(points)).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("name", ["ci", "cpu", "gpu"])
+def test_one_template_serves_all_profiles_with_a_grid(name: str) -> None:
+    small = template_settings(PROFILES["cpu"].field)
+    fits = Template(small, HeadModel(small).state_dict())
+    assert fits.faults(PROFILES[name].field) == []
+    assert fits.faults(PROFILES["paper"].field)
+
+
+def test_a_template_of_another_field_is_refused(template: Template, release: Release) -> None:
+    for field in (
+        replace(TINY.field, resolutions=(12, 24)),
+        replace(TINY.field, width=32),
+        PROFILES["paper"].field,
+    ):
+        with pytest.raises(TrainingError, match=r"doesn't fit this profile.*--profile"):
+            reconstruct(release, replace(TINY, field=field), template=template)
+    other = replace(TINY.field, colour_width=32)  # without colours that doesn't matter
+    assert template.faults(other) == []
+
+
+def test_a_head_that_looks_another_way_is_refused(template: Template, release: Release) -> None:
+    with pytest.raises(TrainingError, match="looks along"):
+        reconstruct(replace(release, front="-z"), TINY, template=template)
+
+
+def test_stage_2_starts_from_it_alone(template: Template, release: Release) -> None:
+    made = reconstruct(release, TINY, template=template)
+    assert set(made.history) == {"stage2"} and made.stage1_mesh is None
+    assert made.report["template"] == template.fingerprint
+    assert made.report["template_made"]["identities"] == [0, 1, 2]
+    again = reconstruct(release, TINY, template=template)
+    assert torch.equal(weights(made), weights(again))
+    sphere = reconstruct(release, TINY, stages=(2,))
+    assert not torch.equal(weights(made), weights(sphere))
+    both = reconstruct(release, TINY, template=template, stages=(1, 2))
+    assert set(both.history) == {"stage1", "stage2"} and both.stage1_mesh is not None
+
+
+def test_a_release_without_neutral_views(
+    template: Template, hidden: Release, release: Release, tmp_path: Path
+) -> None:
+    """Its folder is whole; the default says what to do; a template makes a head of it."""
+    hidden.save(tmp_path / "release")
+    back = Release.load(tmp_path / "release")
+    assert back.neutral == () and torch.equal(back.moduli, hidden.moduli)
+    with pytest.raises(TrainingError, match=r"no neutral view.*--template"):
+        reconstruct(back, TINY)
+    template.save(tmp_path / "template")
+    made = reconstruct(back, TINY, template=tmp_path / "template")
+    assert len(made.mesh.faces) > 100
+    # stage 2 never looked at the neutral views: the same head, bit for bit
+    assert torch.equal(weights(made), weights(reconstruct(release, TINY, template=template)))
+
+
+@pytest.mark.parametrize("masks", ["none", "all"])
+def test_other_masks_without_neutral_views(template: Template, scene: Any, masks: str) -> None:
+    release = protect(replace(scene, neutral=()), size=32, masks=masks)
+    assert reconstruct(release, TINY, template=template).history["stage2"]
+
+
+def test_a_run_is_resumed_with_its_own_template(
+    template: Template, release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = reconstruct(release, TINY, template=template)
+    render, count = run_module.Run.render, 0
+
+    def interrupt(self: Any, *args: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count == 5:
+            signal.raise_signal(signal.SIGINT)
+        return render(self, *args)
+
+    monkeypatch.setattr(run_module.Run, "render", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        reconstruct(release, TINY, template=template, out=tmp_path)
+    monkeypatch.undo()
+    other = replace(template, state={k: v * 1.01 for k, v in template.state.items()})
+    for wrong in (other, None):
+        with pytest.raises(TrainingError, match="another run: the template differs"):
+            reconstruct(release, TINY, template=wrong, stages=(2,), out=tmp_path, resume=True)
+    resumed = reconstruct(release, TINY, template=template, out=tmp_path, resume=True)
+    assert torch.equal(weights(whole), weights(resumed))
+    done = reconstruct(release, TINY, template=template, out=tmp_path, resume=True)
+    assert torch.equal(weights(done), weights(whole))
+    with pytest.raises(TrainingError, match="another run: the template differs"):
+        reconstruct(release, TINY, template=other, out=tmp_path, resume=True)
+
+
+def test_all_at_once(template: Template, release: Release, hidden: Release) -> None:
+    made = reconstruct_at_once(release, TINY, template=template)
+    assert {"rgb", "gradient", "mask", "eikonal"} <= set(made.history["at_once"])
+    assert torch.equal(
+        weights(made), weights(reconstruct_at_once(release, TINY, template=template))
+    )
+    with pytest.raises(TrainingError, match="neutral and sensitive views at once"):
+        reconstruct_at_once(hidden, TINY)
+
+
+# The command, and what is shipped ----------------------------------------------------------------
+
+
+def test_the_command_makes_one_and_starts_from_it(
+    scene: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    from privhead_nb import cli
+
+    def run(*arguments: object) -> Any:
+        return CliRunner().invoke(cli.app, [str(a) for a in arguments])
+
+    monkeypatch.setattr(making, "person", ball_person)
+    monkeypatch.setitem(PROFILES, "ci", TINY)
+    out = tmp_path / "template"
+    words = ("template", out, "--identities", "0-1", "--profile", "ci", "--steps", 5, "--json")
+    done = run(*words)
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["identities"] == [0, 1]
+    again = run(*words)
+    assert again.exit_code == 2 and "--overwrite" in again.stderr
+    protect(replace(scene, neutral=()), size=32).save(tmp_path / "release")
+    plain = run("reconstruct", tmp_path / "release", tmp_path / "plain", "--profile", "ci")
+    assert plain.exit_code == 2 and "--template" in plain.stderr
+    end = ("--profile", "ci", "--template", out, "--json")
+    done = run("reconstruct", tmp_path / "release", tmp_path / "head", *end)
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["stages"] == [2]
+    mixed = run("reconstruct", out, tmp_path / "x", "--baseline", "full-rgb", *end)
+    assert mixed.exit_code == 2 and "no stages" in mixed.stderr
+
+
+@pytest.mark.parametrize(("name", "kind"), [("template", "mean"), ("template_trained", "trained")])
+def test_the_shipped_templates(name: str, kind: str) -> None:
+    folder = FOLDER / name
+    shipped = Template.load(folder)
+    assert shipped.made["kind"] == kind and shipped.made["identities"] == list(making.PEOPLE)
+    assert shipped.coloured == (kind == "trained")
+    assert sum(p.stat().st_size for p in folder.iterdir()) < 400_000
+    for profile in ("ci", "cpu", "gpu"):
+        assert shipped.faults(PROFILES[profile].field) == []
+    size = np.ptp(shipped.mesh(64).vertices, axis=0)
+    assert np.all((size > 120) & (size < 360))  # mm: a head
+
+
+def test_a_scene_folder_without_neutral_views(tmp_path: Path) -> None:
+    """As a user would have it: all views sensitive in scene.json, or by --sensitive."""
+    from conftest import ball_scene
+
+    from privhead_nb.privacy.release import protect_folder
+    from privhead_nb.privacy.released import release_facts
+    from privhead_nb.scenes.camera import facescape_rig
+
+    scene = ball_scene()
+    replace(scene, neutral=(), sensitive=tuple(range(6))).save(tmp_path / "all")
+    made = protect_folder(tmp_path / "all", tmp_path / "release", size=32)
+    assert made.neutral == () and len(made.sensitive) == 6
+    assert release_facts(Release.load(tmp_path / "release"))["neutral_as_rgb"] == []
+    scene.save(tmp_path / "some")
+    told = protect_folder(tmp_path / "some", tmp_path / "told", size=32, sensitive="0-5")
+    assert torch.equal(told.moduli, made.moduli)
+    cameras, sensitive, neutral = facescape_rig(0, 20)
+    assert (len(cameras), len(sensitive), neutral) == (20, 20, ())
