@@ -269,3 +269,34 @@ def test_a_face_is_one_part_and_its_negative_does_not_fit() -> None:
     for head in faces.front(48)[:4, 0]:
         assert multiplicity.parts(Operator().modulus(head))[1] == 1
         assert not multiplicity.in_range(multiplicity.flipped(head, Operator(), 1))
+
+
+def test_a_cartoon_scores_and_a_face_is_more_than_a_cartoon() -> None:
+    """What section 9 says of hair and skin, and of the face alone."""
+    head, where = faces.front(48)[2, 0], torch.ones(48, 48, dtype=torch.bool)
+    toned = faces.two_tones(head, where)
+    assert len(toned.reshape(-1, 3).unique(dim=0)) == 2
+    assert torch.allclose(toned.mean((0, 1)), head.mean((0, 1)))
+    cartoons = faces.cartoons()
+    assert 0.6 < float(np.median(cartoons)) < 0.8 and 0.3 < cartoons.min() < cartoons.max() < 0.95
+    strangers = faces.best_strangers()
+    assert (faces.in_the_face("as released") < strangers).all()
+    assert (faces.in_the_face("blur 1") > strangers).all()
+    assert (faces.in_the_face("noise 0.1") < 0).all()
+
+
+def test_the_window_holds_no_wall() -> None:
+    assert int(faces.window().sum()) == 14 * 12 and int(faces.window(32).sum()) == 10 * 8
+    assert float(faces.front(48)[:, 0][:, faces.window()].amin(-1).max()) < 0.85
+
+
+def test_a_level_that_is_not_the_part_s_own_is_recognised(capsys: Any) -> None:
+    def of_corner(picture: Any, inside: Any) -> Any:
+        return np.where(inside[..., None], 2 * picture[0, 0] - picture, picture)
+
+    def of_all(picture: Any, inside: Any) -> Any:
+        level = np.median(picture[~inside], axis=0)
+        return np.where(inside[..., None], 2 * level - picture, picture)
+
+    assert "another sea" in failed(capsys, "ex0602", of_corner)
+    assert "edge cuts" in failed(capsys, "ex0602", of_all)

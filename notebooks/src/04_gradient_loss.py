@@ -284,7 +284,8 @@ plots.show(
 # *Shift and scale.* A photo is a blob, and two blobs that overlap get better the more they overlap: the RGB loss
 # feels a pull from ten pixels away. A modulus is a *drawing*. Two thin lines either lie on each other or they don't.
 # Once they don't, moving them changes little, and the curve is nearly level. We call the distance at which a
-# loss has half of its largest value its *half-width*; here it is under two pixels. (Nearly level is not level: from
+# loss has half of its largest value (within the sixteen pixels that we look at) its *half-width*; here it is under
+# two pixels. (Nearly level is not level: from
 # fourteen pixels away, downhill still leads home, on a slope a twentieth as steep. One patch, or a little noise, and
 # it is gone.)
 #
@@ -483,8 +484,8 @@ plots.show(
 # %% [markdown]
 # Read the colour bars. Size and place of the head are pulled by the *outline*, strongly: dark on white is the largest
 # step in the picture. The nose is pulled from the *inside* alone, and ten times more weakly, by the paint that moves
-# over it and by its shading. If a loss like ours gives fine heads and vague noses, here is a reason. It is
-# also why it helps to draw patches by signal and not only along the outline.
+# over it and by its shading. If a loss like ours gives fine heads and vague noses, here is a reason. Drawing patches
+# by signal does not change that: most of the signal is the outline's, too.
 #
 # ## 7. How it fails
 #
@@ -508,8 +509,9 @@ plots.show(
 )
 
 # %% [markdown]
-# The two drawings can't be told apart, and one of them is a ball. *From one view, the gradient loss says nothing
-# about shape.* That is no more than fair: a photograph of a painted ball is a photograph of a face.
+# The two drawings can hardly be told apart, and one of them is a ball. *From one view, the gradient loss says next to
+# nothing about the shape within the outline.* That is no more than fair: a ball can be painted so that its photograph
+# is that of a face.
 #
 # What says something about shape is that paint sticks. A line painted on a wrong surface falls into the right place in
 # one view and into a wrong one in the next. So paint shapes with noses of several heights, once for one view, once for
@@ -533,7 +535,7 @@ plots.show(
 )
 
 # %% [markdown]
-# There it is, the whole reason why moduli can make a face: *many views*. Look at the scale, too. The valley is shallow;
+# There it is, the reason why moduli can make a face: *many views*. Look at the scale, too. The valley is shallow;
 # paint can make up for most of a wrong nose even in five views. (What is left at the true height is the paint's own: it
 # has so many texels, and so many steps.) So whatever makes paint less able makes the valley
 # deeper, and that is what the Lipschitz term is for (equations 7 and 8): it keeps the colour network from changing
@@ -542,7 +544,8 @@ plots.show(
 # ### Nothing to paint with
 #
 # The other extreme. If the skin has one colour and the light comes from everywhere, the inside of the head is flat,
-# whatever the shape. Then the nose has no pull at all. Light saves it: shading is colour, too.
+# whatever the shape. Then a nose that is seen from the front has no pull at all; only where it sticks out of the
+# outline would it be noticed. Light saves it: shading is colour, too.
 
 # %%
 for light, words in ((0.0, "unlit"), (0.6, "lit from a side")):
@@ -586,7 +589,7 @@ plots.show(
 # $g / \sqrt{\max(\lVert g \rVert^2, 10^{-36})}$, which is $g / \lVert g \rVert$ everywhere but at the tip, and 0 there.
 # Zero is the middle of all slopes that the cone has around its tip, and the only one that prefers no direction.
 #
-# The price: a perfectly even picture, with the largest loss, has *no* gradient. It would never begin to draw. In
+# The price: a perfectly even picture has *no* gradient, however large its loss. It would never begin to draw. In
 # practice no rendering is perfectly even; and as soon as it is not, something odd happens. The derivative of a
 # length has length 1, *however small the length is*. The cell tries an even picture both ways, then one with a little
 # noise and one with a thousandth of it.
@@ -703,15 +706,16 @@ centre = torch.tensor(release.center, dtype=torch.float64)
 distance = (release.cameras.centers - centre).norm(dim=1)
 pixel = float((distance / release.cameras.K[:, 0, 0]).median())
 coarse = evaluate(head.stage1_mesh, scene)
-print(f"a pixel covers {pixel:.1f} mm at the head")
+print(f"a pixel covers {pixel:.1f} mm in the middle of the head")
 print("on average stage 1 is within half a pixel:    ", coarse.distance_mean < 0.5 * pixel)
 print("over 80 % of its points are within one:       ", coarse.within["5"] > 0.8 and pixel > 5)
 print("the funnel's half-width is over twice its error:", narrow * pixel > 2 * coarse.distance_mean)
 
 # %% [markdown]
-# Stage 1, which never sees the face, leaves it off by less than a pixel: *inside* the funnel. The paper found the
-# same from the other end: without stage 1 its error was 27.65 where two stages have 0.84.
-# [05](05_two_stage_reconstruction.ipynb) lets you try.
+# Stage 1, which sees the face from no sensitive view, leaves it off by less than a pixel: *inside* the funnel. The
+# paper argues from the other end: without stage 1 its error was 27.65 where two stages have 0.84. In
+# [05](05_two_stage_reconstruction.ipynb) we try that, and find much less of a difference: an outline that is seen
+# from twenty sides leads further than the curves of this lesson suggest.
 #
 # - *Paint*: twenty **views** that must agree, and the **Lipschitz term**
 #   ([07](07_lipschitz_ablation.ipynb) measures what it is worth; do not expect too much).
@@ -757,7 +761,8 @@ widgets.twin(lesson04.picture, lesson04.TWIN)
 # - A misplaced line costs twice, a missing one once. So colours fade before shapes move.
 # - A shape is pulled through colour: its outline strongly, its inside weakly. Where there is no colour to move there
 #   is no pull.
-# - One view can always be painted. Many views can't, not entirely: that is where the shape comes from.
+# - The inside of one view can be painted onto any shape. Many views can't, not entirely: that is where the shape
+#   comes from.
 #
 # | what we claimed | which cell or test shows it |
 # | --- | --- |

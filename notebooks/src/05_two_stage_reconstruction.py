@@ -52,7 +52,8 @@ scene, release = load_scene(FOLDER / "scene"), Release.load(FOLDER / "release")
 #
 # To compare the function with photos, we must see it. So distance becomes **density**, which is fog: thick
 # inside, none outside, and in between a wall whose thickness is $\beta$. That is the Laplace
-# distribution's cumulative function, and here it is written out once, next to the package's:
+# distribution's cumulative function $\Psi_\beta$, of $-f$ and divided by $\beta$: $\sigma = \Psi_\beta(-f) / \beta$. Here
+# it is written out once, next to the package's:
 
 # %%
 f = torch.linspace(-0.2, 0.2, 201)
@@ -69,8 +70,9 @@ print("our density is the package's:", same)
 # %% [markdown]
 # ## 2. From density to a pixel: equation 1
 #
-# A ray runs through the fog. Of the light from sample $i$, the share $\alpha_i = 1 - e^{-\sigma_i \delta_i}$ is
-# emitted there, and the share $T_i = \prod_{j<i} (1 - \alpha_j)$ gets through to us. The pixel is the sum
+# A ray runs through the fog, in steps of length $\delta_i$. Sample $i$ covers the share
+# $\alpha_i = 1 - e^{-\sigma_i \delta_i}$ of what lies behind it, and what it shows gets through the fog before it to
+# the share $T_i = \prod_{j<i} (1 - \alpha_j)$. The pixel is the sum
 # $c = \sum_i w_i c_i$ with $w_i = T_i \alpha_i$.
 
 # %%
@@ -106,7 +108,8 @@ print("our modulus is the package's:", torch.allclose(by_hand, theirs, atol=1e-5
 # %% [markdown]
 # What does such a loss see of *colour*? Nothing but differences. A face rendered in blue, with the same
 # differences, is as good to it as the true one. What does it see of *shape*? Where lines fall. And a line
-# must fall right in twenty views at once, which only the right shape can do.
+# must fall right in twenty views at once, which is easy for the right shape and hard for any other
+# ([04](04_gradient_loss.ipynb) measures how hard).
 #
 # ## 4. Train
 #
@@ -128,9 +131,9 @@ rough, both = evaluate(head.stage1_mesh, scene), evaluate(head, scene)
 print("stage 2 has brought the face nearer to the truth:", both.distance_mean < rough.distance_mean)
 
 # %% [markdown]
-# Three of these terms are in no equation. They are small, and say what a surface should look like where the
-# pictures say nothing: `mask` compares the outline with the neutral views' masks, `laplacian` and
-# `smoothness` ask for a surface that does not crumple. [Notebook 02](02_sdf_and_eikonal.ipynb) shows what the
+# Three of these terms are in no equation of the paper. `mask` compares the outline with the neutral views' masks;
+# `laplacian` and `smoothness` say what a surface should look like where pictures say nothing: it should not
+# crumple. [Notebook 02](02_sdf_and_eikonal.ipynb) shows what the
 # eikonal term is for, [04](04_gradient_loss.ipynb) what the gradient term sees.
 #
 # `reconstruct` takes a **release**. It has no way to ask for the photos: that is what its type is for. The
@@ -145,7 +148,7 @@ for cheat, given in ((reconstruct, scene), (reconstruct_full_rgb, release)):
 
 # %% [markdown]
 # What you have just trained ran on the profile that you chose (`PRIVHEAD_PROFILE`); the stored outputs are
-# from `ci`, a few dozen steps. For a look at losses that settle, here are those of two thousand steps on the
+# from `ci`, a few dozen steps. For a look at losses that settle, here are those of 2200 steps on the
 # same release. They are stored in `data_samples/`, with the command that made them.
 
 # %%
@@ -162,8 +165,8 @@ plots.show(
 # %% [markdown]
 # Read the curves. In stage 1 the eikonal term starts near zero, because the first shape is an exact sphere,
 # and rises while the surface is on the move. In stage 2 the gradient term is the loudest by far, and all
-# others are whispers. It falls, levels off, and never comes near zero: part of it is the noise of single
-# patches, part what a small network can't draw.
+# others are whispers. It falls, levels off, and stays far from zero: a field and a network as small as these
+# can't draw every line, and what is left differs from patch to patch.
 #
 # ## 5. Watch it happen
 #
@@ -187,7 +190,7 @@ plots.show(
 )
 
 # %% [markdown]
-# It begins as a sphere, 11 mm off. Thirty steps later there is a head with its back where it belongs. When
+# It begins as a sphere, 11 mm off. Thirty steps later there is something like a head. When
 # stage 1 ends, brow, nose and chin are right *in this cut*: look again at view 24 in notebook 00, a neutral view
 # that shows the profile against the background. What lies to the left and right of the profile is a guess. Then
 # stage 2 takes over. It begins with a thick fog again, and after twenty steps the face is *worse* than before, 2.5 mm
@@ -216,8 +219,8 @@ for setting in lesson05.TWIN:
 # %% [markdown]
 # ## 6. Is stage 1 needed?
 #
-# The paper says so, with drama: without it, 27.65 against 0.84. The reason that it gives is that moduli are
-# *high-frequency*: they say exactly where a line is, and nothing about what lies between lines. If the surface
+# The paper says so, with drama: without it, 27.65 against 0.84. The reason that it gives is that moduli lack
+# *low frequencies*: they say exactly where a line is, and nothing about what lies between lines. If the surface
 # starts far from where the lines should fall, small moves improve nothing. Try it on your profile, then read what
 # three heads of the study say, then look at both runs of the panel over all of their steps:
 
@@ -232,8 +235,8 @@ for name, (off, on) in table1.without_stage_1(study).items():
 plots.show(
     stage_plots.progress(moments, 300),
     alt="Distance and normal error over the steps of two runs. With two stages both fall from step 0 on, to 2.2 mm "
-    "and 16 degrees where stage 2 begins, then to 1.2 mm and 11 degrees. Stage 2 alone starts there from 11 mm, "
-    "falls steeply and meets the other run after some 600 steps.",
+    "and 16 degrees where stage 2 begins, then, after a small bump, to 1.2 mm and 11 degrees. Stage 2 alone "
+    "starts there from 11 mm, falls steeply and meets the other run after some 600 steps.",
 )
 
 # %% [markdown]
@@ -294,28 +297,31 @@ for step in (0, 150, 299):
 # %% [markdown]
 # Does it matter? Four schedules were tried on our release, with a third of the steps (`benchmarks/beta_study.py`), in
 # two engines. In the lower one the fog alone decides how much of a pixel the head covers, as in equation 1. The upper
-# one is ours. A mark is a run.
+# one is ours, of which more below. A mark is a run; each was done with two seeds.
 
 # %%
 schedules = table1.stored("beta_schedule")
 plots.show(
     reconstruction_plots.schedules(schedules),
     alt="Bars and marks of distance and normal error for four schedules, stage 1 and stage 2 each. Above, with "
-    "footprints, the schedules are alike: about 3.6 mm and 1.4 mm. Below, with fog alone, stage 2 ends at 2 mm for "
-    "the shipped schedule, 1.8 if it stops half way and 2.9 for a constant cloud, and a constant wall is over 9 mm off after both stages.",
+    "footprints, the schedules are alike: about 3.8 mm and 1.4 mm. Below, with fog alone, stage 2 ends at 2 mm for "
+    "the shipped schedule, 1.8 if it stops half way and 2.9 for a constant cloud; a constant wall is over 9 mm off "
+    "after stage 1, and after stage 2 10 mm with one seed and 4.5 with the other.",
 )
 
 # %% [markdown]
-# Below is what the theory said. A wall from the start feels nothing and stays near the sphere; a cloud for ever is
-# soft; best is to go from one to the other, though not as far as we do.
+# Below is what the theory said. A wall from the start feels next to nothing: it stays near the sphere in stage 1, and
+# whether it gets away in stage 2 is a matter of luck. A cloud for ever ends a millimetre further off than one that
+# thins (with good normals: it is too thick, but smooth). Best is to go from one to the other, though not as far as we do.
 #
-# Above, it hardly matters at all. Why? A pixel of our pictures is 5 mm wide on the head, and a photo averages over that
+# Above, it hardly matters at all. Why? A pixel of our pictures is 5 to 6 mm wide on the head, and a photo averages over that
 # area. So our engine computes a pixel's share of head from how far its ray misses the surface, *compared with the
 # pixel's width* (its **footprint**, `privhead_nb/render/volume.py`). A ray that misses by two millimetres then feels the
-# outline, however thin the wall. That is worth more than any schedule: the worst run above is better than the best
-# below. When this engine was planned it had no footprints, and $\beta$ was the setting that mattered most. Now it is
-# a setting among others. And mind how little this is: one head, one seed but for the two upper rows, where a second one
-# shows that seeds alone make two tenths of a millimetre. What is larger than that, we may believe.
+# outline, however thin the wall. That is worth more than any schedule: after stage 2, the worst run above is
+# nearer to the truth than the best below. When this engine was planned it had no footprints, and $\beta$ was the
+# setting that mattered most. Now it is a setting among others. And mind how little this is: one head and two seeds, which alone differ (but for that wall) by up to two
+# tenths of a millimetre after stage 2 and by half a millimetre after stage 1. Above, that is as much as schedules do; what
+# is larger, we may believe.
 #
 # ## 8. What would the photos have given?
 #
@@ -374,7 +380,7 @@ interactive.show(
 
 # %% [markdown]
 # Stage 1 is wrong where no neutral view looks: beside the nose, at the temple. The other three share their worst
-# places: eye sockets and the sides of the nose, where a hollow is a few of our 5 mm pixels wide. And they
+# places: eye sockets and the sides of the nose, where a hollow is no more than a few pixels wide. And they
 # are closer to one another than one would wish to hear, if one had hoped to see what the photos are worth. Full RGB
 # is smoother here, and no nearer. Let us put numbers to that; and first, let us mistrust numbers.
 #
@@ -481,8 +487,8 @@ print("full RGB is nearer than stage 2:      ", photos.distance_mean < fine.dist
 print("full RGB has the better normals:      ", photos.normal_median_deg < fine.normal_median_deg)
 
 # %% [markdown]
-# The two numbers disagree about full RGB, and the picture of errors had told us why: smooth everywhere, but a little
-# too far out at the eyes. On one head, with a small field. Which is why nobody should judge by one head.
+# The two numbers disagree about full RGB, and the pictures had told us why: it is smoother everywhere, but off at the
+# eyes and beside the nose. On one head, with a small field. Which is why nobody should judge by one head.
 #
 # ## 11. The paper's Table 1, and ours
 #
@@ -518,7 +524,8 @@ plots.show(
 # What does compare is what is left when unit and protocol cancel: within one line, the *order* (stage 1 is worst,
 # full RGB best; in every line so), and with care the *ratio* of stage 2 to full RGB. In the picture a mark is a
 # head (or a seed of the scan), a bar the ratio of means. Over ten heads, full RGB is nearer to the truth on every single
-# one, theirs and ours. Protection costs a fifth to a quarter in distance, more on FaceScape. We had set ourselves 1.05
+# one, theirs and ours (the head of this lesson, with its small field, is not among them). Protection costs a fifth
+# to a quarter in distance, more on FaceScape. We had set ourselves 1.05
 # as a goal, and missed it.
 #
 # ## 12. Whose colours?
@@ -557,15 +564,15 @@ plots.show(
 #
 # These are not your colours. That is good news, and not proof of anything: the *shape* under them is yours, so is the
 # contrast between eye and skin. The paper counts that its renderings are recognised in 34 of 100 cases, against 78 for
-# those of full RGB and 92 for photos. Notebook 09 will measure it here.
+# those of VolSDF from all photos, and 92 for the photos themselves. Notebook 09 will measure it here.
 #
 # ## 13. A calm network: equations 7 and 8
 #
 # A colour network that may change its answer abruptly can paint lines onto a surface that has the wrong
 # shape, and the gradient loss would be content. So the network is kept calm: each layer's rows are scaled
 # until their sum of magnitudes is at most $\text{softplus}(m)$, with one learned $m$ a layer, and the
-# product of these bounds is added to the loss. A calm network cannot fake lines, and the surface has to
-# move instead. That is the idea; whether it helps is measured in [07](07_lipschitz_ablation.ipynb).
+# product of these bounds is added to the loss. The hope is that a calm network can't fake lines, so that the surface
+# has to move instead. Whether it helps is measured in [07](07_lipschitz_ablation.ipynb).
 
 # %%
 for number, layer in enumerate(head.model.colour.layers, start=1):

@@ -116,6 +116,9 @@ def ex0403(yours: Function) -> None:
     def by_determinant(A: Tensor, b: Tensor) -> tuple[Tensor, Tensor, bool]:
         return A, b, bool((A.det().abs() - 1).abs() < 1e-4)
 
+    def by_columns(A: Tensor, b: Tensor) -> tuple[Tensor, Tensor, bool]:
+        return A, b, bool(torch.allclose(A.norm(dim=0), torch.ones(3), atol=1e-4))
+
     def only_offsets(A: Tensor, b: Tensor) -> tuple[Tensor, Tensor, bool]:
         return A, b, bool(torch.allclose(A.abs(), torch.eye(3), atol=1e-4))
 
@@ -131,6 +134,7 @@ def ex0403(yours: Function) -> None:
         "colour is stretched or squeezed: let colours change along that one",
         slips={
             "a determinant of 1 keeps volumes, not lengths": by_determinant,
+            "columns of length 1 are not enough, they must be at right angles, too": by_columns,
             "rotations and swaps of colour keep lengths, too": only_offsets,
             "an offset is gone after any derivative": no_offset,
         },

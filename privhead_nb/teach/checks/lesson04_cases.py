@@ -34,6 +34,7 @@ def maps() -> dict[str, tuple[Tensor, Tensor]]:
         "half the contrast": (0.5 * one, none),
         "a turn of colours about grey": (torch.matrix_exp(0.8 * about), 0.1 * torch.ones(3)),
         "a shear with determinant 1": (torch.tensor([[1.0, 0.4, 0], [0, 1, 0], [0, 0, 1]]), none),
+        "a turn with a wrong sign": (torch.tensor([[0.8, 0.6, 0], [0.6, 0.8, 0], [0, 0, 1]]), none),
         "green alone turned over": (torch.diag(torch.tensor([1.0, -1, 1])), none),
         "black and white": (luma, none),
         "blue 2 % stronger": (torch.diag(torch.tensor([1.0, 1, 1.02])), none),

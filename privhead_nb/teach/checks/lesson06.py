@@ -69,6 +69,12 @@ def ex0602(yours: Function) -> None:
         out[inside] = 2 * picture[inside].mean(0) - picture[inside]
         return out
 
+    def about_corner(picture: Array, inside: Array) -> Array:
+        return np.where(inside[..., None], 2 * picture[0, 0] - picture, picture)
+
+    def about_outside(picture: Array, inside: Array) -> Array:
+        return np.where(inside[..., None], 2 * picture[~inside].mean(0) - picture, picture)
+
     def negative(picture: Array, inside: Array) -> Array:
         return np.where(inside[..., None], 1 - picture, picture)
 
@@ -86,6 +92,10 @@ def ex0602(yours: Function) -> None:
         hint="find the colour b just outside of the part, and put 2 b - x in place of x inside",
         slips={
             "mirror about the level around the part, not about the mean inside of it": about_mean,
+            "the level is that right beside the part; the picture's corner may be in another sea": (
+                about_corner
+            ),
+            "only the rim of the part is known to be even, not all that is outside": about_outside,
             "1 - x is the mirror about 0.5; the sea need not be 0.5": negative,
             "only the part is to be mirrored, all else stays": whole,
             "-x is the mirror about 0; the sea is not 0": minus,
@@ -210,10 +220,17 @@ def _parts() -> dict[str, tuple[Array, Array]]:
     bump[3:6, 3:7] += random.uniform(0.05, 0.2, (3, 4, 3))
     two = bump.copy()
     two[2:5, 8:10] -= random.uniform(0.05, 0.2, (3, 2, 3))
-    first, second = np.zeros((2, 9, 11), dtype=bool)
-    first[3:6, 3:7], second[2:5, 8:10] = True, True
+    first, second, edge = np.zeros((3, 9, 11), dtype=bool)
+    first[3:6, 3:7], second[2:5, 8:10], edge[3:6, :2] = True, True, True
+    seas = two.copy()
+    seas[:, :2] = [0.2, 0.6, 0.4]  # a strip of another sea
+    cut = sea.copy()
+    cut[:, :4] = seas[0, 0]
+    cut[edge] -= random.uniform(0.05, 0.15, (6, 3))
     return {
         "one part": (bump, first),
         "the second of two parts": (two, second),
         "nothing to mirror but the sea": (sea, first),
+        "another sea at the picture's left": (seas, second),
+        "a part that the picture's edge cuts": (cut, edge),
     }
