@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks import sdf_study
 from privhead_nb import load_scene
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.geometry.metrics import closest_points
@@ -429,3 +431,14 @@ def test_the_lessons_loss_is_equation_4() -> None:
     assert torch.allclose(
         right_eikonal(field.sdf, points.clone()), eikonal_loss(field.with_gradient(points)[2])
     )
+
+
+def test_the_stored_study_has_the_lessons_fits() -> None:
+    found = sdf_fit.study()
+    assert found["command"] == "python benchmarks/sdf_study.py"
+    assert set(found["head"]) == set(sdf_study.HEAD)
+    assert {name: len(apart) for name, apart in found["torus"].items()} == dict.fromkeys(
+        sdf_study.TORUS, len(found["seeds"])
+    )
+    text = (Path(__file__).parents[1] / "notebooks/src/02_sdf_and_eikonal.py").read_text("utf-8")
+    assert "sdf_fit.study()" in text

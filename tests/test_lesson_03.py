@@ -133,12 +133,20 @@ def test_a_leak_finder_that_only_looks_at_modes_is_told_so(
         (lambda m, undo=False: 0.5 * m, "brings the modulus back"),
         (lambda m, undo=False: m.detach().flip(0), "a loss feels every pixel"),
         (lambda m, undo=False: m, "faces; 1 is allowed"),
+        (lambda m, undo=False: m.rot90(-1 if undo else 1), "faces; 4 is allowed"),
     ],
 )
 def test_a_disguise_must_lose_nothing_and_hide_the_face(
     answer: Any, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert words in fails(checks.ex0305, answer, capsys)
+
+
+def test_the_steepest_window_stays_below_the_peak() -> None:
+    for operator in (SOBEL, Operator("sobel", per_channel=False)):
+        window = torch.rand(2000, 3, 3, 3, generator=torch.Generator().manual_seed(0)).round()
+        seen = operator.modulus(window, valid=True).max().item()
+        assert seen <= leaks.steepest(operator) + 1e-6 < operator.peak
 
 
 # Leaks --------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from docutils.nodes import SkipNode
 
 from privhead_nb import __version__
 
-project = "privhead-nb: a head from photos that show no face"
+project = "privhead-nb: a 3D head, while the photos of its face stay at home"
 author = "the privhead_nb authors"
 copyright = "the privhead_nb authors; lessons CC BY 4.0, code MIT"
 version = release = __version__

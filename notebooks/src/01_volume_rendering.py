@@ -328,7 +328,7 @@ plots.show(
     sampling_pictures.spread_maps(side, seen),
     alt="Three maps of the depth's spread on a head seen from three-quarter. For beta 5.5 mm the face is near 9 mm "
     "everywhere and the outline over 16. For 1.9 mm the face is near 4 mm; the outline and "
-    "the lower edge of the jaw stand out. For 0.3 mm all is dark but for a pixel or two at the jaw.",
+    "the lower edge of the jaw stand out. For 0.3 mm all is dark but for single pixels at the jaw and the outline.",
 )
 
 # %% [markdown]
@@ -585,7 +585,7 @@ plots.show(
 
 # %% [markdown]
 # The skin is redder than in the photo. That is no fault of equation 1: this field was trained from a release, which holds
-# no colour of the face, so the colour network made one up. The depth and the normals are what it was trained for. (The
+# hardly a colour of the face (the neutral views show a neck, an ear and some cheek), so the colour network made the rest up. The depth and the normals are what it was trained for. (The
 # faint straight lines in the normals come from the feature grid that the field lives in: its cells have edges.)
 #
 # ### Background

@@ -65,22 +65,30 @@ def gradients_flow(disguise: Disguise, size: int) -> bool:
     )
 
 
-def faces_left(disguise: Disguise, lines: str, blur: float) -> int:
+def faces_left(disguise: Disguise, lines: str, blur: float, turned: bool = False) -> int:
     """In how many of the stored portraits, at full size, the detector finds the face.
 
     Args:
         disguise: applied to the Sobel modulus.
         lines: how it is drawn.
         blur: sigma in pixels of what the attacker blurs the drawing with first.
+        turned: the attacker tries all quarter turns of the drawing and of its mirror image.
     """
     found = 0
     for number, portrait in enumerate(detector.stored_portraits()[0]):
         out = disguise(_modulus(number, detector.SIDE), False).detach().numpy()
-        picture = detector.drawing(np.ascontiguousarray(out, np.float32), lines)
+        drawn = detector.drawing(np.ascontiguousarray(out, np.float32), lines)
         if blur > 0:
-            picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), blur), np.float32)
-        found += detector.finds(portrait, picture)
+            drawn = np.asarray(cv2.GaussianBlur(drawn, (0, 0), blur), np.float32)
+        pictures = _placements(drawn) if turned else [drawn]
+        found += any(detector.finds(portrait, picture) for picture in pictures)
     return found
+
+
+def _placements(picture: detector.Picture) -> list[detector.Picture]:
+    """A square picture (H, H, 3) in the seven other ways that it can lie: turned, mirrored."""
+    ways = [np.rot90(side, k) for side in (picture, picture[:, ::-1]) for k in range(4)]
+    return [np.ascontiguousarray(way) for way in ways[1:]]
 
 
 def _modulus(number: int, size: int) -> Tensor:

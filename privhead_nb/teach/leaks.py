@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 import shutil
@@ -85,6 +86,22 @@ def quantise(modulus: NDArray[Any], peak: float, levels: int) -> NDArray[Any]:
 def peak_of(kind: str = "sobel") -> float:
     """The largest modulus that an operator can give: the scale of its releases."""
     return Operator(kind).peak
+
+
+def steepest(operator: Operator) -> float:
+    """The largest modulus that a 3 x 3 operator really gives to colours in [0, 1]; below its peak.
+
+    Eq. 6 is convex in the picture, so its largest value is at a corner: each number 0 or 1.
+    """
+    kx, ky = (k.double().numpy().ravel() for k in operator.kernels())
+    windows = np.array(list(itertools.product((0.0, 1.0), repeat=9)))
+    pairs = np.unique(np.abs(np.stack([windows @ kx, windows @ ky], 1)), axis=0) ** 2
+    channels = 3 if operator.per_channel else 1
+    best = max(
+        np.sqrt(np.sum(chosen, axis=0)).sum()
+        for chosen in itertools.combinations_with_replacement(pairs, channels)
+    )
+    return float(best)
 
 
 def complaint(action: Callable[[], object]) -> str:
@@ -221,6 +238,21 @@ def _name(folder: Path) -> None:
     path.rename(path.with_name("alice_smith_left.png"))
 
 
+def _beside(folder: Path) -> None:
+    (folder / "IMG_2044.txt").write_text("taken at home", encoding="utf-8")
+
+
+def _deeper(folder: Path) -> None:
+    (folder / "neutral" / "old").mkdir()
+    shutil.copy(folder / "neutral" / "view_0025.png", folder / "neutral" / "old")
+
+
+def _fourth_channel(folder: Path) -> None:
+    path = folder / "neutral" / "view_0023.png"
+    with Image.open(path) as image:
+        image.convert("RGBA").save(path)
+
+
 def _settings(folder: Path) -> None:
     path = folder / "release.json"
     data = json.loads(path.read_text(encoding="utf-8"))
@@ -235,5 +267,8 @@ PLANTS: dict[str, Callable[[Path], None]] = {
     "a folder of thumbnails": _thumbnail,
     "a person's name in a file's name": _name,
     "the noise's seed in release.json": _settings,
+    "a note beside release.json": _beside,
+    "a folder in a folder": _deeper,
+    "a fourth channel in a neutral picture": _fourth_channel,
 }
 """What to plant into a copy of `data_samples/release`, by what it is."""

@@ -11,9 +11,11 @@ eq. 4 at random places, for points p and normals n of the surface.
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 Field = GridField | MLPField
 History = dict[str, list[float]]
+STUDY = Path(__file__).parents[2] / "benchmarks" / "results" / "sdf_fits.json"
 
 
 @dataclass(frozen=True)
@@ -286,3 +289,9 @@ def pieces_of(mesh: Mesh) -> int:
 def steepest(field: Field, count: int = 50_000) -> float:
     """Largest ||grad f|| at random places of the unit ball: a guess at L, from below."""
     return float(gradient_norms(field, count, seed=2).max())
+
+
+def study() -> dict[str, Any]:
+    """What `python benchmarks/sdf_study.py` found: lesson 02's fits with more steps."""
+    loaded: dict[str, Any] = json.loads(STUDY.read_text(encoding="utf-8"))
+    return loaded

@@ -195,9 +195,14 @@ def ex0305(yours: Function) -> None:
     def verdict(got: Any, wanted: Any) -> list[str] | None:
         if isinstance(wanted, bool):
             return None if got else ["it does not"]
-        if got <= 1:
+        if got <= wanted:
             return None
-        return [f"the detector finds {got} of {count} faces; 1 is allowed"]
+        return [f"the detector finds {got} of {count} faces; {wanted} is allowed"]
+
+    def allowed(question: str, *options: Any) -> int | bool:
+        if question != "faces":
+            return True
+        return 4 if options[2:] == (True,) else 1  # seven more looks, more lucky hits
 
     cases: dict[str, Any] = {
         "what is released has the modulus' shape and lies in [0, peak]": ("fits_a_release", 256),
@@ -209,13 +214,15 @@ def ex0305(yours: Function) -> None:
         for blur in (0.0, disguise.BLUR):
             words = f", blurred by {blur:g} pixels" if blur else ""
             cases[f"drawn with {lines} lines{words}"] = ("faces", lines, blur)
+    for lines in detector.LINES:
+        cases[f"drawn with {lines} lines, turned and mirrored"] = ("faces", lines, 0.0, True)
     check(
         "ex0305",
         measured(yours),
-        lambda question, *_: 0 if question == "faces" else True,
+        allowed,
         cases,
         hint="the detector compares neighbouring blocks of a face; what could you do to blocks "
-        "that can be undone, and that no blur of a few pixels removes?",
+        "that can be undone, and that neither a small blur nor a turn of the whole removes?",
         slips={},
         same=verdict,
     )

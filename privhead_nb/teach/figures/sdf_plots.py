@@ -58,7 +58,7 @@ def slices(
         points: (N, 3), those within 0.02 of the slice are drawn as dots.
     """
     rows = -(-len(shapes) // columns)
-    figure, axes = grid(rows, columns, width=2.0 * columns + 0.3, height=2.1 * rows + 0.1)
+    figure, axes = grid(rows, columns, width=1.88 * columns + 0.3, height=1.98 * rows + 0.1)
     flat = [ax for row in axes for ax in row]
     for ax, (name, shape) in zip(flat, shapes.items(), strict=False):
         image = _slice(ax, values_on(shape, axis, at), reach, step)
@@ -159,7 +159,7 @@ def bound_errors(shapes: Mapping[str, tuple[Shape, NDArray[np.float64]]]) -> Fig
             (exact - np.abs(values)).clip(0), origin="lower", extent=(-1, 1, -1, 1),
             cmap="cividis", vmin=0, vmax=0.15,
         )  # fmt: skip
-        _contour(ax, values, [0.0], "white", 2.0, "solid")
+        _contour(ax, values_on(shape), [0.0], "white", 2.0, "solid")
         ax.set(xticks=[], yticks=[])
         ax.set_title(name, fontsize=10)
     figure.colorbar(image, ax=axes[0], shrink=0.8, label="true distance less |f|", pad=0.01)
