@@ -1,0 +1,147 @@
+"""How steep the colour network really is, beside what its Lipschitz layers promise (eq. 7 and 8).
+
+All constants are in the infinity norm: an input moves by the largest change of any of its numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from privhead_nb.field.model import HeadModel
+from privhead_nb.field.radiance import ColourNetwork, LipschitzLinear
+
+SILU_CONSTANT = 1.0998393
+"""Largest slope of x sigmoid(x), met where x is 2.4: a little more than ReLU's 1."""
+SIGMOID_CONSTANT = 0.25
+"""Largest slope of the sigmoid, which ends the colour network."""
+NEVER = 100.0
+"""A bound that no row of a trained colour network reaches (theirs sum to about 8)."""
+STEP = 0.004
+"""Half the distance between two taps of `painted_slopes`, in unit-sphere coordinates."""
+
+
+def used_weights(network: ColourNetwork) -> list[Tensor]:
+    """The weights that the network multiplies by: W_hat where layers are bounded, else W."""
+    return [
+        layer.normalised_weight() if isinstance(layer, LipschitzLinear) else layer.weight
+        for layer in network.layers
+        if isinstance(layer, nn.Linear)
+    ]
+
+
+def row_sums(network: ColourNetwork) -> Tensor:
+    """Infinity norm of each layer's used weight, (L,): its largest sum of a row's moduli."""
+    return torch.stack([w.abs().sum(1).max() for w in used_weights(network)])
+
+
+def loosen(network: ColourNetwork, slack: float | None) -> None:
+    """Set all bounds to `slack` times their layer's largest row sum; None: never to be met.
+
+    What a bound had cut off before is cut off for good, so that a looser bound alone changes no
+    colour.
+    """
+    with torch.no_grad():
+        for layer in network.layers:
+            if isinstance(layer, LipschitzLinear):
+                layer.weight.copy_(layer.normalised_weight())
+                bound = NEVER if slack is None else slack * layer.weight.abs().sum(1).max()
+                layer.m.copy_(torch.log(torch.expm1(torch.as_tensor(bound).double())))
+
+
+def composed_bound(network: ColourNetwork, norms: Tensor) -> Tensor:
+    """Lipschitz bound from inputs to colours: layers' norms times the activations' constants."""
+    hidden = SILU_CONSTANT if network.activation is F.silu else 1.0
+    return norms.prod() * hidden ** (len(norms) - 1) * SIGMOID_CONSTANT
+
+
+def spectral_bound(network: ColourNetwork) -> Tensor:
+    """Another bound from inputs to colours, by the layers' largest singular values.
+
+    In Euclidean length a layer stretches by its largest singular value. For D inputs that move by
+    at most 1 each, the length is at most sqrt(D), and no output is longer than all of them.
+    """
+    weights = used_weights(network)
+    norms = torch.stack([torch.linalg.matrix_norm(w, 2) for w in weights])
+    return composed_bound(network, norms) * weights[0].shape[1] ** 0.5
+
+
+def jacobians(
+    network: ColourNetwork, points: Tensor, normals: Tensor, views: Tensor, features: Tensor
+) -> Tensor:
+    """d colour / d input at N inputs -> (N, 3, D); positions, normals, views, features in turn."""
+    inputs = [x.detach().requires_grad_() for x in (points, normals, views, features)]
+    colours = network(*inputs)
+    rows = []
+    for channel in range(3):
+        found = torch.autograd.grad(
+            colours[:, channel].sum(), inputs, retain_graph=True, materialize_grads=True
+        )
+        rows.append(torch.cat(found, -1))
+    return torch.stack(rows, 1)
+
+
+def local_constants(jacobian: Tensor) -> Tensor:
+    """Infinity norm of each Jacobian, (N, 3, D) -> (N,): how steep the network is right there."""
+    return jacobian.abs().sum(-1).amax(-1)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the colour network is asked at N places of a surface, unit-sphere coordinates.
+
+    Args:
+        points, normals, views: (N, 3) each.
+        features: (N, F).
+    """
+
+    points: Tensor
+    normals: Tensor
+    views: Tensor
+    features: Tensor
+
+    def colours(self, network: ColourNetwork) -> Tensor:
+        """(N, 3)."""
+        return network(self.points, self.normals, self.views, self.features)
+
+
+def seen_from(model: HeadModel, points: Tensor, centers: Tensor, *, seed: int = 0) -> Seen:
+    """The network's inputs at surface points, each looked at by a camera that it faces.
+
+    Args:
+        points: (N, 3), on or near the surface, unit-sphere coordinates.
+        centers: (V, 3), where the cameras stand.
+        seed: of the draw among the cameras; points that face none are left out.
+    """
+    with torch.no_grad():
+        _, features, gradients = model.field.with_gradient(points)
+        normals = F.normalize(gradients, dim=-1)
+        views = F.normalize(points[:, None] - centers, dim=-1)  # (N, V, 3)
+        facing = ((views * normals[:, None]).sum(-1) < -0.2).float()
+        kept = (facing.sum(1) > 0).nonzero()[:, 0]
+        generator = torch.Generator().manual_seed(seed)
+        drawn = torch.multinomial(facing[kept], 1, generator=generator)[:, 0]
+        return Seen(points[kept], normals[kept], views[kept, drawn], features[kept])
+
+
+def painted_slopes(model: HeadModel, seen: Seen, step: float = STEP) -> tuple[Tensor, Tensor]:
+    """How fast features and colours change over the surface, normal and view held still.
+
+    Returns:
+        (N,), (N,): the field's features, and the colours that the network makes of position and
+        features; infinity norms of central differences, per unit-sphere radius.
+    """
+    features, colours = [], []
+    with torch.no_grad():
+        for axis in torch.eye(3):
+            sides = []
+            for sign in (1.0, -1.0):
+                points = seen.points + sign * step * axis
+                _, there = model.field.sdf_and_features(points)
+                sides.append((there, model.colour(points, seen.normals, seen.views, there)))
+            features.append((sides[0][0] - sides[1][0]).abs() / (2 * step))
+            colours.append((sides[0][1] - sides[1][1]).abs() / (2 * step))
+    return torch.stack(features).sum(0).amax(-1), torch.stack(colours).sum(0).amax(-1)
