@@ -115,7 +115,7 @@ class Operator:
 
     @property
     def peak(self) -> float:
-        """A bound on the modulus of colours in [0, 1], not always reached: the scale of a release."""
+        """A bound on the modulus of colours in [0, 1], not always met: the scale of a release."""
         one = sum(float(k.clamp_min(0).double().sum()) for k in self.kernels())
         return one * math.sqrt(3.0 if self.per_channel else 1.0)
 
