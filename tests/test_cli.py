@@ -243,12 +243,12 @@ def test_settings_reach_the_trainer(release: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("NUMBA_NUM_THREADS", "1")
     try:
         run("reconstruct", release, "out", "--profile", "gpu", "--seed", 5, "--resume",
-            "--overwrite", "--threads", 2)  # fmt: skip
+            "--overwrite", "--threads", 2, "--template", "t", "--stages", "1,2")  # fmt: skip
     finally:
         torch.set_num_threads(before)
     assert seen == {
         "profile": "gpu", "seed": 5, "out": Path("out"), "resume": True, "overwrite": True,
-        "threads": 2,
+        "threads": 2, "template": Path("t"), "stages": (1, 2),
     }  # fmt: skip
 
 

@@ -99,7 +99,7 @@ def values_of(control: Any) -> list[Any]:
 
 
 _WIDE: dict[str, Any] = {
-    "style": {"description_width": "90px"},
+    "style": {"description_width": "110px"},
     "layout": {"width": "420px", "max_width": "100%"},
 }
 

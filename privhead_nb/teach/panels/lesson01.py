@@ -46,8 +46,8 @@ def controls() -> dict[str, Any]:
     for name in ("first", "second"):
         at, height, width = (REST[f"{name}_{what}"] for what in ("at", "height", "width"))
         clouds[f"{name}_at"] = widgets.real(f"{name}: at", 0.1, 1.9, 0.05, at)
-        clouds[f"{name}_height"] = widgets.choice("height", heights, height)
-        clouds[f"{name}_width"] = widgets.choice("width", widths, width)
+        clouds[f"{name}_height"] = widgets.choice(f"{name}: height", heights, height)
+        clouds[f"{name}_width"] = widgets.choice(f"{name}: width", widths, width)
     return {
         **clouds,
         "samples": widgets.whole("samples", 4, 128, 4, REST["samples"]),
