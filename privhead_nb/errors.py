@@ -34,3 +34,7 @@ class TrainingError(PrivheadError):
 
 class OutputError(PrivheadError):
     """A result can't be written; nothing half-written is left."""
+
+
+class LabError(PrivheadError):
+    """A study, attack or recogniser can't be run as asked."""

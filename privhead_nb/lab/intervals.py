@@ -1,0 +1,134 @@
+"""A rate and its interval: how far a number from so few people can be trusted.
+
+Pictures of one person are alike, and so are all pairs that share a person. An interval that counted
+them as independent would be too narrow. So whole identities are drawn again, with replacement
+(Efron's bootstrap over clusters), and 95 % of what they give lies between `low` and `high`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from privhead_nb.errors import LabError
+
+Floats = NDArray[np.float64]
+LEVEL = 0.95
+FEWEST_RESAMPLES = 0.5  # share that must have a value, else the interval is left open
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A measured rate, or an abstention: then value, low and high are NaN, and `why` says why.
+
+    Attributes:
+        value: as measured, between 0 and 1.
+        low, high: its 95 % interval; NaN where it could not be had.
+        count: trials behind the value: mated pairs, probes, or pairs, as its owner says.
+        note: what a reader must know beside it.
+        why: the reason for an abstention, else "".
+    """
+
+    value: float
+    low: float
+    high: float
+    count: int
+    note: str = ""
+    why: str = ""
+
+    @property
+    def known(self) -> bool:
+        """False for an abstention."""
+        return not math.isnan(self.value)
+
+    def __str__(self) -> str:
+        if not self.known:
+            return f"not known: {self.why}"
+        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f}, n = {self.count:,})"
+
+
+def abstain(why: str, count: int = 0) -> Rate:
+    """A rate that is not known."""
+    return Rate(math.nan, math.nan, math.nan, count, why=why)
+
+
+def exact_interval(successes: int, trials: int, level: float = LEVEL) -> tuple[float, float]:
+    """Clopper and Pearson's interval of a proportion of independent trials: 2/31 is 0.8 to 21.4 %.
+
+    The shares that would not give so few, or so many, successes in `level` of all repetitions: it
+    covers at least `level`, and most often more.
+    """
+    k, n, tail = _trials(successes, trials, level)
+    low = 0.0 if k == 0 else float(special.betaincinv(k, n - k + 1, tail))
+    high = 1.0 if k == n else float(special.betaincinv(k + 1, n - k, 1 - tail))
+    return low, high
+
+
+def wilson_interval(successes: int, trials: int, level: float = LEVEL) -> tuple[float, float]:
+    """Wilson's score interval of a proportion of independent trials: 2/31 is 1.8 to 20.7 %.
+
+    All p with |successes / n - p| <= z sqrt(p (1 - p) / n): it covers `level` on average over p.
+    """
+    k, n, tail = _trials(successes, trials, level)
+    z, share = float(special.ndtri(1 - tail)), k / n
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def draws(identities: int, resamples: int, seed: int) -> NDArray[np.int64]:
+    """(resamples, identities): how often each identity is drawn; rows add up to identities."""
+    if resamples < 0:
+        raise LabError(f"{resamples} resamples can't be drawn", remedy="Give 0 or more.")
+    random = np.random.default_rng(seed)
+    return random.multinomial(identities, np.full(identities, 1 / identities), size=resamples)
+
+
+def rate(
+    value: float, resampled: Floats, *, count: int, identities: int, note: str = "", why: str = ""
+) -> Rate:
+    """A value with the percentile interval of its resampled values.
+
+    A value of 0 or 1 comes out the same however identities are drawn: an interval without width,
+    which would be a lie. Clopper and Pearson's, with identities as trials, then takes its place.
+
+    Args:
+        value: as measured; NaN abstains for the reason `why`.
+        resampled: (B,) the same measure on resamples; NaN where it has no value there.
+        count: trials behind the value.
+        identities: how many of them the value comes from.
+        note: kept in the rate.
+    """
+    if math.isnan(value):
+        return abstain(why or "nothing is left to measure", count)
+    notes = [note] if note else []
+    known = resampled[~np.isnan(resampled)]
+    low = high = math.nan
+    if len(resampled) == 0:
+        notes.append("no resamples, so no interval")
+    elif len(known) < FEWEST_RESAMPLES * len(resampled):
+        notes.append(f"{len(known)} of {len(resampled)} resamples have a value: no interval")
+    else:
+        if len(known) < len(resampled):
+            notes.append(f"interval from {len(known)} of {len(resampled)} resamples")
+        tail = (1 - LEVEL) / 2
+        low, high = (float(q) for q in np.quantile(known, [tail, 1 - tail]))
+    if value in (0.0, 1.0) and low == high == value:
+        low, high = exact_interval(round(value * identities), identities)
+        notes.append(f"exact interval of {identities} identities, since all resamples agree")
+    return Rate(float(value), low, high, count, note="; ".join(notes))
+
+
+def _trials(successes: int, trials: int, level: float) -> tuple[int, int, float]:
+    """Checked successes and trials, and the probability of each tail."""
+    if trials < 1 or not 0 <= successes <= trials:
+        raise LabError(
+            f"{successes} successes in {trials} trials", remedy="Give 0 <= successes <= trials."
+        )
+    if not 0 < level < 1:
+        raise LabError(f"the level {level:g} is not between 0 and 1", remedy="Give 0.95, say.")
+    return int(successes), int(trials), (1 - level) / 2

@@ -1,0 +1,651 @@
+"""Claims about the lab's measures: known answers, scikit-learn's answers, honest intervals.
+
+Constructed scores have answers that fit on paper; random ones are held against scikit-learn; and
+where nothing can be measured, an error or an abstention comes back, never a zero.
+"""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score, roc_curve, top_k_accuracy_score
+
+from privhead_nb.errors import LabError
+from privhead_nb.lab import pairs as pairs_module
+from privhead_nb.lab.folds import best_threshold
+from privhead_nb.lab.identification import rank_hits
+from privhead_nb.lab.intervals import draws, rate
+from privhead_nb.lab.protocol import (
+    Comparison,
+    Rate,
+    calibrate,
+    check_disjoint,
+    compare,
+    exact_interval,
+    identification,
+    roc,
+    verdicts,
+    verification,
+    wilson_interval,
+)
+
+Floats = NDArray[np.float64]
+
+
+def crowd(
+    identities: int = 30,
+    probes: int = 4,
+    gallery: int = 1,
+    *,
+    noise: float = 1.2,
+    seed: int = 0,
+    lost: float = 0.0,
+) -> Comparison:
+    """Embeddings scattered around one direction for each identity; a share of probes is lost."""
+    random = np.random.default_rng(seed)
+    centres = random.normal(size=(identities, 32))
+    who = [np.repeat(np.arange(identities), k) for k in (probes, gallery)]
+    near = [centres[i] + noise * random.normal(size=(len(i), 32)) for i in who]
+    return compare(near[0], who[0], near[1], who[1], random.random(len(who[0])) >= lost)
+
+
+def tiny(detected: list[bool] | None = None) -> Comparison:
+    """Four identities, a probe and a gallery picture each: 4 mated, 12 non-mated pairs."""
+    similarity = np.array(
+        [
+            [0.9, 0.1, 0.2, 0.3],
+            [0.15, 0.8, 0.85, 0.25],  # rank 2
+            [0.12, 0.22, 0.7, 0.32],
+            [0.5, 0.4, 0.45, 0.35],  # rank 4
+        ]
+    )
+    found = None if detected is None else np.array(detected)
+    return Comparison(similarity, np.arange(4), np.arange(4), found)  # type: ignore[arg-type]
+
+
+def labels(comparison: Comparison) -> NDArray[np.int64]:
+    return comparison.mated.astype(np.int64).ravel()
+
+
+# Known answers ------------------------------------------------------------------------------------
+
+
+def test_perfect_separation_is_perfect_and_its_interval_still_has_a_width() -> None:
+    n = 40
+    same = Comparison(np.where(np.eye(n) > 0, 0.9, 0.1), np.arange(n), np.arange(n))
+    found, who = verification(same, fars=(1e-2,)), identification(same)
+    assert (found.auc.value, found.eer.value, found.accuracy.value) == (1, 0, 1)
+    assert found.tar_at_far[1e-2].value == 1 and found.fnmr_at_fmr[1e-2].value == 0
+    assert who.rank[1].value == 1
+    lowest = 0.025 ** (1 / n)  # Clopper and Pearson, n of n
+    for perfect in (found.auc, found.tar_at_far[1e-2], who.rank[1], found.accuracy):
+        assert perfect.high == 1 and perfect.low == pytest.approx(lowest)
+        assert f"exact interval of {n} identities" in perfect.note
+    assert found.eer.high == pytest.approx(1 - lowest)
+
+
+def test_a_recogniser_that_says_the_same_of_all_gets_chance_and_no_more() -> None:
+    n = 25
+    blind = Comparison(np.full((n, n), 0.5), np.arange(n), np.arange(n))
+    found, who = verification(blind, fars=(1e-2,)), identification(blind)
+    assert found.auc.value == 0.5 and found.eer.value == 0.5
+    assert found.tar_at_far[1e-2].value == 0
+    assert found.accuracy.value == 0.5
+    for k in (1, 5):
+        assert who.rank[k].value == pytest.approx(k / n) == who.chance[k]
+
+
+def test_random_scores_give_chance_within_every_interval() -> None:
+    random = np.random.default_rng(3)
+    people = np.repeat(np.arange(60), 4)
+    null = Comparison(random.normal(size=(240, 60)), people, np.arange(60))
+    found, who = verification(null, fars=(1e-2,)), identification(null)
+    for measured, chance in (
+        (found.auc, 0.5),
+        (found.eer, 0.5),
+        (found.accuracy, 0.5),
+        (found.tar_at_far[1e-2], 0.01),
+        (who.rank[1], who.chance[1]),
+        (who.rank[5], who.chance[5]),
+    ):
+        assert measured.low <= chance <= measured.high
+
+
+def test_rates_of_four_people_by_hand() -> None:
+    """Mated .9 .8 .7 .35; non-mated .85 .5 .45 .4 .32 .3 and six lower."""
+    found = verification(tiny(), fars=(0.1, 0.25, 0.34), resamples=50)
+    # .35 is beaten by .85 .5 .45 .4, the .8 and .7 by .85 only: 48 - 6 wins
+    assert found.auc.value == pytest.approx(42 / 48)
+    # at .45 < t <= .5: FMR 2/12, FNMR 1/4; at t = .45: FMR 3/12, FNMR 1/4
+    assert found.eer.value == pytest.approx(0.25)
+    # at most 1 of 12, 3 of 12, 4 of 12
+    assert [found.tar_at_far[f].value for f in (0.1, 0.25, 0.34)] == [0.75, 0.75, 1.0]
+    assert found.fnmr_at_fmr[0.1].value == 0.25
+    assert (found.mated, found.non_mated, found.identities) == (4, 12, 4)
+    who = identification(tiny(), ranks=(1, 2, 3), resamples=50)
+    assert [who.rank[k].value for k in (1, 2, 3)] == [0.5, 0.75, 0.75]
+    assert who.chance == {1: 0.25, 2: 0.5, 3: 0.75}
+
+
+def test_an_equal_error_rate_between_two_corners_lies_on_the_line_that_joins_them() -> None:
+    """Two people, two gallery pictures each; one threshold has FMR 1/4 and FNMR 1/2."""
+    similarity = np.array([[0.9, 0.3, 0.5, 0.1], [0.2, 0.15, 0.8, 0.4]])
+    four = Comparison(similarity, np.array([0, 1]), np.array([0, 0, 1, 1]))
+    # corners (FMR, TAR) around it: (1/4, 1/2) at .5, (1/4, 3/4) at .4: FMR = FNMR = 1/4
+    assert verification(four, fars=(0.5,), resamples=0).eer.value == pytest.approx(0.25)
+    similarity[0, 1], similarity[1, 3] = 0.12, 0.11  # now (1/4, 1/2), (3/4, 1/2), (3/4, 1)
+    four = Comparison(similarity, np.array([0, 1]), np.array([0, 0, 1, 1]))
+    assert verification(four, fars=(0.5,), resamples=0).eer.value == pytest.approx(0.5)
+
+
+def test_a_gallery_identity_is_as_alike_as_its_best_picture() -> None:
+    similarity = np.array([[0.1, 0.6, 0.7, 0.2, 0.8], [0.9, 0.2, 0.3, 0.4, 0.1]])
+    people = np.array([3, 7, 3, 7, 9])
+    who = identification(Comparison(similarity, np.array([3, 7]), people), ranks=(1, 2))
+    assert who.gallery_identities == 3
+    # 3 has .7 behind 9's .8; 7 has .4 behind 3's .9
+    assert [who.rank[k].value for k in (1, 2)] == [0.0, 1.0]
+
+
+def test_a_tie_is_broken_at_random_in_expectation() -> None:
+    tied = Comparison(np.array([[0.5, 0.5, 0.9, 0.1]]), np.array([0]), np.arange(4))
+    assert rank_hits(tied, (1, 2, 3)).ravel().tolist() == [0.0, 0.5, 1.0]
+
+
+def test_probes_without_a_mate_are_counted_and_left_out_of_ranks() -> None:
+    base = tiny()
+    more = Comparison(
+        np.vstack([base.similarity, [0.3, 0.1, 0.2, 0.4]]), np.array([0, 1, 2, 3, 99]), np.arange(4)
+    )
+    who = identification(more, ranks=(1,), resamples=0)
+    assert (who.probes, who.without_mate, who.rank[1].value) == (4, 1, 0.5)
+    assert verification(more, resamples=0).non_mated == 16  # but it can be mistaken
+
+
+# Against scikit-learn -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rates_are_those_of_scikit_learn(seed: int) -> None:
+    comparison = crowd(seed=seed)
+    score, label = comparison.similarity.ravel(), labels(comparison)
+    fmr, tar, _ = roc_curve(label, score, drop_intermediate=False)
+    found = verification(comparison, fars=(1e-2, 0.1), resamples=0)
+    assert found.auc.value == pytest.approx(roc_auc_score(label, score))
+    nearest = np.argmin(np.abs(fmr + tar - 1))
+    assert found.eer.value == pytest.approx(fmr[nearest], abs=0.01)
+    for far, measured in found.tar_at_far.items():
+        assert measured.value == pytest.approx(tar[fmr <= far].max())
+    who = identification(comparison, resamples=0)
+    for k, measured in who.rank.items():
+        assert measured.value == pytest.approx(
+            top_k_accuracy_score(comparison.probe, comparison.similarity, k=k)
+        )
+
+
+@pytest.mark.parametrize("digits", [1, 2, 8])
+def test_a_draw_of_identities_measures_as_scikit_learn_with_weights(digits: int) -> None:
+    """Also with many ties (one digit), and with counts of 0."""
+    rounded = crowd(12, lost=0.2)
+    comparison = Comparison(
+        np.round(rounded.similarity, digits), rounded.probe, rounded.gallery, rounded.detected
+    )
+    pairs = pairs_module.sorted_pairs(comparison)
+    score = np.where(comparison.detected[:, None], comparison.similarity, -2).ravel()
+    for counts in draws(12, 20, seed=1):
+        a, b = counts[comparison.probe][:, None], counts[comparison.gallery][None]
+        weight = np.where(comparison.mated, a, a * b).ravel()
+        auc, eer, tar = pairs_module.measures(pairs, counts, (0.1,))
+        kept = weight > 0
+        truth = labels(comparison)[kept], score[kept]
+        assert auc == pytest.approx(roc_auc_score(*truth, sample_weight=weight[kept]))
+        f, t, thr = roc_curve(*truth, sample_weight=weight[kept], drop_intermediate=False)
+        assert eer == pytest.approx(np.interp(0, f + t - 1, f))
+        assert tar == pytest.approx(t[(f <= 0.1 + 1e-12) & (thr > -2)].max())
+
+
+def test_a_draw_is_the_same_as_copies_of_people_that_never_meet_each_other() -> None:
+    """Build the copies as a table of pairs, without pairs of two copies of one identity."""
+    comparison = crowd(6, probes=2, gallery=2)
+    counts = np.array([2, 0, 1, 1, 0, 2])
+    copies = [(i, k) for i in range(6) for k in range(counts[i])]
+    score, label = [], []
+    for i, first in copies:
+        for j, second in copies:
+            if i == j and first != second:
+                continue
+            block = comparison.similarity[comparison.probe == i][:, comparison.gallery == j]
+            score += block.ravel().tolist()
+            label += [int(i == j)] * block.size
+    auc, *_ = pairs_module.measures(pairs_module.sorted_pairs(comparison), counts, ())
+    assert auc == pytest.approx(roc_auc_score(label, score))
+
+
+def test_drawing_everyone_once_gives_the_measured_value() -> None:
+    comparison = crowd(lost=0.1)
+    found = verification(comparison, fars=(1e-2,), resamples=0)
+    pairs = pairs_module.sorted_pairs(comparison)
+    again = pairs_module.measures(pairs, np.ones(30, dtype=np.int64), (1e-2,))
+    assert again == pytest.approx(
+        [found.auc.value, found.eer.value, found.tar_at_far[1e-2].value], abs=1e-12
+    )
+
+
+# Properties ---------------------------------------------------------------------------------------
+
+
+def rates(comparison: Comparison) -> list[float]:
+    found = verification(comparison, fars=(0.05,), resamples=0)
+    who = identification(comparison, ranks=(1, 3), resamples=0)
+    return [
+        found.auc.value,
+        found.eer.value,
+        found.tar_at_far[0.05].value,
+        who.rank[1].value,
+        who.rank[3].value,
+    ]
+
+
+STRETCHES: list[Callable[[Floats], Floats]] = [
+    np.exp,
+    np.arctan,
+    lambda x: x**3,
+    lambda x: 5 * x - 2,
+]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(STRETCHES), st.integers(0, 3))
+def test_stretching_all_scores_changes_no_rate(
+    seed: int, stretch: Callable[[Floats], Floats], digits: int
+) -> None:
+    """Only the order of scores counts; whole hundredths keep their ties apart and together."""
+    base = crowd(8, seed=seed, lost=0.1)
+    steps = np.round(base.similarity, digits)
+    known = base.probe, base.gallery, base.detected
+    if base.detected.any():
+        assert rates(Comparison(stretch(steps), *known)) == pytest.approx(
+            rates(Comparison(steps, *known)), nan_ok=True
+        )
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000))
+def test_the_order_of_pictures_and_the_names_of_people_change_no_rate(seed: int) -> None:
+    base = crowd(8, gallery=2, seed=seed, lost=0.1)
+    random = np.random.default_rng(seed)
+    rows, columns = random.permutation(len(base.probe)), random.permutation(len(base.gallery))
+    names = random.permutation(1000)[:8] - 500
+    other = Comparison(
+        base.similarity[rows][:, columns],
+        names[base.probe[rows]],
+        names[base.gallery[columns]],
+        base.detected[rows],
+    )
+    assert rates(other) == pytest.approx(rates(base), nan_ok=True)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0.02, 0.9), st.booleans())
+def test_a_calibrated_threshold_keeps_its_promise_and_is_the_lowest_that_does(
+    seed: int, far: float, count: bool
+) -> None:
+    comparison = crowd(9, seed=seed, lost=0.15)
+    threshold = calibrate(comparison, far, count_failures=count)
+    counted = (comparison.detected | count)[:, None]
+    others = ~comparison.mated & counted
+    matches = verdicts(comparison, threshold)
+    assert matches[others].mean() <= far + 1e-12
+    found = verification(comparison, fars=(far,), resamples=0, count_failures=count)
+    assert matches[comparison.mated & counted].mean() == found.tar_at_far[far].value
+    lower = comparison.similarity[
+        (comparison.similarity < threshold) & comparison.detected[:, None]
+    ]
+    if len(lower):
+        assert verdicts(comparison, lower.max())[others].mean() > far
+
+
+# Failures to detect -------------------------------------------------------------------------------
+
+
+def test_failures_count_as_misses_and_rejects_or_are_left_out() -> None:
+    lost = tiny([True, True, True, False])
+    counted = verification(lost, fars=(0.1,), resamples=0)
+    left_out = verification(lost, fars=(0.1,), resamples=0, count_failures=False)
+    assert (counted.mated, counted.non_mated) == (4, 12)
+    assert (left_out.mated, left_out.non_mated) == (3, 9)
+    assert counted.tar_at_far[0.1].value == 0.75  # one of 12 may match
+    assert left_out.tar_at_far[0.1].why.startswith("9 non-mated pairs can't show")
+    for found in (counted, left_out):
+        assert found.failure_to_detect.value == 0.25 and found.failure_to_detect.count == 4
+    # .9 .8 .7 against .85 and 11 lower: 3 * 12 - 2 wins; the lost one ties with 3 lost ones
+    assert counted.auc.value == pytest.approx((3 * 12 - 2 + 1.5) / 48)
+    assert left_out.auc.value == pytest.approx((3 * 9 - 2) / 27)
+    who = [identification(lost, ranks=(1,), count_failures=c).rank[1] for c in (True, False)]
+    assert [w.value for w in who] == [pytest.approx(2 / 4), pytest.approx(2 / 3)]
+    assert [w.count for w in who] == [4, 3]
+
+
+def test_without_failures_both_ways_of_counting_agree() -> None:
+    a, b = (verification(crowd(), resamples=20, count_failures=c) for c in (True, False))
+    assert (a.auc, a.eer, a.accuracy) == (b.auc, b.eer, b.accuracy)
+
+
+def test_scores_of_undetected_probes_are_never_looked_at() -> None:
+    clean = tiny([True, True, False, True])
+    spoiled = np.array(clean.similarity)
+    spoiled[2] = [np.nan, np.inf, 1e300, -np.inf]
+    other = Comparison(spoiled, clean.probe, clean.gallery, clean.detected)
+    assert rates(other) == pytest.approx(rates(clean), nan_ok=True)
+    assert not verdicts(other, -1e9)[2].any() and verdicts(other, -1e9)[:2].all()
+
+
+@pytest.mark.parametrize("count", [True, False])
+def test_if_no_face_was_found_rates_abstain_and_say_so(count: bool) -> None:
+    nobody = tiny([False] * 4)
+    found = verification(nobody, count_failures=count)
+    everything = [found.auc, found.eer, found.accuracy, *found.tar_at_far.values()]
+    everything += found.fnmr_at_fmr.values()
+    everything += identification(nobody, ranks=(1, 2), count_failures=count).rank.values()
+    for rate_ in everything:
+        assert not rate_.known and math.isnan(rate_.value) and "no probe was detected" in rate_.why
+        assert str(rate_).startswith("not known")
+    assert found.failure_to_detect.value == 1 and found.failure_to_detect.low < 1
+    with pytest.raises(LabError, match="no probe was detected"):
+        roc(nobody)
+    with pytest.raises(LabError, match="no probe was detected"):
+        calibrate(nobody, 0.2)
+
+
+def test_if_only_strangers_were_detected_there_is_no_rate_either() -> None:
+    base = tiny()
+    guests = Comparison(
+        base.similarity,
+        np.array([0, 1, 98, 99]),
+        base.gallery,
+        np.array([False, False, True, True]),
+    )
+    found = verification(guests, fars=(0.2,), resamples=10)
+    assert "no probe with a mate" in found.tar_at_far[0.2].why
+    left_out = verification(guests, fars=(0.2,), resamples=10, count_failures=False)
+    assert "no mated pair is left" in left_out.auc.why
+    assert not identification(guests, ranks=(1,)).rank[1].known
+
+
+# Too little to say --------------------------------------------------------------------------------
+
+
+def test_few_non_mated_pairs_bring_a_note_and_too_few_an_abstention() -> None:
+    small = verification(crowd(15), resamples=10)  # 840 pairs
+    assert "1,000 needed" in small.tar_at_far[1e-3].why
+    assert small.tar_at_far[1e-2].known and "3,000 are wanted" in small.tar_at_far[1e-2].note
+    middle = verification(crowd(40), resamples=10).tar_at_far  # 6,240 pairs
+    assert middle[1e-3].known and "30,000 are wanted at FAR 0.001" in middle[1e-3].note
+    assert middle[1e-2].note == ""
+    large = verification(crowd(100), resamples=10).tar_at_far  # 39,600 pairs
+    assert large[1e-3].note == ""
+
+
+def test_a_rank_that_reaches_the_whole_gallery_abstains() -> None:
+    who = identification(tiny(), ranks=(1, 4, 5), resamples=10)
+    assert who.rank[1].known
+    assert "always a hit" in who.rank[4].why and "always a hit" in who.rank[5].why
+
+
+def test_two_people_have_no_folds_and_no_interval_that_pretends() -> None:
+    pair = Comparison(np.array([[0.9, 0.2], [0.5, 0.4]]), np.array([0, 1]), np.array([0, 1]))
+    found = verification(pair, fars=(0.5,), seed=2)
+    assert "no two folds" in found.accuracy.why
+    assert "resamples" in found.auc.note  # half of the draws hold one person only
+
+
+def test_without_resamples_there_is_a_value_and_no_interval() -> None:
+    found = verification(crowd(), resamples=0)
+    assert found.auc.known and math.isnan(found.auc.low) and "no resamples" in found.auc.note
+
+
+def test_resamples_without_a_value_are_told() -> None:
+    some = rate(0.4, np.array([0.3, 0.5, np.nan]), count=3, identities=3)
+    assert 0.3 <= some.low < some.high <= 0.5 and "2 of 3 resamples" in some.note
+    none = rate(0.4, np.array([0.3, np.nan, np.nan]), count=3, identities=3)
+    assert math.isnan(none.low) and "no interval" in none.note
+
+
+# Folds --------------------------------------------------------------------------------------------
+
+
+def test_a_threshold_lies_between_the_scores_that_it_parts() -> None:
+    score = np.array([0.9, 0.7, 0.3, 0.1, -np.inf])
+    assert best_threshold(score, np.array([True, True, False, False, True])) == pytest.approx(0.5)
+    assert math.isnan(best_threshold(score, np.ones(5, dtype=bool)))
+    assert math.isnan(best_threshold(np.full(2, -np.inf), np.array([True, False])))
+
+
+def test_fold_accuracy_uses_no_pair_that_touches_the_tested_people() -> None:
+    """Half of the people score on another scale: no one threshold tells, but each scale has one."""
+    n = 20
+    level = np.where(np.arange(n) % 2, 100.0, 0.0)
+    similarity = np.minimum(level[:, None], level[None]) + np.where(np.eye(n) > 0, 1.0, 0.0)
+    odd = Comparison(similarity, np.arange(n), np.arange(n))
+    found = verification(odd, fars=(0.1,), resamples=100).accuracy
+    assert 0.5 < found.value < 0.95
+    easy = verification(crowd(40, noise=0.3), resamples=100).accuracy
+    assert easy.value > 0.97 and easy.count < 40 * 4 * 40
+
+
+def test_accuracy_of_people_without_mates_in_some_folds_is_still_measured() -> None:
+    base = crowd(12, noise=0.3)
+    has = np.isin(base.probe, [0, 1, 2, 3])  # eight people stand in the gallery only
+    few = Comparison(base.similarity[has], base.probe[has], base.gallery)
+    assert verification(few, fars=(0.1,), resamples=50).accuracy.value > 0.9
+
+
+# Intervals ----------------------------------------------------------------------------------------
+
+
+def test_two_of_thirty_one_says_little() -> None:
+    """The design's 1.8 to 20.7 % is Wilson's interval; the exact one is wider."""
+    assert [round(100 * x, 1) for x in wilson_interval(2, 31)] == [1.8, 20.7]
+    assert [round(100 * x, 1) for x in exact_interval(2, 31)] == [0.8, 21.4]
+
+
+@given(st.integers(1, 200), st.data())
+def test_intervals_are_those_of_scipy(trials: int, data: st.DataObject) -> None:
+    from scipy.stats import binomtest
+
+    successes = data.draw(st.integers(0, trials))
+    test = binomtest(successes, trials)
+    for mine, name in ((exact_interval, "exact"), (wilson_interval, "wilson")):
+        theirs = test.proportion_ci(0.95, name)
+        assert mine(successes, trials) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
+
+
+def test_intervals_cover_what_a_simulated_world_has() -> None:
+    """20 worlds of 30 people: intervals of 95 % that hold the mean of 80 other worlds."""
+    truth = [verification(crowd(seed=1000 + s), fars=(1e-2,), resamples=0) for s in range(80)]
+    known = [identification(crowd(seed=1000 + s), resamples=0) for s in range(80)]
+    means = [
+        np.mean([t.auc.value for t in truth]),
+        np.mean([t.eer.value for t in truth]),
+        np.mean([t.tar_at_far[1e-2].value for t in truth]),
+        np.mean([k.rank[1].value for k in known]),
+    ]
+    held = np.zeros(4)
+    for seed in range(20):
+        found = verification(crowd(seed=seed), fars=(1e-2,), resamples=200)
+        who = identification(crowd(seed=seed), resamples=200)
+        measured = (found.auc, found.eer, found.tar_at_far[1e-2], who.rank[1])
+        held += [m.low <= mean <= m.high for m, mean in zip(measured, means, strict=True)]
+    assert (held >= 16).all()  # 19 expected; 15 or fewer happen less than once in 1,000
+
+
+def test_identities_and_not_pictures_are_drawn() -> None:
+    """Eight equal probes of each person say no more than one does: the interval stays as wide."""
+    one = crowd(40, probes=1)
+    eight = Comparison(np.repeat(one.similarity, 8, 0), np.repeat(one.probe, 8), one.gallery)
+    a, b = (identification(c, ranks=(1,)).rank[1] for c in (one, eight))
+    assert (a.value, a.low, a.high) == (b.value, b.low, b.high)
+    c, d = (verification(x, fars=(1e-2,), resamples=200).auc for x in (one, eight))
+    assert (c.low, c.high) == pytest.approx((d.low, d.high))
+
+
+def test_a_seed_gives_the_same_intervals_again() -> None:
+    first, again, other = (verification(crowd(), resamples=50, seed=s).auc for s in (1, 1, 2))
+    assert first == again and (first.low, first.high) != (other.low, other.high)
+
+
+# Bad input ----------------------------------------------------------------------------------------
+
+
+def test_a_gallery_without_mates_is_refused() -> None:
+    apart = Comparison(np.zeros((2, 3)), np.array([0, 1]), np.array([5, 6, 7]))
+    for measure in (verification, identification, roc):
+        with pytest.raises(LabError, match="no mate of any probe"):
+            measure(apart)
+
+
+def test_one_identity_only_is_refused() -> None:
+    alone = Comparison(np.zeros((2, 3)), np.zeros(2, int), np.zeros(3, int))
+    for measure in (verification, identification, roc):
+        with pytest.raises(LabError, match="all pictures show identity 0"):
+            measure(alone)
+    one_known = Comparison(np.zeros((2, 1)), np.array([0, 1]), np.array([0]))
+    with pytest.raises(LabError, match="identity 0 only"):
+        identification(one_known)
+
+
+@pytest.mark.parametrize(
+    ("changed", "match"),
+    [
+        ({"similarity": np.zeros((3, 4))}, "one row for each probe"),
+        ({"similarity": np.zeros(16)}, "one row for each probe"),
+        ({"similarity": np.full((4, 4), np.nan)}, "4 detected probes"),
+        ({"similarity": np.full((4, 4), np.inf)}, "not finite"),
+        ({"probe": np.zeros((4, 1), int)}, "shape"),
+        ({"probe": np.zeros(0, int)}, "at least one picture"),
+        ({"gallery": np.zeros(4)}, "whole numbers"),
+        ({"gallery": np.array(list("abcd"))}, "whole numbers"),
+        ({"detected": np.ones(3, bool)}, "True or False"),
+        ({"detected": np.ones(4)}, "True or False"),
+    ],
+)
+def test_what_does_not_fit_is_refused(changed: dict[str, Floats], match: str) -> None:
+    given_ = {"similarity": np.zeros((4, 4)), "probe": np.arange(4), "gallery": np.arange(4)}
+    with pytest.raises(LabError, match=match):
+        Comparison(**(given_ | changed))  # type: ignore[arg-type]
+
+
+def test_embeddings_are_brought_to_unit_length_and_must_have_one() -> None:
+    random = np.random.default_rng(0)
+    rows, columns = random.normal(size=(4, 8)), random.normal(size=(3, 8))
+    who = np.arange(4), np.arange(3)
+    cosine = compare(rows, who[0], columns, who[1]).similarity
+    scaled = compare(rows * 7, who[0], columns / 9, who[1]).similarity
+    assert np.allclose(cosine, scaled) and np.abs(cosine).max() <= 1
+    assert cosine[1, 2] == pytest.approx(
+        rows[1] @ columns[2] / np.linalg.norm(rows[1]) / np.linalg.norm(columns[2])
+    )
+    rows[2] = 0
+    with pytest.raises(LabError, match="Mark it as not detected"):
+        compare(rows, who[0], columns, who[1])
+    found = compare(rows, who[0], columns, who[1], np.array([True, True, False, True]))
+    assert np.isnan(found.similarity[2]).all() and np.isfinite(found.similarity[[0, 1, 3]]).all()
+    for bad in (np.zeros((3, 8)), np.full((3, 8), np.nan)):
+        with pytest.raises(LabError, match="Leave it out of the gallery"):
+            compare(rows[:2], np.arange(2), bad, who[1])
+    for shapes in ((rows[:, :5], columns), (rows[:3], columns), (rows[0], columns)):
+        with pytest.raises(LabError, match="compare: "):
+            compare(shapes[0], who[0], shapes[1], who[1])
+
+
+@pytest.mark.parametrize("far", [0.0, 1.0, -0.1, math.nan])
+def test_an_impossible_far_is_refused(far: float) -> None:
+    with pytest.raises(LabError, match="a FAR of"):
+        verification(tiny(), fars=(far,))
+    with pytest.raises(LabError, match="a FAR of"):
+        calibrate(tiny(), far)
+
+
+def test_other_impossible_settings_are_refused() -> None:
+    with pytest.raises(LabError, match="ranks"):
+        identification(tiny(), ranks=(0,))
+    with pytest.raises(LabError, match="resamples"):
+        verification(tiny(), resamples=-1)
+    with pytest.raises(LabError, match="needed"):
+        calibrate(tiny(), 1e-3)
+    with pytest.raises(LabError, match="NaN"):
+        verdicts(tiny(), math.nan)
+    for bad in ((3, 2, 0.95), (-1, 2, 0.95), (0, 0, 0.95), (1, 2, 1.0)):
+        with pytest.raises(LabError):
+            exact_interval(*bad)
+        with pytest.raises(LabError):
+            wilson_interval(*bad)
+
+
+def test_identities_in_two_groups_are_named() -> None:
+    check_disjoint(recogniser=range(10), attacker=range(10, 20), evaluation=[20, 21])
+    with pytest.raises(LabError, match="recogniser and evaluation share identities 7, 9"):
+        check_disjoint(recogniser=range(10), attacker=range(10, 20), evaluation=[9, 7, 30])
+    with pytest.raises(LabError, match="0, 1, 2, 3, 4 and 5 more"):
+        check_disjoint(a=range(10), b=np.arange(10))
+
+
+# ROC ----------------------------------------------------------------------------------------------
+
+
+def test_roc_goes_through_the_rates_and_ends_where_faces_do() -> None:
+    comparison = crowd(40, lost=0.25)
+    curve = roc(comparison, resamples=50)
+    found = verification(comparison, fars=(1e-2,), resamples=0)
+    assert curve.fnmr[curve.fmr <= 1e-2].min() == pytest.approx(found.fnmr_at_fmr[1e-2].value)
+    assert curve.fmr[0] == 0 and curve.fnmr[0] == 1
+    lost = np.repeat(~comparison.detected, 40).reshape(-1, 40)
+    assert curve.fmr[-1] == pytest.approx(1 - lost[~comparison.mated].mean())
+    assert curve.fnmr[-1] == pytest.approx(lost[comparison.mated].mean())
+    assert (np.diff(curve.fmr) >= 0).all() and (np.diff(curve.fnmr) <= 0).all()
+    assert curve.band is not None and (curve.band[1] <= curve.band[2]).all()
+
+
+def test_roc_pictures_tell_recognisers_apart_without_colour() -> None:
+    from privhead_nb.teach.figures.roc import LOOKS, error_rates
+
+    curves = {f"noise {s}": roc(crowd(noise=s), resamples=20) for s in (0.3, 1.2, 3.0)}
+    figure = error_rates(curves, title="three")
+    ax = figure.axes[0]
+    assert ax.get_xscale() == ax.get_yscale() == "log"
+    lines = {line.get_label(): line for line in ax.get_lines()}
+    assert set(lines) == {"chance", *curves}
+    assert len({str(lines[name].get_linestyle()) for name in curves}) == 3
+    assert len({str(dash) for _, dash in LOOKS}) == len({c for c, _ in LOOKS}) == len(LOOKS)
+    assert len(ax.collections) == len(curves)  # a band each, from one false match on
+    corners = np.concatenate([band.get_paths()[0].vertices for band in ax.collections])
+    assert corners[:, 0].min() == pytest.approx(1 / curves["noise 0.3"].non_mated)
+    x, y = lines["chance"].get_data()
+    assert np.allclose(np.asarray(x) + np.asarray(y), 1)
+    n = 6
+    perfect = Comparison(np.where(np.eye(n) > 0, 0.9, 0.1), np.arange(n), np.arange(n))
+    error_rates({"perfect": roc(perfect)}).canvas.draw()
+    with pytest.raises(ValueError, match="0 curves"):
+        error_rates({})
+
+
+def test_the_lab_imports_no_face() -> None:
+    """The protocol brings neither matplotlib nor the course with it."""
+    code = (
+        "import sys, privhead_nb.lab.protocol;"
+        "print([m for m in sys.modules if m.startswith(('matplotlib', 'privhead_nb.teach'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_rate_reads_as_a_value_with_its_interval() -> None:
+    assert str(Rate(0.5, 0.25, 0.75, 1200)) == "0.500 (0.250 to 0.750, n = 1,200)"
