@@ -96,7 +96,7 @@ def _polish(head: Head, origins: Tensor, directions: Tensor, t: Tensor, reach: f
     return ahead - (-move).clamp(-reach, reach)
 
 
-def _occlusion(grid: SdfGrid, points: Tensor, normals: Tensor) -> Tensor:
+def openness(grid: SdfGrid, points: Tensor, normals: Tensor) -> Tensor:
     """Openness (N,) in [0.25, 1]: how much nearer the head is than h at height h over the point."""
     shut = torch.zeros(len(points))
     for height, weight in ((3.0, 0.40), (9.0, 0.35), (24.0, 0.30)):
@@ -114,7 +114,7 @@ def _shade_hits(
         s: Surface = head.surface(p)
         n = head.normals(p)
         colours.append(
-            shade_surface(s, head.colour_values, n, d, _occlusion(grid, p, n), head.light)
+            shade_surface(s, head.colour_values, n, d, openness(grid, p, n), head.light)
         )
         normals.append(n)
         labels.append(label(s))
