@@ -84,11 +84,10 @@ def test_a_panel_is_timed() -> None:
 
 
 def test_every_panel_was_timed_and_none_is_slow_to_follow_a_hand() -> None:
-    """The goal of 100 ms is met by some on this machine; a quarter of a second is the limit."""
     stored = json.loads((ROOT / "benchmarks/results/panels.json").read_text())
     assert [row["lesson"] for row in stored["panels"]] == panels.names()
     assert stored["goal_ms"] == 100
-    assert all(row["median_ms"] <= 250 for row in stored["panels"])
+    assert all(row["median_ms"] <= stored["goal_ms"] for row in stored["panels"])
 
 
 # Times and words ----------------------------------------------------------------------------------
@@ -104,7 +103,7 @@ def test_the_table_of_times_is_the_stored_one() -> None:
 def test_a_lesson_was_timed_and_keeps_to_its_budget(source: Path) -> None:
     spent = timings.read()["lessons"][source.stem]
     assert spent["ci"] <= 90
-    assert spent["cpu"] <= 360  # the goal is 300, which lesson 05 misses by 13
+    assert spent["cpu"] <= 300
     assert 10 <= timings.reading(source) <= 120
 
 

@@ -157,4 +157,4 @@ def test_the_panel_shows_what_the_function_draws() -> None:
     controls, _, shown = parts(panel(picture, {"rays": choice("rays", [256, 1024])}))
     controls[0].value = 1024
     data = b64decode(shown.value.split("base64,")[1].split('"')[0])
-    assert data == picture(1024).png()
+    assert data == picture(1024).png(quick=True)

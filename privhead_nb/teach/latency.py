@@ -4,8 +4,8 @@
     python -m privhead_nb.teach.latency 03 --json FILE      one, and its figures as JSON
 
 Each control is moved through its values, the others resting, and each redraw is timed from the
-change to the picture's new bytes, as the panel itself does it: the preview where there is one. The
-goal is a median of 100 ms on two cores.
+change to the picture's new bytes, by what the panel itself calls: the preview where there is one.
+The goal is a median of 100 ms on two cores.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from privhead_nb.bench.harness import cpu_name
 from privhead_nb.files import write_json
 from privhead_nb.teach import panels
-from privhead_nb.teach.widgets import values_of
+from privhead_nb.teach.widgets import redraw, values_of
 
 GOAL_MS = 100.0
 MOVES = 8  # of each control at most
@@ -31,16 +31,16 @@ def time_panel(lesson: str) -> dict[str, Any]:
     controls = module.controls()
     draw = getattr(module, "preview", module.picture)
     rest = {name: control.value for name, control in controls.items()}
-    draw(**rest).png()  # the first one loads what it needs
+    redraw(draw, rest)  # the first one loads what it needs
     spent = []
     for name, control in controls.items():
         values = values_of(control)
         for value in values[:: max(1, len(values) // MOVES)]:
             began = time.perf_counter()
-            draw(**rest | {name: value}).png()
+            redraw(draw, rest | {name: value})
             spent.append(1000 * (time.perf_counter() - began))
     began = time.perf_counter()
-    module.picture(**rest).png()
+    redraw(module.picture, rest)
     return {
         "lesson": lesson,
         "redraws": len(spent),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from privhead_nb.kernels.compositing import laplace_density, sum_before, weights_from_density
 from privhead_nb.teach import roofline
+from privhead_nb.teach.figures.backdrop import Backdrop
 from privhead_nb.teach.palette import BLUE, GREEN, ORANGE, PURPLE, VERMILLION
 from privhead_nb.teach.plots import grid
 from privhead_nb.teach.roofline import Machine, Result, Times
@@ -27,6 +29,7 @@ FUNCTIONS = {
     "fused": (BLUE, "o"),
 }
 QUEUES = {"launches": (PURPLE, "//"), "memory": (BLUE, ""), "arithmetic": (GREEN, "..")}
+SHORTEST = 1e-8  # s, where the queues' axis begins
 
 
 def along_a_ray(beta: float = 0.02) -> Figure:
@@ -222,7 +225,7 @@ def on_paper(
 def budget(rays: int, samples: int, function: str, machine: Machine, flops_a_sample: float) -> View:
     """Where the time of one compositing goes: its place under the roof, and the three queues.
 
-    A panel redraws it while a slider moves, so its axes are placed by hand, which is quicker.
+    A panel redraws it while a slider moves: few artists over a kept backdrop.
 
     Args:
         rays, samples: the size.
@@ -230,21 +233,13 @@ def budget(rays: int, samples: int, function: str, machine: Machine, flops_a_sam
         machine: its ceilings.
         flops_a_sample: arithmetic of the op.
     """
-    from matplotlib.figure import Figure
-
     work = roofline.compositing_work(rays, samples, function, flops_a_sample)
     spent = roofline.times(work, machine)
-    figure = Figure(figsize=(8, 3.1), dpi=100)
-    left, right = (
-        figure.add_axes((0.09, 0.16, 0.39, 0.74)),
-        figure.add_axes((0.6, 0.16, 0.39, 0.74)),
-    )
-    _roof(left, machine)
+    figure, (left, right) = _budget_frame(machine).copy()
     colour, mark = FUNCTIONS[function]
     x, y = work.flops / work.bytes, work.flops / spent.total
     left.plot([x, x], [y, min(x * machine.bytes_s, machine.flop_s)], color=colour, ls=":", lw=1.2)
     left.plot(x, y, mark, color=colour, mec="black", ms=10)
-    left.set_ylim(1e-5 * machine.flop_s, 4 * machine.flop_s)
     # a title that is told its height does not look for room above all that is drawn
     left.set_title(f"{function} on {machine.name}", fontsize=10, y=1.0)
     _queues(right, spent)
@@ -261,24 +256,42 @@ def budget(rays: int, samples: int, function: str, machine: Machine, flops_a_sam
     return View(figure, alt, facts)
 
 
+@lru_cache(maxsize=4)
+def _budget_frame(machine: Machine) -> Backdrop:
+    """What stays of `budget` on one machine: the roof, and the queues' names."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.1), dpi=100)
+    left = figure.add_axes((0.09, 0.16, 0.39, 0.74))
+    right = figure.add_axes((0.6, 0.16, 0.39, 0.74))
+    _roof(left, machine)
+    left.set_ylim(1e-5 * machine.flop_s, 4 * machine.flop_s)
+    right.set_yticks(range(3), list(QUEUES))
+    right.set_ylim(2.43, -0.43)
+    right.set_xscale("log")
+    right.set_xlim(SHORTEST, 30)
+    right.set_xticks([1e-6, 1e-3, 1], ["1 us", "1 ms", "1 s"])
+    right.spines[["top", "right"]].set_visible(False)
+    return Backdrop.of(figure)
+
+
 def _queues(ax: Axes, spent: Times) -> None:
+    """A bar for each queue, the longest in full colour."""
+    from matplotlib.patches import Rectangle
+
     for row, (name, (colour, hatch)) in enumerate(QUEUES.items()):
         seconds = getattr(spent, name)
         longest = name == spent.bound
-        ax.barh(
-            row, seconds, 0.6, left=1e-8, color=colour, hatch=hatch, edgecolor="white",
-            alpha=1.0 if longest else 0.45,
+        ax.add_patch(
+            Rectangle(
+                (SHORTEST, row - 0.3), seconds, 0.6, facecolor=colour, hatch=hatch,
+                edgecolor="white", alpha=1.0 if longest else 0.45,
+            )
         )  # fmt: skip
         ax.text(
-            seconds * 1.2 + 1e-8, row, _short(seconds), va="center", fontsize=9,
+            seconds * 1.2 + SHORTEST, row, _short(seconds), va="center", fontsize=9,
             weight="bold" if longest else "normal",
         )  # fmt: skip
-    ax.set_yticks(range(3), list(QUEUES))
-    ax.invert_yaxis()
-    ax.set_xscale("log")
-    ax.set_xlim(1e-8, 30)
-    ax.set_xticks([1e-6, 1e-3, 1], ["1 us", "1 ms", "1 s"])
-    ax.spines[["top", "right"]].set_visible(False)
 
 
 def _short(seconds: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from privhead_nb.teach import landscape
+from privhead_nb.teach.figures.backdrop import Backdrop, number_heights
 from privhead_nb.teach.landscape import Curve
 from privhead_nb.teach.palette import BLUE, GREEN, PURPLE, VERMILLION
 from privhead_nb.teach.plots import grid
@@ -237,7 +239,7 @@ def against_itself(
     panes: Mapping[str, Tensor],
     here: tuple[float, float],
 ) -> Figure:
-    """The panel's picture: three panes and the curve with its point; axes by hand, for speed.
+    """The panel's picture: three panes and the curve with its point, over a kept backdrop.
 
     Args:
         curve: losses over a shift at the other settings.
@@ -245,27 +247,37 @@ def against_itself(
         panes: title -> picture or modulus.
         here: shift and loss of the setting.
     """
+    # one picture of all three: each axes costs as much as a picture
+    figure, (left, right) = _pane_frame(tuple(panes), float(curve.steps[-1])).copy()
+    left.imshow(
+        _row(list(panes.values())).numpy(), interpolation="nearest", aspect="auto",
+        extent=(0, 1, 0, 1),
+    )  # fmt: skip
+    right.set_ylim(0, max(2.0, 1.05 * here[1]))
+    right.plot(curve.steps, getattr(curve, loss), **(GRADIENT if loss == "gradient" else RGB))
+    right.axhline(1, **EMPTY)
+    number_heights(right)
+    right.plot(*here, "o", color=GREEN, mec="black", ms=9, clip_on=False, zorder=5)
+    return figure
+
+
+@lru_cache(maxsize=4)
+def _pane_frame(titles: tuple[str, ...], reach: float) -> Backdrop:
+    """What stays of `against_itself` for some titles of the panes, at shifts of -reach to reach."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.2, 2.2), dpi=90)
-    # one picture of all three, without an axis: each axis costs as much as a picture
-    ax = figure.add_axes((0.005, 0.02, 0.615, 0.835))
-    ax.set_axis_off()
-    shown = _row(list(panes.values()))
-    ax.imshow(shown, interpolation="nearest", aspect="auto")
-    for number, title in enumerate(panes):
+    left = figure.add_axes((0.005, 0.02, 0.615, 0.835))
+    left.set_axis_off()
+    for number, title in enumerate(titles):
         figure.text(0.105 + 0.2075 * number, 0.89, title, fontsize=9, ha="center")
-    ax = figure.add_axes((0.67, 0.2, 0.32, 0.65))
-    style = GRADIENT if loss == "gradient" else RGB
-    ax.plot(curve.steps, getattr(curve, loss), **style)
-    ax.axhline(1, **EMPTY)
-    ax.plot(*here, "o", color=GREEN, mec="black", ms=9, clip_on=False, zorder=5)
-    ax.set_ylim(0, max(2.0, 1.05 * here[1]))
-    ax.set_xlim(float(curve.steps[0]), float(curve.steps[-1]))
-    ax.set_xlabel("shift, pixels", fontsize=8)
-    ax.tick_params(labelsize=8)
-    ax.set_title("loss; 1 = an empty picture", fontsize=9, y=1.0)
-    return figure
+    right = figure.add_axes((0.67, 0.2, 0.32, 0.65))
+    right.set_xlim(-reach, reach)
+    right.set_yticks([])
+    right.set_xlabel("shift, pixels", fontsize=8)
+    right.tick_params(labelsize=8)
+    right.set_title("loss; 1 = an empty picture", fontsize=9, y=1.0)
+    return Backdrop.of(figure)
 
 
 def _row(pictures: Sequence[Tensor], gap: int = 1) -> Tensor:

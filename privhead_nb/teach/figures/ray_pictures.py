@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from privhead_nb.kernels.compositing import laplace_density, weights_from_density
 from privhead_nb.scenes.camera import Cameras
 from privhead_nb.scenes.scene import Scene
 from privhead_nb.teach import fog, interactive
+from privhead_nb.teach.figures.backdrop import Backdrop
 from privhead_nb.teach.fog import LENGTH, Bump, Seen
 from privhead_nb.teach.palette import BLUE, GREEN, PURPLE, VERMILLION
 from privhead_nb.teach.plots import grid
@@ -160,44 +163,46 @@ def real_ray(rays: HeadRays, number: int, betas: Sequence[float]) -> Figure:
 def ray_view(bumps: Sequence[Bump], count: int, how: str) -> View:
     """A ray through bumps of fog: density, alpha and T, weights, and what is seen.
 
-    A panel redraws it while a slider moves: axes by hand, few artists.
+    A panel redraws it while a slider moves: few artists over a kept backdrop.
 
     Args:
         bumps: on the ray.
         count: samples.
         how: one of `fog.PLACINGS`.
     """
-    from matplotlib.figure import Figure
+    from matplotlib.collections import LineCollection
 
     seen, right = fog.look(bumps, fog.place(bumps, count, how)), fog.exact(bumps)
-    figure = Figure(figsize=(8, 4.4), dpi=100)
-    # One axes with three tracks: half of the time of three axes.
-    ax = figure.add_axes((0.02, 0.1, 0.7, 0.88))
+    figure, (ax,) = _tracks().copy()
     edges = np.append(seen.t.numpy(), LENGTH)
     dense = max(1e-3, float(right.density.max()), float(seen.density.max()))
     heavy = max(1e-3, float(seen.weights.max()))
     ax.fill_between(right.t.numpy()[::8], 2.4, 2.4 + right.density.numpy()[::8] / dense,
                     color="0.8", lw=0)  # fmt: skip
-    ax.stairs(2.4 + seen.density.numpy() / dense, edges, color=BLUE, lw=1.3, baseline=2.4)
-    ax.stairs(1.2 + seen.through.numpy(), edges, color="black", lw=1.7, baseline=None)
-    ax.stairs(1.2 + seen.alpha.numpy(), edges, color=VERMILLION, lw=1.3, ls="--", baseline=1.2)
-    ax.vlines(
-        edges[:-1], 0, seen.weights.numpy() / heavy, colors=fog.rgb(seen.colours).tolist(), lw=4
-    )
-    for off, dash in ((seen, "-"), (right, ":")):
-        ax.vlines(off.depth, 0, 1.02, colors="black", lw=1.5, ls=dash)
-    words = (
-        (3.47, f"density, up to {dense:.3g}: grey as it is, blue as sampled"),
-        (2.27, "T (black, solid) and alpha (red, dashed), 0 to 1"),
-        (1.07, f"weights, up to {heavy:.2f}; depth sampled (solid), exact (dotted)"),
-    )
-    for height, text in words:
-        ax.text(0.02, height, text, fontsize=9)
-        ax.axhline(height - 1.07, color="0.5", lw=0.8)
-    ax.set(xlim=(0, LENGTH), ylim=(-0.03, 3.68), xticks=[0, 0.5, 1, 1.5, 2], xlabel="depth t")
-    ax.yaxis.set_visible(False)
-    for spine in ("left", "right", "top", "bottom"):
-        ax.spines[spine].set_visible(False)
+    steps = [
+        _steps(edges, 2.4 + seen.density.numpy() / dense, 2.4),
+        _steps(edges, 1.2 + seen.through.numpy()),
+        _steps(edges, 1.2 + seen.alpha.numpy(), 1.2),
+    ]
+    ax.add_collection(
+        LineCollection(
+            steps, colors=(BLUE, "black", VERMILLION), linewidths=(1.3, 1.7, 1.3),
+            linestyles=("-", "-", "--"),
+        ),
+        autolim=False,
+    )  # fmt: skip
+    stems = [((t, 0), (t, w)) for t, w in zip(edges, seen.weights.numpy() / heavy, strict=False)]
+    depths = [((one.depth, 0), (one.depth, 1.02)) for one in (seen, right)]
+    colours = [*fog.rgb(seen.colours).tolist(), "black", "black"]
+    ax.add_collection(
+        LineCollection(
+            stems + depths, colors=colours, linewidths=[4.0] * count + [1.5] * 2,
+            linestyles=["-"] * (count + 1) + [":"],
+        ),
+        autolim=False,
+    )  # fmt: skip
+    for height, most in ((3.47, f"{dense:.3g}"), (1.07, f"{heavy:.2f}")):
+        ax.text(LENGTH, height, f"up to {most}", fontsize=9, ha="right")
     _seen_box(figure, 0.56, seen, f"{count} samples")
     _seen_box(figure, 0.07, right, "exact")
     empty = not_there(bumps, right)
@@ -212,6 +217,42 @@ def ray_view(bumps: Sequence[Bump], count: int, how: str) -> View:
         f"{seen.opacity:.2f}. Exact: depth {right.depth:.2f}, opacity {right.opacity:.2f}{lie}."
     )
     return View(figure, alt, facts)
+
+
+@cache
+def _tracks() -> Backdrop:
+    """What stays of `ray_view`: three tracks, their names, and the axis. One axes serves all."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.4), dpi=100)
+    ax = figure.add_axes((0.02, 0.1, 0.7, 0.88))
+    words = (
+        (3.47, "density: grey as it is, blue as sampled"),
+        (2.27, "T (black, solid) and alpha (red, dashed), 0 to 1"),
+        (1.07, "weights; depth sampled (solid), exact (dotted)"),
+    )
+    for height, text in words:
+        ax.text(0.02, height, text, fontsize=9)
+        ax.axhline(height - 1.07, color="0.5", lw=0.8)
+    ax.set(xlim=(0, LENGTH), ylim=(-0.03, 3.68), xticks=[0, 0.5, 1, 1.5, 2], xlabel="depth t")
+    ax.yaxis.set_visible(False)
+    ax.spines[:].set_visible(False)
+    return Backdrop.of(figure)
+
+
+def _steps(
+    edges: NDArray[np.float64], values: NDArray[np.float64], base: float | None = None
+) -> NDArray[np.float64]:
+    """Points of a line of steps, one value from each edge to the next, from `base` and back to it.
+
+    Args:
+        edges: (S + 1,).
+        values: (S,).
+    """
+    line = np.column_stack([np.repeat(edges, 2)[1:-1], np.repeat(values, 2)])
+    if base is None:
+        return line
+    return np.vstack([(edges[0], base), line, (edges[-1], base)])
 
 
 def _seen_box(figure: Figure, low: float, seen: Seen, title: str) -> None:

@@ -1,19 +1,16 @@
-"""Pictures of lesson 8: means of heads, and what the stored runs of the template study say."""
+"""Pictures of lesson 8: what the stored runs of the template study say."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from privhead_nb.teach import blend, template_runs
+from privhead_nb.teach import template_runs
 from privhead_nb.teach.palette import BLUE, GREEN, NEUTRAL, ORANGE, PURPLE, SENSITIVE, VERMILLION
 from privhead_nb.teach.plots import grid
-from privhead_nb.teach.shading import shaded_normals
-from privhead_nb.teach.widgets import View
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,9 +19,6 @@ if TYPE_CHECKING:
 # Every head has its own colour and mark, so that neither alone tells them.
 HEADS = {"103": (BLUE, "o"), "104": (VERMILLION, "s"), "105": (GREEN, "^")}
 STAGES = (("stage1.face_mm", "--", "after stage 1"), ("final.face_mm", "-", "at the end"))
-PLANES = {"profile": ("x", 0.0), "front": ("z", 0.12), "from above": ("y", 0.06)}
-SIZE = 150  # pixels of the shaded head
-VIEWS = ("front", "three-quarter")
 
 
 def two_discs(gap: float = 0.9) -> Figure:
@@ -49,76 +43,6 @@ def two_discs(gap: float = 0.9) -> Figure:
             ax.contour(x, y, one, [0], colors=ORANGE, linewidths=1.2, linestyles="--")
         ax.contour(x, y, mean, [0], colors="white" if ax is axes[0][1] else BLUE, linewidths=2.2)
     return figure
-
-
-@cache
-def outlines(plane: str) -> list[list[NDArray[np.float64]]]:
-    """Zero lines of each person in a plane, (N, 2) to the right and up, unit coordinates."""
-    return [_outline(one, plane) for one in blend.people()]
-
-
-def _outline(values: NDArray[np.float32], plane: str) -> list[NDArray[np.float64]]:
-    from skimage.measure import find_contours
-
-    name, at = PLANES[plane]
-    axes = blend.axes()
-    number = "xyz".index(name)
-    place = (at - float(axes[number][0])) / blend.STEP
-    low = int(place)
-    share = place - low
-    cut = (1 - share) * values.take(low, number) + share * values.take(low + 1, number)
-    first, second = (float(a[0]) for i, a in enumerate(axes) if i != number)
-    lines = [line * blend.STEP + (first, second) for line in find_contours(cut, 0.0)]
-    if name == "x":  # seen from the head's left: the face looks to the left of the picture
-        return [np.column_stack([-line[:, 1], line[:, 0]]) for line in lines]
-    return lines
-
-
-@cache
-def _shaded(count: int, view: str) -> NDArray[np.float32]:
-    mesh = blend.surface_of(blend.mean_of(count))
-    middle = [0.0, -0.05 * blend.RADIUS, 0.0]
-    full = shaded_normals(mesh, view, SIZE, center=middle, extent=0.92 * blend.RADIUS)
-    return full[:, SIZE // 6 : -SIZE // 6]
-
-
-def warm() -> None:
-    """Shade all ten means once, so that a panel only has to put pictures together."""
-    for count in range(1, 11):
-        for view in VIEWS:
-            _shaded(count, view)
-
-
-def mean_of_people(people: int, plane: str) -> View:
-    """Outlines of the first people in a plane with that of their mean, and the mean as a head."""
-    from matplotlib.collections import LineCollection
-    from matplotlib.figure import Figure
-
-    values = blend.mean_of(people)
-    figure = Figure(figsize=(7.5, 3.4), dpi=84)
-    left = figure.add_axes((0.02, 0.01, 0.42, 0.9))
-    single = [line for lines in outlines(plane)[:people] for line in lines]
-    left.add_collection(LineCollection(single, colors=ORANGE, linewidths=0.9, linestyles="--"))
-    left.add_collection(LineCollection(_outline(values, plane), colors=BLUE, linewidths=2.4))
-    left.set(xlim=(-0.92, 0.92), ylim=(-0.96, 0.88), aspect="equal")
-    left.set_axis_off()
-    left.set_title(f"{plane}: each person (dashed), their mean (solid)", fontsize=9)
-    for number, view in enumerate(VIEWS):
-        ax = figure.add_axes((0.46 + 0.265 * number, 0.01, 0.26, 0.9))
-        ax.imshow(_shaded(people, view))
-        ax.set_axis_off()
-    near = np.abs(values) < blend.STEP
-    slope = float(blend.slope_of(values)[near].mean())
-    apart = float(blend.people()[:people].std(axis=0)[near].mean()) * blend.RADIUS
-    facts = (
-        f"{people} of 10 people: at the mean's surface they are {apart:.1f} mm apart (standard "
-        f"deviation), and the mean's slope is {slope:.2f}"
-    )
-    alt = (
-        f"Left: outlines of {people} made people in one plane, dashed, and of their mean, solid. "
-        "Right: the mean as a grey head from the front and from three quarters. " + facts
-    )
-    return View(figure, alt, facts)
 
 
 def starts(path: str = "final.face_mm", label: str = "face, mm from the truth") -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from privhead_nb.kernels.compositing import laplace_density
 from privhead_nb.teach import wall
+from privhead_nb.teach.figures.backdrop import Backdrop, number_heights
 from privhead_nb.teach.palette import BLUE, GREEN, ORANGE, VERMILLION
 from privhead_nb.teach.plots import grid
 from privhead_nb.teach.widgets import View
@@ -81,8 +83,6 @@ def ray(beta: float, angle: int, samples: int, hit: float, form: str) -> View:
         hit: where it meets the surface, mm from its start.
         form: "VolSDF" or "NeuS".
     """
-    from matplotlib.figure import Figure
-
     cosine, spacing = float(np.cos(np.radians(angle))), LENGTH / samples
     t = torch.linspace(0, LENGTH, 301, dtype=torch.float64)
     places = (torch.arange(samples, dtype=torch.float64) + 0.5) * spacing
@@ -94,25 +94,19 @@ def ray(beta: float, angle: int, samples: int, hit: float, form: str) -> View:
     distance = (hit - t) * cosine
     fog = (_density(distance, beta, form, cosine) * beta).numpy()
     way, at = t.numpy(), places.numpy()
-    figure = Figure(figsize=(8, 3.0), dpi=100)
-    left = figure.add_axes((0.08, 0.17, 0.39, 0.72))
-    right = figure.add_axes((0.58, 0.17, 0.40, 0.72))
+    highest = max(float(hump.max()), float(stems.max()), 1e-3)
+    figure, (left, right) = _ray_frame().copy()
     colour = LOOKS[form][0]
     left.plot(way, fog, color=colour, lw=1.8)
     left.plot(way, distance.numpy() / 40, color="0.35", lw=1.2, ls="--")
-    left.text(1.5, -0.8, "line: density x beta\ndashes: f / 40 mm", fontsize=8)
-    left.set(ylim=(-1.05, 1.15), yticks=[-1, 0, 1])
+    left.set_title(f"{form}, {angle} degrees", fontsize=10, y=1.0)
+    right.set_ylim(0, 1.15 * highest)
     right.fill_between(way, hump, color=colour, alpha=0.25, lw=0)
     right.vlines(at, 0, stems, color="black", lw=1)
     right.plot(at, stems, "o", color="black", ms=3.5)
-    right.locator_params(axis="y", nbins=4)
-    right.set_ylim(0, 1.15 * max(float(hump.max()), float(stems.max()), 1e-3))
-    for ax, name in ((left, f"{form}, {angle} degrees"), (right, "light stopped a mm of ray")):
+    number_heights(right)
+    for ax in (left, right):
         ax.axvline(hit, color=ORANGE, lw=1.4, ls=":")
-        ax.set(xlim=(0, LENGTH), xticks=[0, 20, 40, 60])
-        ax.set_title(name, fontsize=10, y=1.0)
-        ax.set_xlabel("mm along the ray", fontsize=9)
-        ax.tick_params(labelsize=8)
 
     exact, middle = exactly(beta, angle, hit, form)
     seen, total = float(weights[sdf.abs() <= NEAR].sum()), float(weights.sum())
@@ -128,6 +122,25 @@ def ray(beta: float, angle: int, samples: int, hit: float, form: str) -> View:
         f"and the weights of {samples} samples; {exact:.0%} of the hump lies within {NEAR:g} mm."
     )
     return View(figure, alt, facts)
+
+
+@cache
+def _ray_frame() -> Backdrop:
+    """What stays of `ray`."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.0), dpi=100)
+    left = figure.add_axes((0.08, 0.17, 0.39, 0.72))
+    right = figure.add_axes((0.58, 0.17, 0.40, 0.72))
+    left.text(1.5, -0.8, "line: density x beta\ndashes: f / 40 mm", fontsize=8)
+    left.set(ylim=(-1.05, 1.15), yticks=[-1, 0, 1])
+    right.set_yticks([])
+    right.set_title("light stopped a mm of ray", fontsize=10, y=1.0)
+    for ax in (left, right):
+        ax.set(xlim=(0, LENGTH), xticks=[0, 20, 40, 60])
+        ax.set_xlabel("mm along the ray", fontsize=9)
+        ax.tick_params(labelsize=8)
+    return Backdrop.of(figure)
 
 
 def exactly(beta: float, angle: int, hit: float, form: str) -> tuple[float, float]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from privhead_nb.teach import lipschitz_runs as runs
 from privhead_nb.teach import widgets
+from privhead_nb.teach.figures.backdrop import Backdrop, number_heights
 from privhead_nb.teach.figures.lipschitz_plots import ARMS
 from privhead_nb.teach.lipschitz_runs import Arm
 from privhead_nb.teach.widgets import View
@@ -25,37 +27,30 @@ TWIN: list[dict[str, Any]] = [
 def picture(bound: str, head: int, measure: str) -> View:
     """A column an arm, and the chosen arm's differences from the one without bounds.
 
-    Its axes are placed by hand, which is quicker than to have them placed.
+    A panel redraws it while a slider moves: few artists over a kept backdrop.
 
     Args:
         bound: `slack` of one of `runs.ARMS`.
         head: drawn in colour; 0 for all.
         measure: one of `runs.MEASURES`.
     """
-    from matplotlib.figure import Figure
-
     chosen = next(arm for arm in runs.ARMS if arm.slack == bound)
-    figure = Figure(figsize=(8, 3.1), dpi=100)
-    left, right = figure.add_axes((0.07, 0.2, 0.46, 0.7)), figure.add_axes((0.62, 0.2, 0.37, 0.7))
+    differences, names = runs.relative(chosen, measure), list(runs.of_arm(chosen))
+    figure, (left, right) = _frame(tuple(names)).copy()
     _columns(left, chosen, head, measure)
     unit = runs.MEASURES[measure][0]
     left.set_title(measure + (f", {unit}" if unit else ""), fontsize=10, y=1.0)
-    differences, names = runs.relative(chosen, measure), list(runs.of_arm(chosen))
-    right.axhline(0, color="0.4", lw=1)
     right.set_title(f"{chosen.label}: change in %", fontsize=10, y=1.0)
+    right.axhline(0, color="0.4", lw=1)
     colour, mark, _ = ARMS[bound]
     for lit in (False, True):
         some = [i for i, (who, _) in enumerate(names) if (head in (0, who)) == lit]
         if some:
             shown = colour if lit else "0.8"
             right.plot(some, differences[some], mark, color=shown, mec="black", ms=8)
-    right.set_xticks(range(len(names)), [f"{h}\n{s}" for h, s in names], fontsize=7)
-    right.set_xlabel("head, seed", fontsize=8)
-    right.set_xlim(-0.6, len(names) - 0.4)
     widest = max(12.0, 1.15 * float(np.abs(differences).max(initial=0)))
     right.set_ylim(-widest, widest)
-    right.tick_params(axis="y", labelsize=8)
-    left.tick_params(axis="y", labelsize=8)
+    number_heights(right)
     words = "every other arm is compared with this one"
     if chosen is not runs.NONE:
         found = runs.t_interval(differences)
@@ -83,9 +78,27 @@ def controls() -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=4)
+def _frame(names: tuple[tuple[int, int], ...]) -> Backdrop:
+    """What stays of the picture for (head, seed) of an arm's runs."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.1), dpi=100)
+    left, right = figure.add_axes((0.07, 0.2, 0.46, 0.7)), figure.add_axes((0.62, 0.2, 0.37, 0.7))
+    arms = runs.present()
+    left.set_xticks(range(len(arms)), [ARMS[arm.slack][2] for arm in arms], fontsize=8)
+    left.set_xlim(-0.6, len(arms) - 0.4)
+    right.set_xticks(range(len(names)), [f"{h}\n{s}" for h, s in names], fontsize=7)
+    right.set_xlabel("head, seed", fontsize=8)
+    right.set_xlim(-0.6, len(names) - 0.4)
+    for ax in (left, right):
+        ax.set_yticks([])
+    return Backdrop.of(figure)
+
+
 def _columns(ax: Axes, chosen: Arm, head: int, measure: str) -> None:
     """One column an arm, a mark a run."""
-    arms = runs.present()
+    arms, highest = runs.present(), 0.0
     for place, arm in enumerate(arms):
         colour, mark, _ = ARMS[arm.slack]
         for lit in (False, True):
@@ -95,8 +108,8 @@ def _columns(ax: Axes, chosen: Arm, head: int, measure: str) -> None:
             if found:
                 shown = colour if lit else "0.8"
                 ax.plot([place] * len(found), values, mark, color=shown, mec=edge, ms=size)
+                highest = max(highest, *values)
     place = arms.index(chosen)
     ax.axvspan(place - 0.45, place + 0.45, color="0.93", zorder=0)
-    ax.set_xticks(range(len(arms)), [ARMS[arm.slack][2] for arm in arms], fontsize=8)
-    ax.set_xlim(-0.6, len(arms) - 0.4)
-    ax.set_ylim(0, 1.08 * ax.dataLim.y1)
+    ax.set_ylim(0, 1.08 * highest)
+    number_heights(ax)

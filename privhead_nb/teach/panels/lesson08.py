@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from privhead_nb.teach import widgets
-from privhead_nb.teach.figures import template_plots
+from privhead_nb.teach.figures import mean_heads
 
 if TYPE_CHECKING:
     from privhead_nb.teach.widgets import View
@@ -20,13 +20,13 @@ TWIN: list[dict[str, Any]] = [
 
 def picture(people: int, plane: str) -> View:
     """Outlines of so many people, and their mean."""
-    return template_plots.mean_of_people(people, plane)
+    return mean_heads.mean_of_people(people, plane)
 
 
 def controls() -> dict[str, Any]:
     """How many people, and the plane; the heads are shaded before anything moves."""
-    template_plots.warm()
+    mean_heads.warm()
     return {
         "people": widgets.whole("people", 1, 10, 1, 2),
-        "plane": widgets.choice("plane", list(template_plots.PLANES)),
+        "plane": widgets.choice("plane", list(mean_heads.PLANES)),
     }
