@@ -1,0 +1,58 @@
+"""Recognisers: a picture of a head in, a unit vector out; near vectors mean alike people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from privhead_nb.errors import LabError
+
+CROP = (slice(4, 60), slice(12, 52))  # rows and columns of a 64 x 64 portrait that hold the head
+HEIGHT, WIDTH = 56, 40
+
+
+@dataclass(frozen=True, eq=False)
+class Recogniser:
+    """Something that tells people apart.
+
+    Args:
+        name: unlike that of any published system, unless it is one.
+        function: (N, H, H, C) float32 in [0, 1] -> (N, D), of any length; zeros or NaN where no
+            template could be made.
+        note: what it learned from, or its library's version and threshold.
+    """
+
+    name: str
+    function: Callable[[Tensor], Tensor]
+    note: str = ""
+
+    def embed(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Unit vectors (N, D) float32 of pictures (N, H, H, C), and where there is one (N,) bool.
+
+        Raises:
+            LabError: pictures of the wrong shape.
+        """
+        if pictures.dim() != 4 or pictures.shape[1] != pictures.shape[2]:
+            raise LabError(
+                f"pictures of shape {tuple(pictures.shape)}, not (N, H, H, C)",
+                where=self.name,
+                remedy="Give square pictures, channels last.",
+            )
+        with torch.no_grad():
+            found = self.function(pictures).float()
+        made = torch.isfinite(found).all(1) & (found.norm(dim=1) > 0)
+        unit = torch.nn.functional.normalize(torch.nan_to_num(found), dim=1)
+        return unit, made
+
+
+def head_crop(pictures: Tensor) -> Tensor:
+    """(N, H, H, C), resized to 64 pixels if need be, -> (N, C, 56, 40) around the head."""
+    x = pictures.movedim(-1, 1).float()
+    if x.shape[-1] != 64:
+        x = torch.nn.functional.interpolate(
+            x, size=(64, 64), mode="bilinear", antialias=True, align_corners=False
+        )
+    return x[:, :, CROP[0], CROP[1]].contiguous()

@@ -1,0 +1,226 @@
+"""Training of recognisers on an album: two networks and two classical projections."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from privhead_nb.lab.albums import Album
+from privhead_nb.lab.recognition import head_crop
+from privhead_nb.lab.recognition.network import DIMENSIONS, ArcFace, FaceNetwork, batch_hard
+from privhead_nb.privacy.operators import Operator
+from privhead_nb.scenes.head_codes import ALBEDO_NAMES, IDENTITY_NAMES, identity_codes
+
+CODES = (*IDENTITY_NAMES, *ALBEDO_NAMES)
+_SIDED = torch.tensor([name.startswith("asymmetry") or name == "hair_part" for name in CODES])
+VARIANT_SHARES = (0.5, 0.25, 0.25)
+"""How often a network sees a portrait whole, with its hair masked, and in one albedo."""
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How a network is trained.
+
+    Args:
+        loss: "arcface" or "triplet".
+        epochs: passes over the album.
+        batch: portraits in a step; for triplets 2 of each person.
+        rate: highest learning rate of a one-cycle schedule.
+        margin: of ArcFace, radians, at the end; it grows from 0 over the first half.
+        codes: weight of the codes' squared error; 0 where people have none.
+        seed: of everything random.
+    """
+
+    loss: str = "arcface"
+    epochs: int = 12
+    batch: int = 128
+    rate: float = 2e-3
+    margin: float = 0.3
+    codes: float = 4.0
+    seed: int = 0
+
+
+def train_network(
+    album: Album,
+    learning: Learning | None = None,
+    *,
+    operator: Operator | None = None,
+    progress: bool = False,
+) -> FaceNetwork:
+    """A network that tells the album's people apart, and, so one hopes, others too.
+
+    A mirrored head is another person, which doubles the people. Portraits are moved by up to three
+    pixels, their brightness and sharpness changed. Beside its loss the network learns to tell the
+    codes of a made head, which says of two people how they differ, and not only that they do.
+
+    Args:
+        album: portraits of people who will never be tested.
+        learning: settings.
+        operator: pictures go through it, noise included: the network then learns protected
+            pictures (a parrot).
+        progress: show a bar.
+    """
+    chosen = Learning() if learning is None else learning
+    torch.manual_seed(chosen.seed)
+    random = torch.Generator().manual_seed(chosen.seed)
+    numbers, who = torch.unique(album.identity, return_inverse=True)
+    network = FaceNetwork(3 if operator is None else 1)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    head, tell = ArcFace(2 * len(numbers)), nn.Linear(DIMENSIONS, len(CODES))
+    known = codes_of(numbers)
+    parts = [*network.parameters(), *tell.parameters()]
+    parts += [*head.parameters()] if chosen.loss == "arcface" else []
+    steps = max(1, len(album) // chosen.batch) * chosen.epochs
+    adam = torch.optim.AdamW(parts, lr=chosen.rate, weight_decay=5e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, chosen.rate, total_steps=steps + 1)
+    network.train()
+    with tqdm(total=steps, desc=chosen.loss, disable=not progress) as bar:
+        for step in range(steps):
+            rows = (
+                torch.randint(len(album), (chosen.batch,), generator=random)
+                if chosen.loss == "arcface"
+                else _by_pairs(who, chosen.batch, random)
+            )
+            pictures, mirrored = disturbed(album, rows, random, pairs=chosen.loss != "arcface")
+            if operator is not None:
+                pictures = as_input(pictures, operator, random)
+            found = network(head_crop(pictures))
+            people = who[rows] + len(numbers) * mirrored
+            if chosen.loss == "arcface":
+                head.margin = chosen.margin * min(1.0, 2 * step / steps)
+                loss = head(found, people)
+            else:
+                loss = batch_hard(found, people)
+            if chosen.codes > 0:
+                loss = loss + chosen.codes * F.mse_loss(tell(found), known[people])
+            adam.zero_grad(set_to_none=True)
+            loss.backward()
+            adam.step()
+            schedule.step()
+            bar.update()
+            if step % 20 == 0:
+                bar.set_postfix(loss=f"{loss.item():.3f}")
+    return network.eval()
+
+
+def codes_of(numbers: Tensor) -> Tensor:
+    """(2 P, 88) shape and albedo codes of P people, then those of their mirror images."""
+    own = torch.stack([torch.cat(identity_codes(int(n))) for n in numbers])
+    return torch.cat([own, torch.where(_SIDED, -own, own)])
+
+
+def as_input(pictures: Tensor, operator: Operator, random: torch.Generator | None) -> Tensor:
+    """(N, H, H, 3) colours -> (N, H, H, 1) released modulus, in units of a quarter of its peak."""
+    return operator.protect(pictures, random)[..., None] / (0.25 * operator.peak)
+
+
+def disturbed(
+    album: Album, rows: Tensor, random: torch.Generator, *, pairs: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Portraits (N, H, H, 3) `rows` of the album, each changed a little, and which are mirrored.
+
+    Args:
+        pairs: two neighbours are of one person, and are mirrored alike.
+    """
+    count = len(rows)
+    variant = torch.multinomial(
+        torch.tensor(VARIANT_SHARES), count, replacement=True, generator=random
+    )
+    x = album.pictures[rows, variant].float().div(255)
+    group = 2 if pairs else 1
+    mirrored = torch.rand(count // group, generator=random).repeat_interleave(group) < 0.5
+    x = torch.where(mirrored[:, None, None, None], x.flip(2), x)
+    shift = torch.randint(-3, 4, (count, 2), generator=random)
+    rows_at, columns_at = ((torch.arange(64) - shift[:, k, None]) % 64 for k in (0, 1))
+    x = x[torch.arange(count)[:, None, None], rows_at[:, :, None], columns_at[:, None, :]]
+    gain = 1 + 0.3 * (torch.rand(count, 1, 1, 1, generator=random) - 0.5)
+    x = 1 - gain * (1 - x)  # the white behind stays white
+    soft = torch.rand(count, generator=random) < 0.25
+    if bool(soft.any()):
+        small = F.avg_pool2d(x[soft].movedim(-1, 1), 2)
+        x[soft] = F.interpolate(small, scale_factor=2.0, mode="bilinear").movedim(1, -1)
+    return x.clamp(0, 1), mirrored.long()
+
+
+def _by_pairs(who: Tensor, batch: int, random: torch.Generator) -> Tensor:
+    """Rows of a batch: batch / 2 people, two portraits of each."""
+    people = torch.randperm(int(who.max()) + 1, generator=random)[: batch // 2]
+    rows = []
+    for person in people.tolist():
+        own = (who == person).nonzero()[:, 0]
+        rows.append(own[torch.randint(len(own), (2,), generator=random)])
+    return torch.cat(rows)
+
+
+# Classical ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """A feature minus its mean, times a matrix.
+
+    Args:
+        kind: "hog" or "pixels".
+        mean: (F,).
+        matrix: (F, D).
+    """
+
+    kind: str
+    mean: Tensor
+    matrix: Tensor
+
+    def __call__(self, pictures: Tensor) -> Tensor:
+        """(N, H, H, C) -> (N, D)."""
+        return (features(pictures, self.kind) - self.mean) @ self.matrix.float()
+
+
+def features(pictures: Tensor, kind: str) -> Tensor:
+    """(N, F) of pictures (N, H, H, C): HOG of cells of 8 pixels, or pixels, of their grey values.
+
+    Pixels lose their mean and spread, so that brightness says nothing.
+    """
+    grey = head_crop(pictures).mean(1)
+    if kind == "pixels":
+        flat = grey.flatten(1)
+        flat = flat - flat.mean(1, keepdim=True)
+        return flat / flat.norm(dim=1, keepdim=True).clamp_min(1e-6)
+    from skimage.feature import hog
+
+    rows = [hog(picture, 9, (8, 8), (2, 2), feature_vector=True) for picture in grey.numpy()]
+    return torch.from_numpy(np.stack(rows).astype(np.float32))
+
+
+def train_projection(
+    album: Album, kind: str, *, operator: Operator | None = None, seed: int = 0, width: int = 100
+) -> Projection:
+    """HOG or pixels, a PCA, then LDA: directions in which people differ more than their pictures.
+
+    Each portrait goes in once a variant.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    random = torch.Generator().manual_seed(seed)
+    rows, people = [], []
+    for variant in range(album.pictures.shape[1]):
+        for part in torch.arange(len(album)).split(512):
+            x = album.pictures[part, variant].float().div(255)
+            x = x if operator is None else as_input(x, operator, random).clamp(0, 1)
+            rows.append(features(x, kind))
+            people.append(album.identity[part])
+    data: NDArray[np.float32] = torch.cat(rows).numpy()
+    who = torch.cat(people).numpy()
+    pca = PCA(min(200, *data.shape), svd_solver="randomized", random_state=seed).fit(data)
+    lda = LinearDiscriminantAnalysis(solver="eigen", shrinkage=1e-3)
+    lda.fit(pca.transform(data), who)
+    width = min(width, lda.scalings_.shape[1])
+    matrix = torch.from_numpy(pca.components_.T @ lda.scalings_[:, :width]).float()
+    matrix = matrix / math.sqrt(float(matrix.square().sum(0).mean()))
+    return Projection(kind, torch.from_numpy(pca.mean_).float(), matrix.half())

@@ -1,0 +1,91 @@
+"""The small network that all learned recognisers of the lab share, and its two losses."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+DIMENSIONS = 64
+
+
+class _Residual(nn.Module):
+    """x + two 3 x 3 convolutions."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.one = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.norm_one = nn.BatchNorm2d(width)
+        self.two = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.norm_two = nn.BatchNorm2d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.norm_one(self.one(x)))
+        return F.relu(x + self.norm_two(self.two(y)))
+
+
+class FaceNetwork(nn.Module):
+    """(N, C, 56, 40) -> (N, 64), not yet of unit length; about 490,000 numbers.
+
+    Args:
+        channels: 3 for colours, 1 for a modulus.
+    """
+
+    def __init__(self, channels: int = 3) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(channels, 24, 5, stride=2, padding=2, bias=False)
+        self.norm = nn.BatchNorm2d(24)
+        self.down_one = nn.Conv2d(24, 48, 3, stride=2, padding=1, bias=False)
+        self.norm_one = nn.BatchNorm2d(48)
+        self.block_one = _Residual(48)
+        self.down_two = nn.Conv2d(48, 96, 3, stride=2, padding=1, bias=False)
+        self.norm_two = nn.BatchNorm2d(96)
+        self.block_two = _Residual(96)
+        self.drop = nn.Dropout(0.2)
+        self.out = nn.Linear(96 * 7 * 5, DIMENSIONS, bias=False)
+        self.norm_out = nn.BatchNorm1d(DIMENSIONS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.norm(self.stem(x)))
+        x = self.block_one(F.relu(self.norm_one(self.down_one(x))))
+        x = self.block_two(F.relu(self.norm_two(self.down_two(x))))
+        return self.norm_out(self.out(self.drop(x.flatten(1))))
+
+
+class ArcFace(nn.Module):
+    """Additive angular margin (Deng et al., CVPR 2019, eq. 3): softmax over s cos(theta + m).
+
+    Args:
+        classes: people.
+        scale: s.
+        margin: m, radians; the caller lets it grow.
+    """
+
+    def __init__(self, classes: int, scale: float = 24.0) -> None:
+        super().__init__()
+        self.centres = nn.Parameter(torch.randn(classes, DIMENSIONS) / math.sqrt(DIMENSIONS))
+        self.scale, self.margin = scale, 0.0
+
+    def forward(self, embedded: Tensor, who: Tensor) -> Tensor:
+        """Mean loss of (N, D) vectors of people `who` (N,)."""
+        cosine = F.normalize(embedded, dim=1) @ F.normalize(self.centres, dim=1).T
+        own = cosine.gather(1, who[:, None]).clamp(-1 + 1e-6, 1 - 1e-6)
+        shifted = torch.cos(torch.acos(own) + self.margin)
+        return F.cross_entropy(self.scale * cosine.scatter(1, who[:, None], shifted), who)
+
+
+def batch_hard(embedded: Tensor, who: Tensor) -> Tensor:
+    """Triplet loss with a batch's hardest pairs and a soft margin (Hermans et al., 2017, eq. 5).
+
+    Args:
+        embedded: (N, D).
+        who: (N,) people, each at least twice.
+    """
+    unit = F.normalize(embedded, dim=1)
+    distance = (2 - 2 * unit @ unit.T).clamp_min(1e-8).sqrt()
+    same = who[:, None] == who
+    farthest = distance.masked_fill(~same, -1.0).amax(1)
+    nearest = distance.masked_fill(same, 9.0).amin(1)
+    return F.softplus(8.0 * (farthest - nearest)).mean()

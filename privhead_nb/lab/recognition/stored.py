@@ -1,0 +1,109 @@
+"""The four recognisers that the package ships, and how their weights are kept.
+
+    python benchmarks/recogniser_study.py      trains all four and measures them
+
+Weights are half floats in `lab/weights/NAME.safetensors`, with what they were trained on in the
+file's header. They learned from people of the group "recogniser" and nobody else.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from privhead_nb.errors import LabError
+from privhead_nb.files import atomic_file
+from privhead_nb.lab.recognition import Recogniser, head_crop
+from privhead_nb.lab.recognition.learn import Projection
+from privhead_nb.lab.recognition.network import FaceNetwork
+from privhead_nb.scenes.head_codes import GENERATOR_VERSION
+
+WEIGHTS = Path(__file__).parents[1] / "weights"
+NAMES = ("arcface_cnn", "triplet_cnn", "hog_lda", "pca_lda")
+
+
+@cache
+def recogniser(name: str) -> Recogniser:
+    """One of NAMES, ready to use.
+
+    Raises:
+        LabError: no such recogniser, or its weights are missing or of another generator.
+    """
+    if name not in NAMES:
+        raise LabError(
+            f"there is no recogniser {name!r}",
+            where="recognisers",
+            remedy=f"Shipped: {', '.join(NAMES)}. Others come in through lab/recognition/adapters.",
+        )
+    return load(WEIGHTS / f"{name}.safetensors")
+
+
+def shipped() -> tuple[Recogniser, ...]:
+    """All four."""
+    return tuple(recogniser(name) for name in NAMES)
+
+
+def of_network(name: str, network: FaceNetwork, note: str = "") -> Recogniser:
+    """A recogniser of a trained network."""
+    network.eval()
+
+    def embed(pictures: Tensor) -> Tensor:
+        return torch.cat([network(head_crop(part)) for part in pictures.split(256)])
+
+    return Recogniser(name, embed, note)
+
+
+def save(name: str, model: FaceNetwork | Projection, facts: dict[str, Any], path: Path) -> None:
+    """Weights as half floats, facts in the header."""
+    if isinstance(model, Projection):
+        tensors = {"mean": model.mean.float(), "matrix": model.matrix.half()}
+        facts = facts | {"kind": model.kind}
+    else:
+        tensors = {
+            k: (v.half() if v.is_floating_point() else v).contiguous()
+            for k, v in model.state_dict().items()
+        }
+        facts = facts | {"kind": "network"}
+    facts = {"name": name, "generator": GENERATOR_VERSION, **facts}
+    with atomic_file(path) as aside:
+        save_file(tensors, aside, metadata={"facts": json.dumps(facts)})
+
+
+def load(path: Path) -> Recogniser:
+    """The recogniser of a file that `save` wrote.
+
+    Raises:
+        LabError: no such file, not one of ours, or of another head generator.
+    """
+    remedy = "Make it again: python benchmarks/recogniser_study.py"
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {})["facts"])
+            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+    except Exception as error:
+        raise LabError(f"can't be read: {error}", where=path, remedy=remedy) from error
+    if facts.get("generator") != GENERATOR_VERSION:
+        raise LabError(
+            f"field generator is {facts.get('generator')}, this package's is {GENERATOR_VERSION}",
+            where=path,
+            remedy=remedy,
+        )
+    note = facts.get("note", "")
+    if facts["kind"] != "network":
+        return Recogniser(
+            facts["name"], Projection(facts["kind"], tensors["mean"], tensors["matrix"]), note
+        )
+    network = FaceNetwork(tensors["stem.weight"].shape[1])
+    nn.Module.load_state_dict(network, {k: v.to(_dtype(v)) for k, v in tensors.items()})
+    return of_network(facts["name"], network, note)
+
+
+def _dtype(tensor: Tensor) -> torch.dtype:
+    return torch.float32 if tensor.is_floating_point() else tensor.dtype

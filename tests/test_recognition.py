@@ -1,0 +1,151 @@
+"""The shipped recognisers: what they learned, how they are kept, and that they know people."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from privhead_nb.errors import LabError
+from privhead_nb.lab import albums
+from privhead_nb.lab.protocol import compare, identification
+from privhead_nb.lab.recognition import Recogniser, head_crop
+from privhead_nb.lab.recognition import stored as shelf
+from privhead_nb.lab.recognition.learn import Learning, train_network, train_projection
+from privhead_nb.lab.recognition.network import ArcFace, FaceNetwork, batch_hard
+from privhead_nb.privacy.operators import Operator
+
+PEOPLE = 6
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results" / "recognisers.json"
+
+
+@pytest.fixture(scope="module")
+def strangers() -> albums.Album:
+    plan = albums.Plan(views=2, faces=1, rear=0)
+    return albums.make_album(albums.people("evaluation", PEOPLE), plan)
+
+
+def toy_album(people: int = 8, each: int = 4) -> albums.Album:
+    """Coloured noise instead of heads: a person is a pattern, a portrait a noisy copy."""
+    random = torch.Generator().manual_seed(0)
+    patterns = torch.rand(people, 8, 8, 3, generator=random)
+    who = torch.arange(people).repeat_interleave(each)
+    smooth = torch.nn.functional.interpolate(patterns[who].movedim(-1, 1), size=(64, 64))
+    noisy = smooth.movedim(1, -1) + 0.1 * torch.rand(len(who), 64, 64, 3, generator=random)
+    pictures = noisy.clamp(0, 1).mul(255).byte()[:, None].expand(-1, 3, -1, -1, -1).contiguous()
+    return albums.Album(
+        identity=who,
+        role=torch.ones_like(who),
+        yaw=torch.zeros(len(who)),
+        pictures=pictures,
+        masks=torch.full((len(who), 64, 64), 255, dtype=torch.uint8),
+        normals=torch.zeros(len(who), 64, 64, 3, dtype=torch.int8),
+    )
+
+
+@pytest.mark.parametrize("name", shelf.NAMES)
+def test_each_shipped_recogniser_knows_strangers_again(name: str, strangers: albums.Album) -> None:
+    one = shelf.recogniser(name)
+    gallery, probes = strangers.frontals(), strangers.views()
+    vectors, made = one.embed(probes.rgb())
+    known, _ = one.embed(gallery.rgb())
+    assert bool(made.all()) and torch.allclose(vectors.norm(dim=1), torch.ones(len(probes)))
+    scores = compare(vectors, probes.identity, known, gallery.identity, made)
+    assert identification(scores, ranks=(1,), resamples=10).rank[1].value > 3 / PEOPLE
+
+
+@pytest.mark.parametrize("name", shelf.NAMES)
+def test_weights_are_small_and_say_where_they_come_from(name: str) -> None:
+    path = shelf.WEIGHTS / f"{name}.safetensors"
+    assert path.stat().st_size < 1_000_000
+    assert "recogniser" in shelf.recogniser(name).note
+
+
+def test_the_stored_figures_are_of_these_weights_and_the_networks_reach_the_goal() -> None:
+    found = json.loads(RESULTS.read_text())
+    assert found["generator"] == 1 and found["people"] == 100 and found["probes"] == 800
+    for name in shelf.NAMES:
+        assert set(albums.VARIANTS) <= set(found[name])
+        value, low, high = found[name]["whole"]["rank1"]
+        assert low <= value <= high
+        assert found[name]["seconds"] < 15 * 60
+
+
+def test_arcface_is_softmax_without_a_margin_and_harder_with_one() -> None:
+    torch.manual_seed(0)
+    head, vectors, who = ArcFace(5), torch.randn(7, 64), torch.arange(7) % 5
+    unit = torch.nn.functional.normalize
+    plain = torch.nn.functional.cross_entropy(
+        head.scale * unit(vectors, dim=1) @ unit(head.centres, dim=1).T, who
+    )
+    assert torch.isclose(head(vectors, who), plain, atol=1e-4)
+    head.margin = 0.3
+    assert head(vectors, who) > plain
+
+
+def test_hard_triplets_fall_when_people_stand_apart() -> None:
+    who = torch.tensor([0, 0, 1, 1])
+    apart = torch.tensor([[1.0, 0.0], [1.0, 0.1], [-1.0, 0.0], [-1.0, 0.1]])
+    mixed = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [1.0, 0.1], [-1.0, 0.1]])
+    assert batch_hard(apart, who) < 1e-3 < 1 < batch_hard(mixed, who)
+
+
+@pytest.mark.parametrize("operator", [None, Operator(noise=0.02)])
+@pytest.mark.parametrize("loss", ["arcface", "triplet"])
+def test_a_network_learns_a_toy_and_the_same_seed_gives_the_same_network(
+    loss: str, operator: Operator | None
+) -> None:
+    album = toy_album()
+    learning = Learning(loss, epochs=8, batch=16, rate=3e-3)
+    one, two = (train_network(album, learning, operator=operator) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+    channels = next(one.parameters()).shape[1]
+    assert channels == (3 if operator is None else 1)
+
+
+@pytest.mark.parametrize("kind", ["hog", "pixels"])
+def test_a_projection_parts_toy_people_and_is_kept(kind: str, tmp_path: Path) -> None:
+    album = toy_album()
+    model = train_projection(album, kind)
+    shelf.save("toy", model, {"note": "a toy"}, tmp_path / "toy.safetensors")
+    again = shelf.load(tmp_path / "toy.safetensors")
+    vectors, _ = again.embed(album.rgb())
+    first, _ = Recogniser("toy", model).embed(album.rgb())
+    assert torch.allclose(vectors, first, atol=1e-4)
+    alike = vectors @ vectors.T
+    same = album.identity[:, None] == album.identity
+    assert alike[same].mean() > alike[~same].mean() + 0.3
+
+
+def test_a_network_is_kept_in_half_precision(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = FaceNetwork().eval()
+    shelf.save("net", network, {}, tmp_path / "net.safetensors")
+    pictures = torch.rand(3, 64, 64, 3)
+    one, _ = shelf.load(tmp_path / "net.safetensors").embed(pictures)
+    two, _ = shelf.of_network("net", network).embed(pictures)
+    assert torch.allclose(one, two, atol=2e-2)
+
+
+def test_pictures_of_other_sizes_are_brought_to_64() -> None:
+    assert head_crop(torch.rand(2, 32, 32, 3)).shape == (2, 3, 56, 40)
+
+
+def test_wrong_input_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="arcface_cnn"):
+        shelf.recogniser("facenet")
+    with pytest.raises(LabError, match="square"):
+        Recogniser("x", lambda p: p).embed(torch.rand(2, 64, 32, 3))
+    with pytest.raises(LabError, match=r"none\.safetensors"):
+        shelf.load(tmp_path / "none.safetensors")
+    path = tmp_path / "old.safetensors"
+    source = shelf.WEIGHTS / "hog_lda.safetensors"
+    facts = {"name": "old", "generator": 0, "kind": "hog"}
+    save_file(load_file(source), path, metadata={"facts": json.dumps(facts)})
+    with pytest.raises(LabError, match="generator is 0"):
+        shelf.load(path)
+    nothing = Recogniser("blind", lambda p: torch.zeros(len(p), 4))
+    assert not bool(nothing.embed(torch.rand(2, 64, 64, 3))[1].any())
