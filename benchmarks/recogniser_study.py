@@ -32,7 +32,7 @@ MUCH_OF, LITTLE_OF = 400, 1200  # people with 12 portraits each, and with 6
 TESTED_ON = 100
 NETWORKS = {
     "arcface_cnn": Learning("arcface", epochs=24, rate=3e-3, margin=0.2, codes=200.0),
-    "triplet_cnn": Learning("triplet", epochs=24, rate=3e-3, codes=40.0),
+    "triplet_cnn": Learning("triplet", epochs=24, rate=3e-3, codes=20.0, codes_first=0.6),
 }
 FEATURES = {"hog_lda": "hog", "pca_lda": "pixels"}
 

@@ -113,9 +113,7 @@ def _shade_hits(
     for p, d in zip(points.split(CHUNK), directions.split(CHUNK), strict=True):
         s: Surface = head.surface(p)
         n = head.normals(p)
-        colours.append(
-            shade_surface(s, head.colour_values, n, d, openness(grid, p, n), head.light)
-        )
+        colours.append(shade_surface(s, head.colour_values, n, d, openness(grid, p, n), head.light))
         normals.append(n)
         labels.append(label(s))
     if not colours:

@@ -20,6 +20,8 @@ from privhead_nb.scenes.head_codes import ALBEDO_NAMES, IDENTITY_NAMES, identity
 
 CODES = (*IDENTITY_NAMES, *ALBEDO_NAMES)
 _SIDED = torch.tensor([name.startswith("asymmetry") or name == "hair_part" for name in CODES])
+OF_EACH = 4
+"""Portraits of a person in a batch of triplets."""
 VARIANT_SHARES = (0.5, 0.25, 0.25)
 """How often a network sees a portrait whole, with its hair masked, and in one albedo."""
 
@@ -31,10 +33,11 @@ class Learning:
     Args:
         loss: "arcface" or "triplet".
         epochs: passes over the album.
-        batch: portraits in a step; for triplets 2 of each person.
+        batch: portraits in a step; for triplets OF_EACH of each person.
         rate: highest learning rate of a one-cycle schedule.
         margin: of ArcFace, radians, at the end; it grows from 0 over the first half.
         codes: weight of the codes' squared error; 0 where people have none.
+        codes_first: share of the steps in which the codes are all that is learned.
         seed: of everything random.
     """
 
@@ -44,6 +47,7 @@ class Learning:
     rate: float = 2e-3
     margin: float = 0.3
     codes: float = 4.0
+    codes_first: float = 0.0
     seed: int = 0
 
 
@@ -83,17 +87,21 @@ def train_network(
     network.train()
     with tqdm(total=steps, desc=chosen.loss, disable=not progress) as bar:
         for step in range(steps):
+            codes_only = step < chosen.codes_first * steps
+            single = codes_only or chosen.loss == "arcface"
             rows = (
                 torch.randint(len(album), (chosen.batch,), generator=random)
-                if chosen.loss == "arcface"
-                else _by_pairs(who, chosen.batch, random)
+                if single
+                else _several_of_each(who, chosen.batch, random)
             )
-            pictures, mirrored = disturbed(album, rows, random, pairs=chosen.loss != "arcface")
+            pictures, mirrored = disturbed(album, rows, random, each=1 if single else OF_EACH)
             if operator is not None:
                 pictures = as_input(pictures, operator, random)
             found = network(head_crop(pictures))
             people = who[rows] + len(numbers) * mirrored
-            if chosen.loss == "arcface":
+            if codes_only:
+                loss = found.new_zeros(())
+            elif chosen.loss == "arcface":
                 head.margin = chosen.margin * min(1.0, 2 * step / steps)
                 loss = head(found, people)
             else:
@@ -122,20 +130,19 @@ def as_input(pictures: Tensor, operator: Operator, random: torch.Generator | Non
 
 
 def disturbed(
-    album: Album, rows: Tensor, random: torch.Generator, *, pairs: bool = False
+    album: Album, rows: Tensor, random: torch.Generator, *, each: int = 1
 ) -> tuple[Tensor, Tensor]:
     """Portraits (N, H, H, 3) `rows` of the album, each changed a little, and which are mirrored.
 
     Args:
-        pairs: two neighbours are of one person, and are mirrored alike.
+        each: so many neighbours are of one person, and are mirrored alike.
     """
     count = len(rows)
     variant = torch.multinomial(
         torch.tensor(VARIANT_SHARES), count, replacement=True, generator=random
     )
     x = album.pictures[rows, variant].float().div(255)
-    group = 2 if pairs else 1
-    mirrored = torch.rand(count // group, generator=random).repeat_interleave(group) < 0.5
+    mirrored = torch.rand(count // each, generator=random).repeat_interleave(each) < 0.5
     x = torch.where(mirrored[:, None, None, None], x.flip(2), x)
     shift = torch.randint(-3, 4, (count, 2), generator=random)
     rows_at, columns_at = ((torch.arange(64) - shift[:, k, None]) % 64 for k in (0, 1))
@@ -149,13 +156,13 @@ def disturbed(
     return x.clamp(0, 1), mirrored.long()
 
 
-def _by_pairs(who: Tensor, batch: int, random: torch.Generator) -> Tensor:
-    """Rows of a batch: batch / 2 people, two portraits of each."""
-    people = torch.randperm(int(who.max()) + 1, generator=random)[: batch // 2]
+def _several_of_each(who: Tensor, batch: int, random: torch.Generator) -> Tensor:
+    """Rows of a batch: batch / OF_EACH people."""
+    people = torch.randperm(int(who.max()) + 1, generator=random)[: batch // OF_EACH]
     rows = []
     for person in people.tolist():
         own = (who == person).nonzero()[:, 0]
-        rows.append(own[torch.randint(len(own), (2,), generator=random)])
+        rows.append(own[torch.randint(len(own), (OF_EACH,), generator=random)])
     return torch.cat(rows)
 
 
