@@ -1,8 +1,16 @@
-"""Attacks, one a file. Each takes what a release holds, and says on its card what it needs."""
+"""Attacks, one a file. Each takes what a release holds, and says on its card what it needs.
+
+Two things come out of an attack: a guess at the pictures, scored against the truth (`scores.py`),
+or vectors that are held against a gallery of known people, scored by the protocol. The second kind
+is an `Attack`, whatever it does inside.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -22,3 +30,20 @@ class Card:
     data: str
     cost: str
     seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Attack:
+    """A way to say who is in a protected picture, given a gallery of known people.
+
+    Args:
+        card: what it needed.
+        probe: (N, H, H) float32 released moduli -> (N, D) vectors.
+        enrol: (N, H, H, 3) float32 colours of known people -> (N, D) vectors of the same space.
+        picture: (N, H, H) -> (N, H, H, 3) guessed colours, where the attack makes pictures.
+    """
+
+    card: Card
+    probe: Callable[[Tensor], Tensor]
+    enrol: Callable[[Tensor], Tensor]
+    picture: Callable[[Tensor], Tensor] | None = None

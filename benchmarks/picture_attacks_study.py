@@ -1,0 +1,103 @@
+"""Who is recognised in protected pictures: operators and sizes against attacks on pictures.
+
+    python benchmarks/picture_attacks_study.py                    all that is not stored yet
+    python benchmarks/picture_attacks_study.py --settings sobel-64 blur-2 --attacks parrot-cnn
+    python benchmarks/picture_attacks_study.py --small            minutes, 12 people
+    python benchmarks/picture_attacks_study.py --table            what is stored
+
+It can be stopped at any time and goes on where it was: jobs are kept in out/lab/picture_attacks,
+and after each run all that are there go to results/picture_attacks.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from privhead_nb.bench.harness import cpu_name
+from privhead_nb.files import write_json
+from privhead_nb.lab import albums
+from privhead_nb.lab.jobs import safe_name
+from privhead_nb.lab.picture_jobs import ATTACKS, FULL, INVERSION, INVERTED, LITTLE, SETTINGS
+from privhead_nb.lab.picture_study import run, summary, version
+
+RESULTS = Path(__file__).parent / "results" / "picture_attacks.json"
+SMALL_SETTINGS = ("sobel-64", "sobel-16-noise-0.2")
+
+
+def wanted(settings: list[str], attacks: list[str], everything: bool) -> list[tuple[str, str]]:
+    """Jobs, cheap attacks first; inversion only where INVERTED says, unless it is asked for."""
+    return [
+        (setting, attack)
+        for attack in sorted(attacks, key=ATTACKS.index)
+        for setting in settings
+        if attack != INVERSION or everything or setting in INVERTED
+    ]
+
+
+def stored(folder: Path) -> dict[str, Any]:
+    """All finished jobs of a folder, by key, in the order of settings and attacks."""
+    found = {}
+    for setting in SETTINGS:
+        for attack in ATTACKS:
+            path = folder / "jobs" / f"{safe_name(f'{setting}.{attack}')}.json"
+            if path.is_file():
+                found[f"{setting}.{attack}"] = json.loads(path.read_text())["result"]
+    return found
+
+
+def table(results: dict[str, Any]) -> str:
+    """A line an attack, and the strongest attack of each setting."""
+    lines = [f"{'job':38} {'rank-1 of a picture':>22} {'of a release':>22} {'TAR at 1e-3':>22}"]
+    for key, result in results.items():
+        cells = [_cell(result["whole"][name]) for name in ("rank1", "release", "tar")]
+        lines.append(f"{key:38} " + " ".join(f"{cell:>22}" for cell in cells))
+    lines.append("\nstrongest attack of each setting")
+    for name, worst in summary(results).items():
+        lines.append(
+            f"{name:24} {_cell(worst['rank1']):>22}  {worst['attack']}, of {worst['attacks_tried']}"
+        )
+    return "\n".join(lines)
+
+
+def _cell(rate: list[float] | dict[str, str]) -> str:
+    if isinstance(rate, dict):
+        return "not known"
+    value, low, high = rate
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--settings", nargs="+", choices=tuple(SETTINGS), metavar="NAME")
+    parser.add_argument("--attacks", nargs="+", choices=ATTACKS, metavar="NAME")
+    parser.add_argument("--small", action="store_true", help="12 people, two settings; not stored")
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--scheduler", help='of a Dask cluster, or "local"')
+    parser.add_argument("--overwrite", action="store_true", help="drop results of another version")
+    parser.add_argument("--table", action="store_true", help="only show what is there")
+    asked = parser.parse_args()
+    size = LITTLE if asked.small else FULL
+    folder = albums.cache_folder() / ("picture_attacks_small" if asked.small else "picture_attacks")
+    if not asked.table:
+        settings = asked.settings or list(SMALL_SETTINGS if asked.small else SETTINGS)
+        attacks = asked.attacks or list(ATTACKS)
+        everything = asked.attacks == [INVERSION] or asked.small
+        run(
+            wanted(settings, attacks, everything), size, folder,
+            workers=asked.workers, scheduler=asked.scheduler, overwrite=asked.overwrite,
+        )  # fmt: skip
+    results = stored(folder)
+    if not asked.small and not asked.table:
+        facts = {"command": "python benchmarks/picture_attacks_study.py", "cpu": cpu_name()}
+        write_json(
+            RESULTS, {**facts, **version(size), "summary": summary(results), "results": results}
+        )
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,242 @@
+"""One job of the study of attacks on pictures: train one attack for one setting, and test it.
+
+What jobs share, the attacker's network for colours and one for moduli of the plain operator, is
+trained before, kept beside the results, and gone on from.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from privhead_nb.errors import LabError
+from privhead_nb.files import atomic_file
+from privhead_nb.lab import albums
+from privhead_nb.lab.attacks.identify import Aimed, fused, in_batches
+from privhead_nb.lab.attacks.learned_inversion import (
+    DEFAULT,
+    SMALL,
+    Painting,
+    attack_of,
+    train_inversion,
+)
+from privhead_nb.lab.attacks.parrot import (
+    CNN,
+    classical_parrot,
+    cnn_parrot,
+    resized,
+    train_stems,
+    two_stem_parrot,
+)
+from privhead_nb.lab.attacks.shown import shown_to
+from privhead_nb.lab.protocol import Rate, compare, identification, verification
+from privhead_nb.lab.recognition.learn import Learning
+from privhead_nb.lab.recognition.network import FaceNetwork
+from privhead_nb.lab.recognition.stored import recogniser
+from privhead_nb.privacy.operators import Operator
+
+STUDY_VERSION = 1
+"""Changes whenever the same setting and attack give other numbers."""
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "sobel-64": {},
+    "sobel-32": {"size": 32},
+    "sobel-16": {"size": 16},
+    "blur-1": {"blur": 1.0},
+    "blur-2": {"blur": 2.0},
+    "noise-0.05": {"noise": 0.05},
+    "noise-0.1": {"noise": 0.1},
+    "noise-0.2": {"noise": 0.2},
+    "levels-4": {"levels": 4},
+    "levels-2": {"levels": 2},
+    "luma": {"per_channel": False},
+    "gaussian-2": {"kind": "gaussian", "sigma": 2.0},
+    "dog": {"kind": "dog"},
+    "sobel-32-noise-0.1": {"size": 32, "noise": 0.1},
+    "sobel-16-noise-0.2": {"size": 16, "noise": 0.2},
+}
+"""Sobel 3 x 3 on 64 pixels, and what is changed in it; `size` is the release's."""
+
+SHOWN, SHOWN_INVERTED = "shown", "shown-inverted"
+CLASSICAL, NETWORK, STEMS = "parrot-classical", "parrot-cnn", "parrot-two-stems"
+INVERSION = "inversion"
+ATTACKS = (SHOWN, SHOWN_INVERTED, CLASSICAL, NETWORK, STEMS, INVERSION)
+INVERTED = ("sobel-64", "sobel-16", "blur-2", "noise-0.1", "levels-4")
+"""Settings that learned inversion, the slowest, is run at by default."""
+
+
+BASE = replace(CNN, epochs=20)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the study is.
+
+    Args:
+        people: of the evaluation group.
+        attackers: people whose portraits the attacker has.
+        network: how a parrot is trained, after
+        base: how the two shared networks are.
+        painting: how learned inversion is.
+        scored_by: the recogniser of clean pictures that looks.
+        resamples: of an interval.
+    """
+
+    people: int = 100
+    attackers: int = 200
+    network: Learning = CNN
+    base: Learning = BASE
+    painting: Painting = DEFAULT
+    scored_by: str = "arcface_cnn"
+    resamples: int = 1000
+
+
+FULL = Size()
+FEW = Learning("arcface", epochs=3, batch=32)
+LITTLE = Size(people=12, attackers=10, network=FEW, base=FEW, painting=SMALL, resamples=200)
+"""For a test: minutes. It shows that the study runs, and no more."""
+
+
+def setting(name: str) -> tuple[Operator, int]:
+    """The operator and the size, pixels, of one of SETTINGS.
+
+    Raises:
+        LabError: no such setting.
+    """
+    if name not in SETTINGS:
+        raise LabError(
+            f"there is no setting {name!r}",
+            where="picture study",
+            remedy=f"Settings: {', '.join(SETTINGS)}.",
+        )
+    changes = dict(SETTINGS[name])
+    size = int(changes.pop("size", 64))
+    return Operator(**changes), size
+
+
+def score(attack: Aimed, test: albums.Album, resamples: int, seed: int = 0) -> dict[str, Any]:
+    """Rates of an attack on people whom it never saw, for each variant of their portraits.
+
+    Returns:
+        variant -> rank1, rank5, tar (at FAR 1e-3), eer, auc of single pictures, and release: rank-1
+        where all pictures of a person are fused, as those of a release are. Each [value, low,
+        high], or {"why": ...} where it isn't known.
+    """
+    gallery, probes = test.frontals(), test.views()
+    out: dict[str, Any] = {"chance": round(1 / len(gallery), 6)}
+    for variant in albums.VARIANTS:
+        random = torch.Generator().manual_seed(7919 + seed)  # the owner's noise, not the attacker's
+        seen = resized(probes.rgb(variant), attack.size)
+        if attack.operator is not None:
+            seen = attack.operator.protect(seen, random)
+        vectors = in_batches(attack.probe, seen)
+        known = in_batches(attack.enrol, gallery.rgb(variant))
+        single = compare(
+            vectors, probes.identity, known, gallery.identity, (vectors.norm(dim=1) > 0).numpy()
+        )
+        who = torch.unique(probes.identity)
+        together = torch.stack([fused(vectors[probes.identity == i]) for i in who])
+        release = compare(
+            together, who, known, gallery.identity, (together.norm(dim=1) > 0).numpy()
+        )
+        named = identification(single, resamples=resamples)
+        pairs = verification(single, fars=(1e-3,), resamples=resamples)
+        whole = identification(release, ranks=(1,), resamples=resamples)
+        out[variant] = {
+            "rank1": _stored(named.rank[1]),
+            "rank5": _stored(named.rank[5]),
+            "release": _stored(whole.rank[1]),
+            "tar": _stored(pairs.tar_at_far[1e-3]),
+            "eer": _stored(pairs.eer),
+            "auc": _stored(pairs.auc),
+        }
+    return out
+
+
+def _stored(rate: Rate) -> list[float] | dict[str, str]:
+    if not rate.known:
+        return {"why": rate.why}
+    return [round(v, 4) for v in (rate.value, rate.low, rate.high)]
+
+
+def job(given: tuple[str, str, Size, str]) -> dict[str, Any]:
+    """Train one attack for one setting, and test it."""
+    name, attack, size, folder = given
+    began = time.perf_counter()
+    made = _attack(name, attack, size, folder)
+    trained = round(time.perf_counter() - began, 1)
+    operator, pixels = setting(name)
+    return {
+        "setting": name,
+        "operator": operator.to_dict(),
+        "pixels": pixels,
+        "attack": attack,
+        "card": asdict(made.card),
+        "seconds_to_train": trained,
+        "people": size.people,
+        **score(made, _album("evaluation", size), size.resamples),
+    }
+
+
+def _attack(name: str, attack: str, size: Size, folder: str) -> Aimed:
+    """The attack, trained where it learns."""
+    operator, pixels = setting(name)
+    if attack in (SHOWN, SHOWN_INVERTED):
+        one = recogniser(size.scored_by)
+        return shown_to(one, operator, size=pixels, inverted=attack == SHOWN_INVERTED)
+    learn = _album("attacker", size).views()
+    if attack == CLASSICAL:
+        return classical_parrot(learn, operator, size=pixels)
+    if attack == NETWORK:
+        start = _shared("moduli", size, folder)
+        return cnn_parrot(learn, operator, size=pixels, learning=size.network, start=start)
+    if attack == STEMS:
+        both = (_shared("moduli", size, folder), _shared("colours", size, folder))
+        return two_stem_parrot(learn, operator, size=pixels, learning=size.network, start=both)
+    inverter = train_inversion(
+        learn, operator, size.painting, size=pixels, eyes=_shared("colours", size, folder)
+    )
+    return attack_of(inverter, recogniser(size.scored_by))
+
+
+def base(given: tuple[str, Size, str]) -> dict[str, Any]:
+    """Train a network that many jobs go on from: of colours, or of moduli of the plain operator."""
+    name, size, folder = given
+    learn = _album("attacker", size).views()
+    operator = None if name == "colours" else Operator()
+    (network,) = train_stems(learn, operator, size=64, learning=size.base, start=(None,))
+    with atomic_file(_path(folder, name)) as aside:
+        save_file({k: v.contiguous() for k, v in network.state_dict().items()}, aside)
+    return {"name": name, "portraits": len(learn), "learning": asdict(size.base)}
+
+
+def _shared(name: str, size: Size, folder: str) -> FaceNetwork:
+    """A network of `base`; made again where this machine doesn't have it."""
+    if not _path(folder, name).is_file():
+        base((name, size, folder))
+    tensors: dict[str, Tensor] = load_file(_path(folder, name))
+    network = FaceNetwork(tensors["stem.weight"].shape[1])
+    nn.Module.load_state_dict(network, tensors)
+    return network
+
+
+def _path(folder: str, name: str) -> Path:
+    return Path(folder) / "base" / f"{name}.safetensors"
+
+
+def people(size: Size) -> dict[str, tuple[int, ...]]:
+    return {
+        "evaluation": albums.people("evaluation", size.people),
+        "attacker": albums.people("attacker", size.attackers),
+    }
+
+
+def _album(group: str, size: Size) -> albums.Album:
+    plan = albums.GALLERY if group == "evaluation" else albums.LEARNING
+    return albums.make_album(people(size)[group], plan, folder=albums.cache_folder(), workers=1)
