@@ -1,0 +1,236 @@
+"""Geometry frozen, colours found again: skins of other people, fitted to the released gradients.
+
+The mesh tells where each pixel lies on the head, and how it is lit. Its reflectance is a mixture
+of other people's, laid out on an atlas: mean + basis c. Sought are c and the light, 27 numbers, so
+that the picture's modulus is the released one and, where a view is neutral, the picture itself is:
+
+    min over c, light   |m(picture) - released| + |picture - neutral| + weight |c / spread|^2
+
+The head is then shown as a portrait in even light, and any recogniser can look at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from privhead_nb.errors import LabError
+from privhead_nb.geometry.mesh import Mesh
+from privhead_nb.lab.atlas import SIDE, lookup, places
+from privhead_nb.lab.attacks import Card
+from privhead_nb.lab.attacks.field_renders import YAWS, portrait_cameras
+from privhead_nb.lab.busts import FINE, Shots, shoot
+from privhead_nb.lab.captures import Captures, azimuths
+from privhead_nb.lab.scans import nose_tip, shape_only
+from privhead_nb.privacy.release import Release
+from privhead_nb.scenes.camera import Cameras
+from privhead_nb.scenes.head_light import LIGHTS, shade, to_srgb
+
+
+@dataclass(frozen=True, eq=False)
+class SkinPrior:
+    """Skins of other people, as sRGB reflectance on the atlas.
+
+    Args:
+        mean: (A, A, 3).
+        basis: (K, A, A, 3) unit length each.
+        spread: (K,) standard deviation along each.
+        people: how many it learned from.
+    """
+
+    mean: Tensor
+    basis: Tensor
+    spread: Tensor
+    people: int
+
+    def atlas(self, c: Tensor) -> Tensor:
+        """(A, A, 3) linear reflectance of c (K,), in standard deviations."""
+        coded = self.mean + torch.tensordot(c * self.spread, self.basis, dims=1)
+        return coded.clamp(0.005, 1.0) ** 2.2
+
+
+def learn_skins(others: Captures, components: int = 40) -> SkinPrior:
+    """Principal components of the skins of other people, mirrored ones included.
+
+    Raises:
+        LabError: fewer than two people.
+    """
+    if len(others) < 2:
+        raise LabError(f"skins of {len(others)} people", where="prior", remedy="Give two or more.")
+    skins = others.atlas[..., :3].float() / 255
+    both = torch.cat([skins, skins.flip(2)]).flatten(1)
+    mean = both.mean(0)
+    count = min(components, len(both) - 1)
+    _, size, basis = torch.linalg.svd(both - mean, full_matrices=False)
+    return SkinPrior(
+        mean=mean.reshape(SIDE, SIDE, 3),
+        basis=basis[:count].reshape(count, SIDE, SIDE, 3),
+        spread=size[:count] / (len(both) - 1) ** 0.5,
+        people=len(others),
+    )
+
+
+@dataclass(frozen=True)
+class Refit:
+    """Settings.
+
+    Args:
+        within: degrees from the front of the sensitive views that are used.
+        beside: degrees from the front of the neutral views that are used, of those that
+            show anything of the atlas; 0 uses none.
+        steps: of Adam, for each start.
+        rate: learning rate.
+        weight: of the prior.
+        starts: values of the first coefficient, mostly dark or light skin, to begin from.
+    """
+
+    within: float = 50.0
+    beside: float = 135.0
+    steps: int = 120
+    rate: float = 0.08
+    weight: float = 2e-4
+    starts: tuple[float, ...] = (-1.0, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Refitted:
+    """What came of it.
+
+    Attributes:
+        portraits: (V, H, H, 3) at `field_renders.YAWS`, colours as fitted, in studio light.
+        plain: (V, H, H, 3) the same mesh in the mean skin: what geometry alone would show.
+        c: (K,) coefficients.
+        light: (27,).
+        residuals: (starts,) of the objective; the lowest was taken.
+    """
+
+    portraits: Tensor
+    plain: Tensor
+    c: Tensor
+    light: Tensor
+    residuals: Tensor
+
+
+def card(prior: SkinPrior, settings: Refit) -> Card:
+    """What the attack needed."""
+    return Card(
+        attack="radiance refit",
+        knowledge="the release, its mesh, the operator; frontal pictures of known people",
+        data=f"skins of {prior.people} other people",
+        cost=f"{len(settings.starts)} starts of {settings.steps} steps",
+        seed=0,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What cameras see of the frozen mesh: which small pixels, their atlas places and normals."""
+
+    shots: Shots
+    where: Tensor
+    inside: Tensor
+
+    @classmethod
+    def of(cls, mesh: Mesh, cameras: Cameras) -> _Seen:
+        vertices = torch.from_numpy(mesh.vertices).float()
+        normals = torch.from_numpy(mesh.vertex_normals()).float()
+        shots = shoot(shape_only(vertices, torch.from_numpy(mesh.faces), normals), cameras)
+        _, H, W = shots.size
+        view = shots.pixel // (FINE * FINE * H * W)
+        axis, eye = cameras.forward.float()[view], cameras.centers.float()[view]
+        along = shots.depth / (shots.view * axis).sum(1)
+        points = eye + along[:, None] * shots.view
+        where = places(points - nose_tip(vertices))
+        return cls(shots, where, where.abs().amax(1) <= 1)
+
+    def picture(self, atlas: Tensor, light: Tensor, background: Tensor) -> Tensor:
+        """(V, H, W, 3) sRGB, differentiable."""
+        V, H, W = self.shots.size
+        one = torch.ones(len(self.where))
+        colour = shade(lookup(atlas, self.where), self.shots.normals, one, light, one)
+        small = background.expand(V * FINE * H * FINE * W, 3)
+        small = small.index_copy(0, self.shots.pixel, colour.clamp(1e-4, 1))
+        mean = small.reshape(V, H, FINE, W, FINE, 3).mean(dim=(2, 4))
+        return to_srgb(mean)
+
+    def known(self) -> Tensor:
+        """(V, H, W) pixels that show the atlas and nothing beside it."""
+        V, H, W = self.shots.size
+        small = torch.zeros(V * FINE * H * FINE * W)
+        small[self.shots.pixel] = self.inside.float()
+        return small.reshape(V, H, FINE, W, FINE).amin(dim=(2, 4))
+
+
+def refit(
+    release: Release, mesh: Mesh, prior: SkinPrior, settings: Refit | None = None
+) -> Refitted:
+    """Fit colours to a release on a given mesh.
+
+    Args:
+        release: what left the device; face to +z, crown to +y.
+        mesh: reconstructed from it, mm.
+        prior: of other people's skins.
+        settings: of the fit.
+
+    Raises:
+        LabError: no sensitive view near enough to the front.
+    """
+    chosen = Refit() if settings is None else settings
+    away = (azimuths(release.cameras, release.center) + 180) % 360 - 180
+    front = [k for k, v in enumerate(release.sensitive) if float(away[v].abs()) <= chosen.within]
+    side = [k for k, v in enumerate(release.neutral) if float(away[v].abs()) <= chosen.beside]
+    if not front:
+        raise LabError(f"no sensitive view within {chosen.within:g} degrees", where="release")
+    white = torch.tensor(release.background) ** 2.2
+    seen = _Seen.of(mesh, release.cameras[[release.sensitive[k] for k in front]])
+    wanted = release.moduli[front]
+    beside = None
+    if side:
+        beside = _Seen.of(mesh, release.cameras[[release.neutral[k] for k in side]])
+        shown, there = release.neutral_images[side], beside.known()[..., None]
+
+    def objective(c: Tensor, light: Tensor) -> Tensor:
+        atlas = prior.atlas(c)
+        picture = seen.picture(atlas, light, white)
+        loss = (release.operator.modulus(picture) - wanted).abs().mean() / wanted.mean()
+        if beside is not None:
+            off = (beside.picture(atlas, light, white) - shown).abs() * there
+            loss = loss + 2.0 * off.sum() / (3 * there.sum().clamp_min(1))
+        return loss + chosen.weight * c.square().sum()
+
+    fits = [_descend(objective, prior, start, chosen) for start in chosen.starts]
+    residuals = torch.tensor([fit[2] for fit in fits])
+    c, light, _ = fits[int(residuals.argmin())]
+    portraits = _Seen.of(mesh, portrait_cameras(release.center, YAWS))
+    studio = LIGHTS["studio"]
+    with torch.no_grad():
+        return Refitted(
+            portraits=portraits.picture(prior.atlas(c), studio, white),
+            plain=portraits.picture(prior.atlas(torch.zeros_like(c)), studio, white),
+            c=c,
+            light=light,
+            residuals=residuals,
+        )
+
+
+def _descend(
+    objective: Callable[[Tensor, Tensor], Tensor], prior: SkinPrior, start: float, chosen: Refit
+) -> tuple[Tensor, Tensor, float]:
+    """Coefficients, light and objective from one start."""
+    c = torch.zeros(len(prior.spread))
+    c[0] = start
+    c.requires_grad_()
+    light = LIGHTS["even"].clone().requires_grad_()
+    adam = torch.optim.Adam([{"params": [c], "lr": chosen.rate}, {"params": [light], "lr": 0.02}])
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, chosen.steps)
+    for _ in range(chosen.steps):
+        loss = objective(c, light)
+        adam.zero_grad(set_to_none=True)
+        loss.backward()
+        adam.step()
+        schedule.step()
+    with torch.no_grad():
+        return c.detach(), light.detach(), float(objective(c, light))
