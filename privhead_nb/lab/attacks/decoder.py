@@ -1,0 +1,205 @@
+"""Analysis by synthesis with what can be learned from pictures: a linear decoder of portraits.
+
+The attacker has no generator here, only portraits of other people. Their principal components
+(eigenfaces: Turk and Pentland 1991), around a mean that turns with yaw, make a decoder
+    x(z, yaw) = M (1, sin yaw, sin^2 yaw) + B z,   z_k of variance s_k^2,
+and z and yaw are sought by Adam so that the decoded picture, protected, gives the released
+modulus. The decoded colours then go to a recogniser. Many starts; the best fit is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from privhead_nb.errors import LabError
+from privhead_nb.lab.albums import Album
+from privhead_nb.lab.attacks import Attack, Card
+from privhead_nb.lab.recognition import Recogniser
+from privhead_nb.privacy.operators import Operator
+
+
+@dataclass(frozen=True, eq=False)
+class Decoder:
+    """A linear decoder of portraits.
+
+    Args:
+        mean: (3, H H 3) M: the mean portrait's part that is constant, and that grows with sin yaw
+            and with its square.
+        basis: (K, H H 3) B, orthonormal rows.
+        spread: (K,) s, standard deviations of z.
+        size: H, pixels.
+        yaw: most degrees to either side that it knows.
+        people: whom it learned from.
+    """
+
+    mean: Tensor
+    basis: Tensor
+    spread: Tensor
+    size: int
+    yaw: float
+    people: int
+
+    def __call__(self, z: Tensor, sine: Tensor) -> Tensor:
+        """(N, H, H, 3) colours of z (N, K), in spreads, and of the sine of yaw (N,)."""
+        flat = _turn(sine) @ self.mean + (z * self.spread) @ self.basis
+        return flat.reshape(len(z), self.size, self.size, 3)
+
+
+@dataclass(frozen=True)
+class Descent:
+    """How z is sought.
+
+    Args:
+        steps: of Adam.
+        rate: its learning rate, in spreads.
+        starts: random ones for each modulus.
+        prior: weight of |z|^2 / K beside the relative misfit.
+        seed: of the starts.
+    """
+
+    steps: int = 200
+    rate: float = 0.1
+    starts: int = 2
+    prior: float = 0.004
+    seed: int = 0
+
+
+def learn(album: Album, *, components: int = 400, yaw: float = 30.0, seed: int = 0) -> Decoder:
+    """A decoder of an album's portraits within `yaw` degrees of the front; mirrored ones count too.
+
+    Raises:
+        LabError: fewer such portraits than it takes.
+    """
+    near = album.only((album.yaw.abs() <= yaw) & (album.role < 2))
+    if len(near) < 8:
+        raise LabError(
+            f"{len(near)} portraits within {yaw:g} degrees of the front",
+            where="decoder",
+            remedy="Give an album of more people.",
+        )
+    rgb = near.rgb()
+    sine = torch.sin(torch.deg2rad(torch.cat([near.yaw, -near.yaw]).float()))
+    x = torch.cat([rgb, rgb.flip(2)]).flatten(1)
+    turn = _turn(sine)
+    mean = torch.linalg.solve(turn.T @ turn + 1e-6 * torch.eye(3), turn.T @ x)
+    torch.manual_seed(seed)
+    rank = min(components, len(x) - 3)
+    _, size, v = torch.svd_lowrank(x - turn @ mean, q=min(rank + 8, *x.shape), niter=3)
+    spread = size[:rank] / len(x) ** 0.5
+    people = len(torch.unique(near.identity))
+    return Decoder(mean, v[:, :rank].T.contiguous(), spread, rgb.shape[1], yaw, people)
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """What was found for N moduli.
+
+    Attributes:
+        pictures: (N, H, H, 3) in [0, 1].
+        z: (N, K) in spreads.
+        yaw: (N,) degrees.
+        misfit: (N,) root mean square of m(picture) - modulus, over that of the modulus.
+    """
+
+    pictures: Tensor
+    z: Tensor
+    yaw: Tensor
+    misfit: Tensor
+
+
+def fit(
+    decoder: Decoder,
+    operator: Operator,
+    targets: Tensor,
+    how: Descent | None = None,
+    *,
+    colours: bool = False,
+) -> Decoded:
+    """The decoder's best picture for each of N moduli.
+
+    Args:
+        decoder: learned from other people.
+        operator: what made the moduli.
+        targets: (N, H, H) moduli.
+        how: settings.
+        colours: targets are (N, H, H, 3) colours instead: the positive control.
+
+    Raises:
+        LabError: targets of another size.
+    """
+    how = Descent() if how is None else how
+    H = decoder.size
+    if targets.shape[1:] != ((H, H, 3) if colours else (H, H)):
+        raise LabError(
+            f"targets of shape {tuple(targets.shape)}",
+            where="decoder",
+            remedy=f"This decoder makes {H} x {H} pixels: give (N, {H}, {H}) moduli.",
+        )
+    random = torch.Generator().manual_seed(how.seed)
+    count, K, S = len(targets), len(decoder.spread), how.starts
+    limit = float(torch.sin(torch.deg2rad(torch.tensor(decoder.yaw))))
+    z = 0.3 * torch.randn(count * S, K, generator=random)
+    turn = limit * torch.linspace(-0.7, 0.7, S).repeat(count) if S > 1 else torch.zeros(count)
+    z.requires_grad_()
+    turn.requires_grad_()
+    wanted = targets.repeat_interleave(S, 0)
+    power = wanted.flatten(1).square().mean(1).clamp_min(1e-12)
+
+    def off() -> tuple[Tensor, Tensor]:
+        pictures = decoder(z, turn.clamp(-limit, limit))
+        seen = pictures if colours else operator.modulus(pictures)
+        return (seen - wanted).flatten(1).square().mean(1) / power, pictures
+
+    parts: list[dict[str, Any]] = [{"params": [z]}, {"params": [turn], "lr": 0.2 * how.rate}]
+    adam = torch.optim.Adam(parts, how.rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, how.steps, 0.05 * how.rate)
+    for _ in range(how.steps):
+        adam.zero_grad(set_to_none=True)
+        loss = off()[0] + how.prior * z.square().mean(1)
+        loss.sum().backward()
+        adam.step()
+        schedule.step()
+    with torch.no_grad():
+        left, pictures = off()
+        cost = (left + how.prior * z.square().mean(1)).reshape(count, S)
+        best = cost.argmin(1) + S * torch.arange(count)
+        return Decoded(
+            pictures[best].clamp(0, 1),
+            z[best].clone(),
+            torch.rad2deg(torch.asin(turn[best].clamp(-limit, limit))),
+            left[best].sqrt(),
+        )
+
+
+def attack(
+    decoder: Decoder, recogniser: Recogniser, operator: Operator, how: Descent | None = None
+) -> Attack:
+    """A guess at the colours, which the recogniser holds against known people."""
+    chosen = Descent() if how is None else how
+
+    def picture(moduli: Tensor) -> Tensor:
+        parts = moduli.split(32)
+        return torch.cat([fit(decoder, operator, part, chosen).pictures for part in parts])
+
+    return Attack(
+        card=Card(
+            attack="analysis by synthesis (learned decoder)",
+            knowledge="the operator",
+            data=f"portraits of {decoder.people} other people",
+            cost=f"{len(decoder.spread)} components, {chosen.starts} starts of {chosen.steps} "
+            "steps a picture",
+            seed=chosen.seed,
+        ),
+        probe=lambda moduli: recogniser.embed(picture(moduli))[0],
+        enrol=lambda pictures: recogniser.embed(pictures)[0],
+        picture=picture,
+    )
+
+
+def _turn(sine: Tensor) -> Tensor:
+    """(N,) -> (N, 3) what the mean portrait depends on."""
+    return torch.stack([torch.ones_like(sine), sine, sine.square()], dim=1)
