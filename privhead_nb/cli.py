@@ -18,6 +18,7 @@ import typer
 
 from privhead_nb.errors import OutputError, PrivheadError
 from privhead_nb.files import refuse_occupied
+from privhead_nb.lab import attack_names
 
 if TYPE_CHECKING:
     from privhead_nb.privacy.released import Release
@@ -32,6 +33,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+study = typer.Typer(
+    help="Studies of the privacy lab; what is finished is kept, and a second call goes on.",
+    no_args_is_help=True,
+)
+app.add_typer(study, name="study")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.")]
@@ -63,6 +70,10 @@ Profile = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same result on a CPU.")]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=0, help="Processes, a thread each; default: one a core."),
+]
 
 
 def _guarded(command: Callable[..., None]) -> Callable[..., None]:
@@ -78,9 +89,8 @@ def _guarded(command: Callable[..., None]) -> Callable[..., None]:
             print(f"privhead: {error}", file=sys.stderr)
             raise typer.Exit(2) from error
         except KeyboardInterrupt as error:
-            again = " --resume" if command.__name__ == "reconstruct" else ""
-            remedy = f"; continue with{again}" if again else ""
-            print(f"\nprivhead: interrupted{remedy}", file=sys.stderr)
+            again = "continue with --resume" if command.__name__ == "reconstruct" else str(error)
+            print(f"\nprivhead: interrupted{again and '; ' + again}", file=sys.stderr)
             raise typer.Exit(130) from error
 
     return run
@@ -240,6 +250,7 @@ def protect(
 
     Run this on the device that holds the photos. The release is all that has to leave it.
     """
+    from privhead_nb.lab.advice import advice
     from privhead_nb.privacy.operators import Operator
     from privhead_nb.privacy.release import protect_folder
     from privhead_nb.privacy.released import release_facts
@@ -268,9 +279,11 @@ def protect(
     said = (
         f"{release}: {len(made.neutral)} neutral views as RGB, {len(made.sensitive)} sensitive "
         f"views as {operator} modulus only, {size} x {size} pixels; masks released: {masks}.\n"
-        f"Next: privhead reconstruct {release} OUT"
     )
-    _answer({"out": str(release), **release_facts(made)} if json_ else said)
+    known = advice(made.operator, made.size)
+    said += f"{known}\nNext: privhead reconstruct {release} OUT"
+    facts = {"out": str(release), **release_facts(made), "study": known.to_dict()}
+    _answer(facts if json_ else said)
 
 
 @app.command()
@@ -488,6 +501,125 @@ def demo(
     result = run_demo(out, identity=identity, profile=profile, seed=seed, overwrite=overwrite)
     files = f"{out / 'mesh.ply'}: the head. {out / 'page.png'}: the pictures."
     _answer(result if json_ else f"{table(result)}\n\n{files}")
+
+
+@app.command(epilog=attack_names.listed())
+@_guarded
+def attack(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="SOURCE", help="A release folder, or a reconstruction's folder."),
+    ],
+    name: Annotated[
+        str, typer.Option("--attack", metavar="NAME", help="One of the names below.")
+    ] = attack_names.DEFAULT,
+    gallery: Annotated[
+        str,
+        typer.Option(
+            "--gallery",
+            metavar="N|FOLDER",
+            help="Whom it may name: so many made people (40000, 40001, ...), or a folder of "
+            "square PNG pictures framed as a release's views: anna.png, bert_1.png, bert_2.png.",
+        ),
+    ] = "100",
+    people: Annotated[
+        int,
+        typer.Option("--people", min=2, help="Other people that it learns from; fewer is quicker."),
+    ] = 100,
+    truth: Annotated[
+        str | None,
+        typer.Option("--truth", metavar="PERSON", help="Who it is: tells that person's rank."),
+    ] = None,
+    views: Annotated[
+        int, typer.Option("--views", min=1, help="How many views are guessed as pictures.")
+    ] = 4,
+    release: Annotated[
+        Path | None,
+        typer.Option("--release", metavar="FOLDER", help="What a reconstruction was made from."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="For attack.json and guessed PNG pictures."),
+    ] = None,
+    seed: Seed = 0,
+    workers: Workers = None,
+    threads: Threads = 0,
+    json_: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Attack a release or a reconstruction: whom does it show?
+
+    The attack learns from other people first. Pictures of them and of the gallery are made once,
+    about 2 seconds a person and core, and kept in out/lab (PRIVHEAD_LAB).
+    """
+    if out is not None:
+        _check_target(out, overwrite=False)
+    _set_threads(threads)
+    from privhead_nb.lab.attacks_on_releases import How
+    from privhead_nb.lab.run_attack import Asked, run_attack, text
+
+    how = How(people, seed, views, guesses=out is not None, workers=workers)
+    answer = run_attack(source, Asked(name, gallery, truth, out, release, how))
+    _answer(answer if json_ else text(answer))
+
+
+@study.command()
+@_guarded
+def privacy(
+    small: Annotated[
+        bool, typer.Option("--small", help="12 people, two settings: does it run? Minutes.")
+    ] = False,
+    settings: Annotated[
+        str,
+        typer.Option("--settings", metavar="NAMES", help="Such as sobel-64,blur-2. Default: all."),
+    ] = "",
+    attacks: Annotated[
+        str,
+        typer.Option(
+            "--attacks",
+            metavar="NAMES",
+            help="Such as parrot-classical,parrot-cnn. Default: all; inversion at some settings.",
+        ),
+    ] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="Where jobs are kept. Default: in out/lab."),
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option("--store", metavar="FILE", help="Write the summary that `protect` reads."),
+    ] = None,
+    workers: Workers = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler", metavar="ADDRESS", help="tcp://host:port of a Dask cluster, or local."
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Drop results of another version.")
+    ] = False,
+    json_: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Operators and sizes against attacks on pictures: the strongest attack of each setting.
+
+    The full study takes hours on two cores. It can be stopped at any time: the same command goes
+    on where it was.
+    """
+    from privhead_nb.lab.privacy_study import study_privacy, text
+
+    found = study_privacy(
+        small=small,
+        settings=settings,
+        attacks=attacks,
+        folder=out,
+        store=store,
+        workers=workers,
+        scheduler=scheduler,
+        overwrite=overwrite,
+    )
+    _answer(found if json_ else text(found))
 
 
 @app.command()

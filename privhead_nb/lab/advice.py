@@ -1,0 +1,185 @@
+"""What the stored study says of a setting of `protect`.
+
+`results/privacy.json` ships with the package. It is the summary that
+
+    privhead study privacy --store privhead_nb/lab/results/privacy.json
+
+writes. A setting that was not studied gets the nearest one that was, and is told so.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from privhead_nb.privacy.operators import Operator
+from privhead_nb.scenes.head_codes import GENERATOR_VERSION
+
+FORMAT = 1
+RESULTS = Path(__file__).parent / "results" / "privacy.json"
+ALONE, TOGETHER = "alone", "together"
+COMMAND = "privhead study privacy"
+
+
+@dataclass(frozen=True)
+class Worst:
+    """The strongest attack, and how often it names the right person first.
+
+    Attributes:
+        attack: its name.
+        rank1: share of probes.
+        low, high: its 95 % interval.
+    """
+
+    attack: str
+    rank1: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.rank1:.0%} ({self.low:.0%} to {self.high:.0%}) by {self.attack}"
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What is known of a setting, or why nothing is.
+
+    Attributes:
+        setting: name of the studied setting; "" where there is none.
+        differs: how the chosen setting differs from it; empty where it is the very same.
+        alone: against one protected picture.
+        together: against `views` protected pictures of one person, as a release has.
+        chance: what a guess gets.
+        people: in the gallery.
+        views: pictures taken together.
+        attacks: how many were tried at this setting.
+        command: that measures it again.
+        why: the reason, where nothing is known.
+    """
+
+    setting: str = ""
+    differs: tuple[str, ...] = ()
+    alone: Worst | None = None
+    together: Worst | None = None
+    chance: float = math.nan
+    people: int = 0
+    views: int = 0
+    attacks: int = 0
+    command: str = COMMAND
+    why: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {"why": self.why, "command": self.command} if self.why else asdict(self)
+
+    def __str__(self) -> str:
+        """One line or two."""
+        if self.why:
+            return f"Study: not known how well this protects ({self.why}). See: {self.command}"
+        parts = []
+        if self.alone is not None:
+            parts.append(f"one picture {self.alone}")
+        if self.together is not None:
+            parts.append(f"{self.views} pictures {self.together}")
+        said = (
+            f"Study ({self.setting}): recognised among {self.people} made people, worst of "
+            f"{self.attacks} attacks: {'; '.join(parts)}; chance {self.chance:.2g}."
+        )
+        if self.differs:
+            return (
+                f"{said}\nThis setting was not studied; {self.setting} is the nearest "
+                f"({'; '.join(self.differs)}). Neutral views and the head leak besides."
+            )
+        return f"{said}\nNeutral views and the reconstructed head leak besides: {self.command}"
+
+
+def advice(operator: Operator, size: int, path: Path | None = None) -> Advice:
+    """What the stored study says of a release's operator and size; nothing is raised.
+
+    Args:
+        operator: the release's.
+        size: pixels.
+        path: of the summary; the package's own by default.
+    """
+    try:
+        stored = json.loads((path or RESULTS).read_text(encoding="utf-8"))
+        if (stored["format"], stored["generator"]) != (FORMAT, GENERATOR_VERSION):
+            return Advice(why="the stored study is of another version")
+        return _of(stored, operator, size)
+    except FileNotFoundError:
+        return Advice(why="not studied yet")
+    except Exception as error:  # a release must not fail for want of advice
+        return Advice(why=f"the stored study can't be read: {type(error).__name__}")
+
+
+def _of(stored: dict[str, Any], operator: Operator, size: int) -> Advice:
+    candidates = []
+    for name, one in stored["settings"].items():
+        off = differences(operator, size, Operator.from_dict(one["operator"]), one["pixels"])
+        found = {k: _worst(one[k]) for k in (ALONE, TOGETHER) if k in one}
+        if found:  # of equally near ones the one that leaks more
+            highest = max(worst.rank1 for worst in found.values())
+            candidates.append(((sum(w for w, _ in off), -highest), name, one, off, found))
+    if not candidates:
+        return Advice(why="not studied yet")
+    _, name, one, off, found = min(candidates, key=lambda c: c[0])
+    return Advice(
+        setting=name,
+        differs=tuple(said for _, said in off),
+        alone=found.get(ALONE),
+        together=found.get(TOGETHER),
+        chance=float(one["chance"]),
+        people=int(stored["people"]),
+        views=int(stored["views"]),
+        attacks=int(one["attacks_tried"]),
+        command=f"{COMMAND} --settings {name}",
+    )
+
+
+def _worst(stored: dict[str, Any]) -> Worst:
+    value, low, high = stored["rank1"]
+    return Worst(str(stored["attack"]), float(value), float(low), float(high))
+
+
+def differences(
+    operator: Operator, size: int, other: Operator, pixels: int
+) -> list[tuple[float, str]]:
+    """How a setting differs from another: how far in each respect, and in words.
+
+    The weights are a judgement: a halved size, a blur of one pixel, noise of 0.05, four times fewer
+    levels and luma instead of colours each count as 1.
+    """
+    found: list[tuple[float, str]] = []
+
+    def differ(weight: float, what: str, here: object, there: object) -> None:
+        if here != there:
+            found.append((weight, f"{what} {here} here, {there} there"))
+
+    differ(abs(math.log2(size / pixels)), "size", size, pixels)
+    differ(2.0, "operator", operator.kind, other.kind)
+    if operator.kind == other.kind:
+        wide = abs(operator.kernel_size - other.kernel_size) / 4
+        differ(wide, "kernel", operator.kernel_size, other.kernel_size)
+        if operator.kind in ("gaussian", "dog"):
+            differ(abs(operator.sigma - other.sigma), "sigma", operator.sigma, other.sigma)
+    differ(1.0, "colours", _colours(operator), _colours(other))
+    differ(abs(operator.blur - other.blur), "blur", operator.blur, other.blur)
+    differ(abs(operator.noise - other.noise) / 0.05, "noise", operator.noise, other.noise)
+    bits = abs(_bits(operator.levels) - _bits(other.levels)) / 2
+    differ(bits, "levels", operator.levels or "all", other.levels or "all")
+    differ(0.25, "border", operator.border, other.border)
+    differ(0.25, "background", operator.background, other.background)
+    differ(0.5, "made small", operator.downsample, other.downsample)
+    return found
+
+
+def _colours(operator: Operator) -> str:
+    return "R, G and B" if operator.per_channel else "luma"
+
+
+def _bits(levels: int) -> float:
+    """Of a level; beyond 8 it hardly matters."""
+    return min(8.0, math.log2(levels)) if levels else 8.0
