@@ -1,0 +1,200 @@
+"""Appearance transfer: the shape of one person in the colours of another, and whom it looks like.
+
+The paper takes geometry from one trained field and radiance from another, lays them over each other
+in space without training anything again, and finds that the picture is nearer to the person whose
+radiance it has (AAAI, Fig. 9; arXiv, Fig. 10 and, with cosine distances, Fig. 12).
+
+On two fields: distances, surface and normals are those of the geometry's field. The colour of a
+surface point is what the other field says at the same point of space: its own features, its own
+colour network. The features can't come from the geometry's field, for the two were trained
+together and mean nothing to another's colour network. The normal given to the colour network is
+the geometry's, so that light falls on the shape that is seen.
+
+On the generator the same can be had exactly, without training: one person's identity code with
+another's albedo code. Hair counts half to each: its cut is shape, its colour is albedo.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from privhead_nb.errors import LabError
+from privhead_nb.field.model import HeadModel
+from privhead_nb.lab.busts import Bust, bust
+from privhead_nb.scenes.heads import Head, make_head
+from privhead_nb.training.reconstruction import Reconstruction
+
+VIEWS = ((0.0, 0.0), (-35.0, 0.0), (35.0, 0.0))
+"""Yaw and pitch of the pictures: frontal and three quarters, degrees."""
+ALIGNMENTS = ("scene", "sphere")
+
+
+class _Geometry(nn.Module):
+    """A field that answers distances and keeps its features to itself."""
+
+    def __init__(self, field: nn.Module) -> None:
+        super().__init__()
+        self.of = field
+
+    def sdf(self, points: Tensor) -> Tensor:
+        """(N, 3) -> (N,)."""
+        return self.of.sdf(points)  # type: ignore[operator]
+
+    def sdf_and_features(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 3) -> distance (N,), no features (N, 0)."""
+        return self.sdf(points), points[:, :0]
+
+    def with_gradient(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(N, 3) -> distance (N,), no features (N, 0), gradient (N, 3)."""
+        value, _, gradient = self.of.with_gradient(points)  # type: ignore[operator]
+        return value, points[:, :0], gradient
+
+
+class _Radiance(nn.Module):
+    """A colour network that asks its own field for features, at x -> scale x + shift.
+
+    Args:
+        model: the head whose colours are wanted.
+        scale, shift: (), (3,): from the geometry's unit-sphere coordinates to this head's.
+        snap: first go to this head's own surface, along its gradient: x - f(x) grad f(x). Its
+            colours were trained there and nowhere else.
+    """
+
+    def __init__(self, model: HeadModel, scale: float, shift: Tensor, snap: bool) -> None:
+        super().__init__()
+        self.model, self.scale, self.snap = model, scale, snap
+        self.register_buffer("shift", shift)
+
+    def forward(self, points: Tensor, normals: Tensor, views: Tensor, _: Tensor) -> Tensor:
+        """(N, 3) each, and nobody's features -> colours (N, 3)."""
+        x = self.scale * points + cast(Tensor, self.shift)
+        if self.snap:
+            value, _, gradient = self.model.field.with_gradient(x)
+            slope = gradient.square().sum(1, keepdim=True).clamp_min(0.25)
+            x = (x - value[:, None] * gradient / slope).detach()
+        features = self.model.field.sdf_and_features(x)[1]
+        return self.model.colour(x, normals, views, features)
+
+
+class _Joined(nn.Module):
+    """What the renderer asks of a head model."""
+
+    def __init__(self, geometry: HeadModel, radiance: _Radiance) -> None:
+        super().__init__()
+        self.field, self.colour, self.beta = _Geometry(geometry.field), radiance, geometry.beta
+
+    def sdf(self, points: Tensor) -> Tensor:
+        """(N, 3) -> (N,)."""
+        return self.field.sdf(points)
+
+
+def transfer(
+    geometry: Reconstruction,
+    radiance: Reconstruction,
+    *,
+    align: str = "scene",
+    snap: bool = False,
+) -> Reconstruction:
+    """One field's shape in another field's colours; nothing is trained.
+
+    Args:
+        geometry: gives distances, normals and the width of the wall.
+        radiance: gives colours.
+        align: "scene" lays scenes over each other as they are, which suits heads in one set of
+            axes and one unit, as made heads are; "sphere" brings the bounding spheres together,
+            centre to centre and radius to radius.
+        snap: ask for colours at the nearest point of the other's own surface; False asks at the
+            point itself, which is what the paper describes.
+
+    Returns:
+        Something to render; its mesh, centre and settings are the geometry's. It can't be saved.
+
+    Raises:
+        LabError: no such alignment.
+    """
+    if align not in ALIGNMENTS:
+        raise LabError(
+            f"there is no alignment {align!r}",
+            where="appearance transfer",
+            remedy=f"Use one of {', '.join(ALIGNMENTS)}.",
+        )
+    scale, shift = 1.0, torch.zeros(3)
+    if align == "scene":  # p = c + r x in mm for both
+        scale = geometry.radius / radiance.radius
+        shift = (torch.tensor(geometry.center) - torch.tensor(radiance.center)) / radiance.radius
+    colours = _Radiance(radiance.model, scale, shift.float(), snap)
+    joined = _Joined(geometry.model, colours).eval()
+    return replace(geometry, model=cast(HeadModel, joined), stage1_mesh=None, history={}, report={})
+
+
+def exact_head(geometry: int, radiance: int) -> Head:
+    """The generator's head with one person's shape and another's colours."""
+    return make_head(geometry, albedo=make_head(radiance).albedo)
+
+
+@torch.no_grad()
+def exact_busts(geometry: int, radiances: list[int]) -> list[Bust]:
+    """One person's shape in the colours of each of some people; the shape is evaluated once."""
+    body = bust(make_head(geometry))
+    return [
+        replace(body, reflectance=exact_head(geometry, other).reflectance(body.vertices))
+        for other in radiances
+    ]
+
+
+@dataclass(frozen=True)
+class Nearer:
+    """Cosine distances of transferred pictures, to the person of the shape and of the colours.
+
+    Args:
+        to_geometry, to_radiance: (N,) smallest distance to that person's gallery picture.
+        named: (N,) identity of the nearest gallery picture.
+        geometry, radiance: (N,) who gave what.
+    """
+
+    to_geometry: Tensor
+    to_radiance: Tensor
+    named: Tensor
+    geometry: Tensor
+    radiance: Tensor
+
+    @property
+    def radiance_nearer(self) -> Tensor:
+        """(N,) bool: the paper's claim, picture by picture."""
+        return self.to_radiance < self.to_geometry
+
+
+def nearer(
+    embedded: Tensor, geometry: Tensor, radiance: Tensor, gallery: Tensor, known: Tensor
+) -> Nearer:
+    """Whom transferred pictures are near to.
+
+    Args:
+        embedded: (N, D) unit vectors of transferred pictures.
+        geometry, radiance: (N,) who gave shape and colours.
+        gallery: (G, D) unit vectors of clean pictures of known people, one each.
+        known: (G,) who.
+
+    Raises:
+        LabError: someone is not in the gallery, or gave both.
+    """
+    if bool((geometry == radiance).any()):
+        raise LabError("someone gave shape and colours", where="appearance transfer")
+    order = {int(person): column for column, person in enumerate(known)}
+    missing = {int(i) for i in torch.cat([geometry, radiance])} - set(order)
+    if missing:
+        raise LabError(
+            f"{sorted(missing)[:5]} are not in the gallery",
+            where="appearance transfer",
+            remedy="Put a clean picture of everyone into it.",
+        )
+    distance = 1 - embedded @ gallery.T
+    own, other = (
+        distance[torch.arange(len(distance)), torch.tensor([order[int(i)] for i in people])]
+        for people in (geometry, radiance)
+    )
+    return Nearer(own, other, known[distance.argmin(1)], geometry, radiance)

@@ -1,0 +1,118 @@
+"""Claims about appearance transfer: shape stays, colours change, and nothing is trained."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from privhead_nb.errors import LabError
+from privhead_nb.field.model import HeadModel
+from privhead_nb.lab import appearance
+from privhead_nb.lab.renders import portrait_cameras
+from privhead_nb.scenes.camera import Cameras
+from privhead_nb.scenes.heads import make_head
+from privhead_nb.training.reconstruction import Reconstruction
+
+SAMPLE = Path(__file__).parents[1] / "data_samples" / "reconstruction"
+
+
+@pytest.fixture(scope="module")
+def head() -> Reconstruction:
+    return Reconstruction.load(SAMPLE)
+
+
+@pytest.fixture(scope="module")
+def ball(head: Reconstruction) -> Reconstruction:
+    """An untrained model in another sphere: a ball in colours of its own."""
+    model = HeadModel(head.settings.field, seed=3)
+    model.beta.set(0.003)
+    return replace(head, model=model, center=(0.0, -10.0, 5.0), radius=150.0)
+
+
+def small() -> Cameras:
+    """One frontal camera of 16 x 16 pixels."""
+    one = portrait_cameras([(0.0, 0.0)])
+    K = one.K.clone()
+    K[:, :2] /= 4
+    return Cameras(K, one.c2w, 16, 16, one.pixel_center)
+
+
+@pytest.mark.parametrize("align", appearance.ALIGNMENTS)
+def test_a_head_in_its_own_colours_is_itself(head: Reconstruction, align: str) -> None:
+    same = appearance.transfer(head, head, align=align).render(small())
+    assert torch.allclose(same.colour, head.render(small()).colour, atol=1e-4)
+
+
+def test_shape_is_of_one_and_colours_are_of_the_other(
+    head: Reconstruction, ball: Reconstruction
+) -> None:
+    before = {k: v.clone() for k, v in head.model.state_dict().items()}
+    mixed = appearance.transfer(head, ball).render(small())
+    alone = head.render(small())
+    assert torch.allclose(mixed.opacity, alone.opacity, atol=1e-4)
+    assert torch.allclose(mixed.normals, alone.normals, atol=1e-4)
+    inside = alone.opacity > 0.99
+    assert (mixed.colour - alone.colour)[inside].abs().mean() > 0.05
+    assert all(torch.equal(v, before[k]) for k, v in head.model.state_dict().items())
+
+
+class Shows(torch.nn.Module):
+    """A colour network that says where it was asked."""
+
+    def forward(self, points: Tensor, *_: Tensor) -> Tensor:
+        return points
+
+
+def test_colours_are_asked_for_at_the_same_place_in_the_scene(
+    head: Reconstruction, ball: Reconstruction
+) -> None:
+    told = replace(ball, model=HeadModel(ball.settings.field, seed=3))
+    told.model.colour = Shows()  # type: ignore[assignment]
+    x = torch.tensor([[0.1, -0.2, 0.4], [0.0, 0.3, -0.5]])
+    scene = torch.tensor(head.center) + head.radius * x
+    found = appearance.transfer(head, told).model.colour(x, x, x, x[:, :0])
+    assert torch.allclose(torch.tensor(ball.center) + ball.radius * found, scene, atol=1e-3)
+    spheres = appearance.transfer(head, told, align="sphere").model.colour(x, x, x, x[:, :0])
+    assert torch.allclose(spheres, x)
+
+
+def test_snapping_goes_to_the_others_surface(head: Reconstruction, ball: Reconstruction) -> None:
+    told = replace(ball, model=HeadModel(ball.settings.field, seed=3))
+    told.model.colour = Shows()  # type: ignore[assignment]
+    x = torch.nn.functional.normalize(torch.randn(50, 3, generator=torch.Generator()), dim=1)
+    joined = appearance.transfer(head, told, align="sphere", snap=True)
+    found = joined.model.colour(0.6 * x, x, x, x[:, :0])
+    assert told.model.sdf(found).abs().max() < 0.2 * told.model.sdf(0.6 * x).abs().max()
+
+
+def test_an_unknown_alignment_is_refused(head: Reconstruction) -> None:
+    with pytest.raises(LabError, match="no alignment"):
+        appearance.transfer(head, head, align="landmarks")
+
+
+def test_the_generator_mixes_exactly() -> None:
+    mixed = appearance.exact_head(3, 5)
+    assert torch.equal(mixed.identity, make_head(3).identity)
+    assert torch.equal(mixed.albedo, make_head(5).albedo)
+    points = make_head(3).landmarks()[:5].detach()
+    assert torch.allclose(mixed.sdf(points), make_head(3).sdf(points))
+    assert (mixed.reflectance(points) - make_head(3).reflectance(points)).abs().max() > 0.01
+
+
+def test_nearer_measures_each_picture_against_both_people() -> None:
+    gallery, known = torch.eye(4), torch.tensor([10, 11, 12, 13])
+    pictures = torch.nn.functional.normalize(
+        torch.tensor([[0.2, 0.9, 0, 0], [0.9, 0.2, 0, 0], [0, 0.1, 0.2, 0.9]]), dim=1
+    )
+    shape, colours = torch.tensor([10, 10, 11]), torch.tensor([11, 11, 12])
+    found = appearance.nearer(pictures, shape, colours, gallery, known)
+    assert found.radiance_nearer.tolist() == [True, False, True]
+    assert found.named.tolist() == [11, 10, 13], "or somebody else"
+    with pytest.raises(LabError, match="gave shape and colours"):
+        appearance.nearer(pictures, shape, shape, gallery, known)
+    with pytest.raises(LabError, match="not in the gallery"):
+        appearance.nearer(pictures, shape, colours + 9, gallery, known)

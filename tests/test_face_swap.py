@@ -1,0 +1,124 @@
+"""Claims about face swaps in miniature: they win with the target's pictures, and with no others.
+
+People are made of colours and shapes that a few dozen steps can learn; real portraits are the
+study's (benchmarks/tables_study.py).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor
+
+from privhead_nb.errors import LabError
+from privhead_nb.lab import face_swap
+from privhead_nb.lab.face_swap import Swapping
+from privhead_nb.lab.recognition import Recogniser
+from privhead_nb.lab.tables import Pictures
+
+TINY = Swapping(steps=60, batch=4, width=8, code=16, manner=4, rate=4e-3, adapt=30)
+SKINS = torch.tensor(
+    [[0.8, 0.3, 0.2], [0.2, 0.4, 0.8], [0.3, 0.7, 0.3], [0.6, 0.2, 0.6], [0.7, 0.6, 0.1],
+     [0.2, 0.6, 0.6], [0.5, 0.4, 0.3], [0.35, 0.25, 0.5]]
+)  # fmt: skip
+
+
+def person(number: int, count: int = 6, seed: int = 0) -> Tensor:
+    """(count, 64, 64, 3): an oval of a person's colour before white, here and there."""
+    random = torch.Generator().manual_seed(100 * seed + number)
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 64), torch.linspace(-1, 1, 64), indexing="ij")
+    place = 0.08 * (torch.rand(count, 2, generator=random) - 0.5)
+    far = ((x - place[:, 0, None, None]) / 0.45) ** 2 + ((y - place[:, 1, None, None]) / 0.6) ** 2
+    return torch.where((far < 1)[..., None], SKINS[number], torch.ones(3))
+
+
+def mean_colour(pictures: Tensor) -> Tensor:
+    """(N, 3) what the middle looks like, against grey: a recogniser of these people."""
+    return pictures[:, 26:38, 26:38].mean((1, 2)) - 0.45
+
+
+BY_COLOUR = Recogniser("mean colour", mean_colour)
+GALLERY = Pictures(torch.cat([person(k, 1, seed=9) for k in range(8)]), torch.arange(8))
+
+
+def scored(swapped: Tensor, target: int, actor: int) -> face_swap.Score:
+    who = torch.full((len(swapped),), target), torch.full((len(swapped),), actor)
+    return face_swap.score(BY_COLOUR, swapped, *who, GALLERY, resamples=20)
+
+
+def test_a_pair_shows_the_target_and_with_the_actors_own_pictures_the_actor() -> None:
+    actor, target = person(0), person(1)
+    swapped = face_swap.swapper_of_pair(face_swap.train_pair(actor, target, TINY))(actor)
+    assert swapped.shape == actor.shape and swapped.min() >= 0 and swapped.max() <= 1
+    found = scored(swapped, 1, 0)
+    assert found.as_target.value == 1 and found.as_actor.value == 0 and found.nearer.value == 1
+    null = face_swap.swapper_of_pair(face_swap.train_pair(actor, person(0, seed=1), TINY))(actor)
+    found = scored(null, 1, 0)
+    assert found.as_target.value == 0 and found.as_actor.value == 1 and found.nearer.value == 0
+
+
+@pytest.fixture(scope="module")
+def prior() -> face_swap.Prior:
+    """Learned from six people; the two others are actor and target."""
+    known = range(2, 8)
+    pictures = torch.cat([person(k, 5) for k in known])
+    people = torch.tensor([k for k in known for _ in range(5)])
+    return face_swap.train_prior(pictures, people, dataclasses.replace(TINY, steps=150, batch=8))
+
+
+def test_a_prior_takes_its_target_from_pictures_alone(prior: face_swap.Prior) -> None:
+    actor, target = person(0), person(1)
+    before = {k: v.clone() for k, v in prior.state_dict().items()}
+    injected = face_swap.swapper_of_prior(
+        *face_swap.adapted(prior, target, dataclasses.replace(TINY, adapt=0))
+    )(actor)
+    adapted = face_swap.swapper_of_prior(*face_swap.adapted(prior, target, TINY))(actor)
+    off = [(mean_colour(s) - mean_colour(target)).norm(dim=1).mean() for s in (injected, adapted)]
+    assert off[1] < off[0] < (mean_colour(actor) - mean_colour(target)).norm(dim=1).mean()
+    assert scored(adapted, 1, 0).as_target.value == 1
+    assert all(torch.equal(v, before[k]) for k, v in prior.state_dict().items()), "left as it was"
+    null = face_swap.swapper_of_prior(*face_swap.adapted(prior, person(0, seed=1), TINY))(actor)
+    assert scored(null, 1, 0).as_target.value == 0
+
+
+def test_the_same_seed_gives_the_same_swap() -> None:
+    few = dataclasses.replace(TINY, steps=3)
+    one, two = (
+        face_swap.swapper_of_pair(face_swap.train_pair(person(0), person(1), few))(person(0))
+        for _ in range(2)
+    )
+    assert torch.equal(one, two)
+
+
+def test_matched_colours_have_the_actors_moments_and_white_stays() -> None:
+    actor, swapped = person(0), person(1, seed=3)
+    actor = (actor + 0.02 * torch.rand(actor.shape, generator=torch.Generator())).clamp(0, 1)
+    matched = face_swap.colour_matched(swapped, actor)
+    assert (mean_colour(matched) - mean_colour(actor)).abs().max() < 0.1
+    white = actor.amin(-1) > 0.94
+    assert torch.equal(matched[white], swapped[white])
+
+
+def test_what_disturbs_the_input_leaves_shapes_and_ranges() -> None:
+    random = torch.Generator().manual_seed(0)
+    crops = person(0)[:, 4:60, 12:52].movedim(-1, 1)
+    warped, plain = face_swap.moved(crops, random)
+    assert warped.shape == plain.shape == crops.shape
+    assert plain.min() >= 0 and plain.max() <= 1
+    grey = face_swap.recoloured(crops, random)
+    assert torch.allclose(grey[:, 0], grey[:, 2]), "no colour is left"
+
+
+def test_wrong_pictures_are_refused() -> None:
+    with pytest.raises(LabError, match="pictures of the target are"):
+        face_swap.train_pair(person(0), torch.zeros(2, 32, 32, 3), TINY)
+    with pytest.raises(LabError, match="at least one picture"):
+        face_swap.train_pair(person(0)[:0], person(1), TINY)
+    with pytest.raises(LabError, match="fewer than three"):
+        face_swap.train_prior(person(0, 4), torch.tensor([0, 0, 1, 1]), TINY)
+    double = Pictures(torch.cat([GALLERY.rgb] * 2), torch.cat([GALLERY.identity] * 2))
+    who = torch.zeros(6, dtype=torch.long)
+    with pytest.raises(LabError, match="not exactly one picture"):
+        face_swap.score(BY_COLOUR, person(0), who, who + 1, double, resamples=2)

@@ -1,0 +1,198 @@
+"""Claims about the tables: rates rest on people, small samples say little, ratios are honest."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+from torch import Tensor
+
+from privhead_nb.errors import LabError
+from privhead_nb.geometry.mesh import Mesh
+from privhead_nb.lab import perceptual, tables
+from privhead_nb.lab.recognition import Recogniser
+from privhead_nb.lab.recognition.network import FaceNetwork
+from privhead_nb.lab.renders import portrait_cameras, protected, render_mesh
+from privhead_nb.lab.tables import KINDS, Pictures
+from privhead_nb.privacy.operators import Operator
+
+
+def labelled(people: range, each: int, noise: float, seed: int = 0) -> Pictures:
+    """Pictures whose first row of pixels names the person, more or less."""
+    random = torch.Generator().manual_seed(seed)
+    who = torch.tensor([p for p in people for _ in range(each)])
+    names = torch.randn(1000, 64, 3, generator=torch.Generator().manual_seed(1))
+    rgb = 0.5 * torch.ones(len(who), 64, 64, 3)
+    rgb[:, 0] = names[who] + noise * torch.randn(len(who), 64, 3, generator=random)
+    return Pictures(rgb, who)
+
+
+READER = Recogniser("reads the first row", lambda x: x[:, 0].flatten(1))
+
+
+# Rates --------------------------------------------------------------------------------------------
+
+
+def test_two_of_31_says_anything_from_2_to_21_percent() -> None:
+    few = tables.SmallSample(2, 31)
+    assert [round(100 * v, 1) for v in few.wilson] == [1.8, 20.7]
+    assert [round(100 * v, 1) for v in few.exact] == [0.8, 21.4]
+
+
+def test_the_papers_columns_have_the_means_that_it_prints() -> None:
+    means = np.mean(list(tables.PAPER_TABLE_2.values()), axis=0)
+    assert np.allclose(means, [91.67, 6.05, 6.12, 33.95, 77.64], atol=0.006)
+    assert len(KINDS) == 5
+
+
+def test_some_of_the_papers_figures_are_counts_of_31_or_32() -> None:
+    assert tables.SmallSample(30, 32) in tables.counts_that_give(93.75)
+    assert tables.SmallSample(3, 31) in tables.counts_that_give(9.68)
+    assert tables.SmallSample(2, 30) in tables.counts_that_give(6.66), "cut, not rounded"
+    assert tables.counts_that_give(1.77, most=40) == []
+
+
+def test_intervals_draw_people_and_not_their_pictures() -> None:
+    random = np.random.default_rng(0)
+    hits = np.repeat(random.random(20) < 0.5, 50)
+    one = tables.share(hits, np.repeat(np.arange(20), 50))
+    wrong = tables.share(hits, np.arange(1000))
+    assert one.high - one.low > 4 * (wrong.high - wrong.low)
+    assert one.count == wrong.count == 1000
+    sure = tables.share(np.ones(40), np.repeat(np.arange(4), 10))
+    assert sure.low == pytest.approx(0.398, abs=0.001), "four people, however many pictures"
+
+
+def test_a_value_of_two_people_counts_as_often_as_both_are_drawn() -> None:
+    a, b = np.meshgrid(np.arange(12), np.arange(12))
+    off = a != b
+    values = (a[off] + b[off]).astype(float)
+    both = tables.mean(values, a[off], b[off])
+    one = tables.mean(values, a[off])
+    assert both.value == one.value == 11
+    assert both.people == 12
+    assert both.high - both.low > 1.5 * (one.high - one.low)
+    with pytest.raises(LabError, match="nothing to average"):
+        tables.mean([], [])
+
+
+# Table 2 ------------------------------------------------------------------------------------------
+
+
+def test_table_2_tells_clear_pictures_from_empty_ones() -> None:
+    shown = {
+        "clear": labelled(range(6), 4, 0.3, seed=1),
+        "noisy": labelled(range(6), 4, 25.0, seed=2),
+    }
+    gallery = labelled(range(30), 1, 0.1, seed=3)
+    apart = (labelled(range(100, 130), 3, 0.3, seed=4), labelled(range(100, 130), 1, 0.1, seed=5))
+    found = tables.table2(shown, gallery, apart, [READER], far=0.01, resamples=50)[READER.name]
+    clear, noisy = found["clear"], found["noisy"]
+    assert clear.verified.value == clear.rank1.value == 1
+    assert clear.verified.low < 0.7, "six people"
+    assert clear.false.value < 0.05
+    assert noisy.rank1.value < 0.5 and noisy.verified_strict.value < 0.6
+    assert clear.chance == pytest.approx(1 / 30)
+    assert clear.own.value < 0.2 < 0.8 < clear.others.value
+    assert noisy.own.value > 3 * clear.own.value
+
+
+def test_nobody_is_judged_by_a_threshold_from_his_own_pictures() -> None:
+    people = labelled(range(6), 2, 0.1)
+    with pytest.raises(LabError, match="share identities"):
+        tables.table2({"original": people}, people, (people, people), [READER])
+
+
+def test_pictures_without_templates_are_failures_and_no_zeros() -> None:
+    blind = Recogniser("blind to half", lambda x: x[:, 0].flatten(1) * (x[:, 1, 0, :1] > 0.4))
+    pictures = labelled(range(6), 2, 0.1)
+    pictures.rgb[::2, 1] = 0.0
+    gallery = labelled(range(12), 1, 0.1, seed=3)
+    at = tables.Thresholds(accuracy=0.5, strict=0.9, people=5)
+    found = tables.entry(blind, pictures, gallery, at, resamples=20)
+    assert found.detected.value == found.verified.value == found.rank1.value == 0.5
+    assert found.own.count == 6 and found.own.value < 0.2
+
+
+def test_tables_refuse_what_they_cannot_compare() -> None:
+    people, gallery = labelled(range(4), 1, 0.1), labelled(range(2, 9), 1, 0.1)
+    at = tables.Thresholds(0.5, 0.9, 5)
+    with pytest.raises(LabError, match="nobody to be compared with"):
+        tables.entry(READER, people, gallery, at, resamples=5)
+    with pytest.raises(LabError, match="identities"):
+        Pictures(people.rgb, people.identity[:2])
+
+
+# Perceptual distances -----------------------------------------------------------------------------
+
+
+def test_the_ratio_is_1_where_people_look_alike_and_more_where_they_do_not() -> None:
+    random = np.random.default_rng(4)
+    probe, gallery = np.repeat(np.arange(40), 4), np.arange(40)
+    noise = random.uniform(0.9, 1.1, (160, 40))
+    alike = perceptual.alike(noise, probe, gallery, resamples=200)
+    assert alike.ratio == pytest.approx(1, abs=0.02)
+    assert alike.low < alike.ratio < alike.high
+    assert alike.told.value == pytest.approx(0.5, abs=0.1)
+    apart = noise + 0.5 * (probe[:, None] != gallery)
+    found = perceptual.alike(apart, probe, gallery, resamples=200)
+    assert found.low > 1.4 and found.told.value == 1
+    darker = perceptual.alike(0.2 * apart, probe, gallery, resamples=200)
+    assert darker.ratio == pytest.approx(found.ratio), "less contrast alone is no protection"
+    assert darker.different < 0.3 * found.different
+
+
+def test_pairs_that_were_not_measured_are_left_out() -> None:
+    probe, gallery = np.repeat(np.arange(5), 2), np.arange(5)
+    distances = np.where(probe[:, None] == gallery, 1.0, 2.0)
+    distances[:, 4] = np.nan
+    found = perceptual.alike(distances, probe, gallery, resamples=50)
+    assert (found.same, found.different, found.pairs) == (1, 2, 40)
+    assert found.told.value == 1 and found.told.count == 8
+    with pytest.raises(LabError, match="no pairs of one person"):
+        perceptual.alike(distances[:, :4], probe + 9, gallery[:4])
+
+
+def soft(count: int, seed: int) -> Tensor:
+    """(count, 64, 64, 3) blobs in [0.2, 0.8]."""
+    x = torch.rand(count, 3, 6, 6, generator=torch.Generator().manual_seed(seed))
+    x = torch.nn.functional.interpolate(x, 64, mode="bicubic").clamp(0, 1)
+    return (0.2 + 0.6 * x).movedim(1, -1)
+
+
+def test_distances_are_none_to_oneself_and_shrink_with_contrast() -> None:
+    torch.manual_seed(0)
+    network, pictures = FaceNetwork().eval(), soft(4, 0)
+    found = perceptual.feature_distances(pictures, pictures, network)
+    assert np.allclose(np.diag(found), 0, atol=1e-4) and np.allclose(found, found.T, atol=1e-4)
+    assert (found[~np.eye(4, dtype=bool)] > 0.05).all() and found.max() <= 6
+    wanted = np.ones((4, 4), dtype=bool)
+    structural = perceptual.structural_distances(pictures, pictures, wanted)
+    assert np.allclose(np.diag(structural), 0, atol=1e-6)
+    flat = 0.5 + 0.05 * (pictures - 0.5)
+    dim = perceptual.structural_distances(flat, flat, wanted)
+    again = perceptual.structural_distances(*[perceptual.stretched(flat)] * 2, wanted)
+    other = ~np.eye(4, dtype=bool)
+    assert dim[other].mean() < 0.5 * structural[other].mean() < again[other].mean()
+
+
+# Pictures -----------------------------------------------------------------------------------------
+
+
+def test_a_mesh_is_a_grey_figure_lit_from_one_side() -> None:
+    ball = trimesh.creation.icosphere(subdivisions=4, radius=60.0)
+    mesh = Mesh(np.asarray(ball.vertices) + [0, -20, -10], np.asarray(ball.faces))
+    (picture,) = render_mesh(mesh, portrait_cameras([(0.0, 0.0)]))
+    assert picture.shape == (64, 64, 3)
+    assert torch.allclose(picture[0, 0], torch.ones(3)), "white behind"
+    middle = picture[28:36, 28:36]
+    assert (middle.amax(-1) - middle.amin(-1)).max() < 0.08, "grey"
+    assert (middle < 0.95).all() and middle.std() > 0.01, "shaded"
+
+
+def test_protected_pictures_are_grey_and_in_range() -> None:
+    found = protected(soft(2, 1), Operator(noise=0.05))
+    assert found.shape == (2, 64, 64, 3) and found.min() >= 0 and found.max() <= 1
+    assert torch.equal(found[..., 0], found[..., 2])
+    assert torch.equal(found, protected(soft(2, 1), Operator(noise=0.05))), "seeded"
