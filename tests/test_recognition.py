@@ -64,7 +64,7 @@ def test_weights_are_small_and_say_where_they_come_from(name: str) -> None:
     assert "recogniser" in shelf.recogniser(name).note
 
 
-def test_the_stored_figures_have_intervals_and_the_best_network_reaches_the_goal() -> None:
+def test_the_stored_figures_have_intervals_and_the_networks_reach_the_goal() -> None:
     found = json.loads(RESULTS.read_text())
     assert found["generator"] == 1 and found["people"] == 100 and found["probes"] == 800
     for name in shelf.NAMES:
@@ -72,7 +72,8 @@ def test_the_stored_figures_have_intervals_and_the_best_network_reaches_the_goal
         value, low, high = found[name]["whole"]["rank1"]
         assert low <= value <= high
         assert found[name]["seconds"] > 0
-    assert found["arcface_cnn"]["whole"]["rank1"][0] >= 0.95
+    for name in ("arcface_cnn", "triplet_cnn"):
+        assert found[name]["whole"]["rank1"][0] >= 0.95
 
 
 def test_arcface_is_softmax_without_a_margin_and_harder_with_one() -> None:
