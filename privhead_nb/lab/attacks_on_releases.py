@@ -171,11 +171,7 @@ def _made(name: str, release: Release, how: How) -> Aimed:
     learned = decoder.learn(_small(album, size), seed=seed)
     found = decoder.attack(learned, judge, operator, decoder.Descent(seed=seed))
 
-    def probe(moduli: Tensor) -> Tensor:
-        with torch.enable_grad():  # it descends, and callers want no graph
-            return found.probe(moduli)
-
-    return Aimed(found.card, probe, found.enrol, found.picture, operator, size)
+    return Aimed(found.card, found.probe, found.enrol, found.picture, operator, size)
 
 
 def _small(album: Album, size: int) -> Album:

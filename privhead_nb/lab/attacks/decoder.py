@@ -111,6 +111,7 @@ class Decoded:
     misfit: Tensor
 
 
+@torch.enable_grad()  # it descends, also where its caller wants no graph
 def fit(
     decoder: Decoder,
     operator: Operator,

@@ -74,6 +74,7 @@ def save(name: str, model: FaceNetwork | Projection, facts: dict[str, Any], path
     facts = {"name": name, "generator": GENERATOR_VERSION, **facts}
     with atomic_file(path) as aside:
         save_file(tensors, aside, metadata={"facts": json.dumps(facts)})
+        aside.chmod(0o644)  # the library makes it readable to its owner alone
 
 
 def load(path: Path) -> Recogniser:
