@@ -1,6 +1,6 @@
 """How well released artefacts name a person: neutral views, mesh, field renders, fitted colours.
 
-    python benchmarks/artefact_study.py run --people 10 --settings default "blur 2" full_rgb
+    python benchmarks/artefact_study.py run --people 10 --settings sobel-64 noise-0.2 full_rgb
     python benchmarks/artefact_study.py run --small      a few people, ci profile: two minutes
     python benchmarks/artefact_study.py table            what is stored, as Markdown
 
@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 
-from privhead_nb.errors import LabError
 from privhead_nb.files import write_json
 from privhead_nb.lab import albums, captures
 from privhead_nb.lab.artefact_attacks import GROUPS, Group, Study, work
@@ -33,10 +32,10 @@ from privhead_nb.lab.protocol import check_disjoint
 from privhead_nb.lab.reconstructions import (
     FULL_RGB,
     RECONSTRUCTION_VERSION,
-    SETTINGS,
     Made,
     make_reconstructions,
 )
+from privhead_nb.lab.settings import DEFAULT, setting
 from privhead_nb.scenes.head_codes import GENERATOR_VERSION
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results" / "artefacts.json"
@@ -64,11 +63,7 @@ def small_study(settings: Sequence[str]) -> Study:
 
 def run(study: Study, workers: int | None, scheduler: str | None, overwrite: bool) -> Path:
     """Everything that is not there yet; returns the file written."""
-    unknown = [s for s in study.settings if s not in (*SETTINGS, FULL_RGB)]
-    if unknown:
-        raise LabError(
-            f"unknown settings {unknown}", remedy=f"Known: {', '.join([*SETTINGS, FULL_RGB])}."
-        )
+    chosen = {name: None if name == FULL_RGB else setting(name) for name in study.settings}
     check_disjoint(known=study.known(), others=albums.people("attacker", study.others))
     folder = Path(study.folder)
     how = {"workers": workers, "progress": True}
@@ -83,7 +78,7 @@ def run(study: Study, workers: int | None, scheduler: str | None, overwrite: boo
     more = {**how, "scheduler": scheduler, "overwrite": overwrite}
     made = make_reconstructions(
         albums.people("evaluation", study.people),
-        {name: SETTINGS.get(name) for name in study.settings},
+        chosen,
         folder / "reconstructions" / study.profile,
         study.profile,
         **more,
@@ -119,15 +114,16 @@ def _short(name: str) -> str:
 def report(study: Study, made: Sequence[Made], found: dict[str, Any]) -> dict[str, Any]:
     """What is stored: utility and worst attack of each setting first, then every rate."""
     heads: dict[str, Any] = {}
-    for setting in study.settings:
-        own = [m for m in made if m.setting == setting]
-        tried = {name: rates[setting]["rank1"] for name, rates in found["shape"].items()}
+    for name in study.settings:
+        own = [m for m in made if m.setting == name]
+        tried = {attack: rates[name]["rank1"] for attack, rates in found["shape"].items()}
         for recogniser, rates in found["pictures"].items():
-            for kind, score in rates[setting].items():
+            for kind, score in rates[name].items():
                 tried[f"{kind}, {recogniser}"] = score["rank1"]
-        worst = max(tried, key=lambda name: tried[name][0])
-        heads[setting] = {
-            "operator": None if setting == FULL_RGB else SETTINGS[setting].to_dict(),
+        worst = max(tried, key=lambda attack: tried[attack][0])
+        heads[name] = {
+            "operator": None if name == FULL_RGB else setting(name)[0].to_dict(),
+            "size": None if name == FULL_RGB else setting(name)[1],
             "people": [m.identity for m in own],
             "chamfer_mm": [round(m.chamfer, 3) for m in own],
             "normals_deg": [round(m.normals, 2) for m in own],
@@ -137,8 +133,8 @@ def report(study: Study, made: Sequence[Made], found: dict[str, Any]) -> dict[st
             "worst_attack": worst,
             "worst_rank1": tried[worst],
         }
-    settings = " ".join(f'"{s}"' for s in study.settings)
-    size = "--small" if study.small else f"--people {study.people}"
+    settings = " ".join(study.settings)
+    size = "--small" if study.small else f"--people {study.people} --others {study.others}"
     return {
         "command": f"python benchmarks/artefact_study.py run {size} --settings {settings}",
         "generator": GENERATOR_VERSION,
@@ -159,9 +155,9 @@ def table(path: Path) -> str:
         "| setting | Chamfer, mm | normals, deg | worst attack | rank-1 |",
         "| --- |" + " --- |" * 4,
     ]
-    for setting, one in stored["heads"].items():
+    for name, one in stored["heads"].items():
         lines.append(
-            f"| {setting} | {one['chamfer_mm_mean']:.2f} | {one['normals_deg_mean']:.1f} "
+            f"| {name} | {one['chamfer_mm_mean']:.2f} | {one['normals_deg_mean']:.1f} "
             f"| {one['worst_attack']} | {_said(one['worst_rank1'])} |"
         )
     lines += ["", "| attack | on | rank-1 | rank-5 | shuffled |", "| --- |" + " --- |" * 4]
@@ -194,7 +190,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("command", choices=("run", "table"))
     parser.add_argument("--people", type=int, default=10, help="reconstructed under each setting")
-    parser.add_argument("--settings", nargs="+", default=["default", FULL_RGB], metavar="NAME")
+    parser.add_argument("--settings", nargs="+", default=[DEFAULT, FULL_RGB], metavar="NAME")
+    parser.add_argument("--others", type=int, default=200, help="the attacker's people")
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--scheduler", default=None)
@@ -203,7 +200,12 @@ def main() -> None:
     study = (
         small_study(asked.settings)
         if asked.small
-        else Study(people=asked.people, settings=tuple(asked.settings))
+        else Study(
+            people=asked.people,
+            others=asked.others,
+            settings=tuple(asked.settings),
+            looking=Looking(others=asked.others),
+        )
     )
     if asked.command == "run":
         path = run(study, asked.workers, asked.scheduler, asked.overwrite)

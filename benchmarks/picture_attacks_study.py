@@ -20,8 +20,9 @@ from privhead_nb.bench.harness import cpu_name
 from privhead_nb.files import write_json
 from privhead_nb.lab import albums
 from privhead_nb.lab.jobs import safe_name
-from privhead_nb.lab.picture_jobs import ATTACKS, FULL, INVERSION, INVERTED, LITTLE, SETTINGS
+from privhead_nb.lab.picture_jobs import ATTACKS, FULL, INVERSION, INVERTED, LITTLE
 from privhead_nb.lab.picture_study import run, summary, version
+from privhead_nb.lab.settings import SETTINGS
 
 RESULTS = Path(__file__).parent / "results" / "picture_attacks.json"
 SMALL_SETTINGS = ("sobel-64", "sobel-16-noise-0.2")

@@ -34,8 +34,9 @@ from privhead_nb.lab.face_swap_network import Swapping
 from privhead_nb.lab.recognition import Recogniser
 from privhead_nb.lab.recognition.learn import train_projection
 from privhead_nb.lab.recognition.stored import shipped
-from privhead_nb.lab.reconstructions import FULL_RGB, SETTINGS, Made, make_reconstructions
+from privhead_nb.lab.reconstructions import FULL_RGB, Made, make_reconstructions
 from privhead_nb.lab.renders import PROBES, protected
+from privhead_nb.lab.settings import DEFAULT, setting
 from privhead_nb.lab.tables import KINDS, Pictures
 from privhead_nb.lab.transfers import Mixed
 from privhead_nb.privacy.operators import Operator
@@ -138,7 +139,7 @@ def recognisers(study: Study, workers: int | None) -> tuple[Recogniser, ...]:
 
 def reconstructions(study: Study, workers: int | None) -> dict[int, dict[str, Made]]:
     """Both arms of every tested person."""
-    arms = {"default": SETTINGS["default"], FULL_RGB: None}
+    arms = {DEFAULT: setting(DEFAULT), FULL_RGB: None}
     folder = study.folder / "reconstructions" / study.profile
     found: dict[int, dict[str, Made]] = {}
     for made in make_reconstructions(study.tested, arms, folder, study.profile, workers=workers):

@@ -240,6 +240,13 @@ def protect(
     levels: Annotated[
         int, typer.Option("--levels", help="Round the modulus to so many levels; 0 does not.")
     ] = 0,
+    named: Annotated[
+        str,
+        typer.Option(
+            "--setting",
+            help="A studied setting, or 'recommended': sets operator, its options and size.",
+        ),
+    ] = "",
     sensitive: Sensitive = None,
     format_: Format = "auto",
     overwrite: Overwrite = False,
@@ -250,26 +257,35 @@ def protect(
 
     Run this on the device that holds the photos. The release is all that has to leave it.
     """
-    from privhead_nb.lab.advice import advice
+    from privhead_nb.lab import advice
     from privhead_nb.privacy.operators import Operator
     from privhead_nb.privacy.release import protect_folder
     from privhead_nb.privacy.released import release_facts
 
+    chosen = Operator(
+        kind=operator,
+        kernel_size=kernel_size,
+        sigma=sigma,
+        per_channel=not single_channel,
+        border=border,
+        blur=blur,
+        background=background,
+        downsample=downsample,
+        noise=noise,
+        levels=levels,
+    )
+    if named:
+        if (chosen, size) != (Operator(), 64):
+            raise PrivheadError(
+                "it stands for an operator, its options and a size",
+                where="--setting",
+                remedy="Leave the other options of the operator, and --size, out.",
+            )
+        chosen, size = advice.named(named)
     made = protect_folder(
         scene,
         release,
-        Operator(
-            kind=operator,
-            kernel_size=kernel_size,
-            sigma=sigma,
-            per_channel=not single_channel,
-            border=border,
-            blur=blur,
-            background=background,
-            downsample=downsample,
-            noise=noise,
-            levels=levels,
-        ),
+        chosen,
         size=size,
         masks=masks,
         overwrite=overwrite,
@@ -278,11 +294,13 @@ def protect(
     )
     said = (
         f"{release}: {len(made.neutral)} neutral views as RGB, {len(made.sensitive)} sensitive "
-        f"views as {operator} modulus only, {size} x {size} pixels; masks released: {masks}.\n"
+        f"views as {chosen.kind} modulus only, {size} x {size} pixels; masks released: {masks}.\n"
     )
-    known = advice(made.operator, made.size)
-    said += f"{known}\nNext: privhead reconstruct {release} OUT"
-    facts = {"out": str(release), **release_facts(made), "study": known.to_dict()}
+    known = advice.advice(made.operator, made.size)
+    lines = [str(known), advice.suggestion(made.operator, made.size)]
+    said += "\n".join([*filter(None, lines), f"Next: privhead reconstruct {release} OUT"])
+    study = known.to_dict() | {"recommended": advice.recommendation()}
+    facts = {"out": str(release), **release_facts(made), "study": study}
     _answer(facts if json_ else said)
 
 

@@ -233,22 +233,22 @@ def test_skins_need_two_people(others: captures.Captures) -> None:
 def test_reconstructions_are_made_once_and_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def make(settings: dict[str, Operator | None]) -> list[Made]:
+    def make(settings: dict[str, tuple[Operator, int] | None]) -> list[Made]:
         return make_reconstructions(
-            [KNOWN[0]], settings, tmp_path, "ci", size=32, views=(3, 4), workers=1, progress=False
+            [KNOWN[0]], settings, tmp_path, "ci", traced=32, views=(3, 4), workers=1, progress=False
         )
 
-    (made,) = make({"default": Operator()})
+    (made,) = make({"default": (Operator(), 32)})
     assert made.identity == KNOWN[0] and 0 < made.chamfer < 60 and 0 < made.normals < 90
     assert made.release().size == 32 and len(made.reconstruction().mesh.faces) > 1000
     monkeypatch.setattr(reconstructions, "_reconstruct", None)
-    assert make({"default": Operator()}) == [made]
+    assert make({"default": (Operator(), 32)}) == [made]
     with pytest.raises(LabError):  # another operator behind the same name is another job
-        make({"default": Operator(blur=1.0)})
+        make({"default": (Operator(blur=1.0), 32)})
 
 
 def test_settings_that_name_no_operator_are_refused(tmp_path: Path) -> None:
-    for settings in ({"default": None}, {FULL_RGB: Operator()}):
+    for settings in ({"default": None}, {FULL_RGB: (Operator(), 32)}):
         with pytest.raises(LabError, match="settings"):
             make_reconstructions([1], settings, tmp_path)
     with pytest.raises(LabError, match="no release"):

@@ -14,12 +14,11 @@ from privhead_nb.lab import albums, picture_study
 from privhead_nb.lab.picture_jobs import (
     CLASSICAL,
     NETWORK,
-    SETTINGS,
     Size,
-    setting,
 )
 from privhead_nb.lab.picture_study import run, summary
 from privhead_nb.lab.recognition.learn import Learning
+from privhead_nb.lab.settings import SETTINGS, setting
 
 FACES = Path(__file__).parents[1] / "benchmarks" / "results" / "faces.safetensors"
 BRIEF = Learning("arcface", epochs=1, batch=12)

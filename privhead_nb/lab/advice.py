@@ -5,6 +5,7 @@
     privhead study privacy --store privhead_nb/lab/results/privacy.json
 
 writes. A setting that was not studied gets the nearest one that was, and is told so.
+`results/curve.json`, of `python benchmarks/curve_study.py run`, says which one is recommended.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from privhead_nb.errors import LabError
+from privhead_nb.lab.settings import SETTINGS, setting
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.scenes.head_codes import GENERATOR_VERSION
 
 FORMAT = 1
 RESULTS = Path(__file__).parent / "results" / "privacy.json"
+CURVE = Path(__file__).parent / "results" / "curve.json"
+RECOMMENDED = "recommended"
 ALONE, TOGETHER = "alone", "together"
 COMMAND = "privhead study privacy"
 
@@ -113,6 +118,44 @@ def advice(operator: Operator, size: int, path: Path | None = None) -> Advice:
         return Advice(why="not studied yet")
     except Exception as error:  # a release must not fail for want of advice
         return Advice(why=f"the stored study can't be read: {type(error).__name__}")
+
+
+def recommendation(path: Path | None = None) -> str:
+    """Name of the setting that the stored curve recommends; "" where there is no such curve."""
+    try:
+        stored = json.loads((path or CURVE).read_text(encoding="utf-8"))
+        same = stored["generator"] == GENERATOR_VERSION and stored["recommended"] in SETTINGS
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return str(stored["recommended"]) if same else ""
+
+
+def suggestion(operator: Operator, size: int) -> str:
+    """One line that names the recommended setting; "" where it was chosen, or there is none."""
+    best = recommendation()
+    if not best or setting(best) == (operator, size):
+        return ""
+    worst = advice(*setting(best)).together
+    said = f": pictures together {worst}" if worst else ""
+    return f"The study recommends --setting {best}{said}."
+
+
+def named(name: str) -> tuple[Operator, int]:
+    """Operator and size of a studied setting, or of the recommended one.
+
+    Raises:
+        LabError: no such setting, or nothing is recommended yet.
+    """
+    if name != RECOMMENDED:
+        return setting(name)
+    best = recommendation()
+    if not best:
+        raise LabError(
+            "no setting is recommended yet",
+            where=CURVE,
+            remedy="Run `python benchmarks/curve_study.py run`, or name a setting.",
+        )
+    return setting(best)
 
 
 def _of(stored: dict[str, Any], operator: Operator, size: int) -> Advice:

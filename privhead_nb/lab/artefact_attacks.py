@@ -24,6 +24,7 @@ from privhead_nb.lab.recognition import Recogniser
 from privhead_nb.lab.recognition.learn import train_projection
 from privhead_nb.lab.recognition.stored import shipped
 from privhead_nb.lab.reconstructions import FULL_RGB, Made
+from privhead_nb.lab.settings import DEFAULT
 
 Rates = dict[str, Any]
 SUBSETS = ("all", "inner", "outermost")
@@ -49,7 +50,7 @@ class Study:
     people: int = 10
     gallery: int = 100
     others: int = 200
-    settings: tuple[str, ...] = ("default",)
+    settings: tuple[str, ...] = (DEFAULT,)
     profile: str = "cpu"
     epochs: int = 12
     steps: int = 600

@@ -22,6 +22,7 @@ from privhead_nb.lab.busts import bust
 from privhead_nb.lab.jobs import run_jobs
 from privhead_nb.lab.reconstructions import FULL_RGB, Made
 from privhead_nb.lab.renders import PROBES, photograph, portrait_cameras, protected, render_mesh
+from privhead_nb.lab.settings import DEFAULT
 from privhead_nb.lab.tables import KINDS
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.scenes.head_codes import GENERATOR_VERSION
@@ -53,7 +54,7 @@ def see(
     arms: Arms,
     folder: Path,
     *,
-    setting: str = "default",
+    setting: str = DEFAULT,
     operator: Operator | None = None,
     workers: int | None = None,
 ) -> dict[int, dict[str, Tensor]]:

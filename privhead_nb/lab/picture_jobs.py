@@ -15,7 +15,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from privhead_nb.errors import LabError
 from privhead_nb.files import atomic_file
 from privhead_nb.lab import albums
 from privhead_nb.lab.attacks.identify import Aimed, fused, in_batches
@@ -39,29 +38,11 @@ from privhead_nb.lab.protocol import Rate, compare, identification, verification
 from privhead_nb.lab.recognition.learn import Learning
 from privhead_nb.lab.recognition.network import FaceNetwork
 from privhead_nb.lab.recognition.stored import recogniser
+from privhead_nb.lab.settings import setting
 from privhead_nb.privacy.operators import Operator
 
 STUDY_VERSION = 1
 """Changes whenever the same setting and attack give other numbers."""
-
-SETTINGS: dict[str, dict[str, Any]] = {
-    "sobel-64": {},
-    "sobel-32": {"size": 32},
-    "sobel-16": {"size": 16},
-    "blur-1": {"blur": 1.0},
-    "blur-2": {"blur": 2.0},
-    "noise-0.05": {"noise": 0.05},
-    "noise-0.1": {"noise": 0.1},
-    "noise-0.2": {"noise": 0.2},
-    "levels-4": {"levels": 4},
-    "levels-2": {"levels": 2},
-    "luma": {"per_channel": False},
-    "gaussian-2": {"kind": "gaussian", "sigma": 2.0},
-    "dog": {"kind": "dog"},
-    "sobel-32-noise-0.1": {"size": 32, "noise": 0.1},
-    "sobel-16-noise-0.2": {"size": 16, "noise": 0.2},
-}
-"""Sobel 3 x 3 on 64 pixels, and what is changed in it; `size` is the release's."""
 
 SHOWN, SHOWN_INVERTED = "shown", "shown-inverted"
 CLASSICAL, NETWORK, STEMS = "parrot-classical", "parrot-cnn", "parrot-two-stems"
@@ -101,23 +82,6 @@ FULL = Size()
 FEW = Learning("arcface", epochs=3, batch=32)
 LITTLE = Size(people=12, attackers=10, network=FEW, base=FEW, painting=SMALL, resamples=200)
 """For a test: minutes. It shows that the study runs, and no more."""
-
-
-def setting(name: str) -> tuple[Operator, int]:
-    """The operator and the size, pixels, of one of SETTINGS.
-
-    Raises:
-        LabError: no such setting.
-    """
-    if name not in SETTINGS:
-        raise LabError(
-            f"there is no setting {name!r}",
-            where="picture study",
-            remedy=f"Settings: {', '.join(SETTINGS)}.",
-        )
-    changes = dict(SETTINGS[name])
-    size = int(changes.pop("size", 64))
-    return Operator(**changes), size
 
 
 def score(attack: Aimed, test: albums.Album, resamples: int, seed: int = 0) -> dict[str, Any]:

@@ -25,9 +25,9 @@ from privhead_nb.lab.picture_jobs import (
     base,
     job,
     people,
-    setting,
 )
 from privhead_nb.lab.protocol import check_disjoint
+from privhead_nb.lab.settings import setting
 from privhead_nb.scenes.head_codes import GENERATOR_VERSION
 
 

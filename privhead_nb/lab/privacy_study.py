@@ -23,11 +23,10 @@ from privhead_nb.lab.picture_jobs import (
     INVERTED,
     LITTLE,
     NETWORK,
-    SETTINGS,
     Size,
-    setting,
 )
 from privhead_nb.lab.picture_study import run, summary, version
+from privhead_nb.lab.settings import SETTINGS, setting
 
 SMALL_SETTINGS = ("sobel-64", "sobel-16-noise-0.2")
 SMALL_ATTACKS = (CLASSICAL, NETWORK)

@@ -30,17 +30,8 @@ from privhead_nb.training.two_stage import reconstruct, reconstruct_full_rgb
 
 FULL_RGB = "full_rgb"
 """Name of the arm that sees all pictures unprotected."""
-RECONSTRUCTION_VERSION = 1
+RECONSTRUCTION_VERSION = 2
 """Changes whenever the same job gives another head."""
-SETTINGS: dict[str, Operator] = {
-    "default": Operator(),
-    "luma": Operator(per_channel=False),
-    "blur 1": Operator(blur=1.0),
-    "blur 2": Operator(blur=2.0),
-    "noise 0.1": Operator(noise=0.1),
-    "blur 1, noise 0.03, 16 levels": Operator(blur=1.0, noise=0.03, levels=16),
-}
-"""Operators that studies name; any other mapping of names to operators will do."""
 
 
 @dataclass(frozen=True)
@@ -83,20 +74,21 @@ class _Job:
     identity: int
     setting: str
     operator: dict[str, Any] | None  # None: full RGB
+    size: int  # of the release
     folder: str
     profile: str
-    size: int
+    traced: int  # pixels of the scene
     views: tuple[int, int]
     seed: int
 
 
 def make_reconstructions(
     identities: Iterable[int],
-    settings: Mapping[str, Operator | None],
+    settings: Mapping[str, tuple[Operator, int] | None],
     folder: str | Path,
     profile: str = "cpu",
     *,
-    size: int = 64,
+    traced: int = 64,
     views: tuple[int, int] = (10, 20),
     seed: int = 0,
     workers: int | None = None,
@@ -108,10 +100,10 @@ def make_reconstructions(
 
     Args:
         identities: who.
-        settings: name -> operator; None for FULL_RGB.
+        settings: name -> operator and size of the release, pixels; None for FULL_RGB.
         folder: where all is kept; a second call only does what is missing.
         profile: of training.
-        size: of the released views, pixels.
+        traced: size of the scene's views, pixels; FULL_RGB sees them as they are.
         views: how many neutral and sensitive views a scene has.
         seed: of training and of the operator's noise.
         workers, scheduler, progress, overwrite: as for `run_jobs`.
@@ -122,7 +114,7 @@ def make_reconstructions(
     Raises:
         LabError: a stored result is of another version, or jobs failed.
     """
-    if any((operator is None) != (name == FULL_RGB) for name, operator in settings.items()):
+    if any((chosen is None) != (name == FULL_RGB) for name, chosen in settings.items()):
         raise LabError(
             f"settings are {', '.join(settings)}",
             where="settings",
@@ -133,18 +125,20 @@ def make_reconstructions(
         "generator": GENERATOR_VERSION,
         "reconstruction": RECONSTRUCTION_VERSION,
         "profile": get_profile(profile).to_dict(),
-        "size": size,
+        "traced": traced,
         "views": list(views),
         "seed": seed,
     }
     jobs = {}
     for identity in identities:  # of one person together: a worker makes a scene once
-        for name, operator in settings.items():
-            described = None if operator is None else operator.to_dict()
-            arm = f"{safe_name(name)}-{_fingerprint(version | {'operator': described})}"
+        for name, chosen in settings.items():
+            described = None if chosen is None else chosen[0].to_dict()
+            size = traced if chosen is None else chosen[1]
+            made_of = version | {"operator": described, "size": size}
+            arm = f"{safe_name(name)}-{_fingerprint(made_of)}"
             jobs[f"{identity} {arm}"] = _Job(
-                identity, name, described, str(folder / arm / str(identity)), profile, size, views,
-                seed,
+                identity, name, described, size, str(folder / arm / str(identity)), profile, traced,
+                views, seed,
             )  # fmt: skip
     found = run_jobs(
         jobs,
@@ -182,7 +176,7 @@ def _scene(identity: int, size: int, views: tuple[int, int]) -> Scene:
 
 def _reconstruct(job: _Job) -> dict[str, Any]:
     """One job; what an earlier attempt left is gone on with."""
-    scene, folder = _scene(job.identity, job.size, job.views), Path(job.folder)
+    scene, folder = _scene(job.identity, job.traced, job.views), Path(job.folder)
     began = time.perf_counter()
     if job.operator is None:
         result = reconstruct_full_rgb(

@@ -17,6 +17,7 @@ from privhead_nb.lab.jobs import run_jobs
 from privhead_nb.lab.kinds import Arms, keep, kept
 from privhead_nb.lab.reconstructions import FULL_RGB, Made
 from privhead_nb.lab.renders import photograph, portrait_cameras
+from privhead_nb.lab.settings import DEFAULT
 from privhead_nb.scenes.head_codes import GENERATOR_VERSION
 
 TRANSFERS_VERSION = 1
@@ -94,7 +95,7 @@ def field_transfers(
     arms: Arms,
     folder: Path,
     *,
-    setting: str = "default",
+    setting: str = DEFAULT,
     steps: int = 2,
     workers: int | None = None,
 ) -> dict[str, Mixed]:
