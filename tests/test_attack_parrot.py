@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 
 from privhead_nb.errors import LabError
 from privhead_nb.lab.albums import Album
+from privhead_nb.lab.attacks import Attack
 from privhead_nb.lab.attacks.identify import (
-    Aimed,
     fused,
     identify,
     in_batches,
@@ -66,12 +66,12 @@ def unknown() -> Album:
 
 
 @pytest.fixture(scope="module")
-def cheap(known: Album) -> Aimed:
+def cheap(known: Album) -> Attack:
     return classical_parrot(known, Operator())
 
 
 def ranks(
-    attack: Aimed, tested: Album, *, shuffled: bool = False, variant: str = "whole"
+    attack: Attack, tested: Album, *, shuffled: bool = False, variant: str = "whole"
 ) -> Identification:
     """Who is found, probes protected as the attack expects."""
     random = torch.Generator().manual_seed(3)
@@ -118,12 +118,12 @@ def test_larger_releases_than_the_attackers_portraits_are_taken(known: Album) ->
     assert in_batches(attack.probe, torch.rand(2, 96, 96)).shape[0] == 2
 
 
-def test_null_control_with_shuffled_names_there_is_chance(cheap: Aimed, unknown: Album) -> None:
+def test_null_control_with_shuffled_names_there_is_chance(cheap: Attack, unknown: Album) -> None:
     found = ranks(cheap, unknown, shuffled=True).rank[1]
     assert found.low <= 1 / 12 <= found.high
 
 
-def test_a_gallery_without_mates_is_no_zero_but_an_error(cheap: Aimed, unknown: Album) -> None:
+def test_a_gallery_without_mates_is_no_zero_but_an_error(cheap: Attack, unknown: Album) -> None:
     strangers = replace(unknown, identity=unknown.identity + 100 * (unknown.role == 0))
     with pytest.raises(LabError, match="no mate"):
         ranks(cheap, strangers)
@@ -208,7 +208,7 @@ def release(person: int, operator: Operator, *, size: int = 64, views: int = 5) 
     )
 
 
-def test_a_release_is_named(cheap: Aimed, unknown: Album) -> None:
+def test_a_release_is_named(cheap: Attack, unknown: Album) -> None:
     gallery = unknown.frontals()
     first = [identify(cheap, release(i, Operator()), gallery) for i in range(12, 24)]
     right = sum(one.identities[0] == i for one, i in zip(first, range(12, 24), strict=True))
@@ -238,7 +238,7 @@ def test_the_mean_of_views_is_steadier_than_one() -> None:
     assert float(fused(views).norm()) == pytest.approx(1.0)
 
 
-def test_a_nearer_camera_is_brought_to_a_portraits_frame(cheap: Aimed) -> None:
+def test_a_nearer_camera_is_brought_to_a_portraits_frame(cheap: Attack) -> None:
     one = release(12, Operator())
     near = replace(one, cameras=facescape_rig(2, 5, size=64, distance=600.0)[0])
     same, other = of_release(cheap, one), of_release(cheap, near)
@@ -247,7 +247,7 @@ def test_a_nearer_camera_is_brought_to_a_portraits_frame(cheap: Aimed) -> None:
     assert torch.allclose(of_release(cheap, metres), same)
 
 
-def test_what_cant_be_named_is_said(cheap: Aimed, known: Album, unknown: Album) -> None:
+def test_what_cant_be_named_is_said(cheap: Attack, known: Album, unknown: Album) -> None:
     gallery = unknown.frontals()
     with pytest.raises(LabError, match=r"noise 0\.1, not 0\.0"):
         identify(cheap, release(12, Operator(noise=0.1)), gallery)

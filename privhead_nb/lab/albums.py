@@ -246,13 +246,13 @@ def make_album(
     chosen = list(identities)
     if folder is None:
         return join([portraits(i, plan) for i in chosen])
-    where = folder / _name(plan)
+    where = folder / plan_name(plan)
     jobs = {str(i): (i, plan, str(where)) for i in chosen}
     run_jobs(
         jobs,
         _photograph,
         where / "made",
-        version={"generator": GENERATOR_VERSION, "album": ALBUM_VERSION, "plan": _name(plan)},
+        version={"generator": GENERATOR_VERSION, "album": ALBUM_VERSION, "plan": plan_name(plan)},
         workers=workers,
         progress=progress,
         desc="portraits",
@@ -265,7 +265,8 @@ def cache_folder() -> Path:
     return Path(os.environ.get("PRIVHEAD_LAB", "out/lab"))
 
 
-def _name(plan: Plan) -> str:
+def plan_name(plan: Plan) -> str:
+    """Folder of a plan's portraits; another version of the generator or the album gets another."""
     low, high = plan.pitch
     return (
         f"heads{GENERATOR_VERSION}_album{ALBUM_VERSION}_front{int(plan.frontal)}_views{plan.views}_faces{plan.faces}_yaw{plan.yaw:g}"

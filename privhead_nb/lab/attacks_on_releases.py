@@ -12,10 +12,9 @@ from tqdm import tqdm
 from privhead_nb.errors import LabError
 from privhead_nb.lab import albums, captures, known_people
 from privhead_nb.lab.albums import Album
-from privhead_nb.lab.attacks import Card, decoder, prior_free
+from privhead_nb.lab.attacks import Attack, Card, decoder, prior_free
 from privhead_nb.lab.attacks.identify import (
     YAW_LIMIT,
-    Aimed,
     framed,
     fused,
     in_batches,
@@ -150,7 +149,7 @@ def captured(who: tuple[int, ...], how: How) -> captures.Captures:
     )
 
 
-def _made(name: str, release: Release, how: How) -> Aimed:
+def _made(name: str, release: Release, how: How) -> Attack:
     """The attack, trained."""
     operator, size, seed, bar = release.operator, release.size, how.seed, how.progress
     if name in ("shown", "shown-inverted"):
@@ -171,7 +170,7 @@ def _made(name: str, release: Release, how: How) -> Aimed:
     learned = decoder.learn(_small(album, size), seed=seed)
     found = decoder.attack(learned, judge, operator, decoder.Descent(seed=seed))
 
-    return Aimed(found.card, found.probe, found.enrol, found.picture, operator, size)
+    return Attack(found.card, found.probe, found.enrol, found.picture, operator, size)
 
 
 def _small(album: Album, size: int) -> Album:
@@ -180,7 +179,7 @@ def _small(album: Album, size: int) -> Album:
     return replace(album, pictures=torch.stack(parts, 1))
 
 
-def _others(attack: Aimed, probes: Album, seed: int) -> tuple[Tensor, Tensor]:
+def _others(attack: Attack, probes: Album, seed: int) -> tuple[Tensor, Tensor]:
     """One vector (P, D) for each person of `probes`, protected as the release, and who (P,)."""
     random = torch.Generator().manual_seed(7919 + seed)  # not the attacker's noise
     seen = resized(probes.rgb(), attack.size)

@@ -29,7 +29,7 @@ RESULTS = Path(__file__).parent / "results" / "curve.json"
 FORMAT = 1
 TOLERANCE = 1.1
 """How much larger than the paper's default both errors of a recommended setting may be."""
-SETTINGS = (DEFAULT, "noise-0.1", "noise-0.2", "levels-2", "sobel-16", "sobel-16-noise-0.2")
+SETTINGS = (DEFAULT, "noise-0.1", "noise-0.2")
 """Reconstructed by default, beside FULL_RGB."""
 
 Interval = tuple[float, float, float]

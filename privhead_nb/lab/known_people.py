@@ -121,7 +121,7 @@ def attackers(count: int, *, workers: int | None = None) -> Album:
 def portraits(who: Sequence[int], plan: Plan, *, workers: int | None = None) -> Album:
     """Portraits from the lab's folder; what is missing is made, and a message says how long."""
     folder = albums.cache_folder()
-    missing = sum(not (folder / albums._name(plan) / f"{i}.safetensors").is_file() for i in who)
+    missing = sum(not (folder / albums.plan_name(plan) / f"{i}.safetensors").is_file() for i in who)
     if missing:
         tell(f"portraits of {missing} made people", missing * SECONDS)
     return albums.make_album(who, plan, folder=folder, workers=workers, progress=missing > 0)

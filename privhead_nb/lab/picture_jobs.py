@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from privhead_nb.files import atomic_file
 from privhead_nb.lab import albums
-from privhead_nb.lab.attacks.identify import Aimed, fused, in_batches
+from privhead_nb.lab.attacks import Attack
+from privhead_nb.lab.attacks.identify import fused, in_batches
 from privhead_nb.lab.attacks.learned_inversion import (
     DEFAULT,
     SMALL,
@@ -84,7 +85,7 @@ LITTLE = Size(people=12, attackers=10, network=FEW, base=FEW, painting=SMALL, re
 """For a test: minutes. It shows that the study runs, and no more."""
 
 
-def score(attack: Aimed, test: albums.Album, resamples: int, seed: int = 0) -> dict[str, Any]:
+def score(attack: Attack, test: albums.Album, resamples: int, seed: int = 0) -> dict[str, Any]:
     """Rates of an attack on people whom it never saw, for each variant of their portraits.
 
     Returns:
@@ -148,7 +149,7 @@ def job(given: tuple[str, str, Size, str]) -> dict[str, Any]:
     }
 
 
-def _attack(name: str, attack: str, size: Size, folder: str) -> Aimed:
+def _attack(name: str, attack: str, size: Size, folder: str) -> Attack:
     """The attack, trained where it learns."""
     operator, pixels = setting(name)
     if attack in (SHOWN, SHOWN_INVERTED):

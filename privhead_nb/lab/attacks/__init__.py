@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from privhead_nb.privacy.operators import Operator
+
 
 @dataclass(frozen=True)
 class Card:
@@ -41,9 +43,15 @@ class Attack:
         probe: (N, H, H) float32 released moduli -> (N, D) vectors.
         enrol: (N, H, H, 3) float32 colours of known people -> (N, D) vectors of the same space.
         picture: (N, H, H) -> (N, H, H, 3) guessed colours, where the attack makes pictures.
+        operator: the protection that it was made for; None where pictures are not protected: a
+            positive control, whose probes are colours (N, H, H, 3), or grey pictures where the
+            attack says so.
+        size: H of the protected pictures, pixels.
     """
 
     card: Card
     probe: Callable[[Tensor], Tensor]
     enrol: Callable[[Tensor], Tensor]
     picture: Callable[[Tensor], Tensor] | None = None
+    operator: Operator | None = None
+    size: int = 64

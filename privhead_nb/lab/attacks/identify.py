@@ -23,20 +23,6 @@ YAW_LIMIT = 45.0  # degrees; recognisers are held to pictures up to there
 BATCH = 256
 
 
-@dataclass(frozen=True, eq=False)
-class Aimed(Attack):
-    """An attack, and the protection that it was made for.
-
-    Args:
-        operator: its settings; None where pictures are not protected: a positive control, whose
-            probes are colours (N, H, H, 3), or grey pictures where the attack says so.
-        size: H of the protected pictures, pixels.
-    """
-
-    operator: Operator | None = None
-    size: int = 64
-
-
 @dataclass(frozen=True)
 class Ranking:
     """Whom an attack names, the most alike first.
@@ -56,7 +42,7 @@ class Ranking:
 
 
 def identify(
-    attack: Aimed, release: Release, gallery: Album, *, yaw_limit: float = YAW_LIMIT
+    attack: Attack, release: Release, gallery: Album, *, yaw_limit: float = YAW_LIMIT
 ) -> Ranking:
     """Rank a gallery's people by how alike they are to whom a release shows.
 
@@ -86,7 +72,7 @@ def identify(
     )
 
 
-def of_release(attack: Aimed, release: Release, yaw_limit: float = YAW_LIMIT) -> Tensor:
+def of_release(attack: Attack, release: Release, yaw_limit: float = YAW_LIMIT) -> Tensor:
     """One unit vector (D,) of all released moduli within `yaw_limit` degrees of the front.
 
     Raises:
@@ -109,7 +95,7 @@ def in_batches(function: Callable[[Tensor], Tensor], pictures: Tensor) -> Tensor
     return F.normalize(torch.cat(found), dim=1)
 
 
-def check_aim(attack: Aimed, release: Release) -> None:
+def check_aim(attack: Attack, release: Release) -> None:
     """Raise LabError where a release is not protected as the attack expects."""
     if attack.operator is None:
         raise LabError(

@@ -23,8 +23,7 @@ from tqdm import tqdm
 
 from privhead_nb.errors import LabError
 from privhead_nb.lab.albums import SIZE, Album
-from privhead_nb.lab.attacks import Card
-from privhead_nb.lab.attacks.identify import Aimed
+from privhead_nb.lab.attacks import Attack, Card
 from privhead_nb.lab.attacks.parrot import resized
 from privhead_nb.lab.recognition import Recogniser, head_crop
 from privhead_nb.lab.recognition.learn import Learning, disturbed, train_network
@@ -185,7 +184,7 @@ def train_inversion(
     return Inverter(network.eval(), operator, size, card)
 
 
-def attack_of(inverter: Inverter, recogniser: Recogniser) -> Aimed:
+def attack_of(inverter: Inverter, recogniser: Recogniser) -> Attack:
     """The U-Net's guesses, looked at by a recogniser of clean pictures that it never met."""
 
     def embed(pictures: Tensor) -> Tensor:
@@ -194,7 +193,7 @@ def attack_of(inverter: Inverter, recogniser: Recogniser) -> Aimed:
     def probe(released: Tensor) -> Tensor:
         return embed(inverter(released))
 
-    return Aimed(inverter.card, probe, embed, inverter, inverter.operator, inverter.size)
+    return Attack(inverter.card, probe, embed, inverter, inverter.operator, inverter.size)
 
 
 def shown(

@@ -24,8 +24,7 @@ from tqdm import tqdm
 
 from privhead_nb.errors import LabError
 from privhead_nb.lab.albums import VARIANTS, Album
-from privhead_nb.lab.attacks import Card
-from privhead_nb.lab.attacks.identify import Aimed
+from privhead_nb.lab.attacks import Attack, Card
 from privhead_nb.lab.recognition import head_crop
 from privhead_nb.lab.recognition.learn import (
     Learning,
@@ -50,7 +49,7 @@ def cnn_parrot(
     learning: Learning = CNN,
     start: FaceNetwork | None = None,
     progress: bool = False,
-) -> Aimed:
+) -> Attack:
     """Protected against protected, with the lab's network.
 
     Args:
@@ -75,7 +74,7 @@ def two_stem_parrot(
     learning: Learning = CNN,
     start: tuple[FaceNetwork | None, FaceNetwork | None] = (None, None),
     progress: bool = False,
-) -> Aimed:
+) -> Attack:
     """Protected against original: moduli and colours are brought to one space.
 
     Args:
@@ -90,7 +89,7 @@ def two_stem_parrot(
 
 def parrot_of(
     stems: tuple[FaceNetwork, ...], operator: Operator | None, size: int, card: Card
-) -> Aimed:
+) -> Attack:
     """The attack of one trained network, or of two, of which the second sees the gallery."""
     probing, enrolling = stems[0], stems[-1]
 
@@ -104,7 +103,7 @@ def parrot_of(
             return enrolling(head_crop(colours))
         return _enrolled(colours, operator, size, card.seed, lambda x: probing(head_crop(x)))
 
-    return Aimed(card, probe, enrol, None, operator, size)
+    return Attack(card, probe, enrol, None, operator, size)
 
 
 def train_stems(
@@ -172,7 +171,7 @@ def train_stems(
 
 def classical_parrot(
     album: Album, operator: Operator | None, *, size: int = 64, seed: int = 0
-) -> Aimed:
+) -> Attack:
     """Protected against protected without a network: seconds of work, for every setting.
 
     The cosines of HOG + LDA and of pixels + LDA are averaged.
@@ -200,7 +199,7 @@ def classical_parrot(
         cost="two projections, seconds",
         seed=seed,
     )
-    return Aimed(card, probe, enrol, None, operator, size)
+    return Attack(card, probe, enrol, None, operator, size)
 
 
 def resized(pictures: Tensor, size: int) -> Tensor:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from privhead_nb.lab.attacks import Card
-from privhead_nb.lab.attacks.identify import Aimed
+from privhead_nb.lab.attacks import Attack, Card
 from privhead_nb.lab.recognition import Recogniser
 from privhead_nb.privacy.operators import Operator
 
@@ -23,7 +22,7 @@ def as_grey(moduli: Tensor, operator: Operator, *, inverted: bool = False) -> Te
 
 def shown_to(
     recogniser: Recogniser, operator: Operator, *, size: int = 64, inverted: bool = False
-) -> Aimed:
+) -> Attack:
     """A clean recogniser looks at the moduli; its gallery holds pictures as they are."""
 
     def picture(moduli: Tensor) -> Tensor:
@@ -42,4 +41,4 @@ def shown_to(
         cost="none",
         seed=0,
     )
-    return Aimed(card, probe, enrol, picture, operator, size)
+    return Attack(card, probe, enrol, picture, operator, size)

@@ -1,0 +1,17 @@
+"""The command line: thin, each command calls one function of the package.
+
+torch and the rest are imported inside of the commands, so that `--help` answers at once. With
+`--json` a command prints JSON and nothing else on stdout; progress goes to stderr.
+"""
+
+from __future__ import annotations
+
+from privhead_nb.cli import views, heads, lab, machine  # isort: skip  (the order of --help)
+from privhead_nb.cli.common import app
+
+__all__ = ["app", "heads", "lab", "machine", "main", "views"]
+
+
+def main() -> None:
+    """Entry point of `privhead`."""
+    app()

@@ -1,0 +1,142 @@
+"""The privacy lab: attack, and studies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from privhead_nb.cli.common import (
+    Debug,
+    Json,
+    Seed,
+    Threads,
+    Workers,
+    app,
+    check_target,
+    guarded,
+    set_threads,
+    show,
+    study,
+)
+from privhead_nb.lab import attack_names
+
+
+@app.command(epilog=attack_names.listed())
+@guarded
+def attack(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="SOURCE", help="A release folder, or a reconstruction's folder."),
+    ],
+    name: Annotated[
+        str, typer.Option("--attack", metavar="NAME", help="One of the names below.")
+    ] = attack_names.DEFAULT,
+    gallery: Annotated[
+        str,
+        typer.Option(
+            "--gallery",
+            metavar="N|FOLDER",
+            help="Whom it may name: so many made people (40000, 40001, ...), or a folder of "
+            "square PNG pictures framed as a release's views: anna.png, bert_1.png, bert_2.png.",
+        ),
+    ] = "100",
+    people: Annotated[
+        int,
+        typer.Option("--people", min=2, help="Other people that it learns from; fewer is quicker."),
+    ] = 100,
+    truth: Annotated[
+        str | None,
+        typer.Option("--truth", metavar="PERSON", help="Who it is: tells that person's rank."),
+    ] = None,
+    views: Annotated[
+        int, typer.Option("--views", min=1, help="How many views are guessed as pictures.")
+    ] = 4,
+    release: Annotated[
+        Path | None,
+        typer.Option("--release", metavar="FOLDER", help="What a reconstruction was made from."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="For attack.json and guessed PNG pictures."),
+    ] = None,
+    seed: Seed = 0,
+    workers: Workers = None,
+    threads: Threads = 0,
+    json_: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Attack a release or a reconstruction: whom does it show?
+
+    The attack learns from other people first. Pictures of them and of the gallery are made once,
+    about 2 seconds a person and core, and kept in out/lab (PRIVHEAD_LAB).
+    """
+    if out is not None:
+        check_target(out, overwrite=False)
+    set_threads(threads)
+    from privhead_nb.lab.attacks_on_releases import How
+    from privhead_nb.lab.run_attack import Asked, run_attack, text
+
+    how = How(people, seed, views, guesses=out is not None, workers=workers)
+    answer = run_attack(source, Asked(name, gallery, truth, out, release, how))
+    show(answer if json_ else text(answer))
+
+
+@study.command()
+@guarded
+def privacy(
+    small: Annotated[
+        bool, typer.Option("--small", help="12 people, two settings: does it run? Minutes.")
+    ] = False,
+    settings: Annotated[
+        str,
+        typer.Option("--settings", metavar="NAMES", help="Such as sobel-64,blur-2. Default: all."),
+    ] = "",
+    attacks: Annotated[
+        str,
+        typer.Option(
+            "--attacks",
+            metavar="NAMES",
+            help="Such as parrot-classical,parrot-cnn. Default: all; inversion at some settings.",
+        ),
+    ] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="Where jobs are kept. Default: in out/lab."),
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option("--store", metavar="FILE", help="Write the summary that `protect` reads."),
+    ] = None,
+    workers: Workers = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler", metavar="ADDRESS", help="tcp://host:port of a Dask cluster, or local."
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Drop results of another version.")
+    ] = False,
+    json_: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Operators and sizes against attacks on pictures: the strongest attack of each setting.
+
+    The full study takes hours on two cores. It can be stopped at any time: the same command goes
+    on where it was.
+    """
+    from privhead_nb.lab.privacy_study import study_privacy, text
+
+    found = study_privacy(
+        small=small,
+        settings=settings,
+        attacks=attacks,
+        folder=out,
+        store=store,
+        workers=workers,
+        scheduler=scheduler,
+        overwrite=overwrite,
+    )
+    show(found if json_ else text(found))

@@ -1,0 +1,114 @@
+"""This machine: doctor, bench."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from privhead_nb.cli.common import (
+    Debug,
+    Json,
+    Threads,
+    app,
+    guarded,
+    set_threads,
+    show,
+)
+
+
+@app.command()
+@guarded
+def doctor(json_: Json = False, debug: Debug = False) -> None:
+    """Say what this machine can run, and how to mend what is missing."""
+    from privhead_nb import doctor as machine
+
+    facts = machine.report()
+    show(facts if json_ else machine.text(facts))
+    if not facts["can_run"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+@guarded
+def bench(
+    op: Annotated[
+        list[str] | None,
+        typer.Option("--op", help="Only this kernel; may be given again. Default: all."),
+    ] = None,
+    training: Annotated[
+        bool,
+        typer.Option("--training/--no-training", help="Time whole training steps too."),
+    ] = False,
+    profiles: Annotated[
+        str, typer.Option("--profiles", help="For --training, such as cpu or gpu,paper.")
+    ] = "",
+    steps_: Annotated[
+        int,
+        typer.Option(
+            "--steps", min=1, help="For --training: timed steps; below 20 growth is left out."
+        ),
+    ] = 60,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", metavar="FILE", help="Draw a roofline here.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="cpu or cuda. Default: cuda where there is one.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Tiny sizes: does everything run?")
+    ] = False,
+    ahead: Annotated[
+        int,
+        typer.Option(
+            "--ahead",
+            metavar="CAPABILITY",
+            help="Time nothing: compile the Triton kernels for this GPU (80, 90), which need not "
+            "be here, and print their registers and spills.",
+        ),
+    ] = 0,
+    compiled: Annotated[
+        bool, typer.Option("--compile/--no-compile", help="Put torch.compile beside the rest.")
+    ] = True,
+    threads: Threads = 0,
+    debug: Debug = False,
+) -> None:
+    """Time the kernels beside their references, torch.compile and other libraries."""
+    set_threads(threads)
+    import torch
+
+    from privhead_nb.bench import harness, show
+    from privhead_nb.bench import training as steps
+    from privhead_nb.files import write_json
+
+    if ahead:
+        from privhead_nb.bench.ahead import compile_all
+        from privhead_nb.bench.ahead import table as compiled_table
+
+        rows = compile_all(ahead, tuple(op) if op else harness.OPS)
+        print(compiled_table(rows))
+        if json_file is not None:
+            write_json(json_file, {"capability": ahead, "kernels": rows})
+        return
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    ops = tuple(op) if op else () if training else harness.OPS
+    result = harness.run(ops, torch.device(device), quick=quick, compiled=compiled)
+    print(show.table(result))
+    if training:
+        names = (
+            tuple(profiles.split(",")) if profiles else ("gpu",) if device == "cuda" else ("cpu",)
+        )
+        result["training"] = steps.run(device, names, steps=steps_, quick=quick)
+        print("\n" + steps.table(result["training"]))
+    if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(json_file, result)
+    if picture is not None:
+        from privhead_nb.teach.figures.kernel_plots import stored_roofline
+
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        stored_roofline(result).savefig(picture, dpi=130)

@@ -1,0 +1,219 @@
+"""Scenes and releases: synth, inspect, protect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from privhead_nb.cli.common import (
+    Debug,
+    Format,
+    Json,
+    Overwrite,
+    Sensitive,
+    app,
+    check_target,
+    guarded,
+    read_source,
+    show,
+    table,
+)
+from privhead_nb.errors import OutputError, PrivheadError
+
+
+@app.command()
+@guarded
+def synth(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.")],
+    identity: Annotated[
+        int, typer.Option("--identity", min=0, help="Number of the made person.")
+    ] = 0,
+    neutral: Annotated[
+        int, typer.Option("--neutral", min=0, help="Views from behind, which show no face.")
+    ] = 10,
+    sensitive: Annotated[
+        int, typer.Option("--sensitive", min=1, help="Views that show the face.")
+    ] = 20,
+    size: Annotated[
+        int, typer.Option("--size", min=16, max=2048, help="Width and height in pixels.")
+    ] = 64,
+    rig: Annotated[
+        Literal["facescape", "h3ds", "orbit"],
+        typer.Option("--rig", help="Where the cameras stand."),
+    ] = "facescape",
+    light: Annotated[str, typer.Option("--light", help="Name of a light.")] = "studio",
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Moves the cameras a little; 0 leaves them.")
+    ] = 0,
+    overwrite: Overwrite = False,
+    json_: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make a scene of a head that belongs to nobody: pictures, masks, cameras and truth mesh."""
+    check_target(out, overwrite)
+    from privhead_nb.scenes.scene import scene_facts
+    from privhead_nb.scenes.synthetic import synthetic_scene
+
+    scene = synthetic_scene(
+        identity,
+        neutral=neutral,
+        sensitive=sensitive,
+        size=size,
+        rig=rig,
+        light=light,
+        seed=seed,
+        progress=True,
+    )
+    scene.save(out, overwrite=overwrite)
+    said = (
+        f"{out}: {len(scene.cameras)} views of {size} x {size} pixels "
+        f"({len(scene.sensitive)} sensitive, {len(scene.neutral)} neutral) and the truth mesh.\n"
+        f"Next: privhead protect {out} RELEASE"
+    )
+    show({"out": str(out), **scene_facts(scene)} if json_ else said)
+
+
+@app.command()
+@guarded
+def inspect(
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="A scene folder or a release folder.")
+    ],
+    picture: Annotated[
+        Path | None,
+        typer.Option("--picture", metavar="FILE", help="Draw all views and cameras into this PNG."),
+    ] = None,
+    sensitive: Sensitive = None,
+    format_: Format = "auto",
+    json_: Json = False,
+    debug: Debug = False,
+) -> None:
+    """List what a scene or a release holds; draw cameras, sphere and mesh over the pictures."""
+    from privhead_nb.privacy.released import Release, release_facts
+    from privhead_nb.scenes.scene import scene_facts
+
+    loaded = read_source(source, sensitive, format_)
+    facts = release_facts(loaded) if isinstance(loaded, Release) else scene_facts(loaded)
+    if picture is not None:
+        from privhead_nb.teach.inspect import inspect_release, inspect_scene
+
+        if picture.suffix.lower() != ".png":
+            raise OutputError("can only be drawn as PNG", where=picture, remedy="End it in .png.")
+        if isinstance(loaded, Release):
+            inspect_release(loaded, picture)
+        else:
+            inspect_scene(loaded, picture)
+        facts["picture"] = str(picture)
+    show(facts if json_ else table(facts))
+
+
+@app.command()
+@guarded
+def protect(
+    scene: Annotated[Path, typer.Argument(metavar="SCENE", help="Scene folder; only read.")],
+    release: Annotated[Path, typer.Argument(metavar="RELEASE", help="Release folder to make.")],
+    operator: Annotated[
+        Literal["sobel", "scharr", "prewitt", "roberts", "central", "gaussian", "dog"],
+        typer.Option("--operator", help="What sensitive views become the gradient modulus of."),
+    ] = "sobel",
+    size: Annotated[
+        int, typer.Option("--size", min=16, max=512, help="Width and height of released views.")
+    ] = 64,
+    masks: Annotated[
+        Literal["none", "neutral", "all"],
+        typer.Option("--masks", help="Which foreground masks are released too."),
+    ] = "neutral",
+    kernel_size: Annotated[
+        int, typer.Option("--kernel-size", help="Pixels, odd; 0 takes the operator's own.")
+    ] = 0,
+    sigma: Annotated[
+        float, typer.Option("--sigma", help="Width of gaussian and dog, in pixels.")
+    ] = 1.0,
+    single_channel: Annotated[
+        bool, typer.Option("--single-channel", help="Gradient of brightness, not of R, G and B.")
+    ] = False,
+    border: Annotated[
+        Literal["reflect", "replicate", "zero"],
+        typer.Option("--border", help="What stands outside of the picture."),
+    ] = "reflect",
+    blur: Annotated[
+        float, typer.Option("--blur", help="Gaussian blur before the gradient, in pixels.")
+    ] = 0.0,
+    background: Annotated[
+        Literal["kept", "flat"],
+        typer.Option("--background", help="flat: the scene's plain colour outside of the mask."),
+    ] = "kept",
+    downsample: Annotated[
+        Literal["first", "last"],
+        typer.Option("--downsample", help="Make the picture small before or after the operator."),
+    ] = "first",
+    noise: Annotated[
+        float, typer.Option("--noise", help="Gaussian noise on the modulus (colours are 0 to 1).")
+    ] = 0.0,
+    levels: Annotated[
+        int, typer.Option("--levels", help="Round the modulus to so many levels; 0 does not.")
+    ] = 0,
+    named: Annotated[
+        str,
+        typer.Option(
+            "--setting",
+            help="A studied setting, or 'recommended': sets operator, its options and size.",
+        ),
+    ] = "",
+    sensitive: Sensitive = None,
+    format_: Format = "auto",
+    overwrite: Overwrite = False,
+    json_: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write a release: neutral views as RGB, sensitive views as gradient modulus only.
+
+    Run this on the device that holds the photos. The release is all that has to leave it.
+    """
+    from privhead_nb.lab import advice
+    from privhead_nb.privacy.operators import Operator
+    from privhead_nb.privacy.release import protect_folder
+    from privhead_nb.privacy.released import release_facts
+
+    chosen = Operator(
+        kind=operator,
+        kernel_size=kernel_size,
+        sigma=sigma,
+        per_channel=not single_channel,
+        border=border,
+        blur=blur,
+        background=background,
+        downsample=downsample,
+        noise=noise,
+        levels=levels,
+    )
+    if named:
+        if (chosen, size) != (Operator(), 64):
+            raise PrivheadError(
+                "it stands for an operator, its options and a size",
+                where="--setting",
+                remedy="Leave the other options of the operator, and --size, out.",
+            )
+        chosen, size = advice.named(named)
+    made = protect_folder(
+        scene,
+        release,
+        chosen,
+        size=size,
+        masks=masks,
+        overwrite=overwrite,
+        sensitive=sensitive,
+        format=format_,
+    )
+    said = (
+        f"{release}: {len(made.neutral)} neutral views as RGB, {len(made.sensitive)} sensitive "
+        f"views as {chosen.kind} modulus only, {size} x {size} pixels; masks released: {masks}.\n"
+    )
+    known = advice.advice(made.operator, made.size)
+    lines = [str(known), advice.suggestion(made.operator, made.size)]
+    said += "\n".join([*filter(None, lines), f"Next: privhead reconstruct {release} OUT"])
+    study = known.to_dict() | {"recommended": advice.recommendation()}
+    facts = {"out": str(release), **release_facts(made), "study": study}
+    show(facts if json_ else said)
