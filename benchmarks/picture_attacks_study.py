@@ -20,7 +20,7 @@ from privhead_nb.bench.harness import cpu_name
 from privhead_nb.files import write_json
 from privhead_nb.lab import albums
 from privhead_nb.lab.jobs import safe_name
-from privhead_nb.lab.picture_jobs import ATTACKS, FULL, INVERSION, INVERTED, LITTLE
+from privhead_nb.lab.picture_jobs import ATTACKS, FULL, LITTLE, ONLY_AT
 from privhead_nb.lab.picture_study import run, summary, version
 from privhead_nb.lab.settings import SETTINGS
 
@@ -29,12 +29,12 @@ SMALL_SETTINGS = ("sobel-64", "sobel-16-noise-0.2")
 
 
 def wanted(settings: list[str], attacks: list[str], everything: bool) -> list[tuple[str, str]]:
-    """Jobs, cheap attacks first; inversion only where INVERTED says, unless it is asked for."""
+    """Jobs, cheap attacks first; the slowest only where ONLY_AT says, unless all is asked for."""
     return [
         (setting, attack)
         for attack in sorted(attacks, key=ATTACKS.index)
         for setting in settings
-        if attack != INVERSION or everything or setting in INVERTED
+        if everything or setting in ONLY_AT.get(attack, (setting,))
     ]
 
 
@@ -86,7 +86,7 @@ def main() -> None:
     if not asked.table:
         settings = asked.settings or list(SMALL_SETTINGS if asked.small else SETTINGS)
         attacks = asked.attacks or list(ATTACKS)
-        everything = asked.attacks == [INVERSION] or asked.small
+        everything = asked.small or bool(asked.settings)
         run(
             wanted(settings, attacks, everything), size, folder,
             workers=asked.workers, scheduler=asked.scheduler, overwrite=asked.overwrite,

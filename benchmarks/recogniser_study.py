@@ -22,32 +22,25 @@ from privhead_nb.lab import albums
 from privhead_nb.lab.albums import Album
 from privhead_nb.lab.protocol import Rate, compare, identification, verification
 from privhead_nb.lab.recognition import Recogniser
-from privhead_nb.lab.recognition.learn import Learning, Projection, train_network, train_projection
+from privhead_nb.lab.recognition.learn import (
+    WITH_CODES,
+    Learning,
+    Projection,
+    train_network,
+    train_projection,
+)
 from privhead_nb.lab.recognition.network import FaceNetwork
+from privhead_nb.lab.recognition.people import LITTLE_OF, MUCH_OF, learning_album
 from privhead_nb.lab.recognition.stored import NAMES, WEIGHTS, recogniser, save
 from privhead_nb.scenes.head_codes import GENERATOR_VERSION
 
 RESULTS = Path(__file__).parent / "results" / "recognisers.json"
-MUCH_OF, LITTLE_OF = 400, 1200  # people with 12 portraits each, and with 6
 TESTED_ON = 100
 NETWORKS = {
-    "arcface_cnn": Learning("arcface", epochs=24, rate=3e-3, margin=0.2, codes=200.0),
+    "arcface_cnn": WITH_CODES,
     "triplet_cnn": Learning("triplet", epochs=24, rate=3e-3, codes=20.0, codes_first=0.6),
 }
 FEATURES = {"hog_lda": "hog", "pca_lda": "pixels"}
-
-
-def learning_album() -> Album:
-    """Portraits of the group "recogniser"."""
-    folder = albums.cache_folder()
-    everyone = albums.people("recogniser", MUCH_OF + LITTLE_OF)
-    much, little = everyone[:MUCH_OF], everyone[MUCH_OF:]
-    return albums.join(
-        [
-            albums.make_album(much, albums.LEARNING, folder=folder, progress=True).views(),
-            albums.make_album(little, albums.MANY, folder=folder, progress=True),
-        ]
-    )
 
 
 def train(name: str, album: Album) -> FaceNetwork | Projection:
@@ -95,7 +88,7 @@ def main() -> None:
         folder=albums.cache_folder(),
         progress=True,
     )
-    learn = None if asked.measure else learning_album()
+    learn = None if asked.measure else learning_album(progress=True)
     for name in asked.names:
         results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
         told = {k: v for k, v in results.get(name, {}).items() if k in ("seconds", "cpu")}

@@ -247,6 +247,17 @@ def table(stored: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def line(asked: argparse.Namespace) -> str:
+    """The command that does it again."""
+    said = f"python benchmarks/synthesis_study.py {asked.command} --people {asked.people}"
+    if asked.command == "oracle":
+        said += f" --bank {asked.bank} --restarts {asked.restarts} --settings"
+        said += "".join(f" {json.dumps(s) if ' ' in s else s}" for s in asked.settings)
+    else:
+        said += f" --learned {asked.learned}"
+    return said + f" --judges {' '.join(asked.judges)}" + (" --small" if asked.small else "")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -272,8 +283,7 @@ def main(arguments: list[str] | None = None) -> None:
         return
     stored = json.loads(asked.results.read_text()) if asked.results.is_file() else {}
     if asked.command != "table":
-        line = f"python benchmarks/synthesis_study.py {asked.command} --people {asked.people}"
-        stored[asked.command] = {"command": line} | parts[asked.command](asked)
+        stored[asked.command] = {"command": line(asked)} | parts[asked.command](asked)
         write_json(asked.results, VERSION | stored)
     print(table(stored))
 

@@ -22,14 +22,14 @@ from privhead_nb.lab.attacks.identify import (
 from privhead_nb.lab.attacks.parrot import (
     classical_parrot,
     cnn_parrot,
-    resized,
+    informed_parrot,
     train_stems,
     two_stem_parrot,
 )
 from privhead_nb.lab.attacks.shown import as_grey, shown_to
 from privhead_nb.lab.protocol import Identification, compare, identification
 from privhead_nb.lab.recognition import Recogniser
-from privhead_nb.lab.recognition.learn import Learning
+from privhead_nb.lab.recognition.learn import Learning, resized
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.released import Release
 from privhead_nb.scenes.camera import custom_rig, facescape_rig
@@ -153,6 +153,15 @@ def test_positive_control_two_stems_meet_where_nothing_is_protected(
 def test_two_stems_bring_moduli_and_colours_to_one_space(known: Album) -> None:
     """Of people whom they learned from; a dozen are too few to learn it for all others."""
     attack = two_stem_parrot(known, Operator(), size=32, learning=LONGER)
+    assert ranks(attack, known).rank[1].value >= WINS
+    chance = ranks(attack, known, shuffled=True).rank[1]
+    assert chance.low <= 1 / 12 <= chance.high
+
+
+def test_the_informed_parrot_knows_whom_it_learned_and_says_what_it_knew(known: Album) -> None:
+    how = replace(QUICK, epochs=100, codes=20.0)
+    attack = informed_parrot(known, Operator(), size=32, learning=how)
+    assert attack.size == 32 and "codes of other people" in attack.card.knowledge
     assert ranks(attack, known).rank[1].value >= WINS
     chance = ranks(attack, known, shuffled=True).rank[1]
     assert chance.low <= 1 / 12 <= chance.high

@@ -27,12 +27,12 @@ from privhead_nb.lab.attacks.parrot import (
     CNN,
     classical_parrot,
     cnn_parrot,
-    resized,
     two_stem_parrot,
 )
 from privhead_nb.lab.attacks.shown import shown_to
 from privhead_nb.lab.known_people import Known
 from privhead_nb.lab.naming import Guess, Held
+from privhead_nb.lab.recognition.learn import resized
 from privhead_nb.lab.recognition.stored import recogniser
 from privhead_nb.lab.scans import Axes
 from privhead_nb.privacy.operators import Operator

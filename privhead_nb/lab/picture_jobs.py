@@ -30,14 +30,15 @@ from privhead_nb.lab.attacks.parrot import (
     CNN,
     classical_parrot,
     cnn_parrot,
-    resized,
+    informed_parrot,
     train_stems,
     two_stem_parrot,
 )
 from privhead_nb.lab.attacks.shown import shown_to
 from privhead_nb.lab.protocol import Rate, compare, identification, verification
-from privhead_nb.lab.recognition.learn import Learning
+from privhead_nb.lab.recognition.learn import WITH_CODES, Learning, resized
 from privhead_nb.lab.recognition.network import FaceNetwork
+from privhead_nb.lab.recognition.people import learning_album
 from privhead_nb.lab.recognition.stored import recogniser
 from privhead_nb.lab.settings import setting
 from privhead_nb.privacy.operators import Operator
@@ -47,10 +48,13 @@ STUDY_VERSION = 1
 
 SHOWN, SHOWN_INVERTED = "shown", "shown-inverted"
 CLASSICAL, NETWORK, STEMS = "parrot-classical", "parrot-cnn", "parrot-two-stems"
-INVERSION = "inversion"
-ATTACKS = (SHOWN, SHOWN_INVERTED, CLASSICAL, NETWORK, STEMS, INVERSION)
-INVERTED = ("sobel-64", "sobel-16", "blur-2", "noise-0.1", "levels-4")
-"""Settings that learned inversion, the slowest, is run at by default."""
+INFORMED, INVERSION = "parrot-informed", "inversion"
+ATTACKS = (SHOWN, SHOWN_INVERTED, CLASSICAL, NETWORK, STEMS, INFORMED, INVERSION)
+ONLY_AT = {
+    INFORMED: ("sobel-64", "noise-0.1", "noise-0.2"),
+    INVERSION: ("sobel-64", "sobel-16", "blur-2", "noise-0.1", "levels-4"),
+}
+"""Settings that the slowest attacks are run at by default."""
 
 
 BASE = replace(CNN, epochs=20)
@@ -155,6 +159,10 @@ def _attack(name: str, attack: str, size: Size, folder: str) -> Attack:
     if attack in (SHOWN, SHOWN_INVERTED):
         one = recogniser(size.scored_by)
         return shown_to(one, operator, size=pixels, inverted=attack == SHOWN_INVERTED)
+    if attack == INFORMED:
+        much = learning_album(2 * size.attackers, 6 * size.attackers, workers=1)
+        how = replace(WITH_CODES, epochs=size.base.epochs, batch=size.base.batch)
+        return informed_parrot(much, operator, size=pixels, learning=how)
     learn = _album("attacker", size).views()
     if attack == CLASSICAL:
         return classical_parrot(learn, operator, size=pixels)

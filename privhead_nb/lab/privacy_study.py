@@ -19,10 +19,9 @@ from privhead_nb.lab.picture_jobs import (
     ATTACKS,
     CLASSICAL,
     FULL,
-    INVERSION,
-    INVERTED,
     LITTLE,
     NETWORK,
+    ONLY_AT,
     Size,
 )
 from privhead_nb.lab.picture_study import run, summary, version
@@ -99,7 +98,7 @@ def wanted(settings: list[str], attacks: list[str], small: bool) -> list[tuple[s
         for attack in ATTACKS
         if not attacks or attack in attacks
         for name in settings or SETTINGS
-        if attack != INVERSION or everywhere or settings or name in INVERTED
+        if name in ONLY_AT.get(attack, (name,)) or everywhere or settings
     ]
 
 

@@ -24,9 +24,8 @@ from tqdm import tqdm
 from privhead_nb.errors import LabError
 from privhead_nb.lab.albums import SIZE, Album
 from privhead_nb.lab.attacks import Attack, Card
-from privhead_nb.lab.attacks.parrot import resized
 from privhead_nb.lab.recognition import Recogniser, head_crop
-from privhead_nb.lab.recognition.learn import Learning, disturbed, train_network
+from privhead_nb.lab.recognition.learn import Learning, disturbed, resized, train_network
 from privhead_nb.lab.recognition.network import FaceNetwork
 from privhead_nb.privacy.operators import Operator
 

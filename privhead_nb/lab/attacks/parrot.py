@@ -27,9 +27,12 @@ from privhead_nb.lab.albums import VARIANTS, Album
 from privhead_nb.lab.attacks import Attack, Card
 from privhead_nb.lab.recognition import head_crop
 from privhead_nb.lab.recognition.learn import (
+    WITH_CODES,
     Learning,
     as_input,
     disturbed,
+    resized,
+    train_network,
     train_projection,
 )
 from privhead_nb.lab.recognition.network import ArcFace, FaceNetwork
@@ -85,6 +88,29 @@ def two_stem_parrot(
     )
     card = _card("parrot, two stems", album, operator, learning)
     return parrot_of(stems, operator, size, card)
+
+
+def informed_parrot(
+    album: Album,
+    operator: Operator,
+    *,
+    size: int = 64,
+    learning: Learning = WITH_CODES,
+    progress: bool = False,
+) -> Attack:
+    """Protected against protected, by someone who also has the model that the heads come from.
+
+    A network learns the codes of made people from their moduli, beside telling them apart. Codes
+    say *how* two people differ. For real faces these would be a face model's, fitted to photos.
+
+    Args:
+        album: people none of whom may be tested, many of them.
+        operator, size: what the release was made with.
+    """
+    network = train_network(album, learning, operator=operator, size=size, progress=progress)
+    card = _card("parrot, informed", album, operator, learning)
+    told = replace(card, knowledge=f"{card.knowledge}, the codes of other people's heads")
+    return parrot_of((network,), operator, size, told)
 
 
 def parrot_of(
@@ -200,22 +226,6 @@ def classical_parrot(
         seed=seed,
     )
     return Attack(card, probe, enrol, None, operator, size)
-
-
-def resized(pictures: Tensor, size: int) -> Tensor:
-    """(N, H, H, C) -> (N, size, size, C): area means, as a release's pictures are made.
-
-    Larger ones are interpolated: an attacker with larger portraits would do better.
-    """
-    side = pictures.shape[1]
-    if side == size:
-        return pictures
-    x = pictures.movedim(-1, 1)
-    if side % size == 0:
-        x = F.avg_pool2d(x, side // size)
-    else:
-        x = F.interpolate(x, size=(size, size), mode="bilinear", antialias=True)
-    return x.movedim(1, -1)
 
 
 def _protected(
