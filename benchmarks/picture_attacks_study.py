@@ -58,7 +58,7 @@ def table(results: dict[str, Any]) -> str:
     lines.append("\nstrongest attack of each setting")
     for name, worst in summary(results).items():
         lines.append(
-            f"{name:24} {_cell(worst['rank1']):>22}  {worst['attack']}, of {worst['attacks_tried']}"
+            f"{name:24} {_cell(worst['rank1']):>22}  {worst['attack']}, of {len(worst['attacks'])}"
         )
     return "\n".join(lines)
 

@@ -378,7 +378,8 @@ def run(study: Study, parts: list[str], workers: int | None) -> Path:
     for part in parts:
         found = PARTS[part](study, workers)
         stored = json.loads(path.read_text()) if path.is_file() else {}
-        command = f"python benchmarks/tables_study.py {part}" + (" --small" if study.small else "")
+        size = "--small" if study.small else f"--people {study.people}"
+        command = f"python benchmarks/tables_study.py {part} {size}"
         stored[part] = {"command": command, "generator": GENERATOR_VERSION, "study": sizes, **found}
         write_json(path, stored)
     return path

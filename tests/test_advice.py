@@ -19,7 +19,7 @@ def setting(operator: Operator, pixels: int, alone: float, together: float) -> d
         "operator": operator.to_dict(),
         "pixels": pixels,
         "chance": 0.01,
-        "attacks_tried": 4,
+        "attacks": ["shown", "parrot-classical", "parrot-cnn", "parrot-two-stems"],
         "alone": {"attack": "parrot-cnn", "rank1": [alone, alone - 0.05, alone + 0.03]},
         "together": {"attack": "parrot-two-stems", "rank1": [together, together - 0.1, together]},
     }
@@ -60,6 +60,18 @@ def test_a_studied_setting_gets_its_own_worst_attack_with_its_interval(file: Pat
     assert "100 made people" in said and "chance 0.01" in said and "not studied" not in said
     assert said.count("\n") == 1 and "privhead study privacy --settings sobel-64" in said
     assert json.loads(json.dumps(found.to_dict()))["together"]["rank1"] == 0.97
+
+
+def test_a_setting_that_the_strongest_attack_never_saw_says_so(tmp_path: Path) -> None:
+    study = json.loads(json.dumps(STUDY))
+    study["settings"]["sobel-64"]["attacks"].append("parrot-informed")
+    study["settings"]["sobel-64"]["alone"]["attack"] = "parrot-informed"
+    path = tmp_path / "privacy.json"
+    path.write_text(json.dumps(study))
+    assert advice(Operator(), 64, path).untried == ""
+    found = advice(Operator(), 16, path)
+    assert found.untried == "parrot-informed" and found.attacks == 4
+    assert "parrot-informed, the strongest on sobel-64, was not tried there." in str(found)
 
 
 @pytest.mark.parametrize(

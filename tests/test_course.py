@@ -16,7 +16,7 @@ from privhead_nb.teach.widgets import View, choice, real, tick, values_of, whole
 
 ROOT = Path(__file__).parents[1]
 SOURCES = build.sources()
-LESSONS = [f"{n:02d}" for n in range(9)] + ["11"]
+LESSONS = [f"{n:02d}" for n in range(12)]
 
 
 def names(paths: list[Path]) -> list[str]:

@@ -18,9 +18,9 @@ from scipy import ndimage
 
 from privhead_nb.lab.attacks import multiplicity, poisson
 from privhead_nb.privacy.operators import Operator
-from privhead_nb.teach import checks, faces, widgets
+from privhead_nb.teach import checks, faces, lab_runs, small_album, strong_attacks, widgets
 from privhead_nb.teach.checks import CheckFailed
-from privhead_nb.teach.figures import irreversibility
+from privhead_nb.teach.figures import irreversibility, strong_plots
 from privhead_nb.teach.panels import lesson06
 
 ROOT = Path(__file__).parents[1]
@@ -59,7 +59,18 @@ def right_0604(right, down):
     return poisson.from_differences(np.asarray(right), np.asarray(down))
 
 
-RIGHT = {"ex0601": right_0601, "ex0602": right_0602, "ex0603": right_0603, "ex0604": right_0604}
+def right_0605(similarity, own, share):
+    ranks = [sum(row >= row[column]) for row, column in zip(similarity, own, strict=True)]
+    return next(k for k in range(1, 100) if np.mean([r <= k for r in ranks]) >= share - 1e-9)
+
+
+RIGHT = {
+    "ex0601": right_0601,
+    "ex0602": right_0602,
+    "ex0603": right_0603,
+    "ex0604": right_0604,
+    "ex0605": right_0605,
+}
 
 
 def failed(capsys: pytest.CaptureFixture[str], number: str, function: Callable[..., Any]) -> str:
@@ -73,6 +84,10 @@ def failed(capsys: pytest.CaptureFixture[str], number: str, function: Callable[.
 def test_a_right_answer_passes(number: str, capsys: pytest.CaptureFixture[str]) -> None:
     getattr(checks, number)(RIGHT[number])
     assert capsys.readouterr().out.startswith(f"{number} passed: ")
+
+
+def one_hot(own, table):
+    return np.eye(table.shape[1])[own]
 
 
 SLIPS: dict[str, list[tuple[Callable[..., Any], str]]] = {
@@ -117,6 +132,14 @@ SLIPS: dict[str, list[tuple[Callable[..., Any], str]]] = {
     "ex0604": [
         (lambda r, d: -right_0604(r, d), "negative"),
         (lambda r, d: right_0604(r, d) - right_0604(r, d)[0, 0], "not the first pixel"),
+    ],
+    "ex0605": [
+        (lambda table, own, share: right_0605(table, own, share) - 1, "keep one more"),
+        (lambda table, own, share: right_0605(-table, own, share), "most similar comes first"),
+        (
+            lambda table, own, share: right_0605(table + 1e-6 * one_hot(own, table), own, share),
+            ">=",
+        ),
     ],
 }
 
@@ -300,3 +323,89 @@ def test_a_level_that_is_not_the_part_s_own_is_recognised(capsys: Any) -> None:
 
     assert "another sea" in failed(capsys, "ex0602", of_corner)
     assert "edge cuts" in failed(capsys, "ex0602", of_all)
+
+
+# The strong attacks -------------------------------------------------------------------------------
+
+
+def test_turned_pictures_are_preimages() -> None:
+    probes = small_album.stored().views().rgb()[:3]
+    assert strong_attacks.turned(probes, 0) is probes
+    other = strong_attacks.turned(probes, 120)
+    assert (other - probes).abs().mean() > 0.05
+    assert (Operator().modulus(other) - Operator().modulus(probes)).abs().max() < 1e-5
+
+
+def test_turned_pictures_fool_a_network_of_pictures() -> None:
+    known = small_album.stored()
+    gallery, probes = known.frontals(), known.views()
+    own = strong_attacks.columns(probes, gallery)
+    assert torch.equal(gallery.identity[own], probes.identity)
+    for degrees, low, high in ((0, 0.9, 1.0), (120, 0.0, 0.3), (240, 0.0, 0.3)):
+        shown = strong_attacks.turned(probes.rgb(), degrees)
+        right = strong_attacks.looked_at(shown, gallery).argmax(1) == own
+        assert low <= float(right.float().mean()) <= high
+
+
+def test_a_crowd_is_the_whole_town_for_a_guess_and_nobody_for_an_oracle() -> None:
+    random = np.random.default_rng(0)
+    guess, own = random.uniform(size=(4000, 20)), random.integers(0, 20, 4000)
+    assert abs(strong_attacks.crowd(guess, own, 0.9) - 18) <= 1
+    assert strong_attacks.crowd(one_hot(own, guess), own, 1.0) == 1
+    assert strong_attacks.crowd(np.zeros((5, 20)), own[:5], 0.5) == 20, "ties stand before"
+
+
+def test_the_table_has_every_attack_and_its_command(tmp_path: Path) -> None:
+    text = strong_attacks.table()
+    assert text.count("knows ") == len(strong_attacks.rows()) == text.count("python benchmarks/")
+    for row in strong_attacks.rows():
+        assert (ROOT / row.command.split()[1]).is_file()
+        assert not row.alone.known or row.people >= 2
+    rate = [0.4, 0.2, 0.6]
+    judged = {"recognisers": {"a": {"right": {"rank1": rate}, "people": 10}}}
+    judged["recognisers"]["b"] = {"right": {"rank1": [0.3, 0.1, 0.5]}, "people": 10}
+    names = ("among", "to_truth", "to_others", "colour", "pattern", "misfit")
+    medians = {name: [0, 0.5, 1] for name in names}
+    files = {
+        "synthesis": {
+            "decoder": {"command": "python benchmarks/x.py", "modulus": judged},
+            "oracle": {"command": "python benchmarks/y.py", "rates": {"modulus": judged}},
+        },
+        "diffusion": {"command": "python benchmarks/z.py", "guided": judged | medians},
+        "artefacts": {
+            "command": "python benchmarks/w.py",
+            "heads": {"sobel-64": {"worst_attack": "mesh", "worst_rank1": rate, "people": [1, 2]}},
+        },
+    }
+    for name, value in files.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(value))
+    made_up = {row.attack: row for row in strong_attacks.rows(tmp_path)}
+    assert made_up["synthesis, true generator"].alone.source == "a"
+    assert made_up["mesh or field: mesh"].people == 2
+    assert strong_attacks.table(tmp_path).count("40 % (20 to 60)") == 4
+    assert strong_attacks.samples(tmp_path) == dict.fromkeys(medians, 0.5)
+    assert strong_attacks.samples(tmp_path / "none") is None
+
+
+def test_what_the_last_section_says_of_stored_attacks() -> None:
+    parrot = {n: lab_runs.rate(n, "parrot-classical") for n in lab_runs.settings()}
+    eight = {
+        n: lab_runs.rate(n, "parrot-classical", taken="eight together") for n in lab_runs.settings()
+    }
+    plain = parrot["sobel-64"]
+    assert 0.45 < plain.value < 0.6 and eight["sobel-64"].value > 0.85 and len(parrot) == 15
+    assert max(lab_runs.rate("sobel-64", n).high for n in ("shown", "shown-inverted")) < 0.1
+    assert min(r.low for r in (*eight.values(), *parrot.values())) > 1 / lab_runs.people()
+    for name in ("blur-1", "blur-2", "sobel-32", "sobel-16"):
+        assert abs(parrot[name].value - plain.value) < 0.1
+    for name in ("noise-0.2", "levels-2", "sobel-16-noise-0.2"):
+        assert parrot[name].high < plain.low
+    assert strong_attacks.strongest().alone.value > 0.85
+
+
+def test_the_last_sections_figures_draw() -> None:
+    table, own = torch.rand(8, 5, generator=torch.Generator()), torch.zeros(8, dtype=torch.long)
+    both = {"one picture": table, "four together": table[:5]}
+    owns = {"one picture": own, "four together": own[:5]}
+    for figure in (strong_plots.first_so_many(both, owns), strong_plots.by_setting()):
+        assert pixels(widgets.View(figure, "")).std() > 10

@@ -289,7 +289,7 @@ plots.show(
     alt="A map of twelve boxes and arrows. From 00 to 01, volume rendering, and 03, protecting operators. From "
     "01 to 02, SDF and eikonal, to 04, gradient loss, and to 11, GPU kernels. From 03 to 04 and to 06, "
     "irreversibility. From 02 and 04 to 05, two stages. From 05 to 07, Lipschitz ablation, 08, templates "
-    "and few views, and 10, appearance transfer. From 06 to 09, recognition. Lessons 09 and 10 have dashed borders.",
+    "and few views, and 10, appearance transfer. From 06 to 09, recognition and deepfakes.",
 )
 
 # %% [markdown]
@@ -304,8 +304,8 @@ plots.show(
 # | 06 | [Irreversibility](06_irreversibility.ipynb) | an attacker tries to get the photo back | 90 | 03 |
 # | 07 | [Lipschitz ablation](07_lipschitz_ablation.ipynb) | does a calm colour network help? An experiment | 80 | 05 |
 # | 08 | [Templates and few views](08_templates_and_few_views.ipynb) | when there are few neutral views, or none | 70 | 05 |
-# | 09 | Recognition (to come) | how well machines recognise what is left | | 06 |
-# | 10 | Appearance transfer (to come) | one head's shape, another's colours | | 05 |
+# | 09 | [Recognition and deepfakes](09_recognition_and_deepfakes.ipynb) | how well machines recognise what is left | 80 | 06 |
+# | 10 | [Appearance transfer](10_appearance_transfer.ipynb) | one head's shape, another's colours | 60 | 05 |
 # | 11 | [GPU kernels](11_gpu_kernels.ipynb) | from an equation to a loop to a kernel | 75 | 01 |
 #
 # Minutes are for reading and for the exercises but the hard one, which is worth an evening of its own.

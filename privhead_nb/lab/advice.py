@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from privhead_nb.errors import LabError
-from privhead_nb.lab.settings import SETTINGS, setting
+from privhead_nb.lab.settings import DEFAULT, SETTINGS, setting
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.scenes.head_codes import GENERATOR_VERSION
 
-FORMAT = 1
+FORMAT = 2
 RESULTS = Path(__file__).parent / "results" / "privacy.json"
 CURVE = Path(__file__).parent / "results" / "curve.json"
 RECOMMENDED = "recommended"
@@ -61,6 +61,7 @@ class Advice:
         people: in the gallery.
         views: pictures taken together.
         attacks: how many were tried at this setting.
+        untried: the strongest attack on the paper's default, where it was not tried at this one.
         command: that measures it again.
         why: the reason, where nothing is known.
     """
@@ -73,6 +74,7 @@ class Advice:
     people: int = 0
     views: int = 0
     attacks: int = 0
+    untried: str = ""
     command: str = COMMAND
     why: str = ""
 
@@ -93,6 +95,8 @@ class Advice:
             f"Study ({self.setting}): recognised among {self.people} made people, worst of "
             f"{self.attacks} attacks: {'; '.join(parts)}; chance {self.chance:.2g}."
         )
+        if self.untried:
+            said += f"\n{self.untried}, the strongest on {DEFAULT}, was not tried there."
         if self.differs:
             return (
                 f"{said}\nThis setting was not studied; {self.setting} is the nearest "
@@ -169,6 +173,7 @@ def _of(stored: dict[str, Any], operator: Operator, size: int) -> Advice:
     if not candidates:
         return Advice(why="not studied yet")
     _, name, one, off, found = min(candidates, key=lambda c: c[0])
+    strongest = str(stored["settings"].get(DEFAULT, {}).get(ALONE, {}).get("attack", ""))
     return Advice(
         setting=name,
         differs=tuple(said for _, said in off),
@@ -177,7 +182,8 @@ def _of(stored: dict[str, Any], operator: Operator, size: int) -> Advice:
         chance=float(one["chance"]),
         people=int(stored["people"]),
         views=int(stored["views"]),
-        attacks=int(one["attacks_tried"]),
+        attacks=len(one["attacks"]),
+        untried="" if strongest in ("", *one["attacks"]) else strongest,
         command=f"{COMMAND} --settings {name}",
     )
 

@@ -46,10 +46,10 @@ from privhead_nb.privacy.operators import Operator
 STUDY_VERSION = 1
 """Changes whenever the same setting and attack give other numbers."""
 
-SHOWN, SHOWN_INVERTED = "shown", "shown-inverted"
+SHOWN, SHOWN_INVERTED, SHOWN_HOG = "shown", "shown-inverted", "shown-hog"
 CLASSICAL, NETWORK, STEMS = "parrot-classical", "parrot-cnn", "parrot-two-stems"
 INFORMED, INVERSION = "parrot-informed", "inversion"
-ATTACKS = (SHOWN, SHOWN_INVERTED, CLASSICAL, NETWORK, STEMS, INFORMED, INVERSION)
+ATTACKS = (SHOWN, SHOWN_INVERTED, SHOWN_HOG, CLASSICAL, NETWORK, STEMS, INFORMED, INVERSION)
 ONLY_AT = {
     INFORMED: ("sobel-64", "noise-0.1", "noise-0.2"),
     INVERSION: ("sobel-64", "sobel-16", "blur-2", "noise-0.1", "levels-4"),
@@ -156,8 +156,8 @@ def job(given: tuple[str, str, Size, str]) -> dict[str, Any]:
 def _attack(name: str, attack: str, size: Size, folder: str) -> Attack:
     """The attack, trained where it learns."""
     operator, pixels = setting(name)
-    if attack in (SHOWN, SHOWN_INVERTED):
-        one = recogniser(size.scored_by)
+    if attack in (SHOWN, SHOWN_INVERTED, SHOWN_HOG):
+        one = recogniser("hog_lda" if attack == SHOWN_HOG else size.scored_by)
         return shown_to(one, operator, size=pixels, inverted=attack == SHOWN_INVERTED)
     if attack == INFORMED:
         much = learning_album(2 * size.attackers, 6 * size.attackers, workers=1)

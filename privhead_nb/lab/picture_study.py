@@ -103,13 +103,13 @@ def summary(results: Mapping[str, Any], measure: str = "rank1") -> dict[str, dic
 
     Returns:
         Setting -> operator, size, the attack's key, and [value, low, high] of the measure; chance;
-        and how many attacks were tried. A setting where no attack has a value is left out.
+        and which attacks were tried. A setting where no attack has a value is left out.
     """
     worst: dict[str, dict[str, Any]] = {}
-    tried: dict[str, int] = {}
+    tried: dict[str, list[str]] = {}
     for key, result in results.items():
         name, value = result["setting"], result["whole"][measure]
-        tried[name] = tried.get(name, 0) + 1
+        tried.setdefault(name, []).append(result["attack"])
         if isinstance(value, dict):  # an abstention
             continue
         if name not in worst or value[0] > worst[name][measure][0]:
@@ -121,4 +121,4 @@ def summary(results: Mapping[str, Any], measure: str = "rank1") -> dict[str, dic
                 measure: value,
                 "chance": result["chance"],
             }
-    return {name: {**found, "attacks_tried": tried[name]} for name, found in worst.items()}
+    return {name: {**found, "attacks": tried[name]} for name, found in worst.items()}

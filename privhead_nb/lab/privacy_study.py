@@ -130,7 +130,7 @@ def summed_up(results: dict[str, Any], size: Size) -> dict[str, Any]:
             "operator": one["operator"],
             "pixels": one["pixels"],
             "chance": one["chance"],
-            "attacks_tried": one["attacks_tried"],
+            "attacks": one["attacks"],
             **{
                 kind: {"attack": of["attack"], "rank1": of[MEASURES[kind]]}
                 for kind, of in found.items()
@@ -160,7 +160,7 @@ def text(answer: dict[str, Any]) -> str:
     lines = [head, row.rstrip()]
     for name, one in answer["settings"].items():
         cells = [_cell(one[kind]) if kind in one else f"{'not known':<46}" for kind in MEASURES]
-        lines.append((f"{name:<22}" + "".join(cells)).rstrip() + f" (of {one['attacks_tried']})")
+        lines.append((f"{name:<22}" + "".join(cells)).rstrip() + f" (of {len(one['attacks'])})")
     if not answer["settings"]:
         lines.append("No attack has a value yet.")
     lines.append(

@@ -41,7 +41,7 @@ LESSONS = (
     Lesson("06", "06_irreversibility", "Irreversibility", 90, ("03",), (2, 3)),
     Lesson("07", "07_lipschitz_ablation", "Lipschitz\nablation", 80, ("05",), (4, 0.5)),
     Lesson("08", "08_templates_and_few_views", "Templates,\nfew views", 70, ("05",), (4, 1.5)),
-    Lesson("09", "09_recognition", "Recognition", 0, ("06",), (3, 3)),
-    Lesson("10", "10_appearance_transfer", "Appearance\ntransfer", 0, ("05",), (4, 2.5)),
+    Lesson("09", "09_recognition_and_deepfakes", "Recognition", 80, ("06",), (3, 3)),
+    Lesson("10", "10_appearance_transfer", "Appearance\ntransfer", 60, ("05",), (4, 2.5)),
     Lesson("11", "11_gpu_kernels", "GPU\nkernels", 75, ("01",), (2, 0)),
 )

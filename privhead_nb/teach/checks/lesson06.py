@@ -1,4 +1,4 @@
-"""Checks of lesson 6: count signals, flip a part, score a guess, solve Poisson's equation."""
+"""Checks of lesson 6: count signals, flip a part, score a guess, Poisson's equation, a crowd."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from privhead_nb.lab.attacks import multiplicity, poisson, scores
+from privhead_nb.teach import strong_attacks
 from privhead_nb.teach.comparison import Array, Function, check
 
 
@@ -199,6 +200,64 @@ def ex0604(yours: Function) -> None:
             "right where the differences fit together; else every error runs along the row: "
             "find the picture whose differences come nearest": summed,
         },
+    )
+
+
+def ex0605(yours: Function) -> None:
+    """How many people to keep: (similarity (N, P), own (N,), share) -> a whole number."""
+
+    def ranks(similarity: Array, own: Array) -> Array:
+        mine = similarity[np.arange(len(own)), own]
+        return np.asarray(np.sort((similarity >= mine[:, None]).sum(1)))
+
+    def from_zero(similarity: Array, own: Array, share: float) -> int:
+        return strong_attacks.crowd(similarity, own, share) - 1
+
+    def least_first(similarity: Array, own: Array, share: float) -> int:
+        return strong_attacks.crowd(-similarity, own, share)
+
+    def mean_rank(similarity: Array, own: Array, share: float) -> float:
+        return float(ranks(similarity, own).mean() + 0 * share)
+
+    def ties_below(similarity: Array, own: Array, share: float) -> int:
+        mine = similarity[np.arange(len(own)), own]
+        found = np.sort((similarity > mine[:, None]).sum(1) + 1)
+        return int(found[int(np.ceil(share * len(found) - 1e-9)) - 1])
+
+    def between(similarity: Array, own: Array, share: float) -> float:
+        return float(np.quantile(ranks(similarity, own), share))
+
+    def the_rest(similarity: Array, own: Array, share: float) -> int:
+        found = ranks(similarity, own)
+        return int(found[int(np.ceil((1 - share) * len(found) - 1e-9)) - 1])
+
+    random = np.random.default_rng(605)
+    table = random.normal(size=(40, 12))
+    own = random.integers(0, 12, 40)
+    table[np.arange(40), own] += 1.0
+    ties = np.round(table)
+    check(
+        "ex0605",
+        yours,
+        strong_attacks.crowd,
+        {
+            "one probe, the right one second": (np.array([[0.9, 0.2, 0.5]]), np.array([2]), 1.0),
+            "half of 40 probes": (table, own, 0.5),
+            "nine of ten": (table, own, 0.9),
+            "with ties": (ties, own, 0.8),
+            "all of them": (table, own, 1.0),
+        },
+        hint="a probe's rank is how many people score at least as high as its own person, itself "
+        "included; sort the ranks, and take the one at place ceil(share x N)",
+        slips={
+            "the first person has rank 1: keep one more": from_zero,
+            "the most similar comes first": least_first,
+            "a mean rank is no answer for a share of the probes": mean_rank,
+            "someone who scores the same stands before: count >=, not >": ties_below,
+            "people come whole: the smallest k that reaches the share, nothing in between": between,
+            "that is the rank which the share is above of; it is to be below": the_rest,
+        },
+        same=_one_number,
     )
 
 
