@@ -27,6 +27,7 @@ from privhead_nb.lab import albums, captures
 from privhead_nb.lab.artefact_attacks import GROUPS, Group, Study, work
 from privhead_nb.lab.artefacts import ARTEFACT_VERSION, Looking, make_artefacts
 from privhead_nb.lab.attacks.radiance_refit import Refit
+from privhead_nb.lab.intervals import percent
 from privhead_nb.lab.jobs import run_jobs
 from privhead_nb.lab.protocol import check_disjoint
 from privhead_nb.lab.reconstructions import (
@@ -181,8 +182,7 @@ def table(path: Path) -> str:
 def _said(rate: list[float] | str) -> str:
     if isinstance(rate, str):
         return rate
-    value, low, high = (100 * x for x in rate)
-    return f"{value:.0f} % ({low:.0f} to {high:.0f})"
+    return percent(*rate)
 
 
 def main() -> None:

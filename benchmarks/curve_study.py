@@ -21,6 +21,7 @@ from pathlib import Path
 from privhead_nb.files import write_json
 from privhead_nb.lab import advice, albums, curve
 from privhead_nb.lab.curve import Interval, Point
+from privhead_nb.lab.intervals import percent
 from privhead_nb.lab.reconstructions import FULL_RGB, make_reconstructions
 from privhead_nb.lab.settings import DEFAULT, setting
 
@@ -71,8 +72,7 @@ def _said(value: Interval, how: str) -> str:
 def _percent(rate: Interval | None) -> str:
     if rate is None:
         return "not protected"
-    value, low, high = (100 * v for v in rate)
-    return f"{value:.0f} % ({low:.0f} to {high:.0f})"
+    return percent(*rate)
 
 
 def main() -> None:

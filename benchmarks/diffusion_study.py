@@ -22,9 +22,8 @@ from privhead_nb.files import write_json
 from privhead_nb.lab import albums
 from privhead_nb.lab.attacks import diffusion
 from privhead_nb.lab.attacks.diffusion_spread import spread
-from privhead_nb.lab.attacks.guessed import quartiles, rate_lines, recognised
-from privhead_nb.lab.recognition import Recogniser
-from privhead_nb.lab.recognition.stored import NAMES, recogniser
+from privhead_nb.lab.attacks.guessed import judges, quartiles, rate_lines, recognised
+from privhead_nb.lab.recognition.stored import NAMES
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.scenes.head_codes import GENERATOR_VERSION
 
@@ -59,11 +58,7 @@ def run(asked: argparse.Namespace) -> dict[str, Any]:
     truth, who = diffusion.resized(shown.rgb(), how.size), shown.identity
     operator = Operator()
     moduli = operator.protect(truth)
-    judges = (
-        [Recogniser("pixels", lambda x: (x[:, ::4, ::4] - 0.5).flatten(1))]
-        if asked.small
-        else [recogniser(name) for name in asked.judges]
-    )
+    looking = judges(asked.judges, small=asked.small)
     if asked.small:  # bare pixels need one size
         gallery = replace(gallery, pictures=_small(gallery.pictures, how.size))
     found: dict[str, Any] = {
@@ -71,7 +66,7 @@ def run(asked: argparse.Namespace) -> dict[str, Any]:
         "card": asdict(diffusion.card(model)),
         "losses": model.losses,
         "cpu_seconds_of_learning": round(learned, 1),
-        "true pictures as small": {"recognisers": recognised(truth, who, gallery, judges)},
+        "true pictures as small": {"recognisers": recognised(truth, who, gallery, looking)},
     }
     for name, guidance in (("guided", None), ("without guidance", 0.0)):
         began = time.process_time()
@@ -82,11 +77,11 @@ def run(asked: argparse.Namespace) -> dict[str, Any]:
         rows = []
         for n, samples in enumerate(drawn.split(how.samples)):
             others = truth[torch.arange(len(truth)) != n]
-            how_different = spread(samples, truth[n], others, judges[0], operator, moduli[n])
+            how_different = spread(samples, truth[n], others, looking[0], operator, moduli[n])
             row = {measure: round(v, 4) for measure, v in asdict(how_different).items()}
             rows.append({"person": int(who[n])} | row)
         owners = who.repeat_interleave(how.samples)
-        found[name] = {"recognisers": recognised(drawn, owners, gallery, judges), "rows": rows}
+        found[name] = {"recognisers": recognised(drawn, owners, gallery, looking), "rows": rows}
         for measure in ("among", "to_truth", "to_others", "colour", "pattern", "misfit"):
             found[name][measure] = quartiles([r[measure] for r in rows])
         found[name]["cpu_seconds"] = round(time.process_time() - began, 1)

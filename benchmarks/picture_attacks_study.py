@@ -12,41 +12,18 @@ and after each run all that are there go to results/picture_attacks.json.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from privhead_nb.bench.harness import cpu_name
 from privhead_nb.files import write_json
 from privhead_nb.lab import albums
-from privhead_nb.lab.jobs import safe_name
-from privhead_nb.lab.picture_jobs import ATTACKS, FULL, LITTLE, ONLY_AT
+from privhead_nb.lab.picture_jobs import ATTACKS, FULL, LITTLE
 from privhead_nb.lab.picture_study import run, summary, version
+from privhead_nb.lab.privacy_study import stored, wanted
 from privhead_nb.lab.settings import SETTINGS
 
 RESULTS = Path(__file__).parent / "results" / "picture_attacks.json"
-SMALL_SETTINGS = ("sobel-64", "sobel-16-noise-0.2")
-
-
-def wanted(settings: list[str], attacks: list[str], everything: bool) -> list[tuple[str, str]]:
-    """Jobs, cheap attacks first; the slowest only where ONLY_AT says, unless all is asked for."""
-    return [
-        (setting, attack)
-        for attack in sorted(attacks, key=ATTACKS.index)
-        for setting in settings
-        if everything or setting in ONLY_AT.get(attack, (setting,))
-    ]
-
-
-def stored(folder: Path) -> dict[str, Any]:
-    """All finished jobs of a folder, by key, in the order of settings and attacks."""
-    found = {}
-    for setting in SETTINGS:
-        for attack in ATTACKS:
-            path = folder / "jobs" / f"{safe_name(f'{setting}.{attack}')}.json"
-            if path.is_file():
-                found[f"{setting}.{attack}"] = json.loads(path.read_text())["result"]
-    return found
 
 
 def table(results: dict[str, Any]) -> str:
@@ -84,14 +61,12 @@ def main() -> None:
     size = LITTLE if asked.small else FULL
     folder = albums.cache_folder() / ("picture_attacks_small" if asked.small else "picture_attacks")
     if not asked.table:
-        settings = asked.settings or list(SMALL_SETTINGS if asked.small else SETTINGS)
-        attacks = asked.attacks or list(ATTACKS)
-        everything = asked.small or bool(asked.settings)
+        attacks = asked.attacks or (list(ATTACKS) if asked.small else [])
         run(
-            wanted(settings, attacks, everything), size, folder,
+            wanted(asked.settings or [], attacks, asked.small), size, folder,
             workers=asked.workers, scheduler=asked.scheduler, overwrite=asked.overwrite,
         )  # fmt: skip
-    results = stored(folder)
+    results = stored(folder, size)
     if not asked.small and not asked.table:
         facts = {"command": "python benchmarks/picture_attacks_study.py", "cpu": cpu_name()}
         write_json(

@@ -27,7 +27,7 @@ from torch import Tensor
 from privhead_nb.files import atomic_file, write_json
 from privhead_nb.lab import albums
 from privhead_nb.lab.attacks import decoder, synthesis, synthesis_bank
-from privhead_nb.lab.attacks.guessed import quartiles, rate_lines, recognised
+from privhead_nb.lab.attacks.guessed import judges, quartiles, rate_lines, recognised
 from privhead_nb.lab.attacks.synthesis import Fit
 from privhead_nb.lab.attacks.synthesis_bank import Bank, See, see_colours, see_modulus
 from privhead_nb.lab.attacks.synthesis_codes import (
@@ -37,8 +37,7 @@ from privhead_nb.lab.attacks.synthesis_codes import (
     front_portrait,
 )
 from privhead_nb.lab.jobs import run_jobs
-from privhead_nb.lab.recognition import Recogniser
-from privhead_nb.lab.recognition.stored import NAMES, recogniser
+from privhead_nb.lab.recognition.stored import NAMES
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.scenes.camera import Cameras, facescape_rig
 from privhead_nb.scenes.head_codes import GENERATOR_VERSION
@@ -219,14 +218,7 @@ def learned_decoder(asked: argparse.Namespace) -> dict[str, Any]:
 
 def _named(pictures: Tensor, who: Tensor, asked: argparse.Namespace) -> dict[str, Any]:
     gallery = _album("evaluation", 12 if asked.small else 100, albums.GALLERY).frontals()
-    return recognised(pictures, who, gallery, judges(asked))
-
-
-def judges(asked: argparse.Namespace) -> list[Recogniser]:
-    """The shipped recognisers; in the small version one of bare pixels, which needs no weights."""
-    if not asked.small:
-        return [recogniser(name) for name in asked.judges]
-    return [Recogniser("pixels", lambda x: (x[:, ::4, ::4] - 0.5).flatten(1))]
+    return recognised(pictures, who, gallery, judges(asked.judges, small=asked.small))
 
 
 @cache

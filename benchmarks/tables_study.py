@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,7 @@ def table2_part(study: Study, workers: int | None) -> dict[str, Any]:
     }
 
 
+@cache
 def entries(study: Study, workers: int | None) -> dict[str, dict[str, tables.Entry]]:
     """Recogniser -> kind -> entry."""
     album, pictures = gallery_album(study, workers), seen(study, workers)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from answers import failed
 
 from privhead_nb.bench.compositing import cases
 from privhead_nb.bench.harness import OPS
@@ -78,13 +79,6 @@ RIGHT = {"ex1101": right_1101, "ex1102": right_1102, "ex1103": right_1103, "ex11
 def invented(monkeypatch: pytest.MonkeyPatch) -> None:
     """A benchmark whose answer is known by hand."""
     monkeypatch.setattr(roofline, "stored", lambda: INVENTED)
-
-
-def failed(capsys: pytest.CaptureFixture[str], number: str, function: Callable[..., Any]) -> str:
-    """What a check prints of a wrong answer."""
-    with pytest.raises(CheckFailed):
-        getattr(checks, number)(function)
-    return capsys.readouterr().out
 
 
 @pytest.mark.parametrize("number", RIGHT)

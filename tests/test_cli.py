@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from command import answer, run
 
 from privhead_nb import cli
 from privhead_nb.geometry.mesh import Mesh
@@ -18,17 +18,6 @@ from privhead_nb.teach import demo as demo_module
 from privhead_nb.training import two_stage
 
 COMMANDS = ("doctor", "synth", "inspect", "protect", "reconstruct", "evaluate", "demo")
-
-
-def run(*arguments: object) -> Any:
-    return CliRunner().invoke(cli.app, [str(a) for a in arguments])
-
-
-def answer(*arguments: object) -> dict[str, Any]:
-    """Run with --json and read stdout, which must be JSON alone."""
-    result = run(*arguments, "--json")
-    assert result.exit_code == 0, result.stderr
-    return json.loads(result.stdout)
 
 
 @pytest.fixture(scope="module")

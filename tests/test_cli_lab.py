@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 import torch
+from command import answer, run
 from safetensors.torch import load_file
-from typer.testing import CliRunner
 
-from privhead_nb import cli
 from privhead_nb.lab import (
     advice,
     albums,
@@ -41,17 +40,6 @@ FACES = Path(__file__).parents[1] / "benchmarks" / "results" / "faces.safetensor
 PEOPLE = 6
 BRIEF = Learning("arcface", epochs=1, batch=12)
 TINY = Size(people=PEOPLE, attackers=PEOPLE, network=BRIEF, base=BRIEF, resamples=50)
-
-
-def run(*arguments: object) -> Any:
-    return CliRunner().invoke(cli.app, [str(a) for a in arguments])
-
-
-def answer(*arguments: object) -> dict[str, Any]:
-    """Run with --json and read stdout, which must be JSON alone."""
-    result = run(*arguments, "--json")
-    assert result.exit_code == 0, result.stderr
-    return json.loads(result.stdout)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from answers import failed
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
@@ -18,7 +19,6 @@ from privhead_nb import Reconstruction, Scene, load_scene
 from privhead_nb.kernels.compositing import weights_from_alpha, weights_from_density
 from privhead_nb.kernels.error_bounded import inverse_cdf
 from privhead_nb.teach import checks, fog, question_budget, sampling_error, widgets
-from privhead_nb.teach.checks import CheckFailed
 from privhead_nb.teach.figures import head_pictures, ray_pictures, sampling_pictures
 from privhead_nb.teach.panels import lesson01
 from privhead_nb.teach.samples import FOLDER
@@ -96,13 +96,6 @@ RIGHT: dict[str, Callable[..., Any]] = {
     "ex0104": by_interpolation,
     "ex0105": question_budget.careful,
 }
-
-
-def failed(capsys: pytest.CaptureFixture[str], number: str, function: Callable[..., Any]) -> str:
-    """What a check prints of a wrong answer."""
-    with pytest.raises(CheckFailed):
-        getattr(checks, number)(function)
-    return capsys.readouterr().out
 
 
 @pytest.mark.parametrize("number", RIGHT)

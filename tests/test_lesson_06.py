@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from answers import failed
 from PIL import Image
 from scipy import ndimage
 
 from privhead_nb.lab.attacks import multiplicity, poisson
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.teach import checks, faces, lab_runs, small_album, strong_attacks, widgets
-from privhead_nb.teach.checks import CheckFailed
 from privhead_nb.teach.figures import irreversibility, strong_plots
 from privhead_nb.teach.panels import lesson06
 
@@ -71,13 +71,6 @@ RIGHT = {
     "ex0604": right_0604,
     "ex0605": right_0605,
 }
-
-
-def failed(capsys: pytest.CaptureFixture[str], number: str, function: Callable[..., Any]) -> str:
-    """What a check prints of a wrong answer."""
-    with pytest.raises(CheckFailed):
-        getattr(checks, number)(function)
-    return capsys.readouterr().out
 
 
 @pytest.mark.parametrize("number", RIGHT)

@@ -22,10 +22,10 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from privhead_nb.errors import LabError
 from privhead_nb.lab.comparison import compare
+from privhead_nb.lab.descent import descend
 from privhead_nb.lab.face_swap_network import Pair, Prior, Swapping
 from privhead_nb.lab.identification import identification
 from privhead_nb.lab.intervals import Rate
@@ -58,7 +58,7 @@ def train_pair(
     model = Pair(how)
     sides = ((model.actor, crops["actor"]), (model.target, crops["target"]))
 
-    def loss() -> Tensor:
+    def loss(_: int) -> Tensor:
         total = torch.zeros(())
         for decoder, pictures in sides:
             rows = torch.randint(len(pictures), (how.batch,), generator=random)
@@ -66,7 +66,8 @@ def train_pair(
             total = total + difference(decoder(model.encoder(recoloured(shown, random))), wanted)
         return total
 
-    _descend(list(model.parameters()), loss, how.steps, how.rate, "pair", progress)
+    adam = _adam([*model.parameters()], how.rate)
+    descend(adam, loss, how.steps, desc="pair", progress=progress)
     return model.eval()
 
 
@@ -98,16 +99,17 @@ def train_prior(
         )
     model = Prior(how)
 
-    def loss() -> Tensor:
+    def loss(_: int) -> Tensor:
         chosen = torch.randint(len(own), (how.batch,), generator=random).tolist()
         drawn = [own[p][torch.randperm(len(own[p]), generator=random)[:3]] for p in chosen]
         rows = torch.stack(drawn)  # (B, 3): one to draw, two that say who
         shown, wanted = moved(crops["others"][rows[:, 0]], random)
-        given, _ = moved(crops["others"][rows[:, 1:].reshape(-1)], random)
+        given = moved(crops["others"][rows[:, 1:].reshape(-1)], random)[0]
         who = model.who(given).reshape(how.batch, 2, -1).mean(1)
         return difference(model(who, recoloured(shown, random)), wanted)
 
-    _descend(list(model.parameters()), loss, how.steps, how.rate, "prior", progress)
+    adam = _adam([*model.parameters()], how.rate)
+    descend(adam, loss, how.steps, desc="prior", progress=progress)
     return model.eval()
 
 
@@ -128,13 +130,14 @@ def adapted(prior: Prior, target: Tensor, how: Swapping | None = None) -> tuple[
     if how.adapt == 0:
         return model.eval(), start
 
-    def loss() -> Tensor:
+    def loss(_: int) -> Tensor:
         rows = torch.randint(len(crops["target"]), (how.batch,), generator=random)
         shown, wanted = moved(crops["target"][rows], random)
         return difference(model(who.expand(how.batch, -1), recoloured(shown, random)), wanted)
 
     # how a head is held must be read as before, for the actor's pictures are read with it
-    _descend([who, *model.draw.parameters()], loss, how.adapt, how.rate / 2, "adapt", False)
+    parts = [who, *model.draw.parameters()]
+    descend(_adam(parts, how.rate / 2), loss, how.adapt, desc="adapt")
     return model.eval(), who.detach()
 
 
@@ -288,26 +291,8 @@ def _begin(how: Swapping, given: dict[str, Tensor]) -> tuple[torch.Generator, di
     return torch.Generator().manual_seed(how.seed), crops
 
 
-def _descend(
-    parts: list[nn.Parameter] | list[Tensor],
-    loss: Callable[[], Tensor],
-    steps: int,
-    rate: float,
-    desc: str,
-    progress: bool,
-) -> None:
-    adam = torch.optim.Adam(parts, lr=rate, betas=(0.9, 0.98), fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, rate, total_steps=steps + 1)
-    with torch.enable_grad(), tqdm(total=steps, desc=desc, disable=not progress) as bar:
-        for step in range(steps):
-            adam.zero_grad(set_to_none=True)
-            value = loss()
-            value.backward()
-            adam.step()
-            schedule.step()
-            bar.update()
-            if step % 20 == 0:
-                bar.set_postfix(loss=f"{value.item():.4f}")
+def _adam(parts: list[nn.Parameter] | list[Tensor], rate: float) -> torch.optim.Optimizer:
+    return torch.optim.Adam(parts, lr=rate, betas=(0.9, 0.98), fused=True)
 
 
 @torch.no_grad()

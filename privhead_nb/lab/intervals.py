@@ -51,6 +51,11 @@ class Rate:
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f}, n = {self.count:,})"
 
 
+def percent(value: float, low: float, high: float) -> str:
+    """A rate and its interval for a reader: "52 % (48 to 57)"."""
+    return f"{100 * value:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
+
+
 def abstain(why: str, count: int = 0) -> Rate:
     """A rate that is not known."""
     return Rate(math.nan, math.nan, math.nan, count, why=why)

@@ -48,7 +48,7 @@ def study_privacy(
 
     Args:
         small: few people, two settings: shows that it runs.
-        settings, attacks: names with commas between; all by default, inversion at some.
+        settings, attacks: names with commas between; all by default, the slowest at some.
         folder: of jobs; the lab's own by default.
         store: a file for the summary.
         workers, scheduler, overwrite, progress: as in `run_jobs`.
@@ -92,13 +92,13 @@ def wanted(settings: list[str], attacks: list[str], small: bool) -> list[tuple[s
             where="--attacks",
             remedy=f"Attacks on pictures: {', '.join(ATTACKS)}.",
         )
-    everywhere = bool(attacks) or small
+    everywhere = bool(attacks or settings) or small
     return [
         (name, attack)
         for attack in ATTACKS
         if not attacks or attack in attacks
         for name in settings or SETTINGS
-        if name in ONLY_AT.get(attack, (name,)) or everywhere or settings
+        if everywhere or name in ONLY_AT.get(attack, (name,))
     ]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from privhead_nb.lab import curve as lab_curve
 from privhead_nb.lab.albums import VARIANTS
+from privhead_nb.lab.intervals import percent
 from privhead_nb.lab.settings import SETTINGS
 from privhead_nb.lab.tables import KINDS
 
@@ -64,7 +65,7 @@ class Stored:
     def __str__(self) -> str:
         if not self.known:
             return f"not known: {self.why}"
-        return f"{100 * self.value:.0f} % ({100 * self.low:.0f} to {100 * self.high:.0f})"
+        return percent(self.value, self.low, self.high)
 
 
 def read(found: Any, source: str = "") -> Stored:
@@ -76,13 +77,20 @@ def read(found: Any, source: str = "") -> Stored:
     return Stored(math.nan, why=why, source=source)
 
 
+def stored(file: Path) -> dict[str, Any]:
+    """What a study wrote; nothing before it was run."""
+    if not file.is_file():
+        return {}
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
 # Attacks on pictures ------------------------------------------------------------------------------
 
 
 @cache
 def _attacks() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(ATTACKS.read_text(encoding="utf-8"))
-    return found
+    return stored(ATTACKS)
 
 
 def people() -> int:
@@ -120,6 +128,12 @@ def rate(setting: str, attack: str, seen: str = VARIANTS[0], taken: str = "one p
     return read(one[seen][TAKEN[taken]], attack)
 
 
+def card(setting: str, attack: str) -> dict[str, Any] | None:
+    """What an attack at a setting knew, learned from and cost; None where it was not run."""
+    one = _attacks()["results"].get(f"{setting}.{attack}")
+    return None if one is None else one["card"]
+
+
 def tried(setting: str) -> int:
     """How many attacks were run at a setting."""
     return sum(one["setting"] == setting for one in _attacks()["results"].values())
@@ -130,10 +144,7 @@ def tried(setting: str) -> int:
 
 @cache
 def _tables() -> dict[str, Any]:
-    if not TABLES.is_file():
-        return {}
-    found: dict[str, Any] = json.loads(TABLES.read_text(encoding="utf-8"))
-    return found
+    return stored(TABLES)
 
 
 def part(name: str) -> dict[str, Any] | None:

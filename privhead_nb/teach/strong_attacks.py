@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from privhead_nb.lab.attacks.identify import in_batches
 from privhead_nb.lab.recognition.stored import recogniser
 from privhead_nb.lab.settings import DEFAULT
 from privhead_nb.teach import lab_runs
-from privhead_nb.teach.lab_runs import RESULTS, Stored, read
+from privhead_nb.teach.lab_runs import RESULTS, Stored, read, stored
 
 PICTURES = "python benchmarks/picture_attacks_study.py"
 
@@ -105,7 +104,7 @@ def rows(folder: Path = RESULTS) -> list[Row]:
         for name, words in lab_runs.NAMES.items()
     ]  # fmt: skip
     synthesis, diffusion, artefacts = (
-        _stored(folder / f"{name}.json") for name in ("synthesis", "diffusion", "artefacts")
+        stored(folder / f"{name}.json") for name in ("synthesis", "diffusion", "artefacts")
     )
     study = "python benchmarks/{}_study.py {}"
     found.append(
@@ -156,7 +155,7 @@ def strongest(folder: Path = RESULTS) -> Row:
 
 def samples(folder: Path = RESULTS) -> dict[str, float] | None:
     """Medians of how guided diffusion samples differ; None before the study was run."""
-    found = _stored(folder / "diffusion.json").get("guided")
+    found = stored(folder / "diffusion.json").get("guided")
     if found is None:
         return None
     names = ("among", "to_truth", "to_others", "colour", "pattern", "misfit")
@@ -165,10 +164,9 @@ def samples(folder: Path = RESULTS) -> dict[str, float] | None:
 
 def _card(attack: str) -> str:
     """What an attack on pictures knew and learned from, as its stored card says."""
-    stored = _stored(lab_runs.ATTACKS).get("results", {}).get(f"{DEFAULT}.{attack}")
-    if stored is None:
+    card = lab_runs.card(DEFAULT, attack)
+    if card is None:
         return "nothing" if attack.startswith("shown") else "the operator; portraits of others"
-    card = stored["card"]
     if card["knowledge"] == card["data"] == "none":
         return "nothing"
     return f"{card['knowledge']}; {card['data']}"
@@ -182,10 +180,3 @@ def _judged(attack: str, knows: str, part: dict[str, Any] | None, command: str) 
     name = max(judged, key=lambda n: judged[n]["right"]["rank1"][0])
     rate = read(judged[name]["right"]["rank1"], name)
     return Row(attack, knows, rate, None, command, int(judged[name]["people"]))
-
-
-def _stored(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        return {}
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return found

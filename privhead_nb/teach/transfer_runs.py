@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parents[2] / "benchmarks" / "results"
-FILE, PICTURE = FOLDER / "tables.json", FOLDER / "transfer.png"
+from privhead_nb.teach import lab_runs
+from privhead_nb.teach.lab_runs import RESULTS, TABLES
+
+PICTURE = RESULTS / "transfer.png"
 COMMAND = "python benchmarks/tables_study.py appearance"
 ARMS = (
     "generator",
@@ -34,12 +35,9 @@ Three = tuple[float, float, float]
 Part = Mapping[str, Any]
 
 
-def stored(file: Path = FILE) -> Part | None:
+def stored(file: Path = TABLES) -> Part | None:
     """The study's part "appearance": recogniser -> arm -> rates; None while there is none."""
-    if not file.is_file():
-        return None
-    found: Part | None = json.loads(file.read_text(encoding="utf-8")).get("appearance")
-    return found
+    return lab_runs.stored(file).get("appearance")
 
 
 def recognisers(part: Part) -> list[str]:

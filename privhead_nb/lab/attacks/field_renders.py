@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm import tqdm
 
 from privhead_nb.errors import LabError
 from privhead_nb.lab.albums import DISTANCE, FOV, SIZE, Album
 from privhead_nb.lab.attacks import Card
 from privhead_nb.lab.captures import azimuths
+from privhead_nb.lab.descent import descend
 from privhead_nb.lab.recognition import Recogniser, head_crop
 from privhead_nb.lab.recognition.network import ArcFace, FaceNetwork
 from privhead_nb.scenes.camera import Cameras, custom_rig
@@ -156,9 +156,9 @@ def learn_colour_blind(
     network, head = FaceNetwork(3), ArcFace(2 * len(numbers))
     parts = [*network.parameters(), *head.parameters()]
     adam = torch.optim.AdamW(parts, lr=2e-3, weight_decay=5e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, 2e-3, total_steps=steps + 1)
     network.train()
-    for step in tqdm(range(steps), desc="colour-blind", disable=not progress):
+
+    def loss(step: int) -> Tensor:
         rows = torch.randint(len(album), (batch,), generator=random)
         variant = torch.randint(3, (batch,), generator=random)
         x = album.pictures[rows, variant].float() / 255
@@ -171,11 +171,10 @@ def learn_colour_blind(
         moves = torch.randint(-3, 4, (batch, 2), generator=random).tolist()
         x = torch.stack([p.roll((a, b), (0, 1)) for p, (a, b) in zip(x, moves, strict=True)])
         head.margin = 0.3 * min(1.0, 2 * step / steps)
-        loss = head(network(head_crop(x)), who[rows] + len(numbers) * mirrored.long())
-        adam.zero_grad(set_to_none=True)
-        loss.backward()
-        adam.step()
-        schedule.step()
+        off: Tensor = head(network(head_crop(x)), who[rows] + len(numbers) * mirrored.long())
+        return off
+
+    descend(adam, loss, steps, desc="colour-blind", progress=progress)
     network.eval()
     card = Card(
         attack="field renders, colour-blind network",

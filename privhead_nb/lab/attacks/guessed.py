@@ -13,6 +13,7 @@ from privhead_nb.errors import LabError
 from privhead_nb.lab.albums import Album
 from privhead_nb.lab.protocol import Rate, compare, identification
 from privhead_nb.lab.recognition import Recogniser
+from privhead_nb.lab.recognition.stored import recogniser
 
 
 def recognised(
@@ -55,6 +56,13 @@ def recognised(
             rates["chance"] = {f"rank{k}": v for k, v in ranks.chance.items()}
         found[judge.name] = rates
     return found
+
+
+def judges(names: Sequence[str], *, small: bool = False) -> list[Recogniser]:
+    """Shipped recognisers by name; for a small study one of bare pixels, which needs no weights."""
+    if not small:
+        return [recogniser(name) for name in names]
+    return [Recogniser("pixels", lambda x: (x[:, ::4, ::4] - 0.5).flatten(1))]
 
 
 def quartiles(values: Sequence[float]) -> list[float]:

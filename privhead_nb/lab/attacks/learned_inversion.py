@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from privhead_nb.errors import LabError
 from privhead_nb.lab.albums import SIZE, Album
 from privhead_nb.lab.attacks import Attack, Card
+from privhead_nb.lab.descent import descend
 from privhead_nb.lab.recognition import Recogniser, head_crop
 from privhead_nb.lab.recognition.learn import Learning, disturbed, resized, train_network
 from privhead_nb.lab.recognition.network import FaceNetwork
@@ -155,23 +155,15 @@ def train_inversion(
     network = UNet(settings.width).train()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     adam = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        adam, settings.rate, total_steps=settings.steps + 1
-    )
-    with tqdm(total=settings.steps, desc="inversion", disable=not progress) as bar:
-        for step in range(settings.steps):
-            rows = torch.randint(len(album), (settings.batch,), generator=random)
-            truth, _ = disturbed(album, rows, random)
-            guess = network(_input(shown(truth, operator, size, random), operator))
-            truth = truth.movedim(-1, 1)
-            loss = (guess - truth).abs().mean() + _seen(looking, guess, truth, settings)
-            adam.zero_grad(set_to_none=True)
-            loss.backward()
-            adam.step()
-            schedule.step()
-            bar.update()
-            if step % 20 == 0:
-                bar.set_postfix(loss=f"{loss.item():.3f}")
+
+    def loss(_: int) -> Tensor:
+        rows = torch.randint(len(album), (settings.batch,), generator=random)
+        truth = disturbed(album, rows, random)[0]
+        guess = network(_input(shown(truth, operator, size, random), operator))
+        truth = truth.movedim(-1, 1)
+        return (guess - truth).abs().mean() + _seen(looking, guess, truth, settings)
+
+    descend(adam, loss, settings.steps, desc="inversion", progress=progress)
     card = Card(
         attack="learned inversion" + ("" if operator else ", positive control on grey pictures"),
         knowledge="the operator" if operator else "a grey picture",

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm import tqdm
 
 from privhead_nb.errors import LabError
 from privhead_nb.lab.albums import Album
 from privhead_nb.lab.attacks import Card
 from privhead_nb.lab.captures import Captures
+from privhead_nb.lab.descent import descend
 from privhead_nb.lab.recognition import head_crop
 from privhead_nb.lab.recognition.learn import disturbed
 from privhead_nb.lab.recognition.network import ArcFace, FaceNetwork
@@ -218,24 +218,23 @@ def _train(
         who = torch.tensor([number[int(i)] for i in known.identity])
     parts = [p for m in modules for p in m.parameters()]
     adam = torch.optim.AdamW(parts, lr=chosen.rate, weight_decay=5e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, chosen.rate, total_steps=chosen.steps + 1)
     scans = as_channels(others.scan)
     for module in modules:
         module.train()
-    for step in tqdm(range(chosen.steps), desc="shapes", disable=not progress):
+
+    def loss(step: int) -> Tensor:
         centres.margin = 0.3 * min(1.0, 2 * step / chosen.steps)
         rows = torch.randint(people, (chosen.batch,), generator=random)
         sides = torch.randint(scans.shape[1], (chosen.batch,), generator=random)
         x, mirrored = roughened(scans[rows, sides], random)  # side 0 mirrored is side 2
-        loss: Tensor = centres(shape(_stem_input(x)), rows + people * mirrored)
+        off: Tensor = centres(shape(_stem_input(x)), rows + people * mirrored)
         if picture is not None and known is not None:
             drawn = torch.randint(len(known), (chosen.batch,), generator=random)
             seen, turned = disturbed(known, drawn, random)
-            loss = loss + centres(picture(head_crop(seen)), who[drawn] + people * turned)
-        adam.zero_grad(set_to_none=True)
-        loss.backward()
-        adam.step()
-        schedule.step()
+            off = off + centres(picture(head_crop(seen)), who[drawn] + people * turned)
+        return off
+
+    descend(adam, loss, chosen.steps, desc="shapes", progress=progress)
     for module in modules:
         module.eval()
     return shape, picture

@@ -20,7 +20,7 @@ from privhead_nb.errors import LabError
 from privhead_nb.lab.albums import VARIANTS, Album
 from privhead_nb.lab.attacks import Card
 from privhead_nb.lab.captures import Captures
-from privhead_nb.lab.recognition.learn import Learning, train_network
+from privhead_nb.lab.recognition.learn import Learning, telling_apart, train_network
 from privhead_nb.lab.recognition.stored import of_network
 
 BINS = 6  # of a palette, along each of brightness, red - green, yellow - blue
@@ -132,16 +132,10 @@ def learn_network(
 
 def learn_palette(captured: Captures, album: Album | None = None) -> ViewAttack:
     """Colour histograms and LDA: what colours alone give away. Arguments as `learn_network`."""
-    from sklearn.decomposition import PCA
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-
     pictures = all_sides(captured, album)
     rows = torch.cat([palette(pictures.rgb(name)) for name in VARIANTS[:2]]).numpy()
     who = pictures.identity.repeat(2).numpy()
-    pca = PCA(min(60, *rows.shape), svd_solver="randomized", random_state=0).fit(rows)
-    lda = LinearDiscriminantAnalysis(solver="eigen", shrinkage=1e-2).fit(pca.transform(rows), who)
-    matrix = torch.from_numpy(pca.components_.T @ lda.scalings_[:, :40]).float()
-    mean = torch.from_numpy(pca.mean_).float()
+    mean, matrix = telling_apart(rows, who, 60, 40, shrinkage=1e-2)
     card = Card(
         attack="neutral views, palette",
         knowledge="a gallery of known people, from behind or from the front",

@@ -20,11 +20,11 @@ from dataclasses import replace
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from privhead_nb.errors import LabError
 from privhead_nb.lab.albums import VARIANTS, Album
 from privhead_nb.lab.attacks import Attack, Card
+from privhead_nb.lab.descent import descend
 from privhead_nb.lab.recognition import head_crop
 from privhead_nb.lab.recognition.learn import (
     WITH_CODES,
@@ -172,26 +172,21 @@ def train_stems(
     parts = [p for module in (*stems, head) for p in module.parameters()]
     steps = max(1, len(album) // learning.batch) * learning.epochs
     adam = torch.optim.AdamW(parts, lr=learning.rate, weight_decay=5e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, learning.rate, total_steps=steps + 1)
-    with tqdm(total=steps, desc="parrot", disable=not progress) as bar:
-        for step in range(steps):
-            rows = torch.randint(len(album), (learning.batch,), generator=random)
-            colours, mirrored = disturbed(album, rows, random)
-            people = who[rows] + len(numbers) * mirrored
-            head.margin = learning.margin * min(1.0, 2 * step / steps)
-            found = [stems[0](head_crop(_protected(colours, operator, size, random)))]
-            if len(stems) == 2:
-                found.append(stems[1](head_crop(colours)))
-            loss = torch.stack([head(vectors, people) for vectors in found]).sum()
-            if len(stems) == 2:
-                loss = loss + TIE * (1 - F.cosine_similarity(*found)).mean()
-            adam.zero_grad(set_to_none=True)
-            loss.backward()
-            adam.step()
-            schedule.step()
-            bar.update()
-            if step % 20 == 0:
-                bar.set_postfix(loss=f"{loss.item():.3f}")
+
+    def loss(step: int) -> Tensor:
+        rows = torch.randint(len(album), (learning.batch,), generator=random)
+        colours, mirrored = disturbed(album, rows, random)
+        people = who[rows] + len(numbers) * mirrored
+        head.margin = learning.margin * min(1.0, 2 * step / steps)
+        found = [stems[0](head_crop(_protected(colours, operator, size, random)))]
+        if len(stems) == 2:
+            found.append(stems[1](head_crop(colours)))
+        off = torch.stack([head(vectors, people) for vectors in found]).sum()
+        if len(stems) == 2:
+            off = off + TIE * (1 - F.cosine_similarity(*found)).mean()
+        return off
+
+    descend(adam, loss, steps, desc="parrot", progress=progress)
     return tuple(stem.eval() for stem in stems)
 
 

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from privhead_nb.lab.albums import Album
+from privhead_nb.lab.descent import descend
 from privhead_nb.lab.recognition import head_crop
 from privhead_nb.lab.recognition.network import DIMENSIONS, ArcFace, FaceNetwork, batch_hard
 from privhead_nb.privacy.operators import Operator
@@ -89,39 +89,34 @@ def train_network(
     parts += [*head.parameters()] if chosen.loss == "arcface" else []
     steps = max(1, len(album) // chosen.batch) * chosen.epochs
     adam = torch.optim.AdamW(parts, lr=chosen.rate, weight_decay=5e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, chosen.rate, total_steps=steps + 1)
     network.train()
-    with tqdm(total=steps, desc=chosen.loss, disable=not progress) as bar:
-        for step in range(steps):
-            codes_only = step < chosen.codes_first * steps
-            single = codes_only or chosen.loss == "arcface"
-            rows = (
-                torch.randint(len(album), (chosen.batch,), generator=random)
-                if single
-                else _several_of_each(who, chosen.batch, random)
-            )
-            pictures, mirrored = disturbed(album, rows, random, each=1 if single else OF_EACH)
-            pictures = resized(pictures, size)
-            if operator is not None:
-                pictures = as_input(pictures, operator, random)
-            found = network(head_crop(pictures))
-            people = who[rows] + len(numbers) * mirrored
-            if codes_only:
-                loss = found.new_zeros(())
-            elif chosen.loss == "arcface":
-                head.margin = chosen.margin * min(1.0, 2 * step / steps)
-                loss = head(found, people)
-            else:
-                loss = batch_hard(found, people)
-            if chosen.codes > 0:
-                loss = loss + chosen.codes * F.mse_loss(tell(found), known[people])
-            adam.zero_grad(set_to_none=True)
-            loss.backward()
-            adam.step()
-            schedule.step()
-            bar.update()
-            if step % 20 == 0:
-                bar.set_postfix(loss=f"{loss.item():.3f}")
+
+    def loss(step: int) -> Tensor:
+        codes_only = step < chosen.codes_first * steps
+        single = codes_only or chosen.loss == "arcface"
+        rows = (
+            torch.randint(len(album), (chosen.batch,), generator=random)
+            if single
+            else _several_of_each(who, chosen.batch, random)
+        )
+        pictures, mirrored = disturbed(album, rows, random, each=1 if single else OF_EACH)
+        pictures = resized(pictures, size)
+        if operator is not None:
+            pictures = as_input(pictures, operator, random)
+        found: Tensor = network(head_crop(pictures))
+        people = who[rows] + len(numbers) * mirrored
+        if codes_only:
+            off = found.new_zeros(())
+        elif chosen.loss == "arcface":
+            head.margin = chosen.margin * min(1.0, 2 * step / steps)
+            off = head(found, people)
+        else:
+            off = batch_hard(found, people)
+        if chosen.codes > 0:
+            off = off + chosen.codes * F.mse_loss(tell(found), known[people])
+        return off
+
+    descend(adam, loss, steps, desc=chosen.loss, progress=progress)
     return network.eval()
 
 
@@ -234,9 +229,6 @@ def train_projection(
 
     Each portrait goes in once a variant.
     """
-    from sklearn.decomposition import PCA
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-
     random = torch.Generator().manual_seed(seed)
     rows, people = [], []
     for variant in range(album.pictures.shape[1]):
@@ -247,10 +239,33 @@ def train_projection(
             people.append(album.identity[part])
     data: NDArray[np.float32] = torch.cat(rows).numpy()
     who = torch.cat(people).numpy()
-    pca = PCA(min(200, *data.shape), svd_solver="randomized", random_state=seed).fit(data)
-    lda = LinearDiscriminantAnalysis(solver="eigen", shrinkage=1e-3)
-    lda.fit(pca.transform(data), who)
-    width = min(width, lda.scalings_.shape[1])
-    matrix = torch.from_numpy(pca.components_.T @ lda.scalings_[:, :width]).float()
+    mean, matrix = telling_apart(data, who, 200, width, shrinkage=1e-3, seed=seed)
     matrix = matrix / math.sqrt(float(matrix.square().sum(0).mean()))
-    return Projection(kind, torch.from_numpy(pca.mean_).float(), matrix.half())
+    return Projection(kind, mean, matrix.half())
+
+
+def telling_apart(
+    data: NDArray[np.float32],
+    who: NDArray[np.int64],
+    components: int,
+    width: int,
+    *,
+    shrinkage: float,
+    seed: int = 0,
+) -> tuple[Tensor, Tensor]:
+    """Mean (F,) and matrix (F, <= width) of a PCA, then LDA, of features (N, F) of people (N,).
+
+    Args:
+        components: of the PCA, at most.
+        width: columns kept, those first that tell people apart best.
+        shrinkage: of LDA's covariance.
+        seed: of the PCA.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    pca = PCA(min(components, *data.shape), svd_solver="randomized", random_state=seed).fit(data)
+    lda = LinearDiscriminantAnalysis(solver="eigen", shrinkage=shrinkage)
+    lda.fit(pca.transform(data), who)
+    matrix = torch.from_numpy(pca.components_.T @ lda.scalings_[:, :width]).float()
+    return torch.from_numpy(pca.mean_).float(), matrix
