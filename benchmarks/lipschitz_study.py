@@ -53,7 +53,7 @@ from privhead_nb.scenes.scene import Scene
 from privhead_nb.teach.lipschitz_runs import seen_on
 from privhead_nb.training.checkpoint import fingerprint
 from privhead_nb.training.profiles import PROFILES, Profile
-from privhead_nb.training.run import start_run
+from privhead_nb.training.start import start_run
 
 # No public way starts stage 2 from a trained stage 1 with settings of its own.
 from privhead_nb.training.two_stage import _modulus_step, _sensitive_views

@@ -6,6 +6,8 @@ Names are loaded when they are first used, so that `privhead --help` need not wa
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from privhead_nb.threads import wait_briefly
+
 if TYPE_CHECKING:
     from privhead_nb.evaluation import evaluate as evaluate
     from privhead_nb.geometry.mesh import Mesh as Mesh
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from privhead_nb.training.two_stage import reconstruct_full_rgb as reconstruct_full_rgb
 
 __version__ = "0.1.0"
+
+wait_briefly()  # before anything here loads PyTorch
 
 _HOME = {
     "Mesh": "geometry.mesh",

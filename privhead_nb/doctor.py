@@ -50,8 +50,9 @@ def report() -> dict[str, Any]:
 
     Returns:
         python, platform, cores, threads, memory_gib, disk_free_gib, packages (versions or None),
-        gpu (name, capability, memory_gib, triton, or None), numba, display, profile (the one to
-        use here), can_run, and findings, each with what is wrong and its remedy.
+        gpu (name, capability, memory_gib, triton, or None), numba (is it there), kernels (whether
+        a small one was compiled or loaded: run, kept for later runs, problem), display, profile
+        (the one to use here), can_run, and findings, each with what is wrong and its remedy.
     """
     versions = {name: _version(module, name) for module, name, _, _ in PACKAGES}
     gpu, torch_error = _gpu() if versions["torch"] else (None, None)
@@ -66,6 +67,7 @@ def report() -> dict[str, Any]:
         "packages": versions,
         "gpu": gpu,
         "numba": versions["numba"] is not None,
+        "kernels": _kernels(versions["numba"] is not None and versions["torch"] is not None),
         "display": _display(),
         "profile": "gpu" if gpu and gpu["usable"] else "cpu",
     }
@@ -92,7 +94,7 @@ def text(facts: dict[str, Any]) -> str:
         ("torch", facts["packages"]["torch"] or "missing"),
         ("cores", f"{facts['cores']}, of which a run uses {facts['threads']} (--threads)"),
         ("GPU", gpu_line),
-        ("Numba", "found: fast CPU kernels" if facts["numba"] else "not found: plain torch"),
+        ("Numba", _numba_line(facts)),
         ("memory", f"{memory}; a run needs {NEED_MEMORY:g}"),
         ("disk", f"{facts['disk_free_gib']} GiB free here; a run needs {NEED_DISK:g}"),
         ("display", "found" if facts["display"] else "none: pictures go to files and notebooks"),
@@ -104,6 +106,15 @@ def text(facts: dict[str, Any]) -> str:
         lines += ["", f"{mark}: {finding['what']}", f"        {finding['remedy']}"]
     verdict = "This machine is ready." if facts["can_run"] else "Mend what is needed first."
     return "\n".join([*lines, "", verdict])
+
+
+def _numba_line(facts: dict[str, Any]) -> str:
+    if not facts["numba"]:
+        return "not found: plain torch"
+    if not facts["kernels"]["run"]:
+        return "found, but its kernels can't run: plain torch"
+    kept = "kept for later runs" if facts["kernels"]["kept"] else "compiled again by each run"
+    return f"found: fast CPU kernels, {kept}"
 
 
 def _findings(facts: dict[str, Any]) -> list[Finding]:
@@ -134,6 +145,9 @@ def _findings(facts: dict[str, Any]) -> list[Finding]:
         found.append(
             Finding("a GPU without Triton: the GPU kernels fall back to torch", _install("gpu"))
         )
+    problem = facts["kernels"]["problem"]
+    if problem:
+        found.append(Finding(problem["what"], problem["remedy"]))
     if facts["memory_gib"] is not None and facts["memory_gib"] < NEED_MEMORY:
         found.append(
             Finding(
@@ -187,6 +201,24 @@ def _gpu() -> tuple[dict[str, Any] | None, str | None]:
         "triton": importlib.util.find_spec("triton") is not None,
         "usable": properties.major >= 7,
     }, None
+
+
+def _kernels(installed: bool) -> dict[str, Any]:
+    """Compile a small kernel, or load it: whether kernels run and are kept, and what is wrong."""
+    if not installed:
+        return {"run": False, "kept": False, "problem": None}
+    try:
+        from privhead_nb.kernels.lazy import numba_problem, storage_problem
+    except Exception:  # torch is broken, which is told elsewhere
+        return {"run": False, "kept": False, "problem": None}
+    run, kept = numba_problem(), storage_problem()
+    problem = run or kept
+    what, _, remedy = (problem or "").partition("; ")
+    return {
+        "run": run is None,
+        "kept": problem is None,
+        "problem": {"what": what, "remedy": remedy} if problem else None,
+    }
 
 
 def _cores() -> int:

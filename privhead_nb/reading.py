@@ -1,7 +1,7 @@
 """Reading files that came from elsewhere: one reader each for JSON, npz archives and tensors.
 
 Each has a bound on size, checks what it reads, and has one form of error: the file, the field, the
-remedy. Pictures are read by `scenes.images`, meshes by `geometry.mesh`.
+remedy. Pictures are read by `scenes.images`, meshes by `scenes.mesh_files`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import difflib
 import io
 import json
 import math
+import re
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,23 @@ def check_file(path: Path, *, error: Error, remedy: str, most: int) -> None:
         raise error("is no file", where=path, remedy=remedy)
     if size > most:
         raise error(f"has {size:,} bytes; the limit is {most:,}", where=path, remedy=remedy)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; no name is too long or too strange for the question."""
+    return _is(path.is_dir)
+
+
+def is_file(path: Path) -> bool:
+    """The same for a file."""
+    return _is(path.is_file)
+
+
+def _is(ask: Callable[[], bool]) -> bool:
+    try:
+        return ask()
+    except (OSError, ValueError):
+        return False
 
 
 def unreadable(path: Path, problem: Exception, *, error: Error, remedy: str) -> PrivheadError:
@@ -115,21 +133,34 @@ def parse_json(text: str, where: Path, *, error: Error, remedy: str) -> dict[str
 
 
 def read_npz(
-    path: Path, *, error: Error, remedy: str, most: int = MAX_NPZ
+    path: Path, *, error: Error, remedy: str, most: int = MAX_NPZ, names: str = ".*"
 ) -> dict[str, NDArray[np.float64]]:
     """The numeric arrays of a .npz archive as float64, by name; what isn't numeric is refused.
+
+    Only arrays whose whole name fits the regular expression `names` are given back.
 
     Raises:
         error: missing, no archive, damaged, encrypted, packed in an unknown way, too large, or
             with pickled objects.
     """
     data = read_bytes(path, error=error, remedy=remedy, most=most)
+    if data.startswith(b"\x93NUMPY"):
+        raise error(
+            "holds a single array, as numpy.save writes it, not an archive of named ones",
+            where=path,
+            remedy="Write it with numpy.savez.",
+        )
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
             if sum(entry.file_size for entry in entries) > most:
                 raise ValueError(f"its arrays have more than {most:,} bytes")
-            return {e.filename.removesuffix(".npy"): _array(archive.read(e)) for e in entries}
+            named = {entry.filename.removesuffix(".npy"): entry for entry in entries}
+            if len(named) < len(entries):
+                raise ValueError("an array stands twice")
+            # All are unpacked, so that damage to what isn't asked for is found too.
+            packed = {name: archive.read(entry) for name, entry in named.items()}
+            return {n: _array(data) for n, data in packed.items() if re.fullmatch(names, n)}
     except Exception as problem:  # zipfile, zlib and numpy raise whatever they trip over
         why = str(problem) or type(problem).__name__
         raise error(

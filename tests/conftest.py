@@ -37,7 +37,7 @@ def ball_scene(size: int = 32) -> Scene:
         (-300, 50, 300),
         (0, 100, -400),
         (300, 0, -300),
-        (0, 390, 9),
+        (0, 390, -90),
     ]
     cameras, sensitive, neutral = custom_rig(eyes, [0, 1, 2], size=size, fov_deg=30)
     images, masks = _ball_pictures(cameras, 60.0)

@@ -173,8 +173,8 @@ def _wrong_calls(scene: Path, release: Path, result: Path, tmp: Path) -> dict[st
         "this is a release": ["evaluate", result, "--truth", release],
         "the target folder is not empty": ["synth", tmp / "full"],
         "is a file, not a folder": ["synth", tmp / "file"],
-        "its own scene": ["protect", scene, scene / "release"],
-        "Pictures are never enlarged": ["protect", scene, tmp / "r", "--size", 128],
+        "which it is made from": ["protect", scene, scene / "release"],
+        "views are never enlarged": ["protect", scene, tmp / "r", "--size", 128],
         "kernel_size is 4": ["protect", scene, tmp / "r", "--kernel-size", 4],
         "there is no light": ["synth", tmp / "s", "--light", "moon"],
     }  # fmt: skip

@@ -1,16 +1,18 @@
 """Which form of an op runs, how kernels are compiled when first called, and whose threads run."""
 
 import logging
+import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
 import torch
 
-from privhead_nb.kernels import dispatch
+from privhead_nb.kernels import dispatch, lazy
 from privhead_nb.kernels.dispatch import choose, prefer, why_not
-from privhead_nb.kernels.lazy import numba_kernel, prange, triton_kernel
+from privhead_nb.kernels.lazy import numba_kernel, triton_kernel
 
 X = torch.zeros(3)
 
@@ -21,9 +23,9 @@ def twice(x):
 
 
 @numba_kernel(parallel=True)
-def add_up(values, out):
+def add_up(first, last, values, out):
     """Kernels call kernels of their module."""
-    for i in prange(len(values)):
+    for i in range(first, last):
         out[i] = twice(values[i]) + 1
 
 
@@ -45,13 +47,43 @@ def test_auto_takes_numba_on_the_cpu_and_the_reference_where_there_is_no_such_fo
 
 
 def test_a_missing_library_is_named_with_its_remedy(monkeypatch):
-    monkeypatch.setattr(dispatch, "numba_available", lambda: False)
+    monkeypatch.setattr(dispatch.importlib.util, "find_spec", lambda name: None)
+    dispatch.why_no_numba.cache_clear()
     assert choose("op", "auto", X) == "torch"
     with pytest.raises(ValueError, match=r"can't run here.*pip install numba"):
         choose("op", "numba", X)
     monkeypatch.setattr(dispatch, "triton_available", lambda: False)
     with pytest.raises(ValueError, match="Triton is not installed"):
         choose("op", "triton", X)
+    dispatch.why_no_numba.cache_clear()
+
+
+def broken(*_):
+    raise ImportError("Numba needs NumPy 2.0 or less")
+
+
+@pytest.mark.parametrize("how", ["does not compile", "is switched off"])
+def test_a_numba_that_is_there_but_can_not_run_is_told_once_and_replaced(how, monkeypatch, caplog):
+    import numba
+
+    if how == "is switched off":
+        monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    else:
+        monkeypatch.setattr(lazy, "_probe", broken)
+    for cached in (lazy.numba_problem, dispatch.why_no_numba):
+        cached.cache_clear()
+    try:
+        with caplog.at_level(logging.WARNING, logger="privhead_nb.kernels"):
+            for op in ("one op", "another"):
+                assert choose(op, "auto", X) == "torch"
+            with pytest.raises(ValueError, match=r"can't run here.*(NumPy 2.0|NUMBA_DISABLE_JIT)"):
+                choose("op", "numba", X)
+        (record,) = caplog.records
+        assert "pip install" in record.message or "unset it" in record.message
+        assert not dispatch.numba_available()
+    finally:
+        for cached in (lazy.numba_problem, dispatch.why_no_numba):
+            cached.cache_clear()
 
 
 def test_an_old_gpu_and_a_tensor_of_another_device_are_told_why(monkeypatch):
@@ -89,24 +121,81 @@ def test_prefer_changes_auto_only_and_only_inside():
 
 def test_a_numba_kernel_is_a_plain_function_too():
     values, out = np.arange(5, dtype=np.float32), np.zeros(5, np.float32)
-    add_up(values, out)
+    add_up(5, values, out)
     again = np.zeros(5)
-    add_up.python(values.astype(np.float64), again)
+    add_up.python(0, 5, values.astype(np.float64), again)
     assert out.tolist() == again.tolist() == [1, 3, 5, 7, 9]
 
 
-def test_numba_leaves_torchs_threads_alone_and_follows_them():
-    import numba
+def parallel(loop):
+    """A parallel kernel that is a plain function."""
+    kernel = numba_kernel(parallel=True)(loop)
+    kernel.compiled, kernel.called, kernel.cached = loop, True, False
+    return kernel
 
+
+@pytest.mark.parametrize("count", [0, 1, 3, 100])
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_every_pass_of_a_parallel_kernel_runs_once(count, threads, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    lazy._pool.cache_clear()
+    seen = []
+    parallel(lambda first, last: seen.append((first, last)))(count)
+    passes = sorted(n for first, last in seen for n in range(first, last))
+    assert passes == list(range(count))
+    assert threads == 1 or len(seen) <= 4 * threads
+    lazy._pool.cache_clear()
+
+
+def test_two_threads_run_passes_at_once_and_their_errors_arrive(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    lazy._pool.cache_clear()
+    both = threading.Barrier(2)
+    waited = []
+    parallel(lambda first, last: waited.append(both.wait(timeout=30)))(2)
+    assert sorted(waited) == [0, 1]
+
+    def fail(first, last):
+        both.wait(timeout=30)
+        if threading.current_thread() is not threading.main_thread():
+            raise OSError("of a second thread")
+
+    with pytest.raises(OSError, match="of a second thread"):
+        parallel(fail)(2)
+    lazy._pool.cache_clear()
+
+
+def test_torchs_threads_are_left_alone():
     before = torch.get_num_threads()
     try:
-        for count in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
+        for count in (1, 2):
             torch.set_num_threads(count)
-            add_up(np.zeros(9, np.float32), np.zeros(9, np.float32))
-            assert torch.get_num_threads() == count
-            assert numba.get_num_threads() == count
+            out = np.zeros(9, np.float32)
+            add_up(9, np.ones(9, np.float32), out)
+            assert torch.get_num_threads() == count and out.tolist() == [3] * 9
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_has_threads_of_its_own():
+    code = (
+        "import os, threading, torch\n"
+        "from privhead_nb.kernels.lazy import numba_kernel\n"
+        "torch.set_num_threads(2)\n"
+        "gate = threading.Barrier(2)\n"
+        "kernel = numba_kernel(parallel=True)(lambda first, last: gate.wait(30))\n"
+        "kernel.compiled, kernel.called = kernel.python, True\n"
+        "kernel(2)\n"
+        "child = os.fork()\n"
+        "kernel(2)\n"
+        "if child: print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+        "os._exit(0) if not child else None"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True
+    )
+    assert done.stdout.strip() == "0"
 
 
 def test_a_triton_kernel_is_launched_by_its_grid_alone():

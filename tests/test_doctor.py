@@ -59,6 +59,50 @@ def test_a_missing_extra_only_advises_and_names_the_extra(monkeypatch: pytest.Mo
     assert not finding["needed"] and "[fast]" in finding["remedy"]
 
 
+def test_a_kernel_is_tried_and_kept() -> None:
+    facts = doctor.report()
+    assert facts["kernels"] == {"run": True, "kept": True, "problem": None}
+    assert "fast CPU kernels, kept for later runs" in doctor.text(facts)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "run", "remedy"),
+    [
+        ("from numba.core import caching as c\n"
+         "getattr(c, 'CacheImpl', getattr(c, '_CacheImpl', None))._locator_classes = []",
+         True, "set NUMBA_CACHE_DIR"),
+        ("import sys; sys.modules['numba'] = None", False, "pip install --upgrade numba"),
+        ("import os; os.environ['NUMBA_DISABLE_JIT'] = '1'", False, "unset it"),
+    ],
+)  # fmt: skip
+def test_kernels_that_are_not_kept_or_can_not_run_are_told_with_a_remedy(
+    spoil: str, run: bool, remedy: str
+) -> None:
+    code = f"{spoil}\nimport importlib.util, json\nreal = importlib.util.find_spec\n"
+    code += "importlib.util.find_spec = lambda name: name == 'numba' or real(name)\n"
+    code += "from privhead_nb import doctor\nfacts = doctor.report()\n"
+    code += "print(json.dumps([facts, doctor.text(facts)]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=True
+    )
+    facts, text = json.loads(done.stdout)
+    assert facts["can_run"]
+    assert (facts["kernels"]["run"], facts["kernels"]["kept"]) == (run, False)
+    assert remedy in facts["kernels"]["problem"]["remedy"] and remedy in text
+    assert ("compiled again by each run" if run else "plain torch") in text
+    assert "Traceback" not in done.stderr
+
+
+def test_doctor_loads_nothing_where_numba_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from privhead_nb.kernels import lazy
+
+    without(monkeypatch, "numba")
+    monkeypatch.setattr(lazy, "numba_problem", lambda: pytest.fail("asked for a kernel"))
+    facts = doctor.report()
+    assert facts["kernels"] == {"run": False, "kept": False, "problem": None}
+    assert "not found: plain torch" in doctor.text(facts)
+
+
 def test_a_gpu_is_named_and_recommended(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_gpu(monkeypatch, major=9)
     facts = doctor.report()

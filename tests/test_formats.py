@@ -16,8 +16,8 @@ from privhead_nb.errors import SceneError
 from privhead_nb.scenes.camera import custom_rig
 from privhead_nb.scenes.formats.npz_cameras import decompose
 from privhead_nb.scenes.images import read_image, read_mask
+from privhead_nb.scenes.roles import parse_views
 from privhead_nb.scenes.scene import Scene, load_scene
-from privhead_nb.scenes.scene_json import parse_views
 
 
 def _as_idr(folder: Path) -> None:
@@ -55,7 +55,7 @@ def test_views_sort_by_number_not_by_letter(ball_folder: Path) -> None:
         for i in range(6):
             old = ball_folder / kind / f"{i:0{width}d}.png"
             old.rename(ball_folder / kind / f"frame{i * 5}.png")  # 0, 5, 10, ...: "10" < "5"
-    images = load_scene(ball_folder, sensitive="0").images
+    images = load_scene(ball_folder, sensitive="frame0.png").images
     last = read_image(ball_folder / "image" / "frame25.png")
     assert np.array_equal(images[5].numpy(), last)
 
@@ -163,6 +163,9 @@ def test_jpegs_and_3x4_matrices_are_read(
     assert len(load_scene(ball_folder).images) == 6
 
 
+NAMES = [f"img_{i:04d}.png" for i in range(6)]
+
+
 @pytest.mark.parametrize(
     ("text", "views"),
     [
@@ -174,13 +177,13 @@ def test_jpegs_and_3x4_matrices_are_read(
     ],
 )
 def test_view_ranges(text: str, views: tuple[int, ...]) -> None:
-    assert parse_views(text, 6) == views
+    assert parse_views(text, NAMES) == views
 
 
 @pytest.mark.parametrize("text", ["", "a", "0-", "3-1", "6", "0-6", "-1", "1;2"])
 def test_view_ranges_that_make_no_sense(text: str) -> None:
     with pytest.raises(SceneError, match="--sensitive"):
-        parse_views(text, 6)
+        parse_views(text, NAMES)
 
 
 def test_sensitive_overrules_scene_json(ball_folder: Path) -> None:

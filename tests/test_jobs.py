@@ -140,7 +140,7 @@ def test_a_version_is_compared_as_json_keeps_it(tmp_path: Path) -> None:
         ("", "can't be read"),
         ('{"format": 1, "key": "a", "ver', "can't be read"),
         ("\udcff", "can't be read"),
-        ("[1, 2]", "no stored result"),
+        ("[1, 2]", "holds no object"),
         ('{"accuracy": 0.5}', "no stored result"),
         ('{"format": 9, "result": {}}', "format 9"),
         ('{"format": 1, "key": "b", "version": {}, "result": {}}', "'b', not of 'a'"),

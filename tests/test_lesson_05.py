@@ -19,7 +19,7 @@ from privhead_nb.teach.checks.lesson05 import Balls
 from privhead_nb.teach.figures import reconstruction_plots, stage_plots
 from privhead_nb.teach.panels import lesson05
 from privhead_nb.training.profiles import PROFILES
-from privhead_nb.training.run import start_run
+from privhead_nb.training.start import start_run
 
 
 @pytest.fixture(scope="module")

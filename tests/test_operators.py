@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privhead_nb.errors import PrivheadError
 from privhead_nb.kernels.gradient_loss import gradient_loss, gradient_modulus
 from privhead_nb.privacy.operators import KINDS, Operator
+from privhead_nb.privacy.release import protect
+from privhead_nb.scenes.scene import load_scene
 
 BORDERS = {
     "reflect": cv2.BORDER_REFLECT_101,
@@ -219,6 +224,42 @@ def test_stages_compose_into_a_new_value() -> None:
     assert plain == Operator("prewitt") and mixed.blur == pytest.approx(1.0)
     assert Operator.from_dict(mixed.to_dict()) == mixed
     assert hash(mixed) == hash(Operator.from_dict(mixed.to_dict()))
+
+
+def _undone(signed: torch.Tensor, operator: Operator, steps: int = 200) -> np.ndarray:
+    """(H, W) brightness whose one derivative is nearest to `signed`: conjugate gradients."""
+    r, kernel = operator.reach, operator.kernels()[0].double()[None, None]
+
+    def derivative(x: torch.Tensor) -> torch.Tensor:
+        return F.conv2d(F.pad(x[None, None], (r, r, r, r), mode="reflect"), kernel)[0, 0]
+
+    def back(y: torch.Tensor) -> torch.Tensor:
+        x = torch.zeros_like(y, requires_grad=True)
+        return torch.autograd.grad(derivative(x), x, y)[0]
+
+    x, rest = torch.zeros_like(signed), back(signed)
+    way = rest
+    for _ in range(steps):
+        seen = back(derivative(way))
+        step = rest.square().sum() / (way * seen).sum()
+        x, left = x + step * way, rest - step * seen
+        way, rest = left + left.square().sum() / rest.square().sum() * way, left
+    return x.numpy()
+
+
+def test_only_the_sign_protects_the_brightness_behind_a_single_channel_dog() -> None:
+    samples = Path(__file__).parents[1] / "data_samples" / "scene"
+    scene, operator = load_scene(samples), Operator("dog", per_channel=False)
+    released = protect(scene, operator, size=64)
+    for view in (0, 9):
+        luma = operator.channels(scene.images[view])[0, 0].double()
+        r = operator.reach
+        padded = F.pad(luma[None, None], (r, r, r, r), mode="reflect")
+        sign = F.conv2d(padded, operator.kernels()[0].double()[None, None])[0, 0].sign()
+        modulus = released.moduli[view].double()
+        with_signs = np.corrcoef(_undone(sign * modulus, operator).ravel(), luma.ravel())[0, 1]
+        without = np.corrcoef(_undone(modulus, operator).ravel(), luma.ravel())[0, 1]
+        assert with_signs > 0.99 and without < 0
 
 
 @pytest.mark.parametrize(

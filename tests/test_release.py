@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -315,7 +316,7 @@ def test_a_missing_file_is_named(released: Path, name: str) -> None:
     _refused(released, name, "missing")
 
 
-@pytest.mark.parametrize("name", ["notes.txt", ".DS_Store", "sensitive/view_0009.png"])
+@pytest.mark.parametrize("name", ["notes.txt", ".hidden", "sensitive/view_0009.png"])
 def test_a_file_too_many_is_named(released: Path, name: str) -> None:
     (released / name).write_text("x")
     _refused(released, name, "not in the manifest")
@@ -357,12 +358,12 @@ def test_a_huge_view_is_refused_before_it_is_decoded(released: Path) -> None:
         ({"size": "16"}, ["size"]),
         ({"neutral": [0, 1, -2]}, ["neutral"]),
         ({"masks_released": "some"}, ["masks_released"]),
-        ({"K": [[1]]}, ["describe"]),
+        ({"K": [[1]]}, ["K is", "6 x 3 x 3"]),
         ({"modulus_scale": 2.0}, ["modulus_scale"]),
-        ({"operator": {"kind": "none"}}, ["kind"]),
-        ({"radius": None}, ["describe"]),
-        ({"center": [1]}, ["describe"]),
-        ({"center": [0, 0, float("nan")]}, ["describe"]),
+        ({"operator": Operator().to_dict() | {"kind": "none"}}, ["kind"]),
+        ({"radius": None}, ["radius", "missing"]),
+        ({"center": [1]}, ["center", "3 numbers"]),
+        ({"center": [0, 0, float("nan")]}, ["NaN"]),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(
@@ -403,7 +404,7 @@ def test_protect_never_writes_into_or_over_its_source(ball_folder: Path, tmp_pat
         ball_folder / ".." / ball_folder.name,
     ):
         for overwrite in (False, True):
-            with pytest.raises(OutputError, match="its own scene"):
+            with pytest.raises(OutputError, match="which it is made from"):
                 protect_folder(ball_folder, target, size=16, overwrite=overwrite)
     protect_folder(ball_folder, tmp_path / "r", size=16)
     assert _files(ball_folder) == before
@@ -431,12 +432,11 @@ def test_protect_folder_takes_settings_and_equals_protect(
     ball_folder: Path, tmp_path: Path
 ) -> None:
     for i, operator in enumerate([EVERYTHING, Operator(background="flat"), Operator("dog")]):
+        settings = {"size": 16, "masks": "all", "seed": 1, "consent": ["img_0002.png"]}
         written = protect_folder(
-            ball_folder, tmp_path / f"r{i}", operator, size=16, masks="all", seed=1, sensitive="0-1"
+            ball_folder, tmp_path / f"r{i}", operator, sensitive="0-1", **settings
         )
-        direct = protect(
-            load_scene(ball_folder, sensitive="0-1"), operator, size=16, masks="all", seed=1
-        )
+        direct = protect(load_scene(ball_folder, sensitive="0-1"), operator, **settings)
         _same(written, direct)
         _same(written, Release.load(tmp_path / f"r{i}"))
     with pytest.raises(SceneError):
@@ -473,11 +473,7 @@ def test_no_permission_to_write(
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
     if os.geteuid() == 0:  # root may write everywhere: let the system call say no
-
-        def refuse(**_: object) -> None:
-            raise PermissionError(13, "Permission denied")
-
-        monkeypatch.setattr("tempfile.mkdtemp", refuse)
+        monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(OutputError, match="permission"):
         protect(ball, size=16).save(locked / "r")
     assert list(locked.iterdir()) == []
@@ -509,10 +505,26 @@ protect_folder(sys.argv[1], sys.argv[2], size=16)
         process.wait(timeout=20)
     assert process.returncode == (-signal.SIGKILL if os.name == "posix" else 1)
     assert not target.exists()
-    assert all(p.name.endswith(".part") for p in (tmp_path / "out").iterdir())
+    left = [p.name for p in (tmp_path / "out").iterdir()]
+    assert left and all(re.fullmatch(r"\.r\.(\d+\.part|lock)", name) for name in left)
     start = time.monotonic()
-    protect_folder(ball_folder, target, size=16)  # the rest is no obstacle
+    protect_folder(ball_folder, target, size=16)  # the rest is no obstacle, and goes
+    assert [p.name for p in target.parent.iterdir()] == ["r"]
     assert Release.load(target).size == 16 and time.monotonic() - start < 20
+
+
+def test_every_promise_of_the_document_names_tests_that_exist() -> None:
+    root = Path(__file__).parents[1]
+    document = (root / "docs" / "release.md").read_text(encoding="utf-8")
+    promises = document.split("## What is promised, and shown")[1].split("\n## ")[0]
+    rows = [line for line in promises.splitlines() if line.startswith("| ")][2:]
+    tests = "".join(path.read_text(encoding="utf-8") for path in root.glob("tests/test_*.py"))
+    assert len(rows) > 10
+    for row in rows:
+        named = re.findall(r"`(test_\w+)`", row)
+        assert named, row
+        for name in named:
+            assert f"def {name}(" in tests, name
 
 
 # --- facts and the real head ----------------------------------------------------------------------

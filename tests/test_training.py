@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import signal
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from safetensors.torch import load_file
 
 from privhead_nb import Reconstruction, evaluate, protect, reconstruct, reconstruct_full_rgb
 from privhead_nb.errors import OutputError, TrainingError
+from privhead_nb.reading import Record
 from privhead_nb.training import run as run_module
 from privhead_nb.training.checkpoint import NAME
 from privhead_nb.training.profiles import PROFILES, Optimiser, Profile, Stage1, Stage2, get_profile
@@ -36,6 +38,11 @@ def scene():
 @pytest.fixture(scope="module")
 def release(scene):
     return protect(scene, size=32)
+
+
+def as_read(data):
+    """As it comes out of a JSON file."""
+    return Record(json.loads(json.dumps(data)), Path("x.json"), TrainingError)
 
 
 def weights(result):
@@ -258,27 +265,23 @@ def test_checkpoint_of_another_run_is_refused(scene, release, tmp_path, monkeypa
 
 def test_a_full_disk_keeps_the_checkpoint_that_was_there(release, tmp_path, monkeypatch):
     monkeypatch.setattr(run_module, "SAVE_EVERY", 0.0)
-    from privhead_nb.training import checkpoint
+    write, count = Path.write_bytes, 0
 
-    save, count = checkpoint.save_file, 0
-
-    def full(tensors, path, metadata=None):
+    def full(self, data):
         nonlocal count
         count += 1
         if count > 3:
-            path.write_bytes(b"half")
+            write(self, data[: len(data) // 2])
             raise OSError(28, "No space left on device")
-        save(tensors, path, metadata=metadata)
+        return write(self, data)
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OutputError, match="disk is full"):
         reconstruct(release, TINY, out=tmp_path)
     assert load_file(tmp_path / NAME) and not list(tmp_path.glob(".*part*"))
 
 
 def test_a_folder_without_permission_is_said_before_training(release, tmp_path, monkeypatch):
-    from pathlib import Path
-
     def deny(self, *args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
@@ -289,7 +292,7 @@ def test_a_folder_without_permission_is_said_before_training(release, tmp_path, 
 
 def test_settings_are_checked_and_round_trip(monkeypatch):
     for profile in PROFILES.values():
-        assert Profile.from_dict(json.loads(json.dumps(profile.to_dict()))) == profile
+        assert Profile.from_record(as_read(profile.to_dict())) == profile
     with pytest.raises(ValueError, match="beta"):
         Stage1(beta=(0.0, 1.0))
     with pytest.raises(ValueError, match="negative"):

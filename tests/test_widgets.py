@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import html
+import subprocess
+import sys
 from base64 import b64decode
 from io import BytesIO
 from typing import Any
@@ -158,3 +160,25 @@ def test_the_panel_shows_what_the_function_draws() -> None:
     controls[0].value = 1024
     data = b64decode(shown.value.split("base64,")[1].split('"')[0])
     assert data == picture(1024).png(quick=True)
+
+
+@pytest.mark.parametrize(
+    ("library", "panel"),
+    [
+        ("ipywidgets", "from privhead_nb.teach.widgets import whole; whole('rays', 0, 9, 1, 2)"),
+        ("plotly", "from privhead_nb.teach.interactive import turning; turning({})"),
+    ],
+)
+def test_without_its_library_a_panel_names_the_extra_in_one_line(library: str, panel: str) -> None:
+    hide = f"import sys; sys.modules[{library!r}] = None; "
+    shown = (
+        "from IPython.core.interactiveshell import InteractiveShell as S; "
+        f"S.instance(colors='nocolor').run_cell({panel!r})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", hide + shown], capture_output=True, text=True, timeout=100
+    )
+    assert f"{library} is not installed" in done.stdout
+    assert "pip install 'privhead-nb[notebooks]'" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert len(done.stdout.strip().splitlines()) == 1

@@ -82,6 +82,7 @@ def bench_release(copies: int = 1, quick: bool = False) -> Release:
             images=scene.images[views],
             masks=scene.masks[views],
             cameras=scene.cameras[views],
+            names=(),
             sensitive=tuple(v + k * count for k in range(copies) for v in scene.sensitive),
             neutral=tuple(v + k * count for k in range(copies) for v in scene.neutral),
         )

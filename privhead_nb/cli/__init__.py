@@ -6,6 +6,9 @@ torch and the rest are imported inside of the commands, so that `--help` answers
 
 from __future__ import annotations
 
+import io
+import sys
+
 from privhead_nb.cli import views, heads, lab, machine  # isort: skip  (the order of --help)
 from privhead_nb.cli.common import app
 
@@ -13,5 +16,8 @@ __all__ = ["app", "heads", "lab", "machine", "main", "views"]
 
 
 def main() -> None:
-    """Entry point of `privhead`."""
+    """The command line; names that a console can't show are escaped, not an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app()

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import sys
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from privhead_nb.errors import OutputError, PrivheadError
-from privhead_nb.files import refuse_occupied
+from privhead_nb import targets
+from privhead_nb.errors import PrivheadError
+from privhead_nb.files import claim, json_text
 
 if TYPE_CHECKING:
-    from privhead_nb.privacy.released import Release
-    from privhead_nb.scenes.scene import Scene
+    from privhead_nb.scenes.about import AboutScene
 
 app = typer.Typer(
     name="privhead",
@@ -46,8 +47,10 @@ Sensitive = Annotated[
     typer.Option(
         "--sensitive",
         metavar="VIEWS",
-        help="Views that show the face, such as 0-19 or 0-4,7. Needed where the scene has no "
-        "scene.json; overrules it otherwise.",
+        help="Views that show the face; all others are then neutral. File names or patterns "
+        "(img_0003.png,front_*.png), or numbers (0-4,7). Where files aren't numbered 0, 1, 2, ..., "
+        "file:1-6 takes the numbers in their names, position:0-5 their places. Overrules "
+        "scene.json.",
     ),
 ]
 Format = Annotated[
@@ -71,32 +74,71 @@ Workers = Annotated[
 ]
 
 
+_UNTIL_THE_END = ExitStack()
+"""What a command holds until it ends: the locks on its targets."""
+
+
 def guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn the errors that a user can mend into one line on stderr and an exit code."""
+    """Turn errors into one line on stderr and an exit code; --debug shows where they came from."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except PrivheadError as error:
-            if kwargs.get("debug"):
-                raise
-            print(f"privhead: {error}", file=sys.stderr)
-            raise typer.Exit(2) from error
+            with _answering():
+                sys.stdout.flush()
         except KeyboardInterrupt as error:
             again = "continue with --resume" if command.__name__ == "reconstruct" else str(error)
             print(f"\nprivhead: interrupted{again and '; ' + again}", file=sys.stderr)
             raise typer.Exit(130) from error
+        except (PrivheadError, OSError, MemoryError, UnicodeError, RuntimeError) as error:
+            line = _line(error)
+            if kwargs.get("debug") or line is None:
+                raise
+            print(f"privhead: {line}", file=sys.stderr)
+            raise typer.Exit(2) from error
+        finally:
+            _UNTIL_THE_END.close()
 
     return run
 
 
+def _line(error: Exception) -> str | None:
+    """What to say of an error; None where it is a fault of the package."""
+    if isinstance(error, PrivheadError):
+        return str(error)
+    if isinstance(error, OSError):
+        where = "" if error.filename is None else f"{error.filename}: "
+        return f"{where}{error.strerror or error}. --debug shows where that happened."
+    if isinstance(error, UnicodeError):
+        return f"a name or a text has characters that can't be used here ({error})."
+    if isinstance(error, RecursionError):
+        return "the input is nested too deep."
+    if isinstance(error, MemoryError) or "memory" in str(error).lower():  # torch: a RuntimeError
+        return "out of memory. Use smaller pictures, a smaller --size or --profile."
+    return None
+
+
 def show(result: dict[str, Any] | str) -> None:
-    print(result if isinstance(result, str) else json.dumps(result, indent=1))
+    with _answering():
+        print(result if isinstance(result, str) else json_text(result, indent=1), flush=True)
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Whoever reads the answer may have left, which is no fault; or its disk may be full."""
+    try:
+        yield
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
+        if not isinstance(error, BrokenPipeError):
+            said = f"the answer can't be printed ({error.strerror}); all else is done"
+            print(f"privhead: {said}", file=sys.stderr)
+            raise typer.Exit(1) from error
 
 
 def table(facts: dict[str, Any]) -> str:
-    """Two columns for a reader; numbers to four digits."""
+    """Two columns for a reader, the second one wrapped; numbers to four digits."""
 
     def shown(value: Any) -> str:
         if isinstance(value, float):
@@ -108,43 +150,47 @@ def table(facts: dict[str, Any]) -> str:
         return "-" if value is None else str(value)
 
     width = max(len(key) for key in facts) + 2
-    return "\n".join(f"{key:<{width}}{shown(value)}" for key, value in facts.items())
+    rest = " " * width
+    lines = []
+    for key, value in facts.items():
+        # File names stay whole, so that they can be searched for and copied.
+        entry = textwrap.wrap(shown(value), 88, break_long_words=False, break_on_hyphens=False)
+        lines.append(f"{key:<{width}}" + f"\n{rest}".join(entry))
+    return "\n".join(lines)
 
 
 def check_target(out: Path, overwrite: bool) -> None:
-    """Refuse a target before the work, not after it."""
-    refuse_occupied(out, overwrite=overwrite)
-    parent = next(p for p in [out, *out.absolute().parents] if p.exists())
-    if not os.access(parent, os.W_OK):
-        raise OutputError(
-            "no permission to write here",
-            where=parent,
-            remedy="Name a target in a folder that you may write to.",
-        )
+    """Refuse a new folder before the work, not after it, and keep other runs from it."""
+    targets.check_target(out, overwrite=overwrite)
+    claim_target(out)
+
+
+def claim_target(out: Path, *sources: Path | None) -> None:
+    """Keep other runs from a folder until the command ends; it may not be a source, or in one."""
+    targets.refuse_inside_sources(out, [source for source in sources if source is not None])
+    _UNTIL_THE_END.enter_context(claim(out))
 
 
 def set_threads(threads: int) -> None:
+    """Threads of PyTorch, the kernels and processes started from here; 0: leave them as is."""
     if threads == 0:
         return
-    os.environ["OMP_NUM_THREADS"] = os.environ["NUMBA_NUM_THREADS"] = str(threads)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
     import torch
 
     torch.set_num_threads(threads)
 
 
-def read_scene(folder: Path, sensitive: str | None, format_: str) -> Scene:
-    from privhead_nb.scenes.scene import load_scene
+def read_truth(source: Path, format_: str) -> AboutScene:
+    """The truth mesh of a scene's folder, with its face region, or a mesh file alone."""
+    from privhead_nb.geometry.mesh import Mesh
+    from privhead_nb.scenes.about import TruthFile
+    from privhead_nb.scenes.folder import open_truth
 
-    return load_scene(folder, sensitive=sensitive, format=format_)
-
-
-def read_source(folder: Path, sensitive: str | None, format_: str) -> Scene | Release:
-    """A release where there is a release.json, else a scene."""
-    from privhead_nb.privacy.released import Release
-
-    if (folder / "release.json").is_file():
-        return Release.load(folder)
-    return read_scene(folder, sensitive, format_)
+    if not source.is_file():
+        return open_truth(source, format_)
+    mesh = Mesh.load(source)
+    return TruthFile(source.name, (mesh.vertices, mesh.faces))
 
 
 def mesh_path(out: Path, name: str) -> Path:
@@ -162,4 +208,15 @@ def mesh_path(out: Path, name: str) -> Path:
             if there
             else "Name the OUT folder of a finished `privhead reconstruct`.",
         )
+    _check_result(out, name)
     return out / name
+
+
+def _check_result(out: Path, name: str) -> None:
+    """Refuse a mesh that isn't the one which its report was written for."""
+    from privhead_nb.reading import read_json
+    from privhead_nb.training.reconstruction import FILES, REPORT, check_files
+
+    if name in FILES and (out / REPORT).is_file():
+        remedy = "Run `privhead reconstruct` again."
+        check_files(out, read_json(out / REPORT, error=PrivheadError, remedy=remedy), (name,))

@@ -18,9 +18,10 @@ from privhead_nb.cli.common import (
     Threads,
     app,
     check_target,
+    claim_target,
     guarded,
     mesh_path,
-    read_scene,
+    read_truth,
     set_threads,
     show,
     table,
@@ -75,6 +76,7 @@ def reconstruct(
     Without neutral views, a template head stands in for stage 1: --template.
     Ctrl-C keeps the last checkpoint; the same command with --resume goes on from it.
     """
+    claim_target(out, source, template)
     set_threads(threads)
     from privhead_nb.training.two_stage import reconstruct as train
     from privhead_nb.training.two_stage import reconstruct_full_rgb
@@ -175,7 +177,12 @@ def evaluate(
         Path, typer.Argument(metavar="OUT", help="A reconstruction's folder, or a mesh file.")
     ],
     truth: Annotated[
-        Path, typer.Option("--truth", metavar="SCENE", help="Scene folder with the truth mesh.")
+        Path,
+        typer.Option(
+            "--truth",
+            metavar="SCENE",
+            help="Scene folder with the truth mesh; or a mesh file, for --region head.",
+        ),
     ],
     protocol: Annotated[
         Literal["surface", "h3ds"],
@@ -199,19 +206,21 @@ def evaluate(
         int, typer.Option("--samples", min=1000, help="Points on each mesh.")
     ] = 200_000,
     seed: Seed = 0,
-    sensitive: Sensitive = None,
     format_: Format = "auto",
     json_: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Measure how far a mesh is from the truth, in the scene's unit and in degrees."""
+    """Measure how far a mesh is from the truth, in the scene's unit and in degrees.
+
+    No picture of the scene is read.
+    """
     path = mesh_path(out, mesh)
     from privhead_nb.geometry.mesh import Mesh
     from privhead_nb.geometry.metrics import evaluate_mesh
 
     result = evaluate_mesh(
         Mesh.load(path),
-        read_scene(truth, sensitive, format_),
+        read_truth(truth, format_),
         protocol=protocol,
         region=region,
         samples=samples,

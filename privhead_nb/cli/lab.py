@@ -21,6 +21,7 @@ from privhead_nb.cli.common import (
     study,
 )
 from privhead_nb.lab import attack_names
+from privhead_nb.targets import check_file_target
 
 
 @app.command(epilog=attack_names.listed())
@@ -127,6 +128,8 @@ def privacy(
     The full study takes hours on two cores. It can be stopped at any time: the same command goes
     on where it was.
     """
+    if store is not None:
+        check_file_target(store)
     from privhead_nb.lab.privacy_study import study_privacy, text
 
     found = study_privacy(

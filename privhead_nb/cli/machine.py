@@ -16,6 +16,7 @@ from privhead_nb.cli.common import (
     set_threads,
     show,
 )
+from privhead_nb.targets import check_file_target
 
 
 @app.command()
@@ -78,12 +79,15 @@ def bench(
     debug: Debug = False,
 ) -> None:
     """Time the kernels beside their references, torch.compile and other libraries."""
+    for file in filter(None, (json_file, picture)):
+        check_file_target(file)
     set_threads(threads)
     import torch
 
+    from privhead_nb import __version__
     from privhead_nb.bench import harness, show
     from privhead_nb.bench import training as steps
-    from privhead_nb.files import write_json
+    from privhead_nb.files import atomic_file, write_json
 
     if ahead:
         from privhead_nb.bench.ahead import compile_all
@@ -92,7 +96,10 @@ def bench(
         rows = compile_all(ahead, tuple(op) if op else harness.OPS)
         print(compiled_table(rows))
         if json_file is not None:
-            write_json(json_file, {"capability": ahead, "kernels": rows})
+            write_json(
+                json_file,
+                {"privhead_nb": __version__, "capability": ahead, "kernels": rows},
+            )
         return
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     ops = tuple(op) if op else () if training else harness.OPS
@@ -105,10 +112,9 @@ def bench(
         result["training"] = steps.run(device, names, steps=steps_, quick=quick)
         print("\n" + steps.table(result["training"]))
     if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(json_file, result)
+        write_json(json_file, {"privhead_nb": __version__, **result})
     if picture is not None:
         from privhead_nb.teach.figures.kernel_plots import stored_roofline
 
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        stored_roofline(result).savefig(picture, dpi=130)
+        with atomic_file(picture) as aside:
+            stored_roofline(result).savefig(aside, dpi=130, metadata={"Software": "privhead_nb"})

@@ -16,11 +16,11 @@ from privhead_nb.cli.common import (
     app,
     check_target,
     guarded,
-    read_source,
     show,
     table,
 )
 from privhead_nb.errors import OutputError, PrivheadError
+from privhead_nb.targets import check_file_target, refuse_inside_sources
 
 
 @app.command()
@@ -91,21 +91,31 @@ def inspect(
     debug: Debug = False,
 ) -> None:
     """List what a scene or a release holds; draw cameras, sphere and mesh over the pictures."""
+    from privhead_nb.privacy.release_files import system_files
     from privhead_nb.privacy.released import Release, release_facts
+    from privhead_nb.scenes.folder import open_scene
     from privhead_nb.scenes.scene import scene_facts
 
-    loaded = read_source(source, sensitive, format_)
-    facts = release_facts(loaded) if isinstance(loaded, Release) else scene_facts(loaded)
     if picture is not None:
-        from privhead_nb.teach.inspect import inspect_release, inspect_scene
-
         if picture.suffix.lower() != ".png":
             raise OutputError("can only be drawn as PNG", where=picture, remedy="End it in .png.")
-        if isinstance(loaded, Release):
-            inspect_release(loaded, picture)
+        refuse_inside_sources(picture, [source])
+        check_file_target(picture)
+    if not source.is_dir() or (source / "release.json").is_file():
+        release = Release.load(source)
+        facts = release_facts(release) | {"ignored_files": system_files(source)}
+    else:
+        scene = open_scene(source, sensitive=sensitive, format=format_)
+        facts = scene_facts(scene)
+    if picture is not None:
+        from privhead_nb.teach.inspect import inspect_release, inspect_scene, shown_views
+
+        if facts["kind"] == "release":
+            inspect_release(release, picture)
         else:
-            inspect_scene(loaded, picture)
+            inspect_scene(scene, picture)
         facts["picture"] = str(picture)
+        facts["drawn"] = f"{len(shown_views(facts['views']))} of {facts['views']} views"
     show(facts if json_ else table(facts))
 
 
@@ -162,6 +172,15 @@ def protect(
             help="A studied setting, or 'recommended': sets operator, its options and size.",
         ),
     ] = "",
+    consent: Annotated[
+        str,
+        typer.Option(
+            "--consent",
+            metavar="FILES",
+            help="File names, with commas between, of neutral pictures that may go out in colour "
+            "although their cameras see the face.",
+        ),
+    ] = "",
     sensitive: Sensitive = None,
     format_: Format = "auto",
     overwrite: Overwrite = False,
@@ -174,7 +193,7 @@ def protect(
     """
     from privhead_nb.lab import advice
     from privhead_nb.privacy.operators import Operator
-    from privhead_nb.privacy.release import protect_folder
+    from privhead_nb.privacy.release import in_colour, protect_to
     from privhead_nb.privacy.released import release_facts
 
     chosen = Operator(
@@ -197,7 +216,7 @@ def protect(
                 remedy="Leave the other options of the operator, and --size, out.",
             )
         chosen, size = advice.named(named)
-    made = protect_folder(
+    opened, made = protect_to(
         scene,
         release,
         chosen,
@@ -206,14 +225,43 @@ def protect(
         overwrite=overwrite,
         sensitive=sensitive,
         format=format_,
+        consent=[name.strip() for name in consent.split(",") if name.strip()],
     )
-    said = (
-        f"{release}: {len(made.neutral)} neutral views as RGB, {len(made.sensitive)} sensitive "
-        f"views as {chosen.kind} modulus only, {size} x {size} pixels; masks released: {masks}.\n"
-    )
+    shown = in_colour(opened)
+    room = opened.background_remark()
     known = advice.advice(made.operator, made.size)
-    lines = [str(known), advice.suggestion(made.operator, made.size)]
-    said += "\n".join([*filter(None, lines), f"Next: privhead reconstruct {release} OUT"])
-    study = known.to_dict() | {"recommended": advice.recommendation()}
-    facts = {"out": str(release), **release_facts(made), "study": study}
-    show(facts if json_ else said)
+    lines = [
+        f"{release}: {len(made.neutral)} neutral views as RGB, {len(made.sensitive)} sensitive "
+        f"views as {chosen.kind} modulus only, {size} x {size} pixels; masks released: {masks}.",
+        f"In colour, {len(shown)} pictures:" if shown else "In colour: no picture.",
+        *[f"  {one['file']} as {one['released_as']}" for one in shown],
+        f"As modulus only: {len(opened.sensitive)} pictures. "
+        f"Not released, without a role: {len(opened.unused)}.",
+        *[f"Assumed: {said}" for said in opened.assumptions],
+        *_background(chosen.background, bool(room)),
+        str(known),
+        advice.suggestion(made.operator, made.size),
+        f"Next: privhead reconstruct {release} OUT",
+    ]
+    facts = {
+        "out": str(release),
+        **release_facts(made),
+        "in_colour": shown,
+        "as_modulus": [opened.names[v] for v in opened.sensitive],
+        "not_released": [opened.names[v] for v in opened.unused],
+        "assumptions": [*opened.assumptions, *room],
+        "study": known.to_dict() | {"recommended": advice.recommendation()},
+    }
+    show(facts if json_ else "\n".join(filter(None, lines)))
+
+
+def _background(choice: str, room: bool) -> list[str]:
+    """What is said of the background where the pictures show something else than stated."""
+    if not room:
+        return []
+    if choice == "flat":
+        return ["Background: outside of the masks, the scene's plain colour in all views."]
+    return [
+        "Background: kept. The pictures show more than the head before a plain colour, and that "
+        "is released too, in colour in neutral views. --background flat takes it out."
+    ]

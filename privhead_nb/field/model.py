@@ -12,6 +12,20 @@ from privhead_nb.field.radiance import ColourNetwork
 from privhead_nb.field.sdf import GridField, MLPField
 from privhead_nb.kernels.grid_encoding import GridLayout
 
+SIZES = {
+    "channels": (1, 64),
+    "max_entries": (8, 2**26),
+    "width": (1, 1024),
+    "depth": (1, 32),
+    "features": (1, 1024),
+    "frequencies": (0, 32),
+    "colour_width": (1, 1024),
+    "colour_depth": (1, 32),
+    "view_frequencies": (-1, 32),
+}
+"""Smallest and largest of each, so that a wrong file isn't answered with all memory."""
+MOST_NUMBERS = 2**28  # of a grid: 1 GB
+
 
 @dataclass(frozen=True)
 class FieldSettings:
@@ -53,6 +67,14 @@ class FieldSettings:
         if not 0 < self.sphere < 1 or self.beta <= 0:
             raise ValueError(f"sphere {self.sphere} must be in (0, 1), beta {self.beta} positive")
         object.__setattr__(self, "resolutions", tuple(self.resolutions))
+        for name, (low, high) in SIZES.items():
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name} is {getattr(self, name)}, not {low} to {high}")
+        if not self.resolutions or min(self.resolutions) < 2:
+            raise ValueError(f"resolutions are {self.resolutions}; each must be 2 or more")
+        entries = sum(min(r**3, self.max_entries) for r in self.resolutions)
+        if self.channels * entries > MOST_NUMBERS:
+            raise ValueError(f"resolutions {self.resolutions}: {entries:,} entries are too many")
 
 
 class HeadModel(nn.Module):

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from privhead_nb.errors import PrivheadError
 from privhead_nb.files import atomic_file
+from privhead_nb.scenes.mesh_files import read_mesh
 
 if TYPE_CHECKING:
     import trimesh
@@ -110,27 +111,12 @@ class Mesh:
 
     @classmethod
     def load(cls, path: str | Path) -> Mesh:
-        """Read a mesh file; several parts in one file are joined.
+        """Read an OBJ, PLY, GLB or STL file; several parts in one file are joined.
 
         Raises:
-            MeshError: no such file, no known format, or no triangles in it.
+            MeshError: what `read_mesh` refuses.
         """
-        import trimesh
-
-        path = Path(path)
-        if not path.is_file():
-            raise MeshError("there is no such mesh file", where=path, remedy="Check the path.")
-        try:
-            loaded = trimesh.load_mesh(path, process=False)
-            return cls(np.asarray(loaded.vertices), np.asarray(loaded.faces))
-        except MeshError as error:
-            raise MeshError(error.problem, where=path) from error
-        except Exception as error:  # trimesh's readers raise whatever they trip over
-            raise MeshError(
-                "could not be read as a triangle mesh",
-                where=path,
-                remedy=f"Give a whole {', '.join(FORMATS)} file with triangles.",
-            ) from error
+        return cls(*read_mesh(Path(path), error=MeshError))
 
     @classmethod
     def from_trimesh(cls, mesh: trimesh.Trimesh) -> Mesh:

@@ -17,7 +17,7 @@ from privhead_nb.kernels.nearest import nearest
 if TYPE_CHECKING:
     import trimesh
 
-    from privhead_nb.scenes.scene import Scene
+    from privhead_nb.scenes.about import AboutScene
 
 Points = NDArray[np.float64]
 Ball = tuple[tuple[float, float, float], float]  # centre and radius
@@ -96,7 +96,7 @@ def sample_surface(mesh: Mesh, count: int, seed: int) -> tuple[Points, NDArray[n
 
 def evaluate_mesh(
     mesh: Mesh | trimesh.Trimesh,
-    scene: Scene,
+    scene: AboutScene,
     *,
     protocol: Protocol = "surface",
     region: Region = "face",
@@ -116,7 +116,7 @@ def evaluate_mesh(
 
     Args:
         mesh: in the scene's frame and unit.
-        scene: gives the truth mesh, nose tip, face radius and unit.
+        scene: a `Scene`, or whatever else gives the truth mesh, nose tip, face radius and unit.
         region: `face` is the ball of `face_radius` around the nose tip, `head` everything.
         samples, seed: used by `surface`; both meshes are sampled with the same seed.
         align: `known` trusts the cameras; `icp` first moves the mesh rigidly onto the truth

@@ -34,7 +34,7 @@ import torch
 from torch import Tensor
 
 from privhead_nb.kernels.dispatch import Backend, choose
-from privhead_nb.kernels.lazy import numba_kernel, power_of_two, prange, triton_kernel
+from privhead_nb.kernels.lazy import numba_kernel, power_of_two, triton_kernel
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -267,9 +267,11 @@ def _backward_block(  # type: ignore[no-untyped-def]
 
 
 @numba_kernel(parallel=True)
-def _forward_loop(sdf, deltas, t, values, beta, rows, weights, summed, opacity, depth):  # type: ignore[no-untyped-def]
+def _forward_loop(  # type: ignore[no-untyped-def]
+    first, last, sdf, deltas, t, values, beta, rows, weights, summed, opacity, depth
+):  # fmt: skip
     """All rays, by blocks of `rows`."""
-    for block in prange((len(sdf) + rows - 1) // rows):
+    for block in range(first, last):
         a, b = block * rows, min(block * rows + rows, len(sdf))
         _forward_block(
             sdf[a:b], deltas[a:b], t[a:b], values[a:b], _F1 / beta,
@@ -279,11 +281,11 @@ def _forward_loop(sdf, deltas, t, values, beta, rows, weights, summed, opacity, 
 
 @numba_kernel(parallel=True)
 def _backward_loop(  # type: ignore[no-untyped-def]
-    sdf, deltas, t, values, beta, rows, up_weights, up_values, up_opacity, up_depth,
+    first, last, sdf, deltas, t, values, beta, rows, up_weights, up_values, up_opacity, up_depth,
     g_sdf, g_deltas, g_t, g_values, g_beta,
 ):  # fmt: skip
     """An array without rays is not given, or not wanted. `g_beta` takes each block's sum."""
-    for block in prange(len(g_beta)):
+    for block in range(first, last):
         a, b = block * rows, min(block * rows + rows, len(sdf))
         g_beta[block] = _backward_block(
             sdf[a:b], deltas[a:b], t[a:b], values[a:b], _F1 / beta,
@@ -454,9 +456,10 @@ class _Fused(torch.autograd.Function):
             summed = sdf.new_empty(count, channels)
             opacity, depth = sdf.new_empty(count), sdf.new_empty(count)
         if numba:
+            rows = max(1, _BLOCK // samples)
             _forward_loop(
-                *_arrays((2, sdf), (2, deltas), (2, t), (3, values)),
-                np.float32(beta.item()), max(1, _BLOCK // samples),
+                -(-count // rows), *_arrays((2, sdf), (2, deltas), (2, t), (3, values)),
+                np.float32(beta.item()), rows,
                 *_arrays((2, weights), (2, summed), (1, opacity), (1, depth)),
             )  # fmt: skip
         elif count:
@@ -488,7 +491,7 @@ class _Fused(torch.autograd.Function):
             rows = max(1, _BLOCK // samples)
             g_beta = sdf.new_empty(-(-count // rows))
             _backward_loop(
-                *_arrays((2, sdf), (2, deltas), (2, t), (3, values)),
+                len(g_beta), *_arrays((2, sdf), (2, deltas), (2, t), (3, values)),
                 np.float32(beta.item()), rows,
                 *_arrays((2, up_weights), (2, up_values), (1, up_opacity), (1, up_depth)),
                 *_arrays((2, g_sdf), (2, g_deltas), (2, g_t), (3, g_values), (1, g_beta)),

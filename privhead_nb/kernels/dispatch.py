@@ -18,6 +18,8 @@ from typing import Literal, get_args
 
 import torch
 
+from privhead_nb.kernels.lazy import numba_problem
+
 Backend = Literal["auto", "torch", "numba", "triton"]
 Chosen = Literal["torch", "numba", "triton"]
 
@@ -93,9 +95,7 @@ def why_not(backend: str, tensor: torch.Tensor) -> str | None:
     if backend == "numba":
         if device.type != "cpu":
             return f"Numba kernels run on the CPU, the input is on {device}"
-        if not numba_available():
-            return "Numba is not installed; `pip install numba` makes training several times faster"
-        return None
+        return why_no_numba()
     if not triton_available():
         return "Triton is not installed (it comes with torch's GPU builds on Linux)"
     if device.type != "cuda":
@@ -111,9 +111,19 @@ def interpreting() -> bool:
 
 
 @lru_cache(maxsize=1)
+def why_no_numba() -> str | None:
+    """Why Numba can't run kernels here, with a remedy; None where it can.
+
+    It is optional, and never imported before it is needed, which is when this is asked.
+    """
+    if importlib.util.find_spec("numba") is None:
+        return "Numba is not installed; `pip install numba` makes training several times faster"
+    return numba_problem()
+
+
 def numba_available() -> bool:
-    """Whether Numba can be imported (it is optional, and never imported before it is needed)."""
-    return importlib.util.find_spec("numba") is not None
+    """Whether Numba runs kernels here."""
+    return why_no_numba() is None
 
 
 @lru_cache(maxsize=1)

@@ -43,7 +43,7 @@ from torch import Tensor
 
 from privhead_nb.kernels.compositing import laplace_density, sum_before, weights_from_density
 from privhead_nb.kernels.dispatch import Backend, choose
-from privhead_nb.kernels.lazy import numba_kernel, power_of_two, prange, triton_kernel
+from privhead_nb.kernels.lazy import numba_kernel, power_of_two, triton_kernel
 from privhead_nb.kernels.surface_march import sphere_interval
 
 if TYPE_CHECKING:
@@ -424,10 +424,10 @@ def _merge(t, values, old, added, asked, place):  # type: ignore[no-untyped-def]
 
 @numba_kernel(parallel=True)
 def _round_loop(  # type: ignore[no-untyped-def]
-    t, values, size, wide, active, added, place, asked, jitter, beta, epsilon, bisections, merge,
-    last,
+    begin, end, t, values, size, wide, active, added, place, asked, jitter, beta, epsilon,
+    bisections, merge, last,
 ):  # fmt: skip
-    for n in prange(len(t)):
+    for n in range(begin, end):
         if active[n] == 0:
             continue
         if merge:
@@ -461,9 +461,9 @@ def _round_loop(  # type: ignore[no-untyped-def]
 
 
 @numba_kernel(parallel=True)
-def _final_loop(t, values, size, wide, near, far, final, extra, out):  # type: ignore[no-untyped-def]
+def _final_loop(begin, end, t, values, size, wide, near, far, final, extra, out):  # type: ignore[no-untyped-def]
     drawn_count, even_count = final.shape[1], extra.shape[1]
-    for n in prange(len(t)):
+    for n in range(begin, end):
         sections, beta = size[n] - 1, wide[n]
         passed, cdf = np.empty(sections), np.empty(sections)
         for k in range(sections):
@@ -496,8 +496,8 @@ def _numba_round(
 ) -> None:
     state = [x.numpy() for x in rays[:-1]]
     _round_loop(
-        *state, asked.numpy(), jitter.numpy(), float(beta), settings.epsilon, settings.bisections,
-        number > 0, number + 1 == settings.rounds,
+        len(asked), *state, asked.numpy(), jitter.numpy(), float(beta), settings.epsilon,
+        settings.bisections, number > 0, number + 1 == settings.rounds,
     )  # fmt: skip
 
 
@@ -505,7 +505,8 @@ def _numba_final(
     rays: _Rays, near: Tensor, far: Tensor, final: Tensor, extra: Tensor, out: Tensor
 ) -> None:
     state = [x.numpy() for x in rays[:4]]
-    _final_loop(*state, near.numpy(), far.numpy(), final.numpy(), extra.numpy(), out.numpy())
+    arrays = (x.numpy() for x in (near, far, final, extra, out))
+    _final_loop(len(out), *state, *arrays)
 
 
 # Triton: one program a ray, its samples side by side in registers --------------------------------

@@ -41,7 +41,7 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from privhead_nb.kernels.dispatch import Backend, Chosen, choose
-from privhead_nb.kernels.lazy import numba_kernel, power_of_two, prange, triton_kernel
+from privhead_nb.kernels.lazy import numba_kernel, power_of_two, triton_kernel
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -157,16 +157,9 @@ def _modulus_job(job, images, taps, common, out):  # type: ignore[no-untyped-def
 
 
 @numba_kernel(parallel=True)
-def _modulus_jobs(jobs, images, taps, out):  # type: ignore[no-untyped-def]
+def _modulus_jobs(first, last, images, taps, out):  # type: ignore[no-untyped-def]
     common = _two_numbers(taps)
-    for job in prange(jobs):
-        _modulus_job(job, images, taps, common, out)
-
-
-@numba_kernel()
-def _modulus_few(jobs, images, taps, out):  # type: ignore[no-untyped-def]
-    common = _two_numbers(taps)
-    for job in range(jobs):
+    for job in range(first, last):
         _modulus_job(job, images, taps, common, out)
 
 
@@ -247,16 +240,9 @@ def _gradient_job(job, images, taps, common, weight, target, grad, sums):  # typ
 
 
 @numba_kernel(parallel=True)
-def _gradient_jobs(jobs, images, taps, weight, target, grad, sums):  # type: ignore[no-untyped-def]
+def _gradient_jobs(first, last, images, taps, weight, target, grad, sums):  # type: ignore[no-untyped-def]
     common = _two_numbers(taps)
-    for job in prange(jobs):
-        _gradient_job(job, images, taps, common, weight, target, grad, sums)
-
-
-@numba_kernel()
-def _gradient_few(jobs, images, taps, weight, target, grad, sums):  # type: ignore[no-untyped-def]
-    common = _two_numbers(taps)
-    for job in range(jobs):
+    for job in range(first, last):
         _gradient_job(job, images, taps, common, weight, target, grad, sums)
 
 
@@ -612,7 +598,7 @@ def _numba_modulus(images: Tensor, kernels: tuple[Tensor, Tensor]) -> Tensor:
     k = kernels[0].shape[-1]
     out = images.new_empty(B, H - k + 1, W - k + 1)
     jobs = B * -(-out.shape[1] // _CHUNK)
-    run = _modulus_few if images.numel() <= _FEW else _modulus_jobs
+    run = _modulus_jobs.alone if images.numel() <= _FEW else _modulus_jobs
     run(jobs, _array(images), _host_taps(kernels), out.numpy())
     return out
 
@@ -624,7 +610,7 @@ def _numba_gradient(
     jobs = images.shape[0] * -(-images.shape[2] // _CHUNK)
     grad = np.zeros(images.shape, np.float32)
     sums = np.empty(jobs)
-    run = _gradient_few if images.numel() <= _FEW else _gradient_jobs
+    run = _gradient_jobs.alone if images.numel() <= _FEW else _gradient_jobs
     run(jobs, _array(images), _host_taps(kernels), weight, target, grad, sums)
     return torch.from_numpy(grad), float(sums.sum())
 

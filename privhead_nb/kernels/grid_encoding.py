@@ -34,7 +34,7 @@ import torch
 from torch import Tensor
 
 from privhead_nb.kernels.dispatch import Backend, Chosen, choose
-from privhead_nb.kernels.lazy import numba_kernel, prange, triton_kernel
+from privhead_nb.kernels.lazy import numba_kernel, triton_kernel
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -225,28 +225,28 @@ def _trilinear(table, corners, place, c):  # type: ignore[no-untyped-def]
 
 
 @numba_kernel(parallel=True)
-def _forward_loop(points, table, levels, channels, out, slope):  # type: ignore[no-untyped-def]
+def _forward_loop(first, last, points, table, levels, channels, out, slope):  # type: ignore[no-untyped-def]
     """`channels` is a tuple: its length is known to the compiler, which unrolls the inner loop."""
     with_slope = len(slope) > 0
-    for n in prange(len(points)):
+    for n in range(first, last):
         for level in range(len(levels)):
             corners, place, scale = _cell(points, n, levels, level)
             for c in range(len(channels)):
                 feature = level * len(channels) + c
-                value, first, _ = _trilinear(table, corners, place, c)
+                value, d, _ = _trilinear(table, corners, place, c)
                 out[n, feature] = value
                 if with_slope:
-                    slope[n, feature, 0] = scale[0] * first[0]
-                    slope[n, feature, 1] = scale[1] * first[1]
-                    slope[n, feature, 2] = scale[2] * first[2]
+                    slope[n, feature, 0] = scale[0] * d[0]
+                    slope[n, feature, 1] = scale[1] * d[1]
+                    slope[n, feature, 2] = scale[2] * d[2]
 
 
 @numba_kernel(parallel=True)
-def _table_loop(points, levels, order, channels, g_out, g_slope, g_table):  # type: ignore[no-untyped-def]
+def _table_loop(first, last, points, levels, order, channels, g_out, g_slope, g_table):  # type: ignore[no-untyped-def]
     # One thread owns a level, so no two threads write one entry: no atomics, and the sum's order,
     # hence the result, does not depend on the number of threads.
     with_out, with_slope = len(g_out) > 0, len(g_slope) > 0
-    for job in prange(len(order)):
+    for job in range(first, last):
         level = order[job]
         for n in range(len(points)):
             corners, place, scale = _cell(points, n, levels, level)
@@ -280,21 +280,23 @@ def _table_loop(points, levels, order, channels, g_out, g_slope, g_table):  # ty
 
 
 @numba_kernel(parallel=True)
-def _points_loop(points, table, levels, channels, g_out, g_slope, g_points):  # type: ignore[no-untyped-def]
+def _points_loop(  # type: ignore[no-untyped-def]
+    first, last, points, table, levels, channels, g_out, g_slope, g_points
+):  # fmt: skip
     with_out, with_slope = len(g_out) > 0, len(g_slope) > 0
-    for n in prange(len(points)):
+    for n in range(first, last):
         sum_x = sum_y = sum_z = _F0
         for level in range(len(levels)):
             corners, place, scale = _cell(points, n, levels, level)
             sx, sy, sz = scale
             for c in range(len(channels)):
                 feature = level * len(channels) + c
-                _, first, mixed = _trilinear(table, corners, place, c)
+                _, d, mixed = _trilinear(table, corners, place, c)
                 if with_out:
                     g = g_out[n, feature]
-                    sum_x += sx * g * first[0]
-                    sum_y += sy * g * first[1]
-                    sum_z += sz * g * first[2]
+                    sum_x += sx * g * d[0]
+                    sum_y += sy * g * d[1]
+                    sum_z += sz * g * d[2]
                 if with_slope:
                     gx = g_slope[n, feature, 0] * sx
                     gy = g_slope[n, feature, 1] * sy
@@ -520,7 +522,7 @@ def _forward(
     slope = torch.empty(count if jacobian else 0, layout.features, 3, device=points.device)
     if chosen == "numba":
         _forward_loop(
-            points.numpy(), table.numpy(), _level_array(layout), (0,) * C,
+            count, points.numpy(), table.numpy(), _level_array(layout), (0,) * C,
             out.numpy(), slope.numpy(),
         )  # fmt: skip
     elif count:
@@ -546,7 +548,7 @@ def _table_gradient(
         g_table += _sorted_table_gradient(points, layout, g_out, g_slope)
     elif chosen == "numba":
         _table_loop(
-            points.numpy(), _level_array(layout), _job_order(levels), (0,) * C,
+            levels, points.numpy(), _level_array(layout), _job_order(levels), (0,) * C,
             g_out.numpy(), g_slope.numpy(), g_table.numpy(),
         )  # fmt: skip
     elif count:
@@ -589,7 +591,7 @@ def _points_gradient(
     g_points = torch.empty_like(points)
     if chosen == "numba":
         _points_loop(
-            points.numpy(), table.numpy(), _level_array(layout), (0,) * C,
+            count, points.numpy(), table.numpy(), _level_array(layout), (0,) * C,
             g_out.numpy(), g_slope.numpy(), g_points.numpy(),
         )  # fmt: skip
     elif count:

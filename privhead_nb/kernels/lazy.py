@@ -6,27 +6,48 @@ them. A kernel is written at the top level as usual:
     @triton_kernel
     def _forward(p_in, p_out, n, BLOCK: tl.constexpr): ...      _forward[grid](x, y, n, BLOCK=128)
 
+    @numba_kernel()
+    def _sort_loop(x, y): ...                                    _sort_loop(x, y)
+
     @numba_kernel(parallel=True)
-    def _forward_loop(x, y): ...                                 _forward_loop(x, y)
+    def _forward_loop(first, last, x, y):                        _forward_loop(len(x), x, y)
+        for i in range(first, last): ...
 
 Kernels may call other kernels of their module. `NumbaKernel.python` is the plain function: it runs
 without Numba, in any precision.
+
+A parallel kernel is called with a count, and its passes 0 .. count - 1 are dealt out to
+`torch.get_num_threads()` threads. A pass writes nothing that another one reads or writes, so the
+result does not depend on who runs it.
+
+One result, whatever ran before. With fastmath the compiler may reorder sums, so that two compiled
+copies of one function round differently; and Numba makes copies: of a function that kernels call,
+one of its own and one in each caller, and of a loop that Numba itself makes parallel likewise. All
+copies have one name, and a process runs the one that it met first: after compiling that is another
+one than after loading from the cache. Hence no copies here: what a kernel calls is compiled into it
+(`forceinline`), and the threads are ours.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
 import types
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
 
-prange = range  # Numba's prange once a kernel is compiled, a plain range in Python
+log = logging.getLogger("privhead_nb.kernels")
+
+_PARTS = 4  # of a parallel kernel, a thread: while one thread waits for a core, another takes more
+_lock = threading.Lock()
+_not_stored: list[str] = []  # what went wrong with Numba's cache, first problem first
 
 
 class TritonKernel:
@@ -42,7 +63,9 @@ class TritonKernel:
         import triton
         import triton.language as tl
 
-        return triton.jit(_linked(self.python, TritonKernel, {"tl": tl}))
+        called = _called_by(self.python, TritonKernel)
+        compiled = {name: kernel.compiled for name, kernel in called.items()}
+        return triton.jit(_linked(self.python, {"tl": tl} | compiled))
 
     def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., Any]:
         return self.compiled[grid]
@@ -53,30 +76,105 @@ class TritonKernel:
 
 
 class NumbaKernel:
-    """A Numba loop; a call compiles it, or loads what an earlier process compiled."""
+    """A Numba loop; a call compiles it, or loads what an earlier process compiled.
 
-    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
-        self.python, self.options, self.called = function, options, False
+    Where compiled kernels can't be kept or read, a line says so, and this process compiles its own.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], parallel: bool, options: dict[str, Any]
+    ) -> None:
+        self.python, self.parallel, self.options = function, parallel, options
+        self.called, self.cached = False, True
         self.__doc__ = function.__doc__
 
     @cached_property
     def compiled(self) -> Any:
-        """Numba's own object."""
-        import numba
+        """Numba's own object, to be called from Python."""
+        if self.cached:
+            try:
+                return self._made(cache=True)
+            except Exception as error:  # RuntimeError: "no locator available"
+                self.cached = False
+                _say_not_stored(
+                    f"compiled kernels can't be kept, each run compiles its own ({_line(error)}); "
+                    "set NUMBA_CACHE_DIR to a folder that you may write to"
+                )
+        return self._made()
 
-        options = {"cache": True, "fastmath": True, "error_model": "numpy", **self.options}
-        linked = _linked(self.python, NumbaKernel, {"prange": numba.prange})
-        return numba.njit(**options)(linked)
+    @cached_property
+    def inlined(self) -> Any:
+        """Numba's own object, to be compiled into the kernels that call it."""
+        return self._made(forceinline=True)
 
     def __call__(self, *arguments: Any) -> Any:
-        run = self.compiled
-        if self.options.get("parallel"):
-            _follow_torch_threads()
-        if self.called:
-            return run(*arguments)
-        self.called = True
-        with _notice(self.python.__name__.strip("_")):
-            return run(*arguments)
+        """Run it. A parallel kernel takes a count in place of `first` and `last`."""
+        if not self.parallel:
+            return self._run(*arguments)
+        count, *rest = arguments
+        threads = min(torch.get_num_threads(), count)
+        if threads <= 1:
+            return self.alone(count, *rest)
+        if not self.called:
+            self._run(0, 0, *rest)  # compiled by one thread
+        parts = min(count, threads * _PARTS)
+        left = iter(range(parts))  # one for all threads, so that each part is taken once
+
+        def work() -> None:
+            for part in left:
+                self._run(part * count // parts, (part + 1) * count // parts, *rest)
+
+        others = [_pool(threads - 1).submit(work) for _ in range(threads - 1)]
+        work()
+        for other in others:
+            if not other.cancel():  # one that has not begun would find nothing left
+                other.result()
+        return None
+
+    def alone(self, count: int, *arguments: Any) -> None:
+        """Run all passes of a parallel kernel in the calling thread."""
+        self._run(0, count, *arguments)
+
+    def _run(self, *arguments: Any) -> Any:
+        compiled = self.compiled
+        if not self.called:
+            self.called = True
+            with _notice(self.python.__name__.strip("_")):
+                return self._run(*arguments)
+        try:
+            return compiled(*arguments)
+        except Exception as error:
+            if not self._stored_is_bad(compiled, error):
+                raise
+        return self.compiled(*arguments)
+
+    def _stored_is_bad(self, compiled: Any, error: Exception) -> bool:
+        """Whether a call that failed may be done again, without what is stored."""
+        from numba.core.errors import NumbaError
+
+        if isinstance(error, NumbaError):  # of the kernel itself
+            return False
+        with _lock:
+            if compiled is not self.compiled:  # another thread was here
+                return True
+            if not self.cached:
+                return False
+            _say_not_stored(
+                f"stored kernels can't be read or written, each run compiles its own "
+                f"({_line(error)}); delete *.nbi and *.nbc in {compiled.stats.cache_path}"
+            )
+            self.cached = False
+            del self.compiled
+        return True
+
+    def _made(self, **options: Any) -> Any:
+        import numba
+
+        called = _called_by(self.python, NumbaKernel)
+        linked = _linked(self.python, {name: kernel.inlined for name, kernel in called.items()})
+        fast = {"fastmath": True, "error_model": "numpy", "nogil": True}
+        all_options: dict[str, Any] = fast | self.options | options
+        return numba.njit(**all_options)(linked)
 
 
 def triton_kernel(function: Callable[..., Any]) -> TritonKernel:
@@ -84,9 +182,11 @@ def triton_kernel(function: Callable[..., Any]) -> TritonKernel:
     return TritonKernel(function)
 
 
-def numba_kernel(**options: Any) -> Callable[[Callable[..., Any]], NumbaKernel]:
-    """Decorator; the options are those of `numba.njit`, cached and fast by default."""
-    return lambda function: NumbaKernel(function, options)
+def numba_kernel(
+    *, parallel: bool = False, **options: Any
+) -> Callable[[Callable[..., Any]], NumbaKernel]:
+    """Decorator; `parallel` is ours, the options are those of `numba.njit`, fast by default."""
+    return lambda function: NumbaKernel(function, parallel, options)
 
 
 def power_of_two(size: int, least: int = 1) -> int:
@@ -94,16 +194,59 @@ def power_of_two(size: int, least: int = 1) -> int:
     return max(least, 1 << max(size - 1, 0).bit_length())
 
 
-def _linked(function: Any, kind: type, names: dict[str, Any]) -> types.FunctionType:
-    """The function, seeing `names` and the compiled forms of its module's other kernels."""
-    used = set(function.__code__.co_names)
-    scope = dict(function.__globals__) | names
-    for name in used:
-        value = scope.get(name)
-        if isinstance(value, kind) and value.python is not function:  # type: ignore[attr-defined]
-            scope[name] = value.compiled  # type: ignore[attr-defined]
+@numba_kernel()
+def _probe(x):  # type: ignore[no-untyped-def]
+    for i in range(len(x)):
+        x[i] += 1
+
+
+@lru_cache(maxsize=1)
+def numba_problem() -> str | None:
+    """Why the installed Numba can't run a kernel here, "; " and a remedy; None where it can.
+
+    Compiles or loads a small kernel, once a process; a problem is logged once, as a warning.
+    """
+    try:
+        import numba
+
+        if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+            problem = "NUMBA_DISABLE_JIT is set, so that kernels would run in Python; unset it"
+        else:
+            _probe(torch.zeros(1).numpy())
+            return None
+    except Exception as error:  # NumPy is too new, a library does not load, and more
+        problem = f"Numba fails ({_line(error)}); try: python -m pip install --upgrade numba"
+    log.warning("PyTorch does the CPU kernels' work, slower: %s", problem)
+    return problem
+
+
+def storage_problem() -> str | None:
+    """Why kernels were not kept for later runs, or not read, "; " and a remedy; None if they were.
+
+    Of the kernels that have run so far in this process.
+    """
+    return _not_stored[0] if _not_stored else None
+
+
+def _called_by(function: Any, kind: type) -> dict[str, Any]:
+    """The kernels of this kind that a function calls, by name."""
+    scope = function.__globals__
+    found = {name: scope.get(name) for name in function.__code__.co_names}
+    return {
+        name: value
+        for name, value in found.items()
+        if isinstance(value, kind) and value.python is not function  # type: ignore[attr-defined]
+    }
+
+
+def _linked(function: Any, names: dict[str, Any]) -> types.FunctionType:
+    """The function, seeing `names` beside its module's."""
     linked = types.FunctionType(
-        function.__code__, scope, function.__name__, function.__defaults__, function.__closure__
+        function.__code__,
+        function.__globals__ | names,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
     )
     linked.__module__ = function.__module__
     linked.__qualname__ = function.__qualname__
@@ -113,22 +256,24 @@ def _linked(function: Any, kind: type, names: dict[str, Any]) -> types.FunctionT
 
 
 @lru_cache(maxsize=1)
-def _launch_numba_threads() -> None:
-    """Start Numba's pool, which on OpenMP also sets the number of torch's threads: set it back."""
-    from numba.np.ufunc import parallel
-
-    count = torch.get_num_threads()
-    parallel._launch_threads()
-    torch.set_num_threads(count)
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads that sleep while they have nothing to do."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="privhead-kernels")
 
 
-def _follow_torch_threads() -> None:
-    """One knob for both pools: `torch.set_num_threads`."""
-    import numba
+if hasattr(os, "register_at_fork"):  # a forked process has the pool, but not its threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
-    _launch_numba_threads()
-    most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-    numba.set_num_threads(min(torch.get_num_threads(), most))
+
+def _say_not_stored(problem: str) -> None:
+    """One line for all kernels."""
+    if not _not_stored:
+        log.warning("%s", problem)
+    _not_stored.append(problem)
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from privhead_nb.kernels.dispatch import Backend, choose
-from privhead_nb.kernels.lazy import numba_kernel, prange, triton_kernel
+from privhead_nb.kernels.lazy import numba_kernel, triton_kernel
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -172,11 +172,11 @@ def _nodes_loop(starts, low, high, first):  # type: ignore[no-untyped-def]
 
 @numba_kernel(parallel=True, fastmath=False)
 def _search_loop(  # type: ignore[no-untyped-def]
-    queries, order, starts, low, high, first, points, indices, distance, index
+    begin, end, queries, order, starts, low, high, first, points, indices, distance, index
 ):  # fmt: skip
     count, root = len(order), len(starts) - 1
     zero = queries.dtype.type(0)
-    for run in prange((count + RUN - 1) // RUN):
+    for run in range(begin, end):
         bound = np.empty(WIDTH, queries.dtype)
         stack_bound = np.empty(WIDTH * LEVELS, queries.dtype)
         stack_node = np.empty(WIDTH * LEVELS, np.int64)
@@ -255,7 +255,8 @@ def _search_numba(queries: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 
     distance, index = np.empty(len(q), q.dtype), np.empty(len(q), np.int64)
     order = _along_curve(q, low, scale)
-    _search_loop(q, order, starts, box_low, box_high, first, points, indices, distance, index)
+    runs = -(-len(q) // RUN)
+    _search_loop(runs, q, order, starts, box_low, box_high, first, points, indices, distance, index)
     return torch.from_numpy(distance), torch.from_numpy(index)
 
 

@@ -33,7 +33,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from privhead_nb.kernels.dispatch import Backend, Chosen, choose
-from privhead_nb.kernels.lazy import numba_kernel, power_of_two, prange, triton_kernel
+from privhead_nb.kernels.lazy import numba_kernel, power_of_two, triton_kernel
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -247,12 +247,14 @@ def _scale_rows(rows, factors):  # type: ignore[no-untyped-def]
 
 
 @numba_kernel(parallel=True)
-def _forward_loop(points, encoded, jacobian, v, w2, b2, softplus, out, gradient):  # type: ignore[no-untyped-def]
+def _forward_loop(  # type: ignore[no-untyped-def]
+    first_chunk, last_chunk, points, encoded, jacobian, v, w2, b2, softplus, out, gradient
+):  # fmt: skip
     """`gradient` without rows: not wanted. v and w2 are padded to multiples of 4 by zeros."""
     count, codes, outputs = len(points), encoded.shape[1], out.shape[1]
     blocks = (count + _POINTS - 1) // _POINTS
     vt = np.ascontiguousarray(v.T)
-    for chunk in prange(_CHUNKS):
+    for chunk in range(first_chunk, last_chunk):
         u = np.zeros((v.shape[1], _POINTS), np.float32)
         p = np.empty((v.shape[1], _POINTS), np.float32)
         z = np.empty((v.shape[0], _POINTS), np.float32)
@@ -286,7 +288,7 @@ def _forward_loop(points, encoded, jacobian, v, w2, b2, softplus, out, gradient)
 
 @numba_kernel(parallel=True)
 def _backward_loop(  # type: ignore[no-untyped-def]
-    points, encoded, jacobian, v, w2, softplus, g_out, g_gradient,
+    first_chunk, last_chunk, points, encoded, jacobian, v, w2, softplus, g_out, g_gradient,
     g_points, g_encoded, g_jacobian, g_v, g_w2, g_b2,
 ):  # fmt: skip
     """Arrays without rows are not given or not wanted; g_v, g_w2, g_b2 hold one sum a chunk."""
@@ -295,7 +297,7 @@ def _backward_loop(  # type: ignore[no-untyped-def]
     curved, weighted = len(g_gradient) > 0, len(g_v) > 0
     blocks = (count + _POINTS - 1) // _POINTS
     vt, w2t = np.ascontiguousarray(v.T), np.ascontiguousarray(w2.T)
-    for chunk in prange(_CHUNKS):
+    for chunk in range(first_chunk, last_chunk):
         u = np.zeros((inputs, _POINTS), np.float32)
         q = np.zeros((inputs, _POINTS), np.float32)
         du = np.empty((inputs, _POINTS), np.float32)
@@ -324,7 +326,10 @@ def _backward_loop(  # type: ignore[no-untyped-def]
             if weighted:
                 _correlate(g, value, g_w2[chunk])
                 for o in range(outputs):
-                    g_b2[chunk, o] += g[o].sum()
+                    total = _F0
+                    for b in range(_POINTS):
+                        total += g[o, b]
+                    g_b2[chunk, o] += total
             if curved:
                 for b in range(here):
                     qx, qy, qz = (
@@ -386,7 +391,7 @@ def _numba_forward(
     out = torch.empty(len(points), len(w2))
     gradient = None if jacobian is None else torch.empty(len(points), 3)
     _forward_loop(
-        points.numpy(), encoded.numpy(), _array(jacobian, 3), _padded(v), _padded(w2),
+        _CHUNKS, points.numpy(), encoded.numpy(), _array(jacobian, 3), _padded(v), _padded(w2),
         b2.numpy(), softplus, out.numpy(), _array(gradient, 2),
     )  # fmt: skip
     return out, gradient
@@ -409,8 +414,8 @@ def _numba_backward(
     g_w2 = np.zeros((chunks, *padded_w2.shape), np.float32)
     g_b2 = np.zeros((chunks, OUT), np.float32)
     _backward_loop(
-        points.numpy(), encoded.numpy(), _array(jacobian, 3), padded_v, padded_w2, softplus,
-        g_out.numpy(), _array(g_gradient, 2), _array(g.points, 2), _array(g.encoded, 2),
+        _CHUNKS, points.numpy(), encoded.numpy(), _array(jacobian, 3), padded_v, padded_w2,
+        softplus, g_out.numpy(), _array(g_gradient, 2), _array(g.points, 2), _array(g.encoded, 2),
         _array(g.jacobian, 3), g_v, g_w2, g_b2,
     )  # fmt: skip
     if want.weights:

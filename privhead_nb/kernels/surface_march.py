@@ -22,7 +22,7 @@ from torch import Tensor
 
 from privhead_nb.kernels.dispatch import Backend, choose
 from privhead_nb.kernels.grid_encoding import GridLayout, encode_grid
-from privhead_nb.kernels.lazy import numba_kernel, power_of_two, prange, triton_kernel
+from privhead_nb.kernels.lazy import numba_kernel, power_of_two, triton_kernel
 
 if TYPE_CHECKING:
     import triton.language as tl
@@ -124,8 +124,8 @@ def _lookup(lattice, res, x, y, z):  # type: ignore[no-untyped-def]
 
 
 @numba_kernel(parallel=True)
-def _march_loop(lattice, res, origins, directions, steps, hit, out):  # type: ignore[no-untyped-def]
-    for n in prange(len(origins)):
+def _march_loop(first, last, lattice, res, origins, directions, steps, hit, out):  # type: ignore[no-untyped-def]
+    for n in range(first, last):
         ox, oy, oz = origins[n, 0], origins[n, 1], origins[n, 2]
         dx, dy, dz = directions[n, 0], directions[n, 1], directions[n, 2]
         half = ox * dx + oy * dy + oz * dz
@@ -281,8 +281,8 @@ def march(
     out = torch.empty(4, count, device=origins.device)
     if chosen == "numba":
         _march_loop(
-            lattice.reshape(-1).numpy(), resolution, origins.numpy(), directions.numpy(), steps,
-            hit.numpy(), out.numpy(),
+            count, lattice.reshape(-1).numpy(), resolution, origins.numpy(), directions.numpy(),
+            steps, hit.numpy(), out.numpy(),
         )  # fmt: skip
     elif count:
         block = power_of_two(steps, 16)

@@ -10,7 +10,6 @@ writes. A setting that was not studied gets the nearest one that was, and is tol
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 from privhead_nb.errors import LabError
 from privhead_nb.lab.settings import DEFAULT, SETTINGS, setting
 from privhead_nb.privacy.operators import Operator
+from privhead_nb.reading import read_json
 from privhead_nb.scenes.head_codes import GENERATOR_VERSION
 
 FORMAT = 2
@@ -113,13 +113,14 @@ def advice(operator: Operator, size: int, path: Path | None = None) -> Advice:
         size: pixels.
         path: of the summary; the package's own by default.
     """
+    path = path or RESULTS
+    if not path.exists():
+        return Advice(why="not studied yet")
     try:
-        stored = json.loads((path or RESULTS).read_text(encoding="utf-8"))
+        stored = read_json(path, error=LabError, remedy=COMMAND).data
         if (stored["format"], stored["generator"]) != (FORMAT, GENERATOR_VERSION):
             return Advice(why="the stored study is of another version")
         return _of(stored, operator, size)
-    except FileNotFoundError:
-        return Advice(why="not studied yet")
     except Exception as error:  # a release must not fail for want of advice
         return Advice(why=f"the stored study can't be read: {type(error).__name__}")
 
@@ -127,9 +128,9 @@ def advice(operator: Operator, size: int, path: Path | None = None) -> Advice:
 def recommendation(path: Path | None = None) -> str:
     """Name of the setting that the stored curve recommends; "" where there is no such curve."""
     try:
-        stored = json.loads((path or CURVE).read_text(encoding="utf-8"))
+        stored = read_json(path or CURVE, error=LabError, remedy="").data
         same = stored["generator"] == GENERATOR_VERSION and stored["recommended"] in SETTINGS
-    except (OSError, ValueError, KeyError, TypeError):
+    except (LabError, KeyError, TypeError):
         return ""
     return str(stored["recommended"]) if same else ""
 

@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from privhead_nb.errors import LabError
 from privhead_nb.files import atomic_file
 from privhead_nb.lab.busts import bust, shoot
 from privhead_nb.lab.jobs import run_jobs
+from privhead_nb.lab.kept import AGAIN, read_kept
 from privhead_nb.scenes.camera import Cameras, custom_rig
 from privhead_nb.scenes.head_codes import EXPRESSION_NAMES, GENERATOR_VERSION
 from privhead_nb.scenes.head_light import LIGHTS
@@ -286,10 +287,10 @@ def _photograph(job: tuple[int, Plan, str]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Album:
-    try:
-        data = load_file(path)
-        return Album(*(data[name] for name in _FIELDS))
-    except Exception as error:
-        raise LabError(
-            f"can't be read: {error}", where=path, remedy="Delete its folder; it is made again."
-        ) from error
+    data = read_kept(path, _FIELDS)
+    made = Album(*(data[name] for name in _FIELDS))
+    N, H = len(made), SIZE
+    shapes = [(N,)] * 3 + [(N, 3, H, H, 3), (N, H, H), (N, H, H, 3)]
+    if [tuple(data[name].shape) for name in _FIELDS] != shapes:
+        raise LabError("holds no portraits of this size", where=path, remedy=AGAIN)
+    return made

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from privhead_nb.errors import LabError
@@ -25,6 +25,7 @@ from privhead_nb.lab.attacks.field_renders import portrait_cameras, renders, sen
 from privhead_nb.lab.attacks.radiance_refit import Refit, SkinPrior, learn_skins, refit
 from privhead_nb.lab.captures import make_captures
 from privhead_nb.lab.jobs import run_jobs
+from privhead_nb.lab.kept import read_kept
 from privhead_nb.lab.reconstructions import FULL_RGB, Made
 from privhead_nb.lab.scans import Axes, scan_of_mesh
 from privhead_nb.scenes.camera import facescape_rig
@@ -127,15 +128,10 @@ def read_artefacts(made: Made) -> Artefacts:
     Raises:
         LabError: it can't be read.
     """
-    path = made.folder / "artefacts.safetensors"
-    try:
-        data = load_file(path)
-        pictures = {name: data[name].float() / 255 for name in _PICTURES}
-        return Artefacts(made.identity, made.setting, data["scan"], **pictures)
-    except Exception as error:
-        raise LabError(
-            f"can't be read: {error}", where=path, remedy="Run make_artefacts again."
-        ) from error
+    again = "Run make_artefacts again."
+    data = read_kept(made.folder / "artefacts.safetensors", ("scan", *_PICTURES), again)
+    pictures = {name: data[name].float() / 255 for name in _PICTURES}
+    return Artefacts(made.identity, made.setting, data["scan"], **pictures)
 
 
 @lru_cache(maxsize=1)

@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
-from privhead_nb.errors import LabError
 from privhead_nb.files import atomic_file
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.lab import albums
 from privhead_nb.lab.atlas import reflectance_atlas
 from privhead_nb.lab.busts import SPACING, Bust, bust, shoot
 from privhead_nb.lab.jobs import run_jobs
+from privhead_nb.lab.kept import read_kept
 from privhead_nb.lab.scans import scan_of_mesh
 from privhead_nb.scenes.camera import Cameras, facescape_rig
 from privhead_nb.scenes.head_codes import GENERATOR_VERSION
@@ -170,9 +170,5 @@ def _keep(job: tuple[int, str]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Captures:
-    try:
-        return Captures(**{name: load_file(path)[name] for name in _FIELDS})
-    except Exception as error:
-        raise LabError(
-            f"can't be read: {error}", where=path, remedy="Delete its folder; it is made again."
-        ) from error
+    data = read_kept(path, _FIELDS)
+    return Captures(**{name: data[name] for name in _FIELDS})

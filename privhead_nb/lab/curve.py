@@ -11,7 +11,6 @@ writes it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from privhead_nb.errors import LabError
 from privhead_nb.lab.reconstructions import FULL_RGB, Made
 from privhead_nb.lab.settings import DEFAULT, setting
 from privhead_nb.lab.tables import mean
+from privhead_nb.reading import read_json
 from privhead_nb.scenes.head_codes import GENERATOR_VERSION
 
 RESULTS = Path(__file__).parent / "results" / "curve.json"
@@ -151,17 +151,22 @@ def read(path: Path = RESULTS) -> tuple[list[Point], str]:
     """The stored curve, and the name of the recommended setting.
 
     Raises:
-        LabError: it is of another version, or damaged.
-        FileNotFoundError: there is none.
+        LabError: there is none, or it is of another version or damaged.
     """
-    stored = json.loads(path.read_text(encoding="utf-8"))
+    again = "Run `python benchmarks/curve_study.py run`."
+    record = read_json(path, error=LabError, remedy=again)
+    stored = record.data
     if (stored.get("format"), stored.get("generator")) != (FORMAT, GENERATOR_VERSION):
         raise LabError(
             "the stored curve is of another version",
             where=path,
-            remedy="Run `python benchmarks/curve_study.py run`.",
+            remedy=again,
         )
-    return [_point(one) for one in stored["settings"].values()], str(stored["recommended"])
+    settings, best = record.record("settings"), record.text("recommended", SETTINGS)
+    try:
+        return [_point(settings.record(name).data) for name in settings.data], best
+    except TypeError as error:
+        raise LabError(f"is damaged ({error})", where=path, remedy=again) from error
 
 
 def _point(stored: dict[str, Any]) -> Point:

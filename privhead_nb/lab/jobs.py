@@ -29,6 +29,7 @@ from privhead_nb.lab.job_workers import (
     in_processes,
     in_this_process,
 )
+from privhead_nb.reading import read_json
 
 FORMAT = 1
 NAMED = 8  # failed jobs that an error names
@@ -164,12 +165,12 @@ def _read(path: Path, key: str, version: dict[str, Any], overwrite: bool) -> dic
     Raises:
         LabError: it is broken, another job's, or of another version, and `overwrite` is false.
     """
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, ValueError) as error:
-        problem = f"the stored result can't be read ({error})"
+    try:
+        record = read_json(path, error=LabError, remedy="").data
+    except LabError as error:
+        problem = f"the stored result can't be read ({error.problem})"
     else:
         problem = _differs(record, key, version)
         if not problem:

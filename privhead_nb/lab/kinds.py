@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from privhead_nb.errors import LabError
@@ -20,6 +20,7 @@ from privhead_nb.files import atomic_file
 from privhead_nb.lab.attacks.field_renders import renders
 from privhead_nb.lab.busts import bust
 from privhead_nb.lab.jobs import run_jobs
+from privhead_nb.lab.kept import read_kept
 from privhead_nb.lab.reconstructions import FULL_RGB, Made
 from privhead_nb.lab.renders import PROBES, photograph, portrait_cameras, protected, render_mesh
 from privhead_nb.lab.settings import DEFAULT
@@ -134,9 +135,4 @@ def kept(path: Path) -> dict[str, Tensor]:
     Raises:
         LabError: it can't be read.
     """
-    try:
-        return {k: v.float() / 255 for k, v in load_file(path).items()}
-    except Exception as error:
-        raise LabError(
-            f"can't be read: {error}", where=path, remedy="Delete its folder; it is made again."
-        ) from error
+    return {k: v.float() / 255 for k, v in read_kept(path).items()}

@@ -21,6 +21,7 @@ import torch
 from privhead_nb.errors import LabError
 from privhead_nb.lab import albums
 from privhead_nb.lab.albums import Album, Plan
+from privhead_nb.reading import unreadable
 from privhead_nb.scenes.images import image_size, read_image, resize_area
 
 SECONDS = 2  # a person and core
@@ -76,11 +77,13 @@ def known_people(gallery: str, truth: str | None = None, *, workers: int | None 
         LabError: fewer than two people, no pictures, or `truth` isn't among them.
         SceneError: a picture can't be read.
     """
-    if not gallery.isdecimal():
+    if not (gallery.isascii() and gallery.isdecimal()):
         known = _of_folder(Path(gallery))
         if truth is not None:
             known.place(truth)
         return known
+    if len(gallery) > 9:
+        raise LabError("too large a gallery", where="--gallery", remedy="Give at most 10000.")
     if int(gallery) < 2:
         raise LabError(
             f"a gallery of {gallery} people",
@@ -145,13 +148,19 @@ def _placed(album: Album, who: Sequence[int]) -> Album:
 
 def _of_folder(folder: Path) -> Known:
     """PNG pictures, each called after its person."""
-    if not folder.is_dir():
-        raise LabError(
-            "there is no such folder",
-            where=folder,
-            remedy="--gallery takes a number of made people, or a folder of PNG pictures.",
-        )
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() == ".png" and p.is_file())
+    remedy = "--gallery takes a number of made people, or a folder of PNG pictures."
+    try:
+        entries = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise LabError("there is no such folder", where=folder, remedy=remedy) from error
+    except (OSError, ValueError) as error:
+        raise unreadable(folder, error, error=LabError, remedy=remedy) from error
+    paths = [p for p in entries if p.suffix.lower() == ".png" and not p.name.startswith(".")]
+    for path in paths:
+        if not path.name.isprintable():
+            raise LabError(
+                f"the name {path.name!r} can't be shown", where=folder, remedy="Rename the file."
+            )
     if not paths:
         raise LabError(
             "holds no PNG picture",

@@ -24,12 +24,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from privhead_nb.errors import LabError
 from privhead_nb.lab.comparison import Comparison
 from privhead_nb.lab.intervals import LEVEL, Rate, draws
+from privhead_nb.lab.kept import read_kept, restore
 from privhead_nb.lab.recognition import head_crop
 from privhead_nb.lab.recognition.network import FaceNetwork
 from privhead_nb.lab.recognition.stored import WEIGHTS, recogniser
@@ -70,7 +70,8 @@ def trunk(name: str = TRUNK) -> FaceNetwork:
         LabError: no such recogniser, or it is none of the networks.
     """
     recogniser(name)  # says what is wrong with a missing or strange file
-    tensors = load_file(WEIGHTS / f"{name}.safetensors")
+    path = WEIGHTS / f"{name}.safetensors"
+    tensors = read_kept(path)
     if "stem.weight" not in tensors:
         raise LabError(
             f"{name} has no layers",
@@ -79,7 +80,7 @@ def trunk(name: str = TRUNK) -> FaceNetwork:
         )
     network = FaceNetwork(tensors["stem.weight"].shape[1])
     whole = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
-    nn.Module.load_state_dict(network, whole)
+    restore(network, whole, path)
     return network.eval()
 
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from safetensors.torch import save_file
 
 from privhead_nb.files import atomic_file
 from privhead_nb.lab import albums
@@ -35,6 +34,7 @@ from privhead_nb.lab.attacks.parrot import (
     two_stem_parrot,
 )
 from privhead_nb.lab.attacks.shown import shown_to
+from privhead_nb.lab.kept import read_kept, restore
 from privhead_nb.lab.protocol import Rate, compare, identification, verification
 from privhead_nb.lab.recognition.learn import WITH_CODES, Learning, resized
 from privhead_nb.lab.recognition.network import FaceNetwork
@@ -193,9 +193,10 @@ def _shared(name: str, size: Size, folder: str) -> FaceNetwork:
     """A network of `base`; made again where this machine doesn't have it."""
     if not _path(folder, name).is_file():
         base((name, size, folder))
-    tensors: dict[str, Tensor] = load_file(_path(folder, name))
+    path = _path(folder, name)
+    tensors = read_kept(path, ["stem.weight"])
     network = FaceNetwork(tensors["stem.weight"].shape[1])
-    nn.Module.load_state_dict(network, tensors)
+    restore(network, tensors, path)
     return network
 
 

@@ -26,6 +26,7 @@ from privhead_nb.lab.picture_jobs import (
 )
 from privhead_nb.lab.picture_study import run, summary, version
 from privhead_nb.lab.settings import SETTINGS, setting
+from privhead_nb.reading import read_json
 
 SMALL_SETTINGS = ("sobel-64", "sobel-16-noise-0.2")
 SMALL_ATTACKS = (CLASSICAL, NETWORK)
@@ -111,9 +112,10 @@ def stored(folder: Path, size: Size) -> dict[str, Any]:
             path = folder / "jobs" / f"{safe_name(key)}.json"
             if not path.is_file():
                 continue
-            record = json.loads(path.read_text(encoding="utf-8"))
-            if record.get("key") == key and record.get("version") == same:
-                found[key] = record["result"]
+            again = "Delete it; the study makes it again."
+            record = read_json(path, error=LabError, remedy=again)
+            if record.data.get("key") == key and record.data.get("version") == same:
+                found[key] = record.record("result").data
     return found
 
 

@@ -19,6 +19,7 @@ from privhead_nb.lab.attacks_on_releases import How
 from privhead_nb.lab.known_people import known_people
 from privhead_nb.lab.naming import Guess, named
 from privhead_nb.privacy.released import Release
+from privhead_nb.reading import is_folder
 from privhead_nb.scenes.images import write_image
 
 
@@ -141,7 +142,7 @@ def _check(source: Path, asked: Asked) -> None:
             remedy=f"On a release: {', '.join(ON_RELEASES)}. On a reconstruction: "
             f"{', '.join(ON_RECONSTRUCTIONS)}.",
         )
-    if not source.is_dir():
+    if not is_folder(source):
         raise LabError("there is no such folder", where=source, remedy="Check the path.")
     release = (source / "release.json").is_file() or (source / "manifest.json").is_file()
     made = (source / "report.json").is_file()

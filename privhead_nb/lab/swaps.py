@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from privhead_nb.files import atomic_file
@@ -22,6 +22,7 @@ from privhead_nb.lab.face_swap import (
 )
 from privhead_nb.lab.face_swap_network import Prior, Swapping
 from privhead_nb.lab.jobs import run_jobs
+from privhead_nb.lab.kept import read_kept, restore
 from privhead_nb.lab.kinds import FULL, GIVEN, ORIGINAL, OURS, PROTECTED, keep, kept
 from privhead_nb.lab.renders import photograph, portrait_cameras
 from privhead_nb.scenes.head_codes import GENERATOR_VERSION
@@ -84,7 +85,7 @@ def make_prior(tools: Tools, *, workers: int | None = None) -> Prior:
     version = _version() | {"others": tools.others, "prior": asdict(tools.prior)}
     run_jobs({"prior": tools}, _learn, file.parent, version=version, workers=1, desc="prior")
     model = Prior(tools.prior)
-    model.load_state_dict(load_file(file))
+    restore(model, read_kept(file), file)
     return model.eval()
 
 
@@ -160,7 +161,7 @@ def _swap(job: _Job) -> dict[str, Any]:
     torch.set_num_threads(1)
     tools = job.tools
     trained = Prior(tools.prior)
-    trained.load_state_dict(load_file(tools.prior_file))
+    restore(trained, read_kept(tools.prior_file), tools.prior_file)
     found = {"pair": swapper_of_pair(train_pair(job.known, job.given, tools.pair))}
     for tool, steps in (("prior, injected", 0), ("prior, adapted", tools.prior.adapt)):
         model, who = adapted(trained.eval(), job.given, replace(tools.prior, adapt=steps))

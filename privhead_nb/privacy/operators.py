@@ -76,6 +76,8 @@ class Operator:
         _number("sigma", self.sigma, above=0.0, most=10.0)
         _number("blur", self.blur, least=0.0, most=4.0)
         _number("noise", self.noise, least=0.0, most=10.0)
+        for field in ("sigma", "blur", "noise"):  # 1 and 1.0 are one setting, in files too
+            object.__setattr__(self, field, float(getattr(self, field)))
         if type(self.per_channel) is not bool:
             raise _wrong("per_channel", self.per_channel, "true or false")
         if type(self.levels) is not int or not (self.levels == 0 or 2 <= self.levels <= 65536):

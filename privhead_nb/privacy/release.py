@@ -2,54 +2,68 @@
 
 Neutral views as RGB, sensitive views only as the modulus after a protecting operator. Numbers are
 rounded here already to what the files hold (8-bit colours and masks, 16-bit moduli), so a release
-in memory equals its folder bit for bit.
+in memory equals its folder bit for bit. Pictures are taken from the scene one at a time.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from privhead_nb.errors import OutputError, PrivheadError
+from privhead_nb.errors import PrivheadError
+from privhead_nb.files import claim, refuse_inside_sources
 from privhead_nb.kernels.dispatch import prefer
+from privhead_nb.privacy.consent import check_consent
 from privhead_nb.privacy.operators import Operator
+from privhead_nb.privacy.release_files import check_release_target, view_file
+from privhead_nb.privacy.release_json import MASK_CHOICES, MAX_SIZE, MIN_SIZE
 from privhead_nb.privacy.released import Release, decode_modulus, encode_modulus, release_facts
+from privhead_nb.scenes.about import AboutScene
+from privhead_nb.scenes.folder import SceneFolder, open_scene
 from privhead_nb.scenes.images import resize_area, to_uint8
-from privhead_nb.scenes.scene import Scene, load_scene
+from privhead_nb.scenes.scene import Scene
 
 __all__ = ["Release", "protect", "protect_folder", "release_facts"]
 
-MIN_SIZE, MAX_SIZE = 16, 512
-MASK_CHOICES = ("none", "neutral", "all")
+WHOLE = 2**21
+"""Pixels of a picture that the operator sees at once; larger ones go through it in bands."""
 
 
 def protect(
-    scene: Scene,
+    scene: Scene | SceneFolder,
     operator: Operator | None = None,
     *,
     size: int = 64,
     masks: str = "neutral",
     seed: int | None = None,
+    consent: Iterable[str] = (),
 ) -> Release:
     """Make what may leave the device out of a scene.
 
     Args:
-        scene: the owner's pictures.
+        scene: the owner's pictures; of a scene on disk only one is in memory at a time.
         operator: what sensitive views become; Sobel 3 x 3 by default.
         size: width and height of the released views, pixels, 16 to 512.
         masks: "none", of "neutral" views, or of "all".
         seed: of the operator's noise. By default it is drawn from the system. It is never
             written, since whoever knows it can take the noise off again: set it in tests only.
+        consent: file names of neutral views that may go out in colour although their cameras
+            see the face (`privacy.consent`).
 
     Raises:
-        PrivheadError: a wrong setting.
+        PrivheadError: a wrong setting, or a neutral view that sees the face without consent.
     """
     operator = Operator() if operator is None else operator
     check_settings(size, masks)
+    scene = scene.in_head_frame()
+    check_consent(scene, consent)
     if min(scene.cameras.width, scene.cameras.height) < size:
         raise PrivheadError(
             f"size {size} is above the pictures' {scene.cameras.width} x {scene.cameras.height}",
@@ -58,23 +72,26 @@ def protect(
         )
     generator = torch.Generator()
     generator.seed() if seed is None else generator.manual_seed(seed)
-    # Views without a role stay at home, cameras and all; the others keep their order.
-    used = sorted([*scene.neutral, *scene.sensitive])
-    number = {view: i for i, view in enumerate(used)}
-    pictures = {view: _picture(scene, operator, view) for view in used}
-    neutral = [_small(pictures[v], size) for v in scene.neutral]
+    number = _released_numbers(scene)
+    neutral = np.empty((len(scene.neutral), size, size, 3), np.float32)
+    for row, view in zip(neutral, scene.neutral, strict=True):
+        row[...] = _small_picture(scene, operator, view, size)
+    moduli = np.empty((len(scene.sensitive), size, size), np.float32)
     with prefer("torch"):  # the same bytes whether or not the fast kernels are installed
-        moduli = [_modulus(pictures[v], operator, size, generator) for v in scene.sensitive]
-    masked = {"none": [], "neutral": list(scene.neutral), "all": used}[masks]
-    coverage = [_small(scene.masks[v].numpy(), size) for v in masked]
-    codes = encode_modulus(_array(moduli, (size, size)), operator.peak)
+        for row, view in zip(moduli, scene.sensitive, strict=True):
+            row[...] = _modulus(scene, operator, view, size, generator)
+    masked = {"none": [], "neutral": list(scene.neutral), "all": list(number)}[masks]
+    coverage = np.empty((len(masked), size, size), np.float32)
+    for row, view in zip(coverage, masked, strict=True):
+        row[...] = scene.mask(view, size)
+    codes = encode_modulus(moduli, operator.peak)
     return Release(
-        neutral_images=_eight_bit(_array(neutral, (size, size, 3))),
+        neutral_images=_eight_bit(neutral),
         neutral=tuple(number[v] for v in scene.neutral),
         moduli=torch.from_numpy(decode_modulus(codes, operator.peak)),
         sensitive=tuple(number[v] for v in scene.sensitive),
-        cameras=scene.cameras[used].resized(size, size),
-        masks=None if masks == "none" else _eight_bit(_array(coverage, (size, size))),
+        cameras=scene.cameras[list(number)].resized(size, size),
+        masks=None if masks == "none" else _eight_bit(coverage),
         masks_released=masks,
         operator=operator,
         size=size,
@@ -98,30 +115,57 @@ def protect_folder(
     overwrite: bool = False,
     sensitive: str | None = None,
     format: str = "auto",
+    consent: Iterable[str] = (),
 ) -> Release:
     """Read a scene folder and write its release beside it, never into it.
 
     Raises:
         OutputError: the target is the scene, lies in it or holds it, or can't be written.
         SceneError: the scene can't be read.
+        PrivheadError: as `protect`; nothing is written then.
     """
-    check_settings(size, masks)
-    source, target = Path(scene_folder).resolve(), Path(release_folder).resolve()
-    if source == target or source in target.parents or target in source.parents:
-        raise OutputError(
-            "the release would be written into its own scene, or over it",
-            where=release_folder,
-            remedy="Name a folder outside of the scene.",
-        )
-    operator = Operator() if operator is None else operator
-    # Shrinking while reading keeps memory flat; these settings need the full pictures.
-    whole = operator.downsample == "last" or operator.background == "flat"
-    scene = load_scene(
-        scene_folder, sensitive=sensitive, format=format, size=None if whole else size
+    _, release = protect_to(
+        scene_folder,
+        release_folder,
+        operator,
+        size=size,
+        masks=masks,
+        seed=seed,
+        overwrite=overwrite,
+        sensitive=sensitive,
+        format=format,
+        consent=consent,
     )
-    release = protect(scene, operator, size=size, masks=masks, seed=seed)
-    release.save(release_folder, overwrite=overwrite)
     return release
+
+
+def protect_to(
+    scene_folder: str | Path,
+    release_folder: str | Path,
+    operator: Operator | None = None,
+    *,
+    overwrite: bool = False,
+    sensitive: str | None = None,
+    format: str = "auto",
+    **settings: Any,
+) -> tuple[SceneFolder, Release]:
+    """`protect_folder`, with the opened scene, whose file names the release doesn't hold."""
+    refuse_inside_sources(release_folder, [scene_folder])
+    check_release_target(Path(release_folder), overwrite)
+    with claim(release_folder):
+        scene = open_scene(scene_folder, sensitive=sensitive, format=format)
+        release = protect(scene, operator, **settings)
+        release.save(release_folder, overwrite=overwrite)
+    return scene, release
+
+
+def in_colour(scene: AboutScene) -> list[dict[str, str]]:
+    """The pictures that `protect` releases in colour: file name in the scene and in the release."""
+    number = _released_numbers(scene)
+    return [
+        {"file": scene.names[v], "released_as": view_file("neutral", number[v])}
+        for v in scene.neutral
+    ]
 
 
 def check_settings(size: int, masks: str) -> None:
@@ -136,33 +180,67 @@ def check_settings(size: int, masks: str) -> None:
         )
 
 
-def _picture(scene: Scene, operator: Operator, view: int) -> np.ndarray:
-    """(H, W, 3) picture of a view, its background replaced where the operator says so."""
-    image = scene.images[view]
-    if operator.background == "flat":
-        mask = scene.masks[view][..., None]
-        image = image * mask + image.new_tensor(scene.background) * (1 - mask)
-    return image.numpy()
+def _released_numbers(scene: AboutScene) -> dict[int, int]:
+    """The scene's views that are released, in order, and their numbers in the release.
+
+    Views without a role stay at home, cameras and all.
+    """
+    return {view: i for i, view in enumerate(sorted([*scene.neutral, *scene.sensitive]))}
+
+
+def _small_picture(
+    scene: Scene | SceneFolder, operator: Operator, view: int, size: int
+) -> np.ndarray:
+    """(size, size, 3) picture of a view, its background replaced where the operator says so."""
+    if operator.background == "kept":
+        return scene.picture(view, size)
+    return resize_area(_full_picture(scene, operator, view), size, size)
+
+
+def _full_picture(scene: Scene | SceneFolder, operator: Operator, view: int) -> np.ndarray:
+    picture = scene.picture(view)
+    if operator.background == "kept":
+        return picture
+    mask = scene.mask(view)
+    flat = np.empty_like(picture)
+    for channel, colour in enumerate(np.array(scene.background, np.float32)):
+        flat[..., channel] = picture[..., channel] * mask + colour * (1 - mask)
+    return flat
 
 
 def _modulus(
-    picture: np.ndarray, operator: Operator, size: int, generator: torch.Generator
+    scene: Scene | SceneFolder,
+    operator: Operator,
+    view: int,
+    size: int,
+    generator: torch.Generator,
 ) -> np.ndarray:
-    """(size, size) released modulus of a picture (H, W, 3)."""
+    """(size, size) released modulus of a view."""
     if operator.downsample == "first":
-        return operator.protect(torch.from_numpy(_small(picture, size)), generator).numpy()
+        small = torch.from_numpy(_small_picture(scene, operator, view, size))
+        return operator.protect(small, generator).numpy()
     # Colour per full pixel, averaged, is scaled to colour per small pixel.
-    full = _small(operator.modulus(torch.from_numpy(picture)).numpy(), size)
+    picture = _full_picture(scene, operator, view)
+    full = resize_area(_modulus_in_bands(picture, operator), size, size)
     per_small_pixel = full * math.sqrt(picture.shape[0] * picture.shape[1]) / size
     return operator.degrade(torch.from_numpy(per_small_pixel), generator).numpy()
 
 
-def _small(pixels: np.ndarray, size: int) -> np.ndarray:
-    return resize_area(pixels, size, size)
+def _modulus_in_bands(picture: np.ndarray, operator: Operator, most: int = WHOLE) -> np.ndarray:
+    """(H, W) modulus of a picture (H, W, 3); above `most` pixels in bands of about a quarter of it.
 
-
-def _array(rows: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
-    return np.stack(rows) if rows else np.empty((0, *shape), np.float32)
+    Each band of rows is seen with the rows beside it that the kernel reaches, so that its result is
+    that of the whole picture.
+    """
+    height, width = picture.shape[:2]
+    rows = height if height * width <= most else max(most // 4 // width, 4 * operator.reach, 1)
+    edges = np.linspace(0, height, math.ceil(height / rows) + 1).astype(int)
+    modulus = np.empty((height, width), np.float32)
+    for top, end in itertools.pairwise(edges):
+        first, last = max(0, top - operator.reach), min(height, end + operator.reach)
+        seen = operator.modulus(torch.from_numpy(picture[first:last]))
+        modulus[top:end] = seen.numpy()[top - first : end - first]
+    return modulus
 
 
 def _eight_bit(pixels: np.ndarray) -> Tensor:

@@ -6,7 +6,8 @@ hashes or metadata.
 
 from __future__ import annotations
 
-import math
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from privhead_nb.errors import OutputError, PrivheadError, ReleaseError
+from privhead_nb.errors import ReleaseError
 from privhead_nb.privacy.operators import Operator
-from privhead_nb.privacy.release_files import read_release, write_release
+from privhead_nb.privacy.release_files import read_release, view_file, write_release
+from privhead_nb.privacy.release_json import AGAIN, check_geometry, check_views
 from privhead_nb.scenes.camera import Cameras, Vec3
 from privhead_nb.scenes.images import to_uint8
 
@@ -40,12 +42,13 @@ class Release:
         center: centre of the bounding sphere, scene unit.
         radius: its radius, scene unit.
         background: colour behind the head, in [0, 1].
-        unit: name of the scene unit.
+        unit: name of the scene unit, out of a closed list.
         up: axis towards the crown.
         front: axis that the face looks along.
 
     Raises:
-        ReleaseError: shapes or roles that don't fit together.
+        ReleaseError: shapes or roles that don't fit together, an unknown unit or axis, or cameras
+            and a sphere that can't be right.
     """
 
     neutral_images: Tensor
@@ -76,97 +79,61 @@ class Release:
             and tuple(self.moduli.shape) == (len(self.sensitive), H, H)
             and mask_shape == (None if count is None else (count, H, H))
             and (self.cameras.width, self.cameras.height) == (H, H)
-            and sorted([*self.neutral, *self.sensitive]) == list(range(views))
-            and all(map(math.isfinite, (*self.center, *self.background, self.radius)))
-            and self.radius > 0
+            and len(self.neutral) + len(self.sensitive) == views
+            and all(0 <= b <= 1 for b in self.background)
         )
         if not fits:
             raise ReleaseError(
                 "pictures, masks, cameras and roles don't fit together",
                 where="release",
-                remedy="Make the release again with protect.",
+                remedy=AGAIN,
             )
+        check_views(self.neutral, self.sensitive, H, "release")
+        words = {"unit": self.unit, "up": self.up, "front": self.front}
+        check_geometry(self.cameras, self.center, self.radius, words, "release")
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over all settings and codes, hex: the same in memory and read from its folder."""
+        sha = hashlib.sha256(json.dumps(self._settings()).encode())
+        for codes in (to_uint8(self.neutral_images.numpy()), self._modulus_codes()):
+            sha.update(codes.tobytes())
+        sha.update(self._mask_codes().tobytes())
+        return sha.hexdigest()
 
     def save(self, folder: str | Path, overwrite: bool = False) -> None:
         """Write the release folder (docs/release.md) with its SHA-256 manifest.
 
         Raises:
-            OutputError: the folder holds something and `overwrite` is false, or something that is
-                no release, or can't be written; nothing half-written is left.
+            OutputError: the folder holds something and `overwrite` is false, or a file that is no
+                part of a release, or can't be written; nothing half-written is left.
         """
-        target = Path(folder)
-        foreign = target.is_dir() and any(target.iterdir())
-        if overwrite and foreign and not (target / "release.json").is_file():
-            raise OutputError(
-                "holds something that is no release, and won't be replaced",
-                where=target,
-                remedy="Name a new folder, or remove this one yourself.",
-            )
-        moduli = encode_modulus(self.moduli.numpy(), self.operator.peak)
         write_release(
-            target,
+            Path(folder),
             settings=self._settings(),
             neutral=dict(zip(self.neutral, to_uint8(self.neutral_images.numpy()), strict=True)),
-            moduli=dict(zip(self.sensitive, moduli, strict=True)),
+            moduli=dict(zip(self.sensitive, self._modulus_codes(), strict=True)),
             masks=dict(zip(self._masked(), self._mask_codes(), strict=True)),
             overwrite=overwrite,
         )
 
     @classmethod
     def load(cls, folder: str | Path) -> Release:
-        """Read a release folder after checking its manifest.
+        """Read a release folder after checking its manifest, settings, cameras and roles.
 
         Raises:
-            ReleaseError: no release, or a file that is missing, edited or not listed; it is named.
+            ReleaseError: no release, a file that is missing, edited, surplus or damaged, or a
+                setting that is out of bounds; it is named.
         """
-        folder = Path(folder)
-        files = read_release(folder)
-        try:
-            return cls._from_files(files.settings, files.neutral, files.moduli, files.masks)
-        except (KeyError, IndexError, TypeError, ValueError, PrivheadError) as error:
-            raise ReleaseError(
-                f"doesn't describe a release ({error})",
-                where=folder / "release.json",
-                remedy="Make the release again with protect.",
-            ) from error
-
-    @classmethod
-    def _from_files(
-        cls,
-        settings: dict[str, Any],
-        neutral: dict[int, np.ndarray],
-        moduli: dict[int, np.ndarray],
-        masks: dict[int, np.ndarray],
-    ) -> Release:
-        H, operator = int(settings["size"]), Operator.from_dict(settings["operator"])
-        if not math.isclose(settings["modulus_scale"], operator.peak, rel_tol=1e-12):
-            raise ValueError("modulus_scale isn't the operator's peak")
-        cameras = Cameras(
-            torch.tensor(settings["K"], dtype=torch.float64),
-            torch.tensor(settings["c2w"], dtype=torch.float64),
-            H,
-            H,
-            settings["pixel_center"],
-        )
-        released = settings["masks_released"]
+        files = read_release(Path(folder))
+        H, peak = files.settings["size"], files.settings["operator"].peak
         return cls(
-            neutral_images=_floats(neutral, (H, H, 3)),
-            neutral=tuple(neutral),
-            moduli=torch.from_numpy(
-                decode_modulus(_stack(moduli, (H, H), np.uint16), operator.peak)
-            ),
-            sensitive=tuple(moduli),
-            cameras=cameras,
-            masks=None if released == "none" else _floats(masks, (H, H)),
-            masks_released=released,
-            operator=operator,
-            size=H,
-            center=_vec3(settings["center"]),
-            radius=float(settings["radius"]),
-            background=_vec3(settings["background"]),
-            unit=str(settings["unit"]),
-            up=str(settings["up"]),
-            front=str(settings["front"]),
+            neutral_images=_floats(files.neutral, (H, H, 3)),
+            moduli=torch.from_numpy(decode_modulus(_stack(files.moduli, (H, H), np.uint16), peak)),
+            masks=None
+            if files.settings["masks_released"] == "none"
+            else _floats(files.masks, (H, H)),
+            **files.settings,
         )
 
     def _settings(self) -> dict[str, Any]:
@@ -180,10 +147,10 @@ class Release:
             "unit": self.unit,
             "up": self.up,
             "front": self.front,
-            "center": list(self.center),
-            "radius": self.radius,
-            "background": list(self.background),
-            "pixel_center": self.cameras.pixel_center,
+            "center": [float(c) for c in self.center],
+            "radius": float(self.radius),
+            "background": [float(b) for b in self.background],
+            "pixel_center": float(self.cameras.pixel_center),
             "K": self.cameras.K.tolist(),
             "c2w": self.cameras.c2w.tolist(),
         }
@@ -192,6 +159,9 @@ class Release:
         """Views whose masks are released, in the order of `masks`."""
         whole = tuple(range(len(self.cameras)))
         return {"none": (), "neutral": self.neutral, "all": whole}[self.masks_released]
+
+    def _modulus_codes(self) -> np.ndarray:
+        return encode_modulus(self.moduli.numpy(), self.operator.peak)
 
     def _mask_codes(self) -> np.ndarray:
         return np.empty((0,), np.uint8) if self.masks is None else to_uint8(self.masks.numpy())
@@ -207,6 +177,7 @@ def release_facts(release: Release) -> dict[str, Any]:
         "views": len(release.cameras),
         "neutral_as_rgb": list(release.neutral),
         "sensitive_as_modulus": list(release.sensitive),
+        "in_colour": [view_file("neutral", v) for v in release.neutral],
         "size": release.size,
         "operator": release.operator.to_dict(),
         "modulus_scale": release.operator.peak,
@@ -239,11 +210,5 @@ def _floats(codes: dict[int, np.ndarray], shape: tuple[int, ...]) -> Tensor:
 def _stack(codes: dict[int, np.ndarray], shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     out = np.empty((len(codes), *shape), dtype)
     for row, picture in zip(out, codes.values(), strict=True):
-        if picture.shape != shape or picture.dtype != dtype:
-            raise ValueError(f"a view is {picture.dtype} {picture.shape}, not {dtype} {shape}")
         row[...] = picture
     return out
-
-
-def _vec3(values: Any) -> Vec3:
-    return (float(values[0]), float(values[1]), float(values[2]))

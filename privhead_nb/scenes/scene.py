@@ -16,31 +16,18 @@ from torch import Tensor
 
 from privhead_nb.errors import OutputError, SceneError
 from privhead_nb.files import atomic_folder
+from privhead_nb.scenes.about import HEAD_AXES, AboutScene, check_description
 from privhead_nb.scenes.camera import Cameras, Vec3
 from privhead_nb.scenes.checks import check_roles, check_surroundings
-from privhead_nb.scenes.formats import read_parts
-from privhead_nb.scenes.formats.parts import Hints
 from privhead_nb.scenes.images import resize_area, write_image
-from privhead_nb.scenes.scene_json import (
-    SceneInfo,
-    missing_scene_json,
-    parse_views,
-    read_scene_json,
-)
-from privhead_nb.scenes.truth import (
-    Triangles,
-    read_landmarks,
-    read_obj,
-    write_landmarks,
-    write_obj,
-)
+from privhead_nb.scenes.truth import Triangles, write_landmarks, write_obj
 
 if TYPE_CHECKING:
-    import trimesh
+    from privhead_nb.scenes.folder import SceneFolder
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class Scene(AboutScene):
     """V views of one head.
 
     Args:
@@ -48,7 +35,7 @@ class Scene:
         masks: (V, H, W) float32 in [0, 1], 1 = head.
         cameras: V cameras, scene unit.
         sensitive: views that show the face.
-        neutral: views that don't.
+        neutral: views that don't; those in neither list are never released.
         center: centre of the bounding sphere, scene unit.
         radius: its radius, scene unit.
         nose_tip: centre of the face region for distances, scene unit; None where unknown.
@@ -63,9 +50,12 @@ class Scene:
         truth_path: file of the truth mesh, where it isn't in memory.
         name: what to call the scene in reports.
         assumptions: what the loader took for granted, one sentence each.
+        names: file name of each view's picture; img_%04d.png where none are given.
+        origin: where the origin stood in the files' coordinates (see `in_head_frame`).
+        file_axes: what up and front were called there.
 
     Raises:
-        SceneError: counts, sizes, roles, masks or cameras that can't be right.
+        SceneError: counts, sizes, names, roles, unit, masks or cameras that can't be right.
     """
 
     images: Tensor
@@ -87,6 +77,9 @@ class Scene:
     truth_path: Path | None = None
     name: str = "scene"
     assumptions: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    origin: Vec3 = (0.0, 0.0, 0.0)
+    file_axes: tuple[str, str] = HEAD_AXES
 
     def __post_init__(self) -> None:
         views, size = len(self.cameras), (self.cameras.height, self.cameras.width)
@@ -97,37 +90,33 @@ class Scene:
                 where=self.name,
                 remedy="They must be (V, H, W, 3) and (V, H, W).",
             )
+        if not self.names:
+            object.__setattr__(self, "names", tuple(f"img_{v:04d}.png" for v in range(views)))
+        if len(self.names) != views or len(set(self.names)) != views:
+            raise SceneError(
+                f"{len(set(self.names))} names for {views} views",
+                where=self.name,
+                remedy="Give every view a name of its own.",
+            )
         check_roles(self.sensitive, self.neutral, views, self.name)
         check_surroundings(self.cameras, self.center, self.radius, self.name)
+        check_description(self.unit, (self.up, self.front), self.center, self.nose_tip, self.name)
 
-    def face_region(self) -> tuple[Vec3, float]:
-        """Nose tip and radius of the face region, scene unit; SceneError where unknown."""
-        if self.nose_tip is None or self.face_radius is None:
-            raise SceneError(
-                "the face region is unknown",
-                where=self.name,
-                remedy="Add nose_tip and face_radius to its scene.json, or use the head region.",
-            )
-        return self.nose_tip, self.face_radius
+    def picture(self, view: int, size: int | None = None) -> np.ndarray:
+        """(H, W, 3) picture of a view, brought to `size` x `size` by area average."""
+        return _sized(self.images[view], size)
 
-    def truth_mesh(self) -> trimesh.Trimesh:
-        """The truth mesh, scene unit; SceneError where the scene has none."""
-        import trimesh
+    def mask(self, view: int, size: int | None = None) -> np.ndarray:
+        """(H, W) mask of a view, brought to `size` x `size` by area average."""
+        return _sized(self.masks[view], size)
 
-        vertices, faces = self.truth_triangles()
-        return trimesh.Trimesh(vertices, faces, process=False)
+    def mask_share(self) -> float:
+        """Share of the pictures that the masks cover."""
+        return float(self.masks.mean())
 
-    def truth_triangles(self) -> Triangles:
-        """Vertices (N, 3) and faces (M, 3) of the truth mesh; SceneError where there is none."""
-        if self.truth is not None:
-            return self.truth
-        if self.truth_path is None:
-            raise SceneError(
-                "the scene has no truth mesh",
-                where=self.name,
-                remedy="Put the true head, in the scene's unit, into full_head.obj.",
-            )
-        return read_obj(self.truth_path)
+    def background_remark(self) -> tuple[str, ...]:
+        """Nothing: what `load` found stands in `assumptions`."""
+        return ()
 
     def resized(self, size: int) -> Scene:
         """The scene at `size` x `size` pixels: area average, K rescaled."""
@@ -190,6 +179,8 @@ class Scene:
             "face_radius": self.face_radius,
             "views": {"sensitive": self.sensitive, "neutral": self.neutral},
         }
+        if self.unused:
+            data["views"]["unused"] = self.unused
         if self.landmarks is not None:
             # landmarks.txt rounds to the nearest vertex; here they stand exactly.
             data["landmarks"] = self.landmarks.tolist()
@@ -203,12 +194,12 @@ def load_scene(
     format: str = "auto",
     size: int | None = None,
 ) -> Scene:
-    """Read a folder of views.
+    """Read a folder of views into memory; see `open_scene`, which leaves the pictures on disk.
 
     Args:
         folder: H3DS, IDR, NeuS or VolSDF folder (docs/formats.md).
-        sensitive: views that show the face, such as "0-19" or "0-4,7"; all others are neutral.
-            It stands in for, and overrules, the roles in scene.json.
+        sensitive: views that show the face, such as "img_0003.png,front_*.png" or "0-19"; all
+            others are neutral. It stands in for, and overrules, the roles in scene.json.
         format: "auto", or the name of a loader.
         size: bring every view to `size` x `size` pixels as it is read (see `Scene.resized`), so
             that memory doesn't grow with the pictures.
@@ -216,63 +207,12 @@ def load_scene(
     Raises:
         SceneError: what is missing or wrong, in which file, and what to do.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise SceneError("there is no such folder", where=folder, remedy="Check the path.")
-    if (folder / "release.json").is_file():
-        raise SceneError(
-            "this is a release, not a scene",
-            where=folder,
-            remedy="Sensitive pictures can't be had from it; name the scene it was made from.",
-        )
-    path = folder / "scene.json"
-    info = read_scene_json(path) if path.is_file() else SceneInfo()
-    parts = read_parts(folder, format, Hints(info.pixel_center, info.background, size))
-    views = len(parts.cameras)
-    if sensitive is not None:
-        chosen = parse_views(sensitive, views)
-        others = tuple(i for i in range(views) if i not in chosen)
-    elif info.sensitive is None:
-        raise missing_scene_json(path, views)
-    else:
-        chosen = info.sensitive
-        rest = tuple(i for i in range(views) if i not in chosen)
-        others = rest if info.neutral is None else info.neutral
-    check_roles(chosen, others, views, path)
-    check_surroundings(parts.cameras, parts.center, parts.radius, parts.camera_file)
-    background = info.background or (1.0, 1.0, 1.0)
-    said = list(parts.assumptions)
-    if info.unit is None:
-        said.append(f"unit assumed to be {parts.unit}")
-    said += _look_at_background(parts.images, parts.masks, background)
-    landmarks = None
-    if info.landmarks is not None:
-        landmarks = np.array(info.landmarks, np.float64).reshape(-1, 3)
-    elif parts.landmarks_path is not None:
-        landmarks = read_landmarks(parts.landmarks_path, parts.truth_path)
-    return Scene(
-        images=torch.from_numpy(parts.images),
-        masks=torch.from_numpy(parts.masks),
-        cameras=parts.cameras,
-        sensitive=chosen,
-        neutral=others,
-        center=parts.center,
-        radius=parts.radius,
-        nose_tip=info.nose_tip,
-        face_radius=info.face_radius,
-        background=background,
-        unit=info.unit or parts.unit,
-        up=info.up,
-        front=info.front,
-        licence=info.licence,
-        landmarks=landmarks,
-        truth_path=parts.truth_path,
-        name=folder.resolve().name,
-        assumptions=tuple(said),
-    )
+    from privhead_nb.scenes.folder import open_scene  # which builds on this file
+
+    return open_scene(folder, sensitive=sensitive, format=format).load(size)
 
 
-def scene_facts(scene: Scene) -> dict[str, Any]:
+def scene_facts(scene: Scene | SceneFolder) -> dict[str, Any]:
     """What `inspect` prints: counts, sizes, distances and assumptions, ready for JSON."""
     cameras = scene.cameras
     distance = (cameras.centers - cameras.centers.new_tensor(scene.center)).norm(dim=1)
@@ -282,6 +222,9 @@ def scene_facts(scene: Scene) -> dict[str, Any]:
         "views": len(cameras),
         "sensitive": list(scene.sensitive),
         "neutral": list(scene.neutral),
+        "in_colour": [scene.names[v] for v in scene.neutral],
+        "as_modulus": [scene.names[v] for v in scene.sensitive],
+        "unused": [scene.names[v] for v in scene.unused],
         "width": cameras.width,
         "height": cameras.height,
         "pixel_center": cameras.pixel_center,
@@ -290,29 +233,18 @@ def scene_facts(scene: Scene) -> dict[str, Any]:
         "front": scene.front,
         "center": list(scene.center),
         "radius": scene.radius,
+        "origin": list(scene.origin),
         "camera_distance": [float(distance.min()), float(distance.max())],
         "focal_pixels": [float(cameras.K[:, 0, 0].min()), float(cameras.K[:, 0, 0].max())],
-        "mask_share": float(scene.masks.mean()),
+        "mask_share": scene.mask_share(),
         "nose_tip": None if scene.nose_tip is None else list(scene.nose_tip),
         "face_radius": scene.face_radius,
         "landmarks": 0 if scene.landmarks is None else len(scene.landmarks),
         "truth": scene.truth is not None or scene.truth_path is not None,
         "licence": scene.licence,
-        "assumptions": list(scene.assumptions),
+        "assumptions": [*scene.assumptions, *scene.background_remark()],
     }
 
 
-def _look_at_background(images: np.ndarray, masks: np.ndarray, background: Vec3) -> list[str]:
-    """Say so where the pictures show something else than `background` off the head."""
-    off = [
-        np.abs(i[m < 0.01] - np.array(background, np.float32))
-        for i, m in zip(images, masks, strict=True)
-    ]
-    error = max((float(o.mean()) for o in off if o.size), default=0.0)
-    if error < 0.05:
-        return []
-    said = (
-        f"the background of the pictures isn't the plain colour stated (mean error {error:.2f} "
-        "of 1 in the worst view); protect it with background='flat'"
-    )
-    return [said]
+def _sized(pixels: torch.Tensor, size: int | None) -> np.ndarray:
+    return pixels.numpy() if size is None else resize_area(pixels.numpy(), size, size)

@@ -1,181 +1,130 @@
-"""`scene.json`: what a folder of views can't say by itself. Read, checked and written here."""
+"""`scene.json`: what a folder of views can't say by itself. Read and checked here."""
 
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from privhead_nb.errors import SceneError
+from privhead_nb.reading import Record, is_number, read_json
+from privhead_nb.scenes.about import AXES, UNITS
 from privhead_nb.scenes.camera import Vec3
+from privhead_nb.scenes.roles import ROLES, Entry
 
-TEMPLATE = """{
- "unit": "mm",
- "pixel_center": 0.5,
- "background": [255, 255, 255],
- "axes": "opencv",
- "up": "+y",
- "front": "+z",
- "licence": "",
- "nose_tip": [0.0, 0.0, 100.0],
- "face_radius": 95.0,
- "views": {"sensitive": [0, 1, 2], "neutral": [3, 4, 5]}
-}"""
-_AXES = ("+x", "-x", "+y", "-y", "+z", "-z")
+FIELDS = (
+    *("unit", "pixel_center", "background", "axes", "up", "front"),
+    *("licence", "nose_tip", "face_radius", "views", "landmarks"),
+)
+MAX_LANDMARKS = 100_000
+MAX_LICENCE = 1000
+FARTHEST = 1e9
+"""Largest coordinate or radius, scene unit: maps reach 1e7 m."""
 
 
 @dataclass(frozen=True)
 class SceneInfo:
     """The checked contents of scene.json; None where it says nothing."""
 
-    sensitive: tuple[int, ...] | None = None
-    neutral: tuple[int, ...] | None = None
+    views: dict[str, list[Entry] | None] = field(default_factory=dict)
     unit: str | None = None
     pixel_center: float | None = None
     background: Vec3 | None = None
     up: str = "+y"
-    front: str = "+z"
+    front: str | None = None
     licence: str = ""
     nose_tip: Vec3 | None = None
     face_radius: float | None = None
-    landmarks: tuple[Vec3, ...] | None = None
+    landmarks: np.ndarray | None = None
 
 
 def read_scene_json(path: Path) -> SceneInfo:
     """Read and check scene.json.
 
     Raises:
-        SceneError: damaged, or a field that is wrong; the message names it.
+        SceneError: damaged, or a field that is unknown or wrong; the message names it.
     """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SceneError(
-            f"can't be read as JSON ({error})",
-            where=path,
-            remedy=f"It should look like:\n{TEMPLATE}",
-        ) from error
-    if not isinstance(data, dict):
-        raise SceneError("holds no object", where=path, remedy=f"It should look like:\n{TEMPLATE}")
-    if data.get("axes", "opencv") != "opencv":
-        raise SceneError(
-            f"axes is {data['axes']!r}",
-            where=path,
-            remedy='Only "opencv" cameras (x right, y down, z forward) are read.',
-        )
-    views = data.get("views", {})
-    if not isinstance(views, dict):
-        raise _wrong(path, "views", views, 'an object with "sensitive" and "neutral" lists')
-    background = _numbers(data, "background", path, 3)
-    if background is not None and not all(0 <= b <= 255 for b in background):
-        raise _wrong(path, "background", background, "three numbers from 0 to 255")
-    pixel_center = data.get("pixel_center")
-    if pixel_center not in (None, 0, 0.5):
-        raise _wrong(path, "pixel_center", pixel_center, "0 or 0.5")
-    up, front = data.get("up", "+y"), data.get("front", "+z")
-    if up not in _AXES or front not in _AXES or up[1] == front[1]:
-        raise _wrong(path, "up and front", [up, front], "two different axes such as +y and +z")
-    radius = data.get("face_radius")
-    if radius is not None and not (_is_number(radius) and radius > 0):
-        raise _wrong(path, "face_radius", radius, "a positive number")
-    for key in ("unit", "licence"):
-        if not isinstance(data.get(key, ""), str):
-            raise _wrong(path, key, data[key], "a string")
-    landmarks = data.get("landmarks")
-    if landmarks is not None and not isinstance(landmarks, list):
-        raise _wrong(path, "landmarks", landmarks, "a list of [x, y, z]")
+    data = read_json(path, error=SceneError, remedy=f"It should look like:\n{template()}")
+    data.only(FIELDS)
+    if "axes" in data and data.get("axes") != "opencv":
+        raise data.wrong("axes", "opencv: cameras with x right, y down, z forward")
+    if "pixel_center" in data:
+        pixel_center = data.get("pixel_center")
+        if not is_number(pixel_center) or pixel_center not in (0, 0.5):
+            raise data.wrong("pixel_center", "0 or 0.5")
+    landmarks = None
+    if "landmarks" in data:
+        landmarks = data.array("landmarks", (None, 3), -FARTHEST, FARTHEST)
+        if len(landmarks) > MAX_LANDMARKS:
+            raise data.wrong("landmarks", f"a list of at most {MAX_LANDMARKS} points")
+    background = _vec3(data, "background", 0, 255)
+    if background is not None:
+        red, green, blue = background
+        background = (red / 255, green / 255, blue / 255)
     return SceneInfo(
-        sensitive=_views(views, "sensitive", path),
-        neutral=_views(views, "neutral", path),
-        unit=data.get("unit"),
-        pixel_center=pixel_center,
-        background=None if background is None else _vec3([b / 255 for b in background]),
-        up=up,
-        front=front,
-        licence=data.get("licence", ""),
-        nose_tip=_optional_vec3(_numbers(data, "nose_tip", path, 3)),
-        face_radius=None if radius is None else float(radius),
-        landmarks=None if landmarks is None else tuple(_landmark(p, path) for p in landmarks),
+        views=_views(data),
+        unit=data.text("unit", UNITS) if "unit" in data else None,
+        pixel_center=data.number("pixel_center") if "pixel_center" in data else None,
+        background=background,
+        up=data.text("up", AXES) if "up" in data else "+y",
+        front=data.text("front", AXES) if "front" in data else None,
+        licence=data.text("licence", most=MAX_LICENCE) if "licence" in data else "",
+        nose_tip=_vec3(data, "nose_tip", -FARTHEST, FARTHEST),
+        face_radius=data.number("face_radius", 1e-9, FARTHEST) if "face_radius" in data else None,
+        landmarks=landmarks,
     )
 
 
-def parse_views(text: str, count: int) -> tuple[int, ...]:
-    """View numbers of "0-19" or "0-4,7", sorted and each once.
-
-    Raises:
-        SceneError: no such notation, or a view that isn't among `count` views.
-    """
-    chosen: set[int] = set()
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
-        if match is None:
-            raise SceneError(
-                f"can't read the views {text!r}",
-                where="--sensitive",
-                remedy='Write ranges and numbers, such as "0-19" or "0-4,7".',
-            )
-        first, last = int(match[1]), int(match[2] or match[1])
-        if first > last or last >= count:
-            raise SceneError(
-                f"views {part.strip()} of a scene with {count} views",
-                where="--sensitive",
-                remedy=f"Views are numbered 0 to {count - 1}.",
-            )
-        chosen.update(range(first, last + 1))
-    return tuple(sorted(chosen))
+def template(names: Sequence[str] = (), unit: str = "mm", pixel_center: float = 0) -> str:
+    """A scene.json to paste: all views sensitive, until their names are moved to neutral."""
+    sensitive = f'"sensitive": {json.dumps(list(names), ensure_ascii=False)}, ' if names else ""
+    return f"""{{
+ "unit": "{unit}",
+ "pixel_center": {pixel_center:g},
+ "background": [255, 255, 255],
+ "axes": "opencv",
+ "up": "+y",
+ "front": "+z",
+ "licence": "",
+ "nose_tip": null,
+ "face_radius": null,
+ "views": {{{sensitive}"neutral": []}}
+}}"""
 
 
-def missing_scene_json(path: Path, views: int) -> SceneError:
+def missing_scene_json(path: Path, names: Sequence[str], unit: str) -> SceneError:
     """The error that asks for a scene.json and shows one to paste."""
     return SceneError(
-        f"the file is missing, so nobody knows which of the {views} views are sensitive",
+        f"{'names no views' if path.is_file() else 'the file is missing'}, so nobody knows which "
+        f"of the {len(names)} views are sensitive",
         where=path,
-        remedy=f"Pass --sensitive (such as 0-{max(views // 2 - 1, 0)}) or write it:\n{TEMPLATE}",
+        remedy=f"Pass --sensitive with the names of the views that show the face (such as "
+        f"{names[0]}), or write this, and move the views that may go out in colour from "
+        f"sensitive to neutral:\n{template(names[:100] if len(names) <= 100 else (), unit)}",
     )
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _views(data: Record) -> dict[str, list[Entry] | None]:
+    """Numbers and names by role; nothing is known yet of the views that there are."""
+    if "views" not in data:
+        return {}
+    views = data.record("views")
+    views.only(ROLES)
+    lists: dict[str, list[Entry] | None] = {}
+    for role in ROLES:
+        value = views.get(role) if role in views else None
+        fits = value is None or isinstance(value, list)
+        if not fits or not all(type(v) in (int, str) for v in value or ()):
+            raise views.wrong(role, "a list of file names or view numbers")
+        lists[role] = value
+    return lists
 
 
-def _numbers(data: dict[str, Any], key: str, path: Path, count: int) -> list[float] | None:
-    value = data.get(key)
-    if value is None:
+def _vec3(data: Record, key: str, low: float, high: float) -> Vec3 | None:
+    if key not in data:
         return None
-    if not isinstance(value, list) or len(value) != count or not all(map(_is_number, value)):
-        raise _wrong(path, key, value, f"{count} numbers")
-    return [float(v) for v in value]
-
-
-def _views(views: dict[str, Any], key: str, path: Path) -> tuple[int, ...] | None:
-    value = views.get(key)
-    if value is None:
-        return None
-    whole = isinstance(value, list) and all(
-        isinstance(v, int) and not isinstance(v, bool) for v in value
-    )
-    if not whole:
-        raise _wrong(path, f"views.{key}", value, "a list of view numbers")
-    return tuple(value)
-
-
-def _landmark(point: Any, path: Path) -> Vec3:
-    if not isinstance(point, list) or len(point) != 3 or not all(map(_is_number, point)):
-        raise _wrong(path, "landmarks", point, "a list of [x, y, z]")
-    return _vec3(point)
-
-
-def _vec3(values: Sequence[float]) -> Vec3:
-    return (float(values[0]), float(values[1]), float(values[2]))
-
-
-def _optional_vec3(values: list[float] | None) -> Vec3 | None:
-    return None if values is None else _vec3(values)
-
-
-def _wrong(path: Path, field: str, value: Any, expected: str) -> SceneError:
-    return SceneError(f"{field} is {value!r}", where=path, remedy=f"It must be {expected}.")
+    x, y, z = data.array(key, (3,), low, high).tolist()
+    return (x, y, z)

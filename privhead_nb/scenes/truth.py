@@ -2,47 +2,32 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from privhead_nb.errors import SceneError
+from privhead_nb.reading import read_text
+from privhead_nb.scenes.mesh_files import read_mesh, read_vertices
+from privhead_nb.scenes.ply import Triangles as Triangles
 
-Triangles = tuple[np.ndarray, np.ndarray]
+MAX_LANDMARKS = 1_000_000  # bytes of landmarks.txt
 
 
 def read_obj(path: Path) -> Triangles:
-    """Vertices (N, 3) float64 in the file's order and triangles (M, 3) int64; polygons are fanned.
+    """Vertices (N, 3) float64 in the file's order and triangles (M, 3) int64.
 
     Raises:
-        SceneError: missing, or no mesh in it.
+        SceneError: what `mesh_files.read_mesh` refuses.
     """
-    vertices: list[list[str]] = []
-    faces: list[tuple[int, int, int]] = []
-    try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                if line.startswith("v "):
-                    vertices.append(line.split()[1:4])
-                elif line.startswith("f "):
-                    ring = [int(c.split("/")[0]) for c in line.split()[1:]]
-                    ring = [i - 1 if i > 0 else len(vertices) + i for i in ring]
-                    faces += [(ring[0], b, c) for b, c in pairwise(ring[1:])]
-        points, triangles = np.array(vertices, np.float64), np.array(faces, np.int64)
-    except (OSError, ValueError) as error:
-        raise SceneError(
-            f"can't be read as an OBJ mesh ({error})", where=path, remedy="Export it again."
-        ) from error
-    if points.ndim != 2 or not len(triangles) or triangles.max() >= len(points):
-        raise SceneError("holds no triangle mesh", where=path, remedy="Export it again as OBJ.")
-    return points, triangles
+    return read_mesh(path, error=SceneError)
 
 
 def write_obj(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
-    """Write v and f lines, 6 decimals."""
+    """Write v and f lines, 6 decimals, and how many there are, so that a cut file is found out."""
     with path.open("w", encoding="utf-8") as out:
+        out.write(f"# Vertices: {len(vertices)}\n# Faces: {len(faces)}\n")
         np.savetxt(out, vertices, fmt="v %.6f %.6f %.6f")
         np.savetxt(out, faces + 1, fmt="f %d %d %d")
 
@@ -57,21 +42,20 @@ def read_landmarks(path: Path, mesh_path: Path | None) -> np.ndarray:
         raise SceneError(
             "names vertices, but full_head.obj is missing", where=path, remedy="Add the mesh."
         )
-    try:
-        rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
-        index = np.array([int(row[-1]) for row in rows if row], np.int64)
-    except (OSError, ValueError) as error:
+    remedy = 'Each line must be "name vertex", and vertices count from 0 as in full_head.obj.'
+    text = read_text(path, error=SceneError, remedy=remedy, most=MAX_LANDMARKS)
+    words = [(n, line.split()[-1]) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+    wrong = [(n, word) for n, word in words if not (word.isdecimal() and len(word) < 12)]
+    vertices = np.zeros((0, 3)) if wrong else read_vertices(mesh_path, error=SceneError)
+    finite = np.asarray(np.isfinite(vertices).all(axis=1))
+    wrong = wrong or [(n, w) for n, w in words if int(w) >= len(finite) or not finite[int(w)]]
+    if wrong:
         raise SceneError(
-            f"can't be read ({error})", where=path, remedy='Each line must be "name vertex".'
-        ) from error
-    vertices, _ = read_obj(mesh_path)
-    if len(index) and not (index.min() >= 0 and index.max() < len(vertices)):
-        raise SceneError(
-            f"names vertex {index.max()} of a mesh with {len(vertices)}",
+            f"line {wrong[0][0]} names the vertex {wrong[0][1][:40]!r}, which isn't there",
             where=path,
-            remedy="Vertices count from 0, in the order of full_head.obj.",
+            remedy=remedy,
         )
-    return vertices[index]
+    return vertices[[int(word) for _, word in words]]
 
 
 def write_landmarks(path: Path, landmarks: np.ndarray, vertices: np.ndarray) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from privhead_nb.geometry.mesh import Mesh
+from privhead_nb.scenes.about import axis_vector
 from privhead_nb.teach.palette import NEUTRAL, SENSITIVE, modulus_picture
-from privhead_nb.teach.shading import axis_vector, shaded_normals
+from privhead_nb.teach.shading import shaded_normals
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,6 +5,7 @@ A misread camera file shows at once: outline and head part, or the sphere misses
 
 from __future__ import annotations
 
+import itertools
 import math
 import textwrap
 from pathlib import Path
@@ -20,20 +21,22 @@ from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
 from privhead_nb.files import atomic_file
 from privhead_nb.privacy.released import Release, release_facts
+from privhead_nb.scenes.about import axis_vector
 from privhead_nb.scenes.camera import Cameras, Vec3
-from privhead_nb.scenes.images import resize_area
+from privhead_nb.scenes.folder import SceneFolder
 from privhead_nb.scenes.scene import Scene, scene_facts
 from privhead_nb.scenes.truth import Triangles
 from privhead_nb.teach.palette import GREEN, NEUTRAL, ORANGE, SENSITIVE, modulus_picture
-from privhead_nb.teach.shading import axis_vector, rasterize
+from privhead_nb.teach.shading import rasterize
 
 # Colour and word both tell the roles apart.
 UNUSED, SPHERE, MESH = "#777777", ORANGE, GREEN
-MAX_VIEWS = 48
+MAX_VIEWS = 150
+"""Views on one page; each takes matplotlib some 0.2 to 0.4 s."""
 _THUMB = 192
 
 
-def inspect_scene(scene: Scene, out_png: str | Path) -> None:
+def inspect_scene(scene: Scene | SceneFolder, out_png: str | Path) -> None:
     """Write `draw_scene`'s page as a PNG; OutputError where it can't be written."""
     _save(draw_scene(scene), out_png)
 
@@ -43,21 +46,31 @@ def inspect_release(release: Release, out_png: str | Path) -> None:
     _save(draw_release(release), out_png)
 
 
-def draw_scene(scene: Scene) -> Figure:
-    """All views (48 at most) with the sphere's and the truth mesh's outlines, and the cameras."""
+def shown_views(count: int) -> list[int]:
+    """View numbers on a page: all, or an even choice of MAX_VIEWS, which the page then says."""
+    if count <= MAX_VIEWS:
+        return list(range(count))
+    return [int(v) for v in np.linspace(0, count - 1, MAX_VIEWS)]
+
+
+def draw_scene(scene: Scene | SceneFolder) -> Figure:
+    """The views with the sphere's and the truth mesh's outlines, and the cameras.
+
+    Pictures are read one at a time and held small.
+    """
     facts = scene_facts(scene)
     roles = dict.fromkeys(scene.sensitive, "sensitive") | dict.fromkeys(scene.neutral, "neutral")
     truth = scene.truth_triangles() if facts["truth"] else None
     W, H = scene.cameras.width, scene.cameras.height
-    scale = min(1.0, _THUMB / max(W, H))
-    pictures = {
-        v: resize_area(scene.images[v].numpy(), round(W * scale), round(H * scale))
-        for v in _shown(len(scene.cameras))
-    }
+    # Squeezed into a square; `_draw_view` stretches it to the picture's shape again.
+    size = None if max(W, H) <= _THUMB else min(_THUMB, W, H)
+    pictures = {v: scene.picture(v, size) for v in shown_views(len(scene.cameras))}
     text = [
         f"scene: {facts['name']}",
         f"{facts['views']} views of {W} x {H} pixels",
-        f"{len(scene.sensitive)} sensitive, {len(scene.neutral)} neutral",
+        *_left_out(len(scene.cameras)),
+        f"{len(scene.sensitive)} sensitive, {len(scene.neutral)} neutral, "
+        f"{len(scene.unused)} unused",
         f"pixel centre at {facts['pixel_center']:g}",
         f"face looks along {scene.front}, up is {scene.up}",
         *_geometry_text(facts),
@@ -65,14 +78,15 @@ def draw_scene(scene: Scene) -> Figure:
         f"masks cover {100 * facts['mask_share']:.0f} % of the pictures",
         f"truth mesh: {'yes' if truth else 'none'}",
         f"nose tip: {'unknown' if scene.nose_tip is None else _point(scene.nose_tip)}",
-        *[f"assumed: {said}" for said in scene.assumptions],
+        *[f"assumed: {said}" for said in facts["assumptions"]],
     ]
-    axes = (scene.up, scene.front)
-    return _page(pictures, roles, scene.cameras, (scene.center, scene.radius), text, axes, truth)
+    axes, sphere = (scene.up, scene.front), (scene.center, scene.radius)
+    titles = {v: f"{_short(name)}\n{v}" for v, name in enumerate(scene.names)}
+    return _page(pictures, titles, roles, scene.cameras, sphere, text, axes, truth)
 
 
 def draw_release(release: Release) -> Figure:
-    """All released views (48 at most): neutral colours, sensitive moduli, and the cameras."""
+    """The released views: neutral colours, sensitive moduli, and the cameras."""
     facts = release_facts(release)
     roles = dict.fromkeys(release.neutral, "neutral")
     roles |= dict.fromkeys(release.sensitive, "sensitive")
@@ -80,10 +94,11 @@ def draw_release(release: Release) -> Figure:
     # The square root, for the eye alone: weak gradients would vanish beside the silhouette.
     drawn = [modulus_picture(m) for m in release.moduli.sqrt().numpy()]
     moduli = dict(zip(release.sensitive, drawn, strict=True))
-    pictures = {v: (colours | moduli)[v] for v in _shown(len(release.cameras))}
+    pictures = {v: (colours | moduli)[v] for v in shown_views(len(release.cameras))}
     op = release.operator
     text = [
         f"release: {facts['views']} views of {release.size} x {release.size} pixels",
+        *_left_out(len(release.cameras)),
         f"{len(release.neutral)} neutral views as colours",
         f"{len(release.sensitive)} sensitive views as modulus only",
         f"operator {op.kind}, {op.kernel_size} x {op.kernel_size}"
@@ -99,11 +114,13 @@ def draw_release(release: Release) -> Figure:
     ]
     axes = (release.up, release.front)
     sphere = (release.center, release.radius)
-    return _page(pictures, roles, release.cameras, sphere, text, axes, None)
+    titles = {v: str(v) for v in pictures}
+    return _page(pictures, titles, roles, release.cameras, sphere, text, axes, None)
 
 
 def _page(
     pictures: dict[int, np.ndarray],
+    titles: dict[int, str],
     roles: dict[int, str],
     cameras: Cameras,
     sphere: tuple[Vec3, float],
@@ -115,13 +132,15 @@ def _page(
     columns = min(range(8, 11), key=lambda c: (-len(pictures) % c, -c))
     rows = math.ceil(len(pictures) / columns)
     width, head = 14.0, 5.2  # inches; the head of the page holds cameras and text
-    body = rows * (width / columns + 0.2)
+    body = rows * (width / columns + 0.34)
     figure = Figure(figsize=(width, head + body), layout="constrained", dpi=110)
     top, bottom = figure.subfigures(2, 1, height_ratios=[head, body], squeeze=False)[:, 0]
     left, right = top.subfigures(1, 2, width_ratios=[1.35, 1])
     _draw_cameras(left, cameras, roles, sphere, axes, truth)
-    wrapped = "\n".join(line for t in text for line in textwrap.wrap(t, 62, subsequent_indent="  "))
-    right.text(0.0, 0.95, wrapped, va="top", ha="left", family="monospace", fontsize=9.5)
+    lines = [textwrap.wrap(_drawable(t), 62, subsequent_indent="  ") for t in text]
+    wrapped = "\n".join(itertools.chain(*lines))
+    place = {"va": "top", "ha": "left", "parse_math": False}
+    right.text(0.0, 0.95, wrapped, family="monospace", fontsize=9.5, **place)
     handles = _legend(len(roles) < len(cameras), truth)
     right.legend(handles=handles, loc="lower left", fontsize=9.5, frameon=False, ncols=2)
     grid = np.atleast_1d(bottom.subplots(rows, columns, squeeze=False)).ravel()
@@ -130,7 +149,9 @@ def _page(
     for ax, (view, picture) in zip(grid, pictures.items(), strict=False):
         _draw_view(ax, picture, cameras[view], sphere, truth)
         role = roles.get(view, "unused")
-        ax.set_title(f"{view} {role}", fontsize=8, color=_colour(role), pad=2)
+        # No part of a file's name is a formula.
+        title = _drawable(f"{titles[view]} {role}")
+        ax.set_title(title, fontsize=8, color=_colour(role), pad=2, parse_math=False)
     return figure
 
 
@@ -267,11 +288,19 @@ def _colour(role: str) -> str:
     return {"sensitive": SENSITIVE, "neutral": NEUTRAL}.get(role, UNUSED)
 
 
-def _shown(count: int) -> list[int]:
-    """View numbers drawn: all, or an even choice of MAX_VIEWS."""
-    if count <= MAX_VIEWS:
-        return list(range(count))
-    return [int(v) for v in np.linspace(0, count - 1, MAX_VIEWS)]
+def _left_out(count: int) -> list[str]:
+    drawn = len(shown_views(count))
+    return [f"{drawn} of {count} views are drawn"] if drawn < count else []
+
+
+def _drawable(text: str) -> str:
+    """Without what no font has: control characters, and bytes of a name that are no text."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+
+
+def _short(name: str) -> str:
+    """A file's name that fits above its picture."""
+    return name if len(name) <= 24 else f"{name[:11]}...{name[-10:]}"
 
 
 def _geometry_text(facts: dict[str, Any]) -> list[str]:
@@ -293,4 +322,4 @@ def _point(values: Any) -> str:
 
 def _save(figure: Figure, path: str | Path) -> None:
     with atomic_file(path) as aside:
-        figure.savefig(aside, format="png")
+        figure.savefig(aside, format="png", metadata={"Software": "privhead_nb"})

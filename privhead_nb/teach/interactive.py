@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privhead_nb.geometry.mesh import Mesh
-from privhead_nb.teach.shading import axis_vector
+from privhead_nb.scenes.about import axis_vector
+from privhead_nb.teach.extras import notebook_library
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -59,8 +60,7 @@ def turning(
         up, front: the scene's axes.
         faces: largest number of faces of a mesh without values.
     """
-    import plotly.graph_objects as go
-
+    go = notebook_library("plotly.graph_objects")
     values = values or {}
     traces = []
     for number, (name, mesh) in enumerate(meshes.items()):

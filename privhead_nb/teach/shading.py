@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from privhead_nb.errors import PrivheadError
 from privhead_nb.geometry.mesh import Mesh
+from privhead_nb.scenes.about import axis_vector
 
 Array = NDArray[np.float64]
 Pixels = NDArray[np.float32]
@@ -22,19 +23,6 @@ VIEWS = {
 }
 CLAY = np.array([0.86, 0.84, 0.81])
 SUPERSAMPLE = 2  # samples along a pixel's side
-
-
-def axis_vector(name: str) -> Array:
-    """ "+y" to (0, 1, 0), and so on.
-
-    Raises:
-        PrivheadError: not one of +x, -x, +y, -y, +z, -z.
-    """
-    if len(name) != 2 or name[0] not in "+-" or name[1] not in "xyz":
-        raise PrivheadError(f"unknown axis {name!r}", remedy="Use one of +x -x +y -y +z -z.")
-    vector = np.zeros(3)
-    vector["xyz".index(name[1])] = 1.0 if name[0] == "+" else -1.0
-    return vector
 
 
 def view_rotation(view: str, up: str = "+y", front: str = "+z") -> Array:

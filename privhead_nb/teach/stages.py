@@ -36,7 +36,8 @@ from privhead_nb.training import two_stage
 from privhead_nb.training.batches import camera_rays, unit_cameras
 from privhead_nb.training.profiles import Profile
 from privhead_nb.training.reconstruction import Reconstruction
-from privhead_nb.training.run import Terms, start_run
+from privhead_nb.training.run import Terms
+from privhead_nb.training.start import start_run
 
 Array = NDArray[np.float64]
 

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from privhead_nb.teach.extras import notebook_library
+
 if TYPE_CHECKING:
     import ipywidgets
     from IPython.display import Image
@@ -56,8 +58,7 @@ def choice(
     label: str, options: Sequence[Any] | Mapping[str, Any], value: Any = None
 ) -> ipywidgets.SelectionSlider:
     """A slider over a few settings, by values or by name -> value."""
-    import ipywidgets
-
+    ipywidgets = notebook_library("ipywidgets")
     pairs = list(options.items()) if isinstance(options, Mapping) else list(options)
     first = pairs[0][1] if isinstance(options, Mapping) else pairs[0]
     return ipywidgets.SelectionSlider(
@@ -67,8 +68,7 @@ def choice(
 
 def whole(label: str, low: int, high: int, step: int, value: int) -> ipywidgets.IntSlider:
     """A slider over whole numbers."""
-    import ipywidgets
-
+    ipywidgets = notebook_library("ipywidgets")
     return ipywidgets.IntSlider(
         description=label, min=low, max=high, step=step, value=value, **_WIDE
     )
@@ -76,8 +76,7 @@ def whole(label: str, low: int, high: int, step: int, value: int) -> ipywidgets.
 
 def real(label: str, low: float, high: float, step: float, value: float) -> ipywidgets.FloatSlider:
     """A slider over numbers."""
-    import ipywidgets
-
+    ipywidgets = notebook_library("ipywidgets")
     return ipywidgets.FloatSlider(
         description=label, min=low, max=high, step=step, value=value, readout_format=".3g", **_WIDE
     )
@@ -85,8 +84,7 @@ def real(label: str, low: float, high: float, step: float, value: float) -> ipyw
 
 def tick(label: str, value: bool = False) -> ipywidgets.Checkbox:
     """A box to tick; the space bar does it, too."""
-    import ipywidgets
-
+    ipywidgets = notebook_library("ipywidgets")
     return ipywidgets.Checkbox(description=label, value=value, indent=False)
 
 
@@ -123,8 +121,7 @@ def panel(
     Returns:
         A box of (box of controls, state, picture); an error of `compute` is shown as the state.
     """
-    import ipywidgets
-
+    ipywidgets = notebook_library("ipywidgets")
     state, picture = ipywidgets.HTML(), ipywidgets.HTML()
     pending: list[asyncio.TimerHandle] = []
 

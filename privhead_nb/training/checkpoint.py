@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from privhead_nb.errors import TrainingError
-from privhead_nb.files import atomic_file
+from privhead_nb.files import json_text, write_tensors
+from privhead_nb.reading import Record, is_number, parse_json, read_tensors
 
-FORMAT = 1
+FORMAT = 2
 NAME = "checkpoint.safetensors"
+STAGES = ("stage1", "stage2", "full_rgb")
+_AGAIN = "Remove it and start again without --resume."
+
+History = dict[str, dict[str, list[float]]]
 
 
 @dataclass
@@ -28,17 +32,22 @@ class Progress:
         stage: name of the stage that runs next or goes on.
         step: steps of it that are done.
         tensors: model, optimiser, cache and generator state.
-        facts: history, seconds, settings and the fingerprint of the data.
+        history, seconds: of all stages so far.
+        identity: settings, seed and the fingerprint of the data.
+        files: SHA-256 of the meshes that the run has written, by name.
     """
 
     stage: str
     step: int
     tensors: dict[str, Tensor]
-    facts: dict[str, Any]
+    history: History
+    seconds: dict[str, float]
+    identity: dict[str, Any]
+    files: dict[str, str]
 
 
 def fingerprint(*tensors: Tensor) -> str:
-    """SHA-256 of released numbers, so that a run is resumed on the data it began with."""
+    """SHA-256 of numbers, so that a run is resumed on the data it began with."""
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(str(tuple(tensor.shape)).encode())
@@ -56,13 +65,23 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put `optimiser_tensors` back."""
+def restore_optimiser(
+    optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor], where: Path
+) -> None:
+    """Put `optimiser_tensors` back; TrainingError where they aren't those of this optimiser."""
+    sizes = [p.shape for group in optimiser.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
-        if name.startswith("optimiser."):
-            _, index, key = name.split(".", 2)
-            state.setdefault(int(index), {})[key] = tensor
+        if not name.startswith("optimiser."):
+            continue
+        parts = re.fullmatch(r"optimiser\.(\d{1,6})\.(step|exp_avg|exp_avg_sq)", name)
+        if parts is None or int(parts[1]) >= len(sizes):
+            raise TrainingError(f"has the unknown numbers {name!r}", where=where, remedy=_AGAIN)
+        size = torch.Size() if parts[2] == "step" else sizes[int(parts[1])]
+        check_tensors({name: tensor}, {name: torch.empty(size)}, where)
+        state.setdefault(int(parts[1]), {})[parts[2]] = tensor
+    if any(len(values) != 3 for values in state.values()):
+        raise TrainingError("lacks numbers of the optimiser", where=where, remedy=_AGAIN)
     full = optimiser.state_dict()
     full["state"] = state
     optimiser.load_state_dict(full)
@@ -73,10 +92,30 @@ def model_tensors(model: nn.Module) -> dict[str, Tensor]:
     return {f"model.{name}": value for name, value in model.state_dict().items()}
 
 
-def restore_model(model: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Put `model_tensors` back."""
+def restore_model(model: nn.Module, tensors: dict[str, Tensor], where: Path) -> None:
+    """Put `model_tensors` back; TrainingError where they aren't those of this model."""
     start = len("model.")
-    model.load_state_dict({n[start:]: t for n, t in tensors.items() if n.startswith("model.")})
+    found = {n[start:]: t for n, t in tensors.items() if n.startswith("model.")}
+    check_tensors(found, model.state_dict(), where)
+    model.load_state_dict(found)
+
+
+def check_tensors(
+    found: dict[str, Tensor], wanted: dict[str, Tensor], where: Path, remedy: str = _AGAIN
+) -> None:
+    """Raise TrainingError unless names, shapes and number types are those of `wanted`."""
+    for name in sorted(found.keys() ^ wanted.keys()):
+        verb = "has the unknown" if name in found else "lacks the"
+        raise TrainingError(f"{verb} numbers {name!r}", where=where, remedy=remedy)
+    for name, tensor in found.items():
+        same = wanted[name]
+        if tensor.shape != same.shape or tensor.dtype != same.dtype:
+            raise TrainingError(
+                f"{name} is {tensor.dtype} {tuple(tensor.shape)}, not {same.dtype} "
+                f"{tuple(same.shape)}",
+                where=where,
+                remedy=remedy,
+            )
 
 
 def write_checkpoint(folder: Path, progress: Progress) -> None:
@@ -85,25 +124,45 @@ def write_checkpoint(folder: Path, progress: Progress) -> None:
     Raises:
         OutputError: the disk says no; the previous checkpoint is as it was.
     """
-    words = {"format": FORMAT, "stage": progress.stage, "step": progress.step} | progress.facts
-    tensors = {name: t.detach().cpu().contiguous() for name, t in progress.tensors.items()}
-    with atomic_file(folder / NAME) as aside:
-        try:
-            save_file(tensors, aside, metadata={"privhead": json.dumps(words)})
-        except SafetensorError as error:  # the library wraps the operating system's error
-            raise OSError(28 if "space" in str(error).lower() else 5, str(error)) from error
+    text = json_text(
+        {
+            "format": FORMAT,
+            "stage": progress.stage,
+            "step": progress.step,
+            "history": progress.history,
+            "seconds": progress.seconds,
+            "identity": progress.identity,
+            "files": progress.files,
+        }
+    )
+    words = {"privhead": text, "sha256": _digest(text, progress.tensors)}
+    write_tensors(folder / NAME, progress.tensors, words)
+
+
+def _digest(text: str, tensors: dict[str, Tensor]) -> str:
+    names = sorted(tensors)
+    types = " ".join(f"{name} {tensors[name].dtype}" for name in names)
+    whole = fingerprint(*(tensors[name] for name in names))
+    return hashlib.sha256(f"{text} {types} {whole}".encode()).hexdigest()
 
 
 def check_same_run(what: str, found: dict[str, Any], wanted: dict[str, Any], where: Path) -> None:
     """Raises TrainingError unless all that is wanted is found: seed, profile, data, template ..."""
     for name, value in wanted.items():
-        if found.get(name) != value:
-            verb = "differs" if name in ("seed", "profile", "template") else "differ"
+        if found.get(name) == value:
+            continue
+        if name == "data" and " " not in str(found.get(name)):
             raise TrainingError(
-                f"{what} to another run: the {name} {verb}",
+                f"{what} to an older version, which marked its data in another way",
                 where=where,
-                remedy="Use the same input, profile and seed, pass --overwrite, or name another.",
+                remedy="Pass --overwrite to make it again, or name another folder.",
             )
+        verb = "differs" if name in ("seed", "profile", "template") else "differ"
+        raise TrainingError(
+            f"{what} to another run: the {name} {verb}",
+            where=where,
+            remedy="Use the same input, profile and seed, pass --overwrite, or name another.",
+        )
 
 
 def read_checkpoint(folder: Path, identity: dict[str, Any]) -> Progress | None:
@@ -116,25 +175,51 @@ def read_checkpoint(folder: Path, identity: dict[str, Any]) -> Progress | None:
         TrainingError: it is broken, of another format, or of another run.
     """
     path = folder / NAME
-    if not path.is_file():
+    if not path.exists():
         return None
-    try:
-        tensors = load_file(path)
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            words = json.loads(json.loads(file.read(length))["__metadata__"]["privhead"])
-    except (SafetensorError, ValueError, KeyError, OSError) as error:
+    tensors, said = read_tensors(path, error=TrainingError, remedy=_AGAIN)
+    text = said.get("privhead", "")
+    words = Record(
+        parse_json(text, path, error=TrainingError, remedy=_AGAIN), path, TrainingError, _AGAIN
+    )
+    if words.whole("format") != FORMAT:
         raise TrainingError(
-            f"the checkpoint can't be read ({error})",
-            where=path,
-            remedy="Remove it and start again without --resume.",
-        ) from error
-    if words.get("format") != FORMAT:
-        raise TrainingError(
-            f"the checkpoint has format {words.get('format')}, this version reads {FORMAT}",
+            f"the checkpoint has format {words.whole('format')}, this version reads {FORMAT}",
             where=path,
             remedy="Go on with the version that wrote it, or start again without --resume.",
         )
-    check_same_run("the checkpoint belongs", words.get("identity") or {}, identity, path)
-    stage, step = words.pop("stage"), words.pop("step")
-    return Progress(stage, step, tensors, words)
+    if said.get("sha256") != _digest(text, tensors):
+        raise TrainingError("is damaged: its checksum differs", where=path, remedy=_AGAIN)
+    check_same_run("the checkpoint belongs", words.record("identity").data, identity, path)
+    files = words.record("files")
+    return Progress(
+        stage=words.text("stage", STAGES),
+        step=words.whole("step", high=10**9),
+        tensors=tensors,
+        history=read_history(words.record("history")),
+        seconds=read_seconds(words.record("seconds")),
+        identity=identity,
+        files={name: files.text(name) for name in files.data},
+    )
+
+
+def read_history(record: Record) -> History:
+    """Lists of step numbers and loss terms by stage; null stands for a loss that was no number."""
+    found: History = {}
+    for stage in record.data:
+        terms = record.record(stage)
+        steps: list[float] = [*terms.wholes("step", most=10**7)]
+        found[stage] = {"step": steps}
+        for name in terms.data:
+            if name == "step":
+                continue
+            values = terms.get(name)
+            if not isinstance(values, list) or not all(v is None or is_number(v) for v in values):
+                raise terms.wrong(name, "a list of numbers")
+            found[stage][name] = [math.nan if v is None else v for v in values]
+    return found
+
+
+def read_seconds(record: Record) -> dict[str, float]:
+    """Seconds of training by stage."""
+    return {name: record.number(name, 0.0, 1e9) for name in record.data}

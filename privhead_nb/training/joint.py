@@ -12,10 +12,10 @@ import torch
 
 from privhead_nb.errors import TrainingError
 from privhead_nb.privacy.released import Release
-from privhead_nb.training.checkpoint import fingerprint
 from privhead_nb.training.profiles import Profile, get_profile
 from privhead_nb.training.reconstruction import Reconstruction
-from privhead_nb.training.run import Terms, start_run
+from privhead_nb.training.run import Terms
+from privhead_nb.training.start import start_run
 from privhead_nb.training.template import Template, as_template
 from privhead_nb.training.two_stage import (
     _finish,
@@ -64,7 +64,7 @@ def reconstruct_at_once(
     if beta is None:
         beta = two.beta if template is not None else (one.beta[0], two.beta[1])
     described = {"input": "release", "stages": "at once", "beta": list(beta), "unit": release.unit}
-    mark = fingerprint(release.neutral_images, release.moduli, release.cameras.c2w)
+    mark = f"release {release.fingerprint}"
     run = start_run(
         settings, seed, None, False, False, "cpu", progress, "auto", described, mark, template
     )

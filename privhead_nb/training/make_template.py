@@ -36,7 +36,8 @@ from privhead_nb.scenes.scene import Scene
 from privhead_nb.scenes.synthetic import bounding_sphere, synthetic_scene
 from privhead_nb.training.batches import Views, unit_cameras
 from privhead_nb.training.profiles import Profile, get_profile
-from privhead_nb.training.run import make_optimiser, start_run
+from privhead_nb.training.run import make_optimiser
+from privhead_nb.training.start import start_run
 from privhead_nb.training.template import Template, template_settings
 from privhead_nb.training.two_stage import _rgb_step
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import dataclasses
 import os
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from privhead_nb.errors import TrainingError
 from privhead_nb.field.model import FieldSettings
-from privhead_nb.render.sampling import ErrorBound
+from privhead_nb.reading import Record
 from privhead_nb.render.volume import RenderSettings
+
+Settings = TypeVar("Settings")
 
 
 @dataclass(frozen=True)
@@ -151,22 +153,42 @@ class Profile:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Profile:
-        """Back from `to_dict`."""
-        data = dict(data)
-        render = dict(data["render"])
-        render["error_bound"] = ErrorBound(**render["error_bound"])
-        return cls(
-            **data
-            | {
-                "field": FieldSettings(**data["field"]),
-                "render": RenderSettings(**render),
-                "stage1": Stage1(**data["stage1"]),
-                "stage2": Stage2(**data["stage2"]),
-                "full_rgb": FullRGB(**data["full_rgb"]),
-                "optimiser": Optimiser(**data["optimiser"]),
-            }
-        )
+    def from_record(cls, record: Record) -> Profile:
+        """Back from `to_dict`, out of a file.
+
+        Raises:
+            record.error: a field of the wrong type, or out of bounds.
+        """
+        return read_settings(cls, record)
+
+
+def read_settings(kind: type[Settings], record: Record) -> Settings:
+    """A dataclass of settings; each field must be of its default's type, none may be unknown."""
+    plain: Any = kind()
+    record.only(f.name for f in dataclasses.fields(plain))
+    try:
+        return kind(**{key: _like(getattr(plain, key), record, key) for key in record.data})
+    except ValueError as error:
+        raise record.error(str(error), where=record.path, remedy=record.remedy) from error
+
+
+def _like(default: Any, record: Record, key: str) -> Any:
+    """A field of the type that `default` has."""
+    if dataclasses.is_dataclass(default):
+        return read_settings(type(default), record.record(key))
+    if isinstance(default, bool):
+        if not isinstance(record.get(key), bool):
+            raise record.wrong(key, "true or false")
+        return record.get(key)
+    if isinstance(default, int):
+        return record.whole(key, -1, 2**26)
+    if isinstance(default, float):
+        return record.number(key, -1e9, 1e9)
+    if isinstance(default, str):
+        return record.text(key, most=40)
+    if isinstance(default[0], int):
+        return tuple(record.wholes(key, 1, 2**16, most=32))
+    return tuple(record.array(key, (len(default),), -1e9, 1e9).tolist())
 
 
 def _profiles() -> dict[str, Profile]:

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from privhead_nb.errors import TrainingError
 from privhead_nb.field.model import HeadModel
-from privhead_nb.files import atomic_file, write_json
+from privhead_nb.files import claim, clear, write_json, write_tensors
 from privhead_nb.geometry.mesh import Mesh
+from privhead_nb.reading import (
+    MAX_TENSORS,
+    Record,
+    check_file,
+    is_file,
+    read_json,
+    read_tensors,
+    unreadable,
+)
 from privhead_nb.render.volume import Rendered, render_view
 from privhead_nb.scenes.camera import Cameras
 from privhead_nb.training.batches import camera_rays, unit_cameras
+from privhead_nb.training.checkpoint import History, check_tensors, read_history, read_seconds
 from privhead_nb.training.profiles import Profile
 
-FILES = ("mesh.ply", "stage1.ply", "field.safetensors", "report.json")
+REPORT = "report.json"
+FILES = ("mesh.ply", "stage1.ply", "field.safetensors", REPORT)
+_AGAIN = "Run `privhead reconstruct` again."
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +57,7 @@ class Reconstruction:
     radius: float
     background: tuple[float, float, float]
     settings: Profile
-    history: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    history: History = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
 
     def render(self, cameras: Cameras, view: int = 0) -> Rendered:
@@ -75,71 +87,124 @@ class Reconstruction:
     def save(self, folder: str | Path) -> None:
         """Write mesh.ply, stage1.ply, field.safetensors and report.json, each whole or not at all.
 
+        The report comes last and holds the others' checksums: what is read in between is refused.
+
         Raises:
-            OutputError: the disk says no.
+            OutputError: the disk says no, or another run writes there.
         """
-        folder = Path(folder)
-        with atomic_file(folder / "field.safetensors") as aside:
-            tensors = {k: v.detach().cpu().contiguous() for k, v in self.model.state_dict().items()}
-            save_file(tensors, aside)
-            aside.chmod(0o644)  # the library makes it readable to its owner alone
-        if self.stage1_mesh is not None:
-            self.stage1_mesh.save(folder / "stage1.ply")
-        self.mesh.save(folder / "mesh.ply")
-        sphere = {"center": self.center, "radius": self.radius, "background": self.background}
-        write_json(
-            folder / "report.json",
-            self.report
-            | {
+        with claim(folder) as target:
+            write_tensors(target / "field.safetensors", self.model.state_dict())
+            if self.stage1_mesh is None:
+                clear([target / "stage1.ply"])
+            else:
+                self.stage1_mesh.save(target / "stage1.ply")
+            self.mesh.save(target / "mesh.ply")
+            written = [name for name in FILES if name != REPORT and (target / name).exists()]
+            sphere = {"center": self.center, "radius": self.radius, "background": self.background}
+            report = self.report | {
+                "files": {name: sha256(target / name) for name in written},
                 "sphere": sphere,
                 "settings": self.settings.to_dict(),
                 "history": self.history,
-            },
-        )
+            }
+            write_json(target / REPORT, report)
 
     @classmethod
     def load(cls, folder: str | Path) -> Reconstruction:
         """Read a folder that `save` wrote.
 
         Raises:
-            TrainingError: a file is missing, broken, or does not fit the others.
+            TrainingError: a file is missing, broken, or does not fit the others; it is named.
         """
         folder = Path(folder)
-        for name in ("report.json", "field.safetensors", "mesh.ply"):
-            if not (folder / name).is_file():
+        for name in (REPORT, "field.safetensors", "mesh.ply"):
+            if not is_file(folder / name):
                 raise TrainingError(
                     f"there is no {name}",
                     where=folder,
                     remedy="Name the folder that `privhead reconstruct` wrote, after it finished.",
                 )
-        try:
-            report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-            settings = Profile.from_dict(report.pop("settings"))
-            sphere, history = report.pop("sphere"), report.pop("history")
-            model = HeadModel(settings.field)
-            model.load_state_dict(load_file(folder / "field.safetensors"))
-        except (
-            KeyError,
-            TypeError,
-            ValueError,
-            RuntimeError,
-            AttributeError,
-            SafetensorError,
-        ) as error:
-            raise TrainingError(
-                f"is not a whole reconstruction ({error})",
-                where=folder,
-                remedy="Run `privhead reconstruct` again.",
-            ) from error
+        report = read_json(folder / REPORT, error=TrainingError, remedy=_AGAIN)
+        _check_report(report)
+        check_files(folder, report)
+        settings = Profile.from_record(report.record("settings"))
+        sphere = report.record("sphere")
+        path = folder / "field.safetensors"
+        model = HeadModel(settings.field)
+        tensors, _ = read_tensors(path, error=TrainingError, remedy=_AGAIN)
+        check_tensors(tensors, model.state_dict(), path, _AGAIN)
+        model.load_state_dict(tensors)
         stage1 = folder / "stage1.ply"
-        return cls(
+        made = cls(
             model=model,
             mesh=Mesh.load(folder / "mesh.ply"),
             stage1_mesh=Mesh.load(stage1) if stage1.is_file() else None,
-            center=tuple(sphere["center"]),
-            radius=sphere["radius"],
-            background=tuple(sphere["background"]),
+            center=_three(sphere, "center", -1e9, 1e9),
+            radius=sphere.number("radius", 1e-9, 1e9),
+            background=_three(sphere, "background", 0.0, 1.0),
             settings=settings,
-            history=history,
-            report=report,
+            history=read_history(report.record("history")),
+            report={k: v for k, v in report.data.items() if k not in _APART},
         )
+        reach = float(np.abs(made.mesh.vertices - made.center).max()) / made.radius
+        if not 1e-3 <= reach <= 2:
+            raise TrainingError(
+                f"the mesh reaches to {reach:g} radii of the sphere that {REPORT} names",
+                where=folder,
+                remedy=_AGAIN,
+            )
+        check_files(folder, report)  # again: a run may have written while we read
+        return made
+
+
+_APART = ("files", "sphere", "settings", "history")
+
+
+def sha256(path: Path) -> str:
+    """Of a file of a reconstruction; TrainingError where it can't be read, or is too large."""
+    check_file(path, error=TrainingError, remedy=_AGAIN, most=MAX_TENSORS)
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise unreadable(path, error, error=TrainingError, remedy=_AGAIN) from error
+
+
+def check_files(folder: Path, report: Record, names: tuple[str, ...] = FILES) -> None:
+    """Raise TrainingError unless the files are those that the report was written for.
+
+    Reports of older versions hold no checksums; their files are taken as they are.
+    """
+    if "files" not in report:
+        logging.getLogger(__name__).info("%s: an older result, without checksums", folder)
+        return
+    sums = report.record("files")
+    for name in names:
+        there = name != REPORT and (folder / name).exists()
+        if there and (name not in sums or sums.text(name) != sha256(folder / name)):
+            raise TrainingError(
+                f"was changed, or is of another run than {REPORT}",
+                where=folder / name,
+                remedy=f"{_AGAIN} If a run is writing here, wait for it.",
+            )
+
+
+def _check_report(report: Record) -> None:
+    """The types of what a report tells besides settings, sphere and history."""
+    texts = ("privhead_nb", "torch", "python", "profile", "device", "data", "input", "unit")
+    for name in (*texts, "baseline", "masks"):
+        if name in report:
+            report.text(name)
+    for name in ("seed", "threads", "size", "neutral_views", "sensitive_views"):
+        if name in report:
+            report.whole(name)
+    for name in ("seconds_total", "peak_memory_mb"):
+        if name in report:
+            report.number(name, 0.0)
+    if "seconds" in report:
+        read_seconds(report.record("seconds"))
+
+
+def _three(record: Record, key: str, low: float, high: float) -> tuple[float, float, float]:
+    x, y, z = record.array(key, (3,), low, high).tolist()
+    return x, y, z

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import platform
 import signal
 import sys
@@ -19,27 +20,23 @@ from torch import Tensor
 from tqdm import tqdm
 
 import privhead_nb
-from privhead_nb.errors import OutputError, TrainingError
+from privhead_nb.errors import TrainingError
 from privhead_nb.field.encoding import GridEncoding
 from privhead_nb.field.model import HeadModel
 from privhead_nb.geometry.mesh import Mesh
-from privhead_nb.kernels.dispatch import Backend, check_name, why_not
 from privhead_nb.render.sampling import SdfCache
 from privhead_nb.render.volume import Rays, Rendered, render_rays
 from privhead_nb.training.checkpoint import (
     NAME,
+    History,
     Progress,
-    check_same_run,
     model_tensors,
     optimiser_tensors,
-    read_checkpoint,
-    restore_model,
     restore_optimiser,
     write_checkpoint,
 )
 from privhead_nb.training.profiles import Optimiser, Profile
-from privhead_nb.training.reconstruction import FILES, Reconstruction
-from privhead_nb.training.template import Template
+from privhead_nb.training.reconstruction import Reconstruction, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +44,7 @@ if TYPE_CHECKING:
 Terms = dict[str, Tensor]
 
 RECORD_EVERY = 10  # steps between two entries of the history
-SAVE_EVERY = 20.0  # seconds between two checkpoints
+SAVE_EVERY = 20.0  # seconds between two checkpoints; PRIVHEAD_SAVE_EVERY, for tests, overrules it
 BETA_SHARE = 0.8  # share of a stage over which beta falls
 FULL_REFRESH = 8  # every so many refreshes the cache is asked everywhere
 NEAR_SURFACE = 0.1  # in between, only this near to the surface (unit-sphere coordinates)
@@ -68,7 +65,8 @@ class Run:
     show: bool
     identity: dict[str, Any]
     described: dict[str, Any]
-    history: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    history: History = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     step: int = 0
     resumed: Progress | None = None
@@ -104,6 +102,7 @@ class Run:
             self._restore(resumed, optimiser)
         self.resumed = None
         record = self.history.setdefault(name, {"step": []})
+        every = _number(os.environ.get("PRIVHEAD_SAVE_EVERY"), SAVE_EVERY)
         began, before, saved, bad = time.perf_counter(), self.seconds.get(name, 0.0), 0.0, 0
         bar = tqdm(
             total=steps,
@@ -139,7 +138,7 @@ class Run:
                 bar.update()
                 spent = time.perf_counter() - began
                 self.seconds[name] = before + spent
-                if self.folder is not None and spent - saved > SAVE_EVERY:
+                if self.folder is not None and spent - saved > every:
                     self._save(name, optimiser)
                     saved = spent
                 if pressed():
@@ -157,10 +156,19 @@ class Run:
         """
         path = None if self.folder is None else self.folder / name
         if path is not None and self.resumed is not None:
-            return Mesh.load(path) if path.is_file() else None
+            if not path.is_file():
+                return None
+            if self.files.get(name) != sha256(path):
+                raise TrainingError(
+                    "was changed since the run wrote it",
+                    where=path,
+                    remedy="Remove it to go on without, or start again without --resume.",
+                )
+            return Mesh.load(path)
         mesh = make()
         if path is not None:
             mesh.save(path)
+            self.files[name] = sha256(path)
         return mesh
 
     def report(self) -> dict[str, Any]:
@@ -212,15 +220,22 @@ class Run:
         tensors["generator"] = self.generator.get_state()
         if self.cache.values is not None:
             tensors["cache"] = self.cache.values
-        facts = {
-            "history": self.history,
-            "seconds": self.seconds,
-            "identity": self.identity,
-        }
-        write_checkpoint(self.folder, Progress(name, self.step, tensors, facts))
+        write_checkpoint(
+            self.folder,
+            Progress(
+                name,
+                self.step,
+                tensors,
+                self.history,
+                self.seconds,
+                self.identity,
+                self.files,
+            ),
+        )
 
     def _restore(self, progress: Progress, optimiser: torch.optim.Optimizer) -> None:
-        restore_optimiser(optimiser, progress.tensors)
+        assert self.folder is not None
+        restore_optimiser(optimiser, progress.tensors, self.folder / NAME)
         self.step = progress.step
 
     def _diverged(self, name: str, why: str) -> TrainingError:
@@ -282,127 +297,11 @@ def make_optimiser(model: HeadModel, settings: Optimiser) -> torch.optim.Optimiz
     return torch.optim.Adam(groups, betas=settings.betas, eps=1e-15, fused=True)
 
 
-def start_run(
-    settings: Profile,
-    seed: int,
-    out: str | Path | None,
-    resume: bool,
-    overwrite: bool,
-    device: str | torch.device | None,
-    progress: bool | None,
-    backend: Backend,
-    described: dict[str, Any],
-    mark: str,
-    template: Template | None = None,
-) -> Run:
-    """A run at its beginning (or its template's), or where its checkpoint in `out` left off.
-
-    Raises:
-        OutputError: `out` can't be written, or holds results and may not be replaced.
-        TrainingError: the checkpoint is broken or belongs to another run, or the template doesn't
-            fit the profile.
-    """
-    if resume and out is None:
-        raise TrainingError("there is nothing to resume without an output folder", where="out")
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    _check_backend(backend, where)
-    folder = None if out is None else Path(out)
-    identity = {
-        "seed": seed,
-        "profile": settings.name,
-        "settings": _plain(settings.to_dict()),
-        "data": mark,
-        "stages": described.get("stages"),
-        "template": None if template is None else template.fingerprint,
-    }
-    model = HeadModel(settings.field, seed=seed).to(where)
-    if template is not None:
-        template.start(model)
-        described = described | {
-            "template": template.fingerprint,
-            "template_made": template.made,
-        }
-    run = Run(
-        settings=settings,
-        seed=seed,
-        model=model,
-        generator=torch.Generator(device=where).manual_seed(seed),
-        device=where,
-        cache=SdfCache(settings.render.cache),
-        folder=folder,
-        show=settings.name != "ci" if progress is None else progress,
-        identity=identity,
-        described=described,
-    )
-    if folder is None:
-        return run
-    _make_writable(folder)
-    found = read_checkpoint(folder, identity) if resume else None
-    if found is not None:
-        run.resumed = found
-        run.history, run.seconds = found.facts["history"], found.facts["seconds"]
-        restore_model(model, found.tensors)
-        run.generator.set_state(found.tensors["generator"].cpu())
-        run.cache.values = found.tensors.get("cache")
-        if run.cache.values is not None:
-            run.cache.values = run.cache.values.to(where)
-        return run
-    held = [n for n in (*FILES, NAME) if (folder / n).exists()]
-    if held and resume and (folder / "report.json").is_file():
-        run.finished = Reconstruction.load(folder)
-        report, used = run.finished.report, run.finished.settings
-        # results of older versions don't say which data they were made from
-        made = {"data": mark} | report | {"profile": used.name, "settings": _plain(used.to_dict())}
-        check_same_run("the finished results belong", made, identity, folder)
-    elif held and not overwrite:
-        raise OutputError(
-            f"holds {held[0]} of an earlier run",
-            where=folder,
-            remedy="Pass --resume to go on with it, --overwrite to replace it, or name another.",
-        )
-    elif held:
-        for name in held:
-            (folder / name).unlink()
-    return run
-
-
-def _check_backend(backend: Backend, device: torch.device) -> None:
-    """A backend that can't run here at all is refused; what single ops lack is theirs to say."""
+def _number(text: str | None, default: float) -> float:
     try:
-        check_name("reconstruct", backend)
-    except ValueError as error:
-        raise TrainingError(str(error), where="backend") from error
-    if backend in ("auto", "torch"):
-        return
-    reason = why_not(backend, torch.empty(0, device=device))
-    if reason is not None:
-        raise TrainingError(
-            f"backend={backend!r} can't run here: {reason}",
-            where="backend",
-            remedy="Use 'auto', which takes what is there, or 'torch'.",
-        )
-
-
-def _plain(data: Any) -> Any:
-    """Tuples as lists, as JSON gives them back."""
-    if isinstance(data, dict):
-        return {k: _plain(v) for k, v in data.items()}
-    return [_plain(v) for v in data] if isinstance(data, (list, tuple)) else data
-
-
-def _make_writable(folder: Path) -> None:
-    """Find out before training, not after it, that results can't be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable.part"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise OutputError(
-            f"results can't be written here ({error.strerror})",
-            where=folder,
-            remedy="Name a folder that you may write to.",
-        ) from error
+        return float(text or default)
+    except ValueError:
+        return default
 
 
 def peak_memory_mb(device: torch.device) -> float | None:

@@ -7,27 +7,28 @@ placed by theirs. `make_template.py` makes templates out of made heads.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from privhead_nb.errors import OutputError, TrainingError
 from privhead_nb.field.model import FieldSettings, HeadModel
-from privhead_nb.files import atomic_folder, write_json
+from privhead_nb.files import atomic_folder, write_json, write_tensors
 from privhead_nb.geometry.mesh import Mesh, extract_mesh
-from privhead_nb.training.checkpoint import fingerprint
+from privhead_nb.reading import is_file, read_json, read_tensors
+from privhead_nb.scenes.about import AXES
+from privhead_nb.training.checkpoint import check_tensors, fingerprint
+from privhead_nb.training.profiles import read_settings
 
 if TYPE_CHECKING:
     from privhead_nb.privacy.released import Release
 
 FORMAT, VERSION = "privhead template", 1
 WORDS, NUMBERS = "template.json", "template.safetensors"
+_AGAIN = "Make it again with `privhead template`."
 LEVELS = 2  # of a grid field that a template has
 _SIZES = (
     "kind",
@@ -143,12 +144,12 @@ class Template:
                 no template, or can't be written.
         """
         target = Path(folder)
-        foreign = target.is_dir() and any(target.iterdir()) and not (target / WORDS).is_file()
-        if overwrite and foreign:
+        here = {p.name for p in target.iterdir()} if target.is_dir() else set()
+        if overwrite and here - {WORDS, NUMBERS}:
             raise OutputError(
-                "holds something that is no template, and won't be replaced",
+                f"holds {min(here - {WORDS, NUMBERS})}, which is no template, and isn't replaced",
                 where=target,
-                remedy="Name a new folder, or remove this one yourself.",
+                remedy="Name a new folder, or remove what it holds yourself.",
             )
         words = {
             "format": FORMAT,
@@ -163,8 +164,7 @@ class Template:
             "field": asdict(self.settings),
         }
         with atomic_folder(target, overwrite=overwrite) as aside:
-            save_file({k: v.contiguous() for k, v in self.state.items()}, aside / NUMBERS)
-            (aside / NUMBERS).chmod(0o644)  # the library makes it readable to its owner alone
+            write_tensors(aside / NUMBERS, self.state)
             write_json(aside / WORDS, words)
 
     @classmethod
@@ -176,44 +176,42 @@ class Template:
         """
         folder = Path(folder)
         for name in (WORDS, NUMBERS):
-            if not (folder / name).is_file():
+            if not is_file(folder / name):
                 raise TrainingError(
                     f"there is no {name}",
                     where=folder,
                     remedy="Name a folder that `privhead template` wrote.",
                 )
-        try:
-            words = json.loads((folder / WORDS).read_text(encoding="utf-8"))
-            if (words["format"], words["version"]) != (FORMAT, VERSION):
-                raise ValueError(f"it is {words['format']!r}, version {words['version']}")
-            made = cls(
-                settings=FieldSettings(**words["field"]),
-                state=load_file(folder / NUMBERS),
-                made=words["made"],
-                center=tuple(words["center"]),
-                radius=float(words["radius"]),
-                unit=words["unit"],
-                up=words["up"],
-                front=words["front"],
-            )
-            if made.fingerprint != words["fingerprint"]:
-                raise ValueError("the numbers are not those that template.json was written for")
-            missing, surplus = HeadModel(made.settings).load_state_dict(made.state, strict=False)
-            if surplus or any(name.startswith("field.") for name in missing):
-                raise ValueError("the numbers are not those of its field")
-        except (
-            AttributeError,
-            KeyError,
-            RuntimeError,
-            SafetensorError,
-            TypeError,
-            ValueError,
-        ) as error:
+        path = folder / WORDS
+        words = read_json(path, error=TrainingError, remedy=_AGAIN)
+        if (words.text("format"), words.whole("version")) != (FORMAT, VERSION):
             raise TrainingError(
-                f"is not a whole template ({error})",
-                where=folder,
-                remedy="Make it again with `privhead template`.",
-            ) from error
+                f"is {words.text('format')!r}, version {words.whole('version')}",
+                where=path,
+                remedy=f"This package reads {FORMAT!r}, version {VERSION}.",
+            )
+        x, y, z = words.array("center", (3,), -1e9, 1e9).tolist()
+        state, _ = read_tensors(folder / NUMBERS, error=TrainingError, remedy=_AGAIN)
+        made = cls(
+            settings=read_settings(FieldSettings, words.record("field")),
+            state=state,
+            made=words.record("made").data,
+            center=(x, y, z),
+            radius=words.number("radius", 1e-9, 1e9),
+            unit=words.text("unit"),
+            up=words.text("up", AXES),
+            front=words.text("front", AXES),
+        )
+        parts = ("field.", "colour.") if made.coloured else ("field.",)
+        whole = HeadModel(made.settings).state_dict()
+        wanted = {name: value for name, value in whole.items() if name.startswith(parts)}
+        check_tensors(state, wanted, folder / NUMBERS, _AGAIN)
+        if made.fingerprint != words.text("fingerprint"):
+            raise TrainingError(
+                f"the numbers are not those that {WORDS} was written for",
+                where=folder / NUMBERS,
+                remedy=_AGAIN,
+            )
         return made
 
 

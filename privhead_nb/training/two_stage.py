@@ -41,7 +41,8 @@ from privhead_nb.training.losses import (
 )
 from privhead_nb.training.profiles import FullRGB, Profile, Stage1, Stage2, get_profile
 from privhead_nb.training.reconstruction import Reconstruction
-from privhead_nb.training.run import Run, Terms, start_run
+from privhead_nb.training.run import Run, Terms
+from privhead_nb.training.start import one_writer, start_run
 from privhead_nb.training.template import Template, as_template
 
 
@@ -52,6 +53,7 @@ class _Sphere:
     background: tuple[float, float, float]
 
 
+@one_writer
 def reconstruct(
     release: Release,
     profile: str | Profile | None = None,
@@ -115,7 +117,7 @@ def reconstruct(
         "operator": release.operator.to_dict(),
         "unit": release.unit,
     }
-    mark = fingerprint(release.neutral_images, release.moduli, release.cameras.c2w)
+    mark = f"release {release.fingerprint}"
     run = start_run(
         settings, seed, out, resume, overwrite, device, progress, backend, described, mark, template
     )
@@ -136,6 +138,7 @@ def reconstruct(
         return _finish(run, sphere, stage1_mesh)
 
 
+@one_writer
 def reconstruct_full_rgb(
     scene: Scene,
     profile: str | Profile | None = None,
@@ -167,8 +170,8 @@ def reconstruct_full_rgb(
     small = scene.resized(size)
     sphere = _Sphere(scene.center, scene.radius, scene.background)
     described = {"input": "scene", "baseline": "full-rgb", "size": size, "unit": scene.unit}
-    images = _eight_bit(small.images)
-    mark = fingerprint(images, small.cameras.c2w)
+    images, masks = _eight_bit(small.images), _eight_bit(small.masks)
+    mark = f"scene {_fingerprint(small, images, masks)}"
     run = start_run(
         settings, seed, out, resume, overwrite, device, progress, backend, described, mark
     )
@@ -179,7 +182,7 @@ def reconstruct_full_rgb(
     views = Views(
         cameras=unit_cameras(small.cameras, scene.center, scene.radius).to(run.device),
         values=images.to(run.device),
-        masks=_eight_bit(small.masks).to(run.device),
+        masks=masks.to(run.device),
         masked=masked.to(run.device),
     )
     background = torch.tensor(scene.background, device=run.device)
@@ -187,6 +190,19 @@ def reconstruct_full_rgb(
     with prefer(backend):
         run.train("full_rgb", stage.steps, stage.beta, _rgb_step(run, views, background, stage))
         return _finish(run, sphere, None)
+
+
+def _fingerprint(scene: Scene, images: Tensor, masks: Tensor) -> str:
+    """SHA-256 of all that the baseline trains on."""
+    about = (*scene.center, scene.radius, *scene.background, scene.cameras.pixel_center)
+    return fingerprint(
+        images,
+        masks,
+        scene.cameras.K,
+        scene.cameras.c2w,
+        torch.tensor(about, dtype=torch.float64),
+        torch.tensor(scene.neutral),
+    )
 
 
 def _require(given: object, wanted: type, need: str, remedy: str) -> None:

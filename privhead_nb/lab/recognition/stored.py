@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from privhead_nb.errors import LabError
 from privhead_nb.files import atomic_file
+from privhead_nb.lab.kept import restore
 from privhead_nb.lab.recognition import Recogniser, head_crop
 from privhead_nb.lab.recognition.learn import Projection
 from privhead_nb.lab.recognition.network import FaceNetwork
+from privhead_nb.reading import Record, parse_json, read_tensors
 from privhead_nb.scenes.head_codes import GENERATOR_VERSION
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
@@ -84,26 +85,25 @@ def load(path: Path) -> Recogniser:
         LabError: no such file, not one of ours, or of another head generator.
     """
     remedy = "Make it again: python benchmarks/recogniser_study.py"
-    try:
-        with safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {})["facts"])
-            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
-    except Exception as error:
-        raise LabError(f"can't be read: {error}", where=path, remedy=remedy) from error
+    tensors, said = read_tensors(path, error=LabError, remedy=remedy)
+    words = parse_json(said.get("facts", ""), path, error=LabError, remedy=remedy)
+    facts = Record(words, path, LabError, remedy)
     if facts.get("generator") != GENERATOR_VERSION:
         raise LabError(
             f"field generator is {facts.get('generator')}, this package's is {GENERATOR_VERSION}",
             where=path,
             remedy=remedy,
         )
-    note = facts.get("note", "")
-    if facts["kind"] != "network":
-        return Recogniser(
-            facts["name"], Projection(facts["kind"], tensors["mean"], tensors["matrix"]), note
-        )
+    name, kind = facts.text("name"), facts.text("kind", ("network", "hog", "pixels"))
+    note = facts.text("note") if "note" in facts else ""
+    wanted = {"stem.weight"} if kind == "network" else {"mean", "matrix"}
+    if not wanted <= tensors.keys():
+        raise LabError(f"lacks {min(wanted - tensors.keys())}", where=path, remedy=remedy)
+    if kind != "network":
+        return Recogniser(name, Projection(kind, tensors["mean"], tensors["matrix"]), note)
     network = FaceNetwork(tensors["stem.weight"].shape[1])
-    nn.Module.load_state_dict(network, {k: v.to(_dtype(v)) for k, v in tensors.items()})
-    return of_network(facts["name"], network, note)
+    restore(network, {k: v.to(_dtype(v)) for k, v in tensors.items()}, path, remedy)
+    return of_network(name, network, note)
 
 
 def _dtype(tensor: Tensor) -> torch.dtype:

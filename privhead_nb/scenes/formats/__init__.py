@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from privhead_nb.errors import SceneError
+from privhead_nb.reading import unreadable
 from privhead_nb.scenes.formats import h3ds, idr
 from privhead_nb.scenes.formats.parts import Hints, SceneParts
 
@@ -22,7 +23,7 @@ def read_parts(folder: Path, format: str, hints: Hints) -> SceneParts:
     """Read `folder` with the loader named `format`, or with the first that knows it ("auto").
 
     Raises:
-        SceneError: unknown format, or no loader knows the folder.
+        SceneError: unknown format, no loader knows the folder, or what it holds is wrong.
     """
     if format != "auto" and format not in FORMATS:
         raise SceneError(
@@ -30,9 +31,12 @@ def read_parts(folder: Path, format: str, hints: Hints) -> SceneParts:
             where=folder,
             remedy=f"Use one of: auto, {', '.join(FORMATS)}.",
         )
-    for name, loader in FORMATS.items():
-        if name == format or (format == "auto" and loader.looks_like(folder)):
-            return loader.read(folder, hints)
+    try:
+        for name, loader in FORMATS.items():
+            if name == format or (format == "auto" and loader.looks_like(folder)):
+                return loader.read(folder, hints)
+    except OSError as problem:  # a folder that is closed to us says so at any question about it
+        raise unreadable(folder, problem, error=SceneError, remedy="Check the folder.") from problem
     raise SceneError(
         "no scene is in this folder",
         where=folder,

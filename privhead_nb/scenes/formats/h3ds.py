@@ -1,4 +1,4 @@
-"""H3DS folders: the IDR layout in mm with image/img_%04d.*, full_head.obj and landmarks.txt."""
+"""H3DS folders: the IDR layout in mm with image/img_%04d.* and mask/mask_%04d.*."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from pathlib import Path
 from privhead_nb.errors import SceneError
 from privhead_nb.scenes.formats import idr
 from privhead_nb.scenes.formats.npz_cameras import read_npz_cameras
-from privhead_nb.scenes.formats.parts import SUFFIXES, Hints, SceneParts
+from privhead_nb.scenes.formats.parts import Hints, SceneParts, list_pictures
 
 
 def looks_like(folder: Path) -> bool:
-    """True where the views are called img_0000, or a truth mesh full_head.obj stands by."""
-    named = any((folder / "image" / f"img_0000{suffix}").is_file() for suffix in SUFFIXES)
-    return idr.looks_like(folder) and (named or (folder / "full_head.obj").is_file())
+    """True where the views are called img_0000, whatever stands beside them."""
+    return idr.looks_like(folder) and any((folder / "image").glob("img_0000.*"))
 
 
 def read(folder: Path, hints: Hints) -> SceneParts:
@@ -25,16 +24,12 @@ def read(folder: Path, hints: Hints) -> SceneParts:
     """
     K, _, _, _ = read_npz_cameras(idr.camera_file(folder))
     for kind, stem in (("image", "img"), ("mask", "mask")):
-        paths = [_find(folder / kind, f"{stem}_{i:04d}") for i in range(len(K))]
-        found = [p for p in paths if p is not None]
-        if len(found) != len(K):
+        there = {path.stem for path in list_pictures(folder / kind)}
+        missing = [name for i in range(len(K)) if (name := f"{stem}_{i:04d}") not in there]
+        if missing:
             raise SceneError(
-                f"the file is missing: {len(found)} {kind}s for {len(K)} cameras",
-                where=folder / kind / f"{stem}_{paths.index(None):04d}.png",
+                f"the file is missing: {len(K) - len(missing)} {kind}s for {len(K)} cameras",
+                where=folder / kind / f"{missing[0]}.png",
                 remedy="Give every camera its image and mask (.png or .jpg), or remove the camera.",
             )
     return replace(idr.read(folder, hints), unit="mm")
-
-
-def _find(folder: Path, stem: str) -> Path | None:
-    return next((p for s in SUFFIXES if (p := folder / f"{stem}{s}").is_file()), None)

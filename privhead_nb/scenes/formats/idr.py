@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from privhead_nb.scenes.camera import Cameras
 from privhead_nb.scenes.formats.npz_cameras import read_npz_cameras
 from privhead_nb.scenes.formats.parts import (
-    WHITE,
     Hints,
     SceneParts,
-    check_counts,
     list_pictures,
-    read_views,
+    pair_views,
 )
-from privhead_nb.scenes.formats.volsdf_sphere import looks_like_volsdf, refit_sphere
 
 
 def looks_like(folder: Path) -> bool:
@@ -29,38 +26,32 @@ def camera_file(folder: Path) -> Path:
 
 
 def read(folder: Path, hints: Hints) -> SceneParts:
-    """Read the views in the order of the numbers in their names.
+    """List the views in the order of the numbers in their names.
 
     Where `hints` says nothing, IDR's own code is followed, which feeds whole pixel indices to K
     (pixel_center 0), and a white background is taken.
     """
     path = camera_file(folder)
     K, c2w, center, radius = read_npz_cameras(path)
-    image_paths, mask_paths = list_pictures(folder / "image"), list_pictures(folder / "mask")
-    check_counts(image_paths, mask_paths, len(K), path)
-    images, masks, (width, height) = read_views(
-        image_paths, mask_paths, hints.background or WHITE, hints.size
-    )
+    image_paths = list_pictures(folder / "image")
+    mask_paths = pair_views(image_paths, list_pictures(folder / "mask"), len(K), path)
     said = []
     if hints.pixel_center is None:
         said.append("pixel_center 0 assumed, as IDR's code feeds whole pixel indices to K")
     if hints.background is None:
         said.append("background assumed to be white")
-    cameras = Cameras(K, c2w, width, height, hints.pixel_center or 0.0)
-    cameras = cameras.resized(images.shape[2], images.shape[1])
-    if looks_like_volsdf(cameras, center, radius):
-        center, radius, remark = refit_sphere(cameras, masks, center, radius)
-        said.append(remark)
     truth, landmarks = folder / "full_head.obj", folder / "landmarks.txt"
     return SceneParts(
-        images=images,
-        masks=masks,
-        cameras=cameras,
+        images=tuple(image_paths),
+        masks=tuple(mask_paths),
+        K=K,
+        c2w=c2w,
+        pixel_center=hints.pixel_center or 0.0,
         camera_file=path,
         center=center,
         radius=radius,
         unit="scene",
-        truth_path=truth if truth.is_file() else None,
-        landmarks_path=landmarks if landmarks.is_file() else None,
+        truth_path=truth if os.path.lexists(truth) else None,
+        landmarks_path=landmarks if os.path.lexists(landmarks) else None,
         assumptions=tuple(said),
     )

@@ -6,8 +6,6 @@ scene's own unit; the sphere's centre o and radius s are the bounding sphere.
 
 from __future__ import annotations
 
-import re
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,11 @@ import torch
 from scipy.linalg import rq
 
 from privhead_nb.errors import SceneError
+from privhead_nb.reading import read_npz
 from privhead_nb.scenes.camera import Vec3, check_cameras
+
+_NAMES = r"(world|scale|camera)_mat_(0|[1-9][0-9]{0,8})"
+_MOST = 1e15  # of any number in the file: products of focal lengths and coordinates
 
 
 def read_npz_cameras(path: Path) -> tuple[torch.Tensor, torch.Tensor, Vec3, float]:
@@ -25,7 +27,7 @@ def read_npz_cameras(path: Path) -> tuple[torch.Tensor, torch.Tensor, Vec3, floa
         SceneError: missing, damaged, or with numbers that no camera could have.
     """
     mats = _load(path)
-    views = sorted(int(k[10:]) for k in mats if re.fullmatch(r"world_mat_\d+", k))
+    views = sorted(int(k[10:]) for k in mats if k.startswith("world_mat_"))
     if not views:
         raise SceneError("holds no world_mat_0", where=path, remedy="See docs/formats.md.")
     if views != list(range(len(views))):
@@ -44,6 +46,14 @@ def read_npz_cameras(path: Path) -> tuple[torch.Tensor, torch.Tensor, Vec3, floa
         pose[:3, 3] = radius * pose[:3, 3] + center
         K.append(k)
         c2w.append(pose)
+    if np.allclose(K, np.eye(3), atol=0.1):
+        beside = " and K stands in camera_mat_0" if "camera_mat_0" in mats else ""
+        raise SceneError(
+            f"world_mat_0 is [R|t] without K (its focal length is 1 pixel){beside}: "
+            "this looks like the format of DVR or UNISURF",
+            where=path,
+            remedy="Store K [R|t], in pixels, as world_mat: multiply camera_mat into it.",
+        )
     Ks, poses = torch.from_numpy(np.stack(K)), torch.from_numpy(np.stack(c2w))
     check_cameras(Ks, poses, path)
     return Ks, poses, (float(center[0]), float(center[1]), float(center[2])), radius
@@ -83,23 +93,22 @@ def decompose(P: np.ndarray, view: int, path: Path) -> tuple[np.ndarray, np.ndar
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        raise SceneError("the file is missing", where=path, remedy="See docs/formats.md.")
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            mats = {k: np.asarray(data[k], dtype=np.float64) for k in data.files if "_mat_" in k}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, AttributeError) as error:
-        raise SceneError(
-            f"can't be read as a plain .npz of matrices ({error})",
-            where=path,
-            remedy="Write it with numpy.savez; pickled objects are refused.",
-        ) from error
+    remedy = "Write it with numpy.savez, as docs/formats.md shows; pickled objects are refused."
+    mats = read_npz(path, error=SceneError, remedy=remedy, names=_NAMES)
     for key, mat in mats.items():
-        if re.fullmatch(r"(world|scale)_mat_\d+", key) and mat.shape not in ((4, 4), (3, 4)):
+        if key.startswith("camera"):
+            continue  # DVR and IDR have K here too, which isn't needed
+        if mat.shape not in ((4, 4), (3, 4)):
             raise SceneError(
                 f"{key} has shape {mat.shape}",
                 where=path,
                 remedy="It must be 4 x 4, or its upper 3 x 4.",
+            )
+        if np.abs(mat).max() > _MOST:
+            raise SceneError(
+                f"{key} holds numbers beyond {_MOST:g}",
+                where=path,
+                remedy="Calibrate or export this camera again.",
             )
     return mats
 

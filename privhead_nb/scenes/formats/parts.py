@@ -1,21 +1,24 @@
-"""What every loader returns, and the reading of pictures that loaders share."""
+"""What every loader returns, and what loaders share: lists of pictures, sizes, small masks."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from privhead_nb.errors import SceneError
 from privhead_nb.scenes.camera import Cameras, Vec3
-from privhead_nb.scenes.images import image_size, read_image, read_mask, resize_area
+from privhead_nb.scenes.images import FORMATS, image_size, read_mask, resize_area
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG")
+_CALLED = {"img", "image", "rgb", "mask", "alpha", "matte", "png", "jpg", "jpeg"}
+"""Words in a file's name that say what it is, not which view."""
 WHITE: Vec3 = (1.0, 1.0, 1.0)
-MAX_SCENE_PIXELS = 256_000_000
-"""Pixels of a whole scene in memory: about 4 GB with its masks."""
+SMALL = 128
+"""Longer side, in pixels, of the masks that are held to check cameras and sphere against."""
 
 
 @dataclass(frozen=True)
@@ -25,23 +28,23 @@ class Hints:
     Args:
         pixel_center: image coordinate of the centre of pixel (0, 0), from scene.json.
         background: colour behind the head in [0, 1], from scene.json.
-        size: bring every view to this width and height while reading.
     """
 
     pixel_center: float | None = None
     background: Vec3 | None = None
-    size: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class SceneParts:
-    """A folder of views in the package's conventions, before roles are known.
+    """A folder of views in the package's conventions, before roles are known and pictures read.
 
     Args:
-        images: (V, H, W, 3) float32 in [0, 1].
-        masks: (V, H, W) float32 in [0, 1].
-        cameras: V cameras, scene unit.
-        camera_file: where they came from, for messages.
+        images: the picture of each view.
+        masks: the mask of each view.
+        K: (V, 3, 3) float64, pixels of the files.
+        c2w: (V, 4, 4) float64, camera to scene, scene unit.
+        pixel_center: image coordinate, in K, of the centre of the first pixel: 0 or 0.5.
+        camera_file: where cameras and sphere came from, for messages.
         center: centre of the bounding sphere, scene unit.
         radius: its radius, scene unit.
         unit: "mm", or "scene" where it is unknown.
@@ -50,9 +53,11 @@ class SceneParts:
         assumptions: what the loader took for granted.
     """
 
-    images: np.ndarray
-    masks: np.ndarray
-    cameras: Cameras
+    images: tuple[Path, ...]
+    masks: tuple[Path, ...]
+    K: torch.Tensor
+    c2w: torch.Tensor
+    pixel_center: float
     camera_file: Path
     center: Vec3
     radius: float
@@ -61,18 +66,54 @@ class SceneParts:
     landmarks_path: Path | None
     assumptions: tuple[str, ...]
 
+    def cameras(self) -> Cameras:
+        """The cameras for the files' size, which is read from their headers.
+
+        Raises:
+            SceneError: a file is missing, no picture, too large, or of another size.
+        """
+        width, height = image_size(self.images[0])
+        for path in [*self.images, *self.masks]:
+            found = image_size(path)
+            if found != (width, height):
+                raise SceneError(
+                    f"is {found[0]} x {found[1]} pixels but {self.images[0].name} is "
+                    f"{width} x {height}",
+                    where=path,
+                    remedy="All images and masks of a scene must be of one size.",
+                )
+        return Cameras(self.K, self.c2w, width, height, self.pixel_center)
+
 
 def list_pictures(folder: Path) -> list[Path]:
-    """The pictures in `folder`, in the order of the numbers in their names."""
-    if not folder.is_dir():
-        raise SceneError("the folder is missing", where=folder, remedy="Every view needs one file.")
+    """The pictures in `folder`, in the order of the numbers in their names.
+
+    Files with other endings and hidden ones (.DS_Store, ._img_0000.png) are passed over.
+
+    Raises:
+        SceneError: no such folder, closed to us, or two pictures that differ in their ending alone.
+    """
     try:
-        paths = [p for p in folder.iterdir() if p.suffix in SUFFIXES and p.name[0] != "."]
+        paths = [p for p in folder.iterdir() if p.suffix.lower() in FORMATS and p.name[0] != "."]
+    except FileNotFoundError as error:
+        raise SceneError(
+            "the folder is missing", where=folder, remedy="Every view needs one file."
+        ) from error
     except OSError as error:
         raise SceneError(
             f"can't be listed ({error.strerror})", where=folder, remedy="Check its permissions."
         ) from error
-    return sorted(paths, key=lambda p: (numbers_in(p), p.name))
+    paths.sort(key=lambda p: (numbers_in(p), p.name))
+    stems: dict[str, Path] = {}
+    for path in paths:
+        if other := stems.get(path.stem.lower()):
+            raise SceneError(
+                f"stands beside {other.name}, and nobody knows which of them is meant",
+                where=path,
+                remedy="Keep one of the two.",
+            )
+        stems[path.stem.lower()] = path
+    return paths
 
 
 def numbers_in(path: Path) -> tuple[int, ...]:
@@ -80,8 +121,14 @@ def numbers_in(path: Path) -> tuple[int, ...]:
     return tuple(int(n) for n in re.findall(r"\d+", path.stem))
 
 
-def check_counts(images: list[Path], masks: list[Path], cameras: int, camera_file: Path) -> None:
-    """Raise SceneError, naming both counts, unless every view has picture, mask and camera."""
+def pair_views(
+    images: list[Path], masks: list[Path], cameras: int, camera_file: Path
+) -> list[Path]:
+    """The mask of each image; SceneError, naming files, unless every view has all it needs.
+
+    A mask belongs to the image with the same numbers, all of them, in its name; or with the same
+    words but for those that say "mask" or "image".
+    """
     if not images:
         raise SceneError(
             f"no pictures for the {cameras} cameras in {camera_file.name}",
@@ -94,63 +141,46 @@ def check_counts(images: list[Path], masks: list[Path], cameras: int, camera_fil
             where=images[0].parent,
             remedy="Give every camera its picture, or remove the surplus.",
         )
-    if len(masks) != len(images):
-        raise SceneError(
-            f"{len(masks)} masks but {len(images)} images",
-            where=camera_file.parent / "mask",
-            remedy="Give every view its mask (white = head); none is made up.",
-        )
-    for image, mask in zip(images, masks, strict=True):
-        if numbers_in(image)[-1:] != numbers_in(mask)[-1:]:
-            raise SceneError(
-                f"the mask {mask.name} stands beside the image {image.name}",
-                where=mask,
-                remedy="Number masks as the images are numbered.",
-            )
+    for key in (_words_in, numbers_in):
+        wanted, there = [key(image) for image in images], {key(mask): mask for mask in masks}
+        if len(masks) == len(images) == len(there) and there.keys() == set(wanted):
+            return [there[name] for name in wanted]
+    lost = [image.name for image in images if numbers_in(image) not in there]
+    extra = [mask.name for mask in masks if numbers_in(mask) not in wanted]
+    said = f"no mask for {_few(lost)}" if lost else "masks can't be told apart by their numbers"
+    raise SceneError(
+        f"{len(masks)} masks but {len(images)} images: {said}"
+        + (f", and no image for {_few(extra)}" if extra else ""),
+        where=camera_file.parent / "mask",
+        remedy="Give every view its mask (white = head), with the same numbers in its name; "
+        "none is made up.",
+    )
 
 
-def read_views(
-    images: list[Path], masks: list[Path], background: Vec3, size: int | None
-) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
-    """Read all pictures and masks: (V, H, W, 3) and (V, H, W) float32 in [0, 1].
+def _words_in(path: Path) -> tuple[str, ...]:
+    words = re.split(r"[\W_]+", path.stem.lower())
+    return tuple(word for word in words if word not in _CALLED)
 
-    All headers are read before any picture is decoded, so that a wrong size costs no memory; with
-    `size`, one full picture at a time is held.
 
-    Returns:
-        Pictures and masks, brought to `size` x `size` where it is given, and the width and height
-        of the files.
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def small_masks(masks: Sequence[Path], width: int, height: int) -> np.ndarray:
+    """All masks at SMALL pixels or less, (V, h, w) float32 in [0, 1]; one at a time is read.
+
+    Args:
+        masks: their files.
+        width, height: of the files.
 
     Raises:
-        SceneError: a file is missing, damaged, too large, of another size, or an empty mask.
+        SceneError: damaged, or an empty mask.
     """
-    width, height = image_size(images[0])
-    for path in [*images, *masks]:
-        found = image_size(path)
-        if found != (width, height):
-            raise SceneError(
-                f"is {found[0]} x {found[1]} pixels but {images[0].name} is {width} x {height}",
-                where=path,
-                remedy="All images and masks of a scene must be of one size.",
-            )
-    if size is not None and size > min(width, height):
-        raise SceneError(
-            f"size {size} is above the pictures' {width} x {height}",
-            where=images[0].parent,
-            remedy="Pictures are never enlarged: use a smaller size.",
-        )
-    W, H = (width, height) if size is None else (size, size)
-    if len(images) * W * H > MAX_SCENE_PIXELS:
-        raise SceneError(
-            f"{len(images)} views of {W} x {H} pixels are too many to hold in memory",
-            where=images[0].parent,
-            remedy="Load them at a smaller size, or scale pictures, masks and K down first.",
-        )
-    pixels = np.empty((len(images), H, W, 3), np.float32)
-    coverage = np.empty((len(images), H, W), np.float32)
-    for i, (image, mask) in enumerate(zip(images, masks, strict=True)):
-        pixels[i] = resize_area(read_image(image, background=background), W, H)
-        coverage[i] = resize_area(read_mask(mask), W, H)
+    scale = min(1.0, SMALL / max(width, height))
+    w, h = max(1, round(width * scale)), max(1, round(height * scale))
+    coverage = np.empty((len(masks), h, w), np.float32)
+    for view, path in enumerate(masks):
+        coverage[view] = resize_area(read_mask(path), w, h)
     if coverage.max() < 0.5:
         raise SceneError(
             "all masks are empty",
@@ -164,4 +194,4 @@ def read_views(
             where=masks[empty[0]],
             remedy="White (255) must mark the head; remove views that don't show it.",
         )
-    return pixels, coverage, (width, height)
+    return coverage

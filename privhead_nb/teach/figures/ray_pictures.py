@@ -15,6 +15,7 @@ from privhead_nb.kernels.compositing import laplace_density, weights_from_densit
 from privhead_nb.scenes.camera import Cameras
 from privhead_nb.scenes.scene import Scene
 from privhead_nb.teach import fog, interactive
+from privhead_nb.teach.extras import notebook_library
 from privhead_nb.teach.figures.backdrop import Backdrop
 from privhead_nb.teach.fog import LENGTH, Bump, Seen
 from privhead_nb.teach.palette import BLUE, GREEN, PURPLE, VERMILLION
@@ -103,8 +104,7 @@ def rays_to_turn(
 
     Of each ray only the part near the head, so that the head is not a dot.
     """
-    import plotly.graph_objects as go
-
+    go = notebook_library("plotly.graph_objects")
     figure = interactive.turning({"head": head.mesh}, faces=faces)
     figure.layout.updatemenus = ()
     for number, view in enumerate(views):

@@ -17,6 +17,7 @@ from privhead_nb.lab.recognition import Recogniser
 from privhead_nb.lab.renders import FRONT
 from privhead_nb.teach import mixed_heads as mixed
 from privhead_nb.teach import transfer_runs
+from privhead_nb.teach.extras import notebook_library
 from privhead_nb.teach.figures.backdrop import Backdrop
 from privhead_nb.teach.palette import BLUE, GREEN, ORANGE, PURPLE, VERMILLION
 from privhead_nb.teach.plots import grid
@@ -280,8 +281,7 @@ def turning(mesh: Mesh, colours: Mapping[str, Floats]) -> go.Figure:
         mesh: fewer than 32,768 vertices (N, 3).
         colours: name -> (N, 3) sRGB in [0, 1].
     """
-    import plotly.graph_objects as go
-
+    go = notebook_library("plotly.graph_objects")
     x, y, z = mesh.vertices.astype(np.float32).T
     i, j, k = mesh.faces.astype(np.int16).T
     names, traces = list(colours), []

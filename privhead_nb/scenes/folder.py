@@ -1,0 +1,299 @@
+"""A scene on disk: all of it but its pictures, which are read one at a time when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from privhead_nb.errors import SceneError
+from privhead_nb.reading import unreadable
+from privhead_nb.scenes.about import HEAD_AXES, AboutScene, check_description
+from privhead_nb.scenes.camera import Cameras, Vec3
+from privhead_nb.scenes.checks import check_surroundings
+from privhead_nb.scenes.formats import read_parts
+from privhead_nb.scenes.formats.parts import Hints, SceneParts, small_masks
+from privhead_nb.scenes.formats.volsdf_sphere import looks_like_volsdf, refit_sphere
+from privhead_nb.scenes.images import (
+    image_size,
+    read_image,
+    read_mask,
+    resize_area,
+    turned_pictures,
+)
+from privhead_nb.scenes.mask_check import check_masks
+from privhead_nb.scenes.roles import parse_views, read_roles
+from privhead_nb.scenes.scene import Scene
+from privhead_nb.scenes.scene_json import SceneInfo, missing_scene_json, read_scene_json
+from privhead_nb.scenes.truth import Triangles, read_landmarks
+
+MAX_SCENE_PIXELS = 256_000_000
+"""Pixels of a whole scene in memory: 4.1 GB with its masks."""
+WHITE: Vec3 = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class SceneFolder(AboutScene):
+    """V views of one head on disk; `load` makes the `Scene` of them, whose fields these are.
+
+    Args:
+        image_paths: the picture of each view.
+        mask_paths: its mask.
+        small_masks: (V, h, w) float32 in [0, 1], at most 128 pixels wide and high.
+        names: file name of each picture.
+        cameras: V cameras at the files' size.
+    """
+
+    image_paths: tuple[Path, ...]
+    mask_paths: tuple[Path, ...]
+    small_masks: np.ndarray
+    names: tuple[str, ...]
+    cameras: Cameras
+    sensitive: tuple[int, ...]
+    neutral: tuple[int, ...]
+    center: Vec3
+    radius: float
+    nose_tip: Vec3 | None
+    face_radius: float | None
+    background: Vec3
+    unit: str
+    up: str
+    front: str
+    licence: str
+    landmarks: np.ndarray | None
+    truth_path: Path | None
+    name: str
+    assumptions: tuple[str, ...]
+    truth: Triangles | None = None
+    origin: Vec3 = (0.0, 0.0, 0.0)
+    file_axes: tuple[str, str] = HEAD_AXES
+
+    def picture(self, view: int, size: int | None = None) -> np.ndarray:
+        """(H, W, 3) float32 in [0, 1], read from its file; area average to `size` x `size`.
+
+        Raises:
+            SceneError: damaged, of another size than at opening, or smaller than `size`.
+        """
+        pixels = read_image(self.image_paths[view], background=self.background)
+        return self._sized(pixels, self.image_paths[view], size)
+
+    def mask(self, view: int, size: int | None = None) -> np.ndarray:
+        """(H, W) float32 in [0, 1], 1 = head; see `picture`."""
+        if self.small_masks.shape[1:] == (self.cameras.height, self.cameras.width):
+            pixels = self.small_masks[view]  # so small that it was kept whole
+        else:
+            pixels = read_mask(self.mask_paths[view])
+        return self._sized(pixels, self.mask_paths[view], size)
+
+    def mask_share(self) -> float:
+        """Share of the pictures that the masks cover."""
+        return float(self.small_masks.mean())
+
+    def background_remark(self) -> tuple[str, ...]:
+        """A sentence where the pictures show another background than stated, else nothing.
+
+        Reads every picture once.
+        """
+        size = min(self.small_masks.shape[1:])
+        masks = [resize_area(mask, size, size) for mask in self.small_masks]
+        errors = [
+            background_error(self.picture(view, size), mask, self.background)
+            for view, mask in enumerate(masks)
+        ]
+        return _remark(errors)
+
+    def load(self, size: int | None = None) -> Scene:
+        """The scene with its pictures in memory, brought to `size` x `size` as they are read.
+
+        Raises:
+            SceneError: a picture is damaged, or there are too many pixels to hold.
+        """
+        self._check_size(size)
+        W, H = (self.cameras.width, self.cameras.height) if size is None else (size, size)
+        views = len(self.cameras)
+        if views * W * H > MAX_SCENE_PIXELS:
+            raise SceneError(
+                f"{views} views of {W} x {H} pixels are too many to hold in memory",
+                where=self.image_paths[0].parent,
+                remedy="Load them at a smaller size, as load_scene(folder, size=512), or take "
+                "open_scene(folder), which reads one picture at a time.",
+            )
+        images, masks = np.empty((views, H, W, 3), np.float32), np.empty((views, H, W), np.float32)
+        errors = []
+        for view in range(views):
+            images[view], masks[view] = self.picture(view, size), self.mask(view, size)
+            errors.append(background_error(images[view], masks[view], self.background))
+        shared = {f.name: getattr(self, f.name) for f in fields(Scene) if hasattr(self, f.name)}
+        return Scene(
+            **shared
+            | {
+                "images": torch.from_numpy(images),
+                "masks": torch.from_numpy(masks),
+                "cameras": self.cameras.resized(W, H),
+                "assumptions": (*self.assumptions, *_remark(errors)),
+            }
+        )
+
+    def _sized(self, pixels: np.ndarray, path: Path, size: int | None) -> np.ndarray:
+        if pixels.shape[:2] != (self.cameras.height, self.cameras.width):
+            raise SceneError(
+                "the file was changed while the scene was open",
+                where=path,
+                remedy="Open the scene again.",
+            )
+        self._check_size(size)
+        return pixels if size is None else resize_area(pixels, size, size)
+
+    def _check_size(self, size: int | None) -> None:
+        if size is not None and not 1 <= size <= min(self.cameras.width, self.cameras.height):
+            raise SceneError(
+                f"size {size} is above the pictures' {self.cameras.width} x {self.cameras.height}"
+                if size > 0
+                else f"size {size} is no size",
+                where=self.image_paths[0].parent,
+                remedy="Pictures are never enlarged: use a smaller size.",
+            )
+
+
+def open_scene(
+    folder: str | Path, *, sensitive: str | None = None, format: str = "auto"
+) -> SceneFolder:
+    """Read all of a folder of views but its pictures, in the head's own frame.
+
+    Args:
+        folder: H3DS, IDR, NeuS or VolSDF folder (docs/formats.md).
+        sensitive: views that show the face, such as "img_0003.png,front_*.png" or "0-19" (see
+            `parse_views`); all others are neutral. It stands in for the roles in scene.json.
+        format: "auto", or the name of a loader.
+
+    Raises:
+        SceneError: what is missing or wrong, in which file, and what to do.
+    """
+    path, info, parts = _read(Path(folder), format)
+    names = tuple(image.name for image in parts.images)
+    if sensitive is not None:
+        chosen = parse_views(sensitive, names)
+        others = tuple(v for v in range(len(names)) if v not in set(chosen))
+    elif any(info.views.get(role) is not None for role in ("sensitive", "neutral")):
+        chosen, others = read_roles(info.views, names, path)
+    else:
+        raise missing_scene_json(path, names, info.unit or parts.unit)
+    return _made(path, info, parts, parts.cameras(), (chosen, others))
+
+
+def open_truth(folder: str | Path, format: str = "auto") -> AboutScene:
+    """What distances need of a scene's folder: truth mesh, face region, unit. Reads no picture.
+
+    Raises:
+        SceneError: what is missing or wrong, in which file, and what to do.
+    """
+    path, info, parts = _read(Path(folder), format)
+    return _made(path, info, parts, None, ((), ()))
+
+
+def background_error(picture: np.ndarray, mask: np.ndarray, background: Vec3) -> float:
+    """Mean distance, of 1, between a picture (H, W, 3) off the head and the colour stated."""
+    off = np.abs(picture[mask < 0.01] - np.array(background, np.float32))
+    return float(off.mean()) if off.size else 0.0
+
+
+def _read(folder: Path, format: str) -> tuple[Path, SceneInfo, SceneParts]:
+    """Path and contents of scene.json, and what the loader found."""
+    try:
+        if not folder.is_dir():
+            raise SceneError("there is no such folder", where=folder, remedy="Check the path.")
+        release = (folder / "release.json").is_file()
+    except (OSError, ValueError) as problem:  # closed to us, or no name that a folder can have
+        raise unreadable(folder, problem, error=SceneError, remedy="Check the path.") from problem
+    if release:
+        raise SceneError(
+            "this is a release, not a scene",
+            where=folder,
+            remedy="Sensitive pictures can't be had from it; name the scene it was made from.",
+        )
+    path = folder / "scene.json"
+    info = read_scene_json(path) if path.exists() else SceneInfo()
+    return path, info, read_parts(folder, format, Hints(info.pixel_center, info.background))
+
+
+def _made(
+    path: Path,
+    info: SceneInfo,
+    parts: SceneParts,
+    cameras: Cameras | None,
+    roles: tuple[tuple[int, ...], tuple[int, ...]],
+) -> SceneFolder:
+    """The scene in the head's own frame; without `cameras`, no picture is opened.
+
+    Masks are opened even so where the sphere hangs on them.
+    """
+    said = [] if cameras is None else turned_pictures(parts.images)
+    said += parts.assumptions
+    if info.unit is None:
+        said.append(f"unit assumed to be {parts.unit}")
+    front = info.front or HEAD_AXES[1]
+    if info.front is None:
+        said.append(f"the face is assumed to look along {front} (scene.json names no front)")
+    center, radius, small = parts.center, parts.radius, np.empty((0, 0, 0), np.float32)
+    placed = Cameras(parts.K, parts.c2w, 1, 1, parts.pixel_center) if cameras is None else cameras
+    volsdf = looks_like_volsdf(placed, center, radius)
+    if cameras is None and volsdf:
+        width, height = image_size(parts.masks[0])
+        placed = replace(placed, width=width, height=height)
+    if cameras is not None or volsdf:
+        small = small_masks(parts.masks, placed.width, placed.height)
+    if volsdf:
+        seen = placed.resized(small.shape[2], small.shape[1])
+        center, radius, remark = refit_sphere(seen, small, center, radius)
+        said.append(remark)
+    names = tuple(image.name for image in parts.images)
+    if cameras is not None:
+        check_surroundings(cameras, center, radius, parts.camera_file)
+    check_description(info.unit or parts.unit, (info.up, front), center, info.nose_tip, path)
+    landmarks = info.landmarks
+    if landmarks is None and parts.landmarks_path is not None:
+        landmarks = read_landmarks(parts.landmarks_path, parts.truth_path)
+    made = SceneFolder(
+        image_paths=parts.images,
+        mask_paths=parts.masks,
+        small_masks=small,
+        names=names,
+        cameras=placed,
+        sensitive=roles[0],
+        neutral=roles[1],
+        center=center,
+        radius=radius,
+        nose_tip=info.nose_tip,
+        face_radius=info.face_radius,
+        background=info.background or WHITE,
+        unit=info.unit or parts.unit,
+        up=info.up,
+        front=front,
+        licence=info.licence,
+        landmarks=landmarks,
+        truth_path=parts.truth_path,
+        name=path.parent.resolve().name,
+        assumptions=tuple(said),
+    ).in_head_frame()
+    if cameras is None:
+        return made
+    # After the move: a map's coordinates would use up the single precision of rays.
+    fit = check_masks(
+        made.cameras, small, made.center, radius, names=names, where=parts.camera_file
+    )
+    return replace(made, assumptions=(*made.assumptions, *fit))
+
+
+def _remark(errors: Sequence[float]) -> tuple[str, ...]:
+    """Say so where the pictures show something else than the stated background off the head."""
+    error = max(errors, default=0.0)
+    if error < 0.05:
+        return ()
+    said = (
+        f"the background of the pictures isn't the plain colour stated (mean error {error:.2f} "
+        "of 1 in the worst view); protect it with background='flat'"
+    )
+    return (said,)

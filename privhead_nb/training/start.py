@@ -1,0 +1,180 @@
+"""How a run starts: anew, from its template, or where its checkpoint left off; and alone."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import torch
+
+from privhead_nb.errors import OutputError, TrainingError
+from privhead_nb.field.model import HeadModel
+from privhead_nb.files import claim, clear, left_over, refuse_inside_sources
+from privhead_nb.kernels.dispatch import Backend, check_name, why_not
+from privhead_nb.render.sampling import SdfCache
+from privhead_nb.targets import resolved
+from privhead_nb.training.checkpoint import (
+    NAME,
+    check_same_run,
+    check_tensors,
+    model_tensors,
+    read_checkpoint,
+    restore_model,
+)
+from privhead_nb.training.profiles import Profile
+from privhead_nb.training.reconstruction import FILES, REPORT, Reconstruction
+from privhead_nb.training.run import Run
+from privhead_nb.training.template import Template
+
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
+
+
+def start_run(
+    settings: Profile,
+    seed: int,
+    out: str | Path | None,
+    resume: bool,
+    overwrite: bool,
+    device: str | torch.device | None,
+    progress: bool | None,
+    backend: Backend,
+    described: dict[str, Any],
+    mark: str,
+    template: Template | None = None,
+) -> Run:
+    """A run at its beginning (or its template's), or where its checkpoint in `out` left off.
+
+    Raises:
+        OutputError: `out` can't be written, or holds results and may not be replaced.
+        TrainingError: the checkpoint is broken or belongs to another run, or the template doesn't
+            fit the profile.
+    """
+    if not 0 <= seed < 10**18:
+        raise TrainingError(f"the seed is {seed}", where="seed", remedy="Use 0 to 10^18 - 1.")
+    if resume and out is None:
+        raise TrainingError("there is nothing to resume without an output folder", where="out")
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    _check_backend(backend, where)
+    folder = None if out is None else Path(out)
+    identity = {
+        "seed": seed,
+        "profile": settings.name,
+        "settings": _plain(settings.to_dict()),
+        "data": mark,
+        "stages": described.get("stages"),
+        "template": None if template is None else template.fingerprint,
+    }
+    model = HeadModel(settings.field, seed=seed).to(where)
+    if template is not None:
+        template.start(model)
+        described = described | {
+            "template": template.fingerprint,
+            "template_made": template.made,
+        }
+    run = Run(
+        settings=settings,
+        seed=seed,
+        model=model,
+        generator=torch.Generator(device=where).manual_seed(seed),
+        device=where,
+        cache=SdfCache(settings.render.cache),
+        folder=folder,
+        show=settings.name != "ci" if progress is None else progress,
+        identity=identity,
+        described=described,
+    )
+    if folder is None:
+        return run
+    folder = run.folder = resolved(folder)
+    refuse_inside_sources(folder / NAME)
+    _make_writable(folder)
+    found = read_checkpoint(folder, identity) if resume else None
+    if found is not None:
+        wanted = model_tensors(model) | {"generator": run.generator.get_state()}
+        if "cache" in found.tensors:
+            wanted["cache"] = torch.empty(run.cache.resolution**3, 1)
+        ours = {n: t for n, t in found.tensors.items() if not n.startswith("optimiser.")}
+        check_tensors(ours, wanted, folder / NAME)
+        run.resumed = found
+        run.history, run.seconds, run.files = found.history, found.seconds, found.files
+        restore_model(model, found.tensors, folder / NAME)
+        run.generator.set_state(found.tensors["generator"])
+        run.cache.values = found.tensors.get("cache")
+        if run.cache.values is not None:
+            run.cache.values = run.cache.values.to(where)
+        return run
+    held = [n for n in (*FILES, NAME) if (folder / n).exists()]
+    if held and resume and (folder / REPORT).is_file():
+        run.finished = Reconstruction.load(folder)
+        report, used = run.finished.report, run.finished.settings
+        made = report | {"profile": used.name, "settings": _plain(used.to_dict())}
+        check_same_run("the finished results belong", made, identity, folder)
+    elif held and not overwrite:
+        raise OutputError(
+            f"holds {held[0]} of an earlier run",
+            where=folder,
+            remedy="Pass --resume to go on with it, --overwrite to replace it, or name another.",
+        )
+    elif held:
+        for name in held:
+            (folder / name).unlink()
+    return run
+
+
+def _check_backend(backend: Backend, device: torch.device) -> None:
+    """A backend that can't run here at all is refused; what single ops lack is theirs to say."""
+    try:
+        check_name("reconstruct", backend)
+    except ValueError as error:
+        raise TrainingError(str(error), where="backend") from error
+    if backend in ("auto", "torch"):
+        return
+    reason = why_not(backend, torch.empty(0, device=device))
+    if reason is not None:
+        raise TrainingError(
+            f"backend={backend!r} can't run here: {reason}",
+            where="backend",
+            remedy="Use 'auto', which takes what is there, or 'torch'.",
+        )
+
+
+def _plain(data: Any) -> Any:
+    """Tuples as lists, as JSON gives them back."""
+    if isinstance(data, dict):
+        return {k: _plain(v) for k, v in data.items()}
+    return [_plain(v) for v in data] if isinstance(data, (list, tuple)) else data
+
+
+def one_writer(train: Callable[Given, Made]) -> Callable[Given, Made]:
+    """A function with an `out` folder that no other run writes to until it returns."""
+
+    @functools.wraps(train)
+    def alone(*args: Given.args, **kwargs: Given.kwargs) -> Made:
+        out = kwargs.get("out")
+        if not isinstance(out, str | Path):
+            return train(*args, **kwargs)
+        with claim(out):
+            return train(*args, **kwargs)
+
+    return alone
+
+
+def _make_writable(folder: Path) -> None:
+    """Find out before training, not after it, that results can't be written; and clean up."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable.part"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"results can't be written here ({error.strerror})",
+            where=folder,
+            remedy="Name a folder that you may write to.",
+        ) from error
+    # nobody else writes here: whatever is left is of a killed run, or of an older version's
+    clear(path for name in (*FILES, NAME) for path in left_over(folder / name))
+    clear(folder.glob(".tmp??????"))

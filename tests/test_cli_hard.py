@@ -1,0 +1,144 @@
+"""The command line's last resort: whatever happens ends in one line and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import run
+from conftest import ball_scene
+
+from privhead_nb import Release, protect
+from privhead_nb.files import claim
+from privhead_nb.training import two_stage
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(5, "Input/output error", "/disk/x"), "/disk/x: Input/output error"),
+        (MemoryError(), "out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out of memory"),
+        (RecursionError("maximum recursion depth exceeded"), "nested too deep"),
+        (UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates not allowed"), "characters"),
+    ],
+    ids=lambda v: type(v).__name__,
+)
+def test_what_no_one_foresaw_is_one_line_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(two_stage, "reconstruct", fail)
+    protect(ball_scene(), size=32).save(tmp_path / "release")
+    words = ("reconstruct", tmp_path / "release", tmp_path / "out")
+    done = run(*words)
+    assert done.exit_code == 2 and said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1 and done.stderr.startswith("privhead: ")
+    assert run(*words, "--debug").exception is error
+    with claim(tmp_path / "out"):  # the lock was given back
+        pass
+
+
+def test_a_fault_of_the_package_is_not_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr(two_stage, "reconstruct", fail)
+    protect(ball_scene(), size=32).save(tmp_path / "release")
+    done = run("reconstruct", tmp_path / "release", tmp_path / "out")
+    assert isinstance(done.exception, RuntimeError)
+
+
+COMMAND = [sys.executable, "-m", "privhead_nb"]
+
+
+STRIKE = """
+import os, signal, sys
+import privhead_nb.__main__ as entry
+
+class Strike:
+    def find_spec(self, name, path=None, target=None):
+        if name == MOMENT:
+            os.kill(os.getpid(), signal.SIGINT)
+
+MOMENT = sys.argv.pop(1)
+sys.meta_path.insert(0, Strike())
+entry.main()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent another way")
+@pytest.mark.parametrize("moment", ["privhead_nb.cli", "typer", "privhead_nb.cli.lab", "torch"])
+def test_ctrl_c_while_modules_load_is_one_line(tmp_path: Path, moment: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STRIKE, moment, "synth", str(tmp_path / "out")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 130, done.stderr
+    assert done.stderr.strip() == "privhead: interrupted" and done.stdout == ""
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_or_closed_output_ends_quietly(tmp_path: Path) -> None:
+    """The release is written; only the answer can't be printed."""
+    ball_scene().save(tmp_path / "scene")
+    words = [
+        *COMMAND,
+        "protect",
+        str(tmp_path / "scene"),
+        str(tmp_path / "release"),
+        "--size",
+        "32",
+    ]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("privhead: the answer can't be printed")
+    assert "Traceback" not in done.stderr and "ignored" not in done.stderr
+    Release.load(tmp_path / "release")
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [*words, "--overwrite"], stdout=write, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(write)
+    assert done.returncode == 0 and "Traceback" not in done.stderr and "ignored" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that aren't text are Linux's own")
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_any_name_is_printed_on_any_console(tmp_path: Path, encoding: str) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff \xe2\x9c\x93"))
+    folder.mkdir()
+    ball_scene().save(folder / "scene")
+    words = ("protect", folder / "scene", folder / "release", "--size", 32)
+    for more in ((), ("--json", "--overwrite"), ("--masks", "some")):
+        done = subprocess.run(
+            [*COMMAND, *map(str, (*words, *more))],
+            capture_output=True, check=False, env=os.environ | {"PYTHONIOENCODING": encoding},
+        )  # fmt: skip
+        assert done.returncode == (2 if "some" in more else 0), done.stderr
+        assert b"Traceback" not in done.stderr
+        if "--json" in more:
+            assert json.loads(done.stdout)["out"] == str(folder / "release")
+    Release.load(folder / "release")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that aren't text are Linux's own")
+def test_any_name_can_stand_in_a_picture(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff \x07 $x^{ \n"))
+    ball_scene().save(folder)
+    words = ["inspect", str(folder), "--picture", str(tmp_path / "page.png")]
+    done = subprocess.run([*COMMAND, *words], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "page.png").is_file()

@@ -1,0 +1,307 @@
+"""A neutral view before the face goes out in colour only if its owner names its file."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from command import run
+
+from privhead_nb.errors import PrivheadError
+from privhead_nb.privacy.consent import FACE_ANGLE, angles_from_front, views_facing
+from privhead_nb.privacy.operators import Operator
+from privhead_nb.privacy.release import Release, protect, protect_folder
+from privhead_nb.scenes.camera import Cameras
+from privhead_nb.scenes.folder import open_scene
+from privhead_nb.scenes.scene import Scene
+from privhead_nb.scenes.synthetic import RIGS, _jitter
+
+SAMPLES = Path(__file__).parents[1] / "data_samples" / "scene"
+
+
+def _nothing_beside(target: Path, *others: str) -> None:
+    assert sorted(p.name for p in target.parent.iterdir()) == sorted(others)
+
+
+# --- the angle --------------------------------------------------------------------------------
+
+
+def test_the_angle_is_the_cameras_at_the_sphere_from_the_front(ball: Scene) -> None:
+    angles = angles_from_front(ball).tolist()
+    expected = [
+        np.degrees(np.arccos(e[2] / np.linalg.norm(e))) for e in ball.cameras.centers.numpy()
+    ]
+    assert angles == pytest.approx(expected, abs=1e-5)
+    assert angles[0] == pytest.approx(0, abs=1e-5) and angles[4] == pytest.approx(135)
+
+
+@pytest.mark.parametrize("front", ["+x", "-x", "-z"])
+def test_the_angle_follows_the_front(ball: Scene, front: str) -> None:
+    turned = replace(ball, front=front, nose_tip=None)
+    sign, axis = (1 if front[0] == "+" else -1), "xyz".index(front[1])
+    along = sign * ball.cameras.centers[:, axis] / ball.cameras.centers.norm(dim=1)
+    assert angles_from_front(turned).tolist() == pytest.approx(
+        torch.rad2deg(along.acos()).tolist(), abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("rig", list(RIGS))
+def test_no_rig_of_ours_needs_consent_whatever_its_seed(rig: str, ball: Scene) -> None:
+    make, distance = RIGS[rig]
+    for count in (2, 6, 10, 16):
+        for seed in range(40):
+            cameras, _, neutral = _jitter(make(count, 20, distance=distance), (0, 0, 0), seed)
+            seen = Cameras(cameras.K, cameras.c2w, 32, 32, 0.5)
+            stand_in = replace(
+                ball,
+                images=torch.ones(len(seen), 32, 32, 3),
+                masks=torch.ones(len(seen), 32, 32),
+                cameras=seen,
+                sensitive=(),
+                neutral=neutral,
+                names=(),
+            )
+            assert views_facing(stand_in) == {}
+
+
+def test_the_samples_need_no_consent() -> None:
+    scene = open_scene(SAMPLES)
+    angles = angles_from_front(scene)
+    assert views_facing(scene) == {}
+    assert float(angles[list(scene.neutral)].min()) > FACE_ANGLE + 3
+    assert float(angles[list(scene.sensitive)].max()) < 90  # and every sensitive view would
+
+
+def test_the_real_head_needs_no_consent(real_head: Path) -> None:
+    scene = open_scene(real_head)
+    assert views_facing(scene) == {}
+    assert float(angles_from_front(scene)[list(scene.neutral)].min()) > FACE_ANGLE + 3
+
+
+# --- refusal ----------------------------------------------------------------------------------
+
+
+def test_one_sensitive_view_of_twenty_is_refused_with_the_nineteen_others(tmp_path: Path) -> None:
+    done = run("protect", SAMPLES, tmp_path / "r", "--sensitive", "0")
+    assert done.exit_code == 2
+    said = set(re.findall(r"img_\d{4}\.png", done.stderr.split("Mark them")[0]))
+    assert said == {f"img_{v:04d}.png" for v in range(1, 20)}
+    assert "--consent" in done.stderr
+    _nothing_beside(tmp_path / "r")
+
+
+def test_an_empty_list_of_sensitive_views_is_refused(ball_folder: Path, tmp_path: Path) -> None:
+    path = ball_folder / "scene.json"
+    info = json.loads(path.read_text())
+    info["views"] = {"sensitive": [], "neutral": [0, 1, 2, 3, 4, 5]}
+    path.write_text(json.dumps(info))
+    with pytest.raises(PrivheadError, match="3 of 6 neutral views") as error:
+        protect_folder(ball_folder, tmp_path / "r", size=16)
+    for view in range(6):
+        assert (f"img_{view:04d}.png (" in str(error.value)) == (view < 3)
+    _nothing_beside(tmp_path / "r", "ball")
+
+
+@pytest.mark.parametrize(
+    "change", [{"front": "-z", "nose_tip": None}, {"sensitive": (0, 1)}, {"sensitive": ()}]
+)
+def test_a_scene_in_memory_is_refused_too(ball: Scene, change: dict[str, Any]) -> None:
+    neutral = tuple(v for v in range(6) if v not in change.get("sensitive", (0, 1, 2)))
+    with pytest.raises(PrivheadError, match="may show the face"):
+        protect(replace(ball, **change, neutral=neutral), size=16)
+
+
+def test_a_misspelt_role_releases_nothing(ball_folder: Path, tmp_path: Path) -> None:
+    path = ball_folder / "scene.json"
+    info = json.loads(path.read_text())
+    info["views"] = {"sensitive": [0, 1], "nuetral": [3, 4, 5]}
+    path.write_text(json.dumps(info))
+    with pytest.raises(PrivheadError, match="nuetral"):
+        protect_folder(ball_folder, tmp_path / "r", size=16)
+    _nothing_beside(tmp_path / "r", "ball")
+
+
+# --- consent ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def exposed(ball: Scene) -> Scene:
+    """Views 1 and 2, which see the face, are neutral."""
+    return replace(ball, sensitive=(0,), neutral=(1, 2, 3, 4, 5))
+
+
+def test_consent_holds_for_the_views_named_and_no_other(exposed: Scene) -> None:
+    with pytest.raises(PrivheadError) as error:
+        protect(exposed, size=16, consent=("img_0002.png",))
+    assert "img_0001.png (" in str(error.value) and "img_0002.png" not in str(error.value)
+    release = protect(exposed, size=16, consent=("img_0002.png", "img_0001.png"))
+    assert release.neutral == (1, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["1", "1-2", "0001", "img_0001", "IMG_0001.PNG", "*", "img_*.png", "img_000[12].png", "all"],
+)
+def test_only_whole_file_names_give_consent(exposed: Scene, name: str) -> None:
+    with pytest.raises(PrivheadError, match="no picture of the scene is called"):
+        protect(exposed, size=16, consent=("img_0001.png", "img_0002.png", name))
+
+
+def test_consent_to_sensitive_and_unused_views_is_an_error(exposed: Scene) -> None:
+    with pytest.raises(PrivheadError, match=r"img_0000\.png is sensitive"):
+        protect(exposed, size=16, consent=("img_0000.png", "img_0001.png", "img_0002.png"))
+    spare = replace(exposed, neutral=(1, 3, 4, 5))
+    with pytest.raises(PrivheadError, match=r"img_0002\.png is unused"):
+        protect(spare, size=16, consent=("img_0001.png", "img_0002.png"))
+
+
+def test_the_command_takes_names_and_says_them(ball_folder: Path, tmp_path: Path) -> None:
+    arguments = ["protect", ball_folder, tmp_path / "r", "--size", 16, "--sensitive", "0,1"]
+    refused = run(*arguments, "--consent", "2")
+    assert refused.exit_code == 2 and "'2'" in refused.stderr
+    _nothing_beside(tmp_path / "r", "ball")
+    done = run(*arguments, "--consent", "img_0002.png", "--json")
+    assert done.exit_code == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["in_colour"] == [
+        {"file": f"img_{v:04d}.png", "released_as": f"neutral/view_{v:04d}.png"}
+        for v in range(2, 6)
+    ]
+    assert said["as_modulus"] == ["img_0000.png", "img_0001.png"]
+
+
+# --- what is said -----------------------------------------------------------------------------
+
+
+def _renamed(folder: Path) -> list[str]:
+    """Give the pictures names of their own, counted from 7, and roles by name."""
+    names = [f"anna_{v + 7}.png" for v in range(6)]
+    for view, name in enumerate(names):
+        (folder / "image" / f"img_{view:04d}.png").rename(folder / "image" / name)
+        (folder / "mask" / f"mask_{view:04d}.png").rename(folder / "mask" / f"mask_{view + 7}.png")
+    path = folder / "scene.json"
+    info = json.loads(path.read_text())
+    info["views"] = {"sensitive": names[:2], "neutral": names[3:5], "unused": [names[2], names[5]]}
+    path.write_text(json.dumps(info))
+    return names
+
+
+def test_every_picture_that_goes_out_in_colour_is_said_by_name(
+    ball_folder: Path, tmp_path: Path
+) -> None:
+    names = _renamed(ball_folder)
+    done = run("protect", ball_folder, tmp_path / "r", "--size", 16)
+    assert done.exit_code == 0, done.stderr
+    assert f"{names[3]} as neutral/view_0002.png" in done.stdout
+    assert f"{names[4]} as neutral/view_0003.png" in done.stdout
+    assert "In colour, 2 pictures" in done.stdout
+    assert "As modulus only: 2 pictures. Not released, without a role: 2" in done.stdout
+    for name in (*names[:3], names[5]):
+        assert name not in done.stdout
+    inside = b"".join(p.read_bytes() for p in (tmp_path / "r").rglob("*") if p.is_file())
+    assert b"anna" not in inside
+    shown = run("inspect", tmp_path / "r", "--json")
+    assert json.loads(shown.stdout)["in_colour"] == [
+        "neutral/view_0002.png",
+        "neutral/view_0003.png",
+    ]
+
+
+@pytest.fixture
+def room(ball: Scene, tmp_path: Path) -> Path:
+    """A scene whose pictures show a room behind the head."""
+    noise = torch.rand(ball.images.shape, generator=torch.Generator().manual_seed(0))
+    inside = ball.masks[..., None] > 0
+    replace(ball, images=torch.where(inside, ball.images, noise)).save(tmp_path / "room")
+    return tmp_path / "room"
+
+
+def test_a_room_behind_the_head_is_said(room: Path, ball_folder: Path, tmp_path: Path) -> None:
+    kept = run("protect", room, tmp_path / "kept", "--size", 16).stdout
+    assert "Background: kept" in kept and "--background flat takes it out" in kept
+    flat = run("protect", room, tmp_path / "flat", "--size", 16, "--background", "flat").stdout
+    assert "outside of the masks, the scene's plain colour" in flat
+    plain = run("protect", ball_folder, tmp_path / "plain", "--size", 16).stdout
+    assert "Background" not in plain
+
+
+def test_an_assumed_front_is_said(ball_folder: Path, tmp_path: Path) -> None:
+    path = ball_folder / "scene.json"
+    info = json.loads(path.read_text())
+    del info["front"]
+    path.write_text(json.dumps(info))
+    said = run("protect", ball_folder, tmp_path / "r", "--size", 16).stdout
+    assert "face is assumed to look along +z" in said
+
+
+# --- words and places of the scene ----------------------------------------------------------------
+
+
+def test_coordinates_of_a_map_do_not_leave(ball: Scene, tmp_path: Path) -> None:
+    place = np.array([448_262.4, 5_411_932.7, 35.5])  # Paris, in UTM zone 31
+    c2w = ball.cameras.c2w.clone()
+    c2w[:, :3, 3] += torch.from_numpy(place)
+    x, y, z = place.tolist()
+    there = replace(
+        ball,
+        cameras=replace(ball.cameras, c2w=c2w),
+        center=(x, y, z),
+        nose_tip=None,
+        landmarks=None,
+        truth=None,
+    )
+    there.save(tmp_path / "scene")
+    plain = protect(ball, size=16)
+    for release in (
+        protect(there, size=16),
+        protect_folder(tmp_path / "scene", tmp_path / "r", size=16),
+    ):
+        numbers = _numbers(release.cameras.c2w.tolist(), release.center, release.radius)
+        assert max(map(abs, numbers)) < 1000
+        assert torch.allclose(release.cameras.c2w, plain.cameras.c2w, atol=1e-6)
+    for number in _numbers(json.loads((tmp_path / "r" / "release.json").read_text())):
+        assert abs(number) < 1000
+
+
+def _numbers(*values: Any) -> list[float]:
+    found: list[float] = []
+    for value in values:
+        if isinstance(value, dict):
+            value = list(value.values())
+        if isinstance(value, list | tuple):
+            found += _numbers(*value)
+        elif isinstance(value, int | float):
+            found.append(float(value))
+    return found
+
+
+@pytest.mark.parametrize("unit", ["mm /home/anna", "m" * 1_000_000, "MM", ""])
+def test_no_text_passes_as_a_unit(
+    ball: Scene, ball_folder: Path, tmp_path: Path, unit: str
+) -> None:
+    path = ball_folder / "scene.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"unit": unit}))
+    with pytest.raises(PrivheadError, match="unit"):
+        protect_folder(ball_folder, tmp_path / "r", size=16)
+    _nothing_beside(tmp_path / "r", "ball")
+    with pytest.raises(PrivheadError, match="unit"):
+        replace(ball, unit=unit)
+
+
+def test_a_release_has_words_from_closed_lists_only(ball: Scene, tmp_path: Path) -> None:
+    marked = replace(
+        ball, name="anna", licence="anna", names=tuple(f"anna_{v}.png" for v in range(6))
+    )
+    protect(marked, Operator(), size=16).save(tmp_path / "r")
+    settings = json.loads((tmp_path / "r" / "release.json").read_text())
+    words = {v for v in (*settings.values(), *settings["operator"].values()) if isinstance(v, str)}
+    assert words == {
+        *("privhead release", "sobel", "reflect", "kept", "first", "neutral", "mm", "+y", "+z")
+    }
+    assert Release.load(tmp_path / "r").unit == "mm"

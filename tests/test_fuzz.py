@@ -1,0 +1,106 @@
+"""Damaged inputs: 200 of the mutants of `benchmarks/fuzz_study.py`, other ones than it stores."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import fuzz_study
+from benchmarks.fuzz_mutations import BYTES, FILES, KINDS
+from privhead_nb.errors import PrivheadError
+
+EACH = 200 // len(fuzz_study.KINDS) + 1
+FIRST = 1_000_000  # seeds that the stored study doesn't use
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> fuzz_study.Bench:
+    inputs = tmp_path_factory.mktemp("inputs")
+    fuzz_study.make_inputs(inputs)
+    return fuzz_study.Bench(inputs, tmp_path_factory.mktemp("room"))
+
+
+@pytest.mark.parametrize("kind", fuzz_study.KINDS)
+def test_damage_ends_in_an_answer_never_in_a_traceback_a_hang_or_another_program(
+    bench: fuzz_study.Bench, kind: str
+) -> None:
+    judged = [bench.judge(kind, FIRST + seed) for seed in range(EACH)]
+    fallen = [one for one in judged if one["verdict"] in ("traceback", "hang", "child", "vague")]
+    assert not fallen, fallen[0]
+    assert sum(one["verdict"] == "refused" for one in judged) > EACH / 4
+    assert sum(one["verdict"] == "absurd" for one in judged) <= 1
+
+
+def test_the_same_seed_gives_the_same_mutant(bench: fuzz_study.Bench) -> None:
+    one, two = (bench.judge("release", FIRST + 5) for _ in range(2))
+    assert one | {"seconds": 0} == two | {"seconds": 0}
+
+
+# The judge can tell ------------------------------------------------------------------------------
+
+
+def _raise(problem: BaseException) -> Any:
+    raise problem
+
+
+def _spin() -> Any:
+    while True:
+        pass
+
+
+def _start() -> Any:
+    import subprocess
+
+    subprocess.run(["true"], check=True)
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("reader", "verdict"),
+    [
+        (lambda folder: _raise(PrivheadError("no", where=folder, remedy="Mend it.")), "refused"),
+        (lambda folder: _raise(PrivheadError("no")), "vague"),
+        (lambda folder: _raise(KeyError("K")), "traceback"),
+        (lambda folder: _raise(MemoryError()), "traceback"),
+        (lambda folder: _spin(), "hang"),
+        (lambda folder: _start(), "child"),
+    ],
+    ids=["refused", "vague", "KeyError", "MemoryError", "endless", "program"],
+)
+def test_the_judge_tells_what_falls(
+    bench: fuzz_study.Bench, monkeypatch: pytest.MonkeyPatch, reader: Any, verdict: str
+) -> None:
+    monkeypatch.setitem(fuzz_study.READERS, "gallery", reader)
+    monkeypatch.setattr(fuzz_study, "LIMIT", 0.5)
+    assert bench.judge("gallery", FIRST)["verdict"] == verdict
+
+
+def test_the_judge_tells_absurd_contents(bench: fuzz_study.Bench) -> None:
+    valid = bench.valid["release"]
+    sphere = valid["sphere"].copy()
+    sphere[3] = 1e10
+    assert not fuzz_study.out_of_bounds("release", valid, valid)
+    assert fuzz_study.out_of_bounds("release", valid | {"sphere": sphere}, valid)
+
+
+def test_every_way_of_damage_changes_what_it_is_meant_for(
+    tmp_path: Path, bench: fuzz_study.Bench
+) -> None:
+    files = {p.suffix: p for p in sorted(bench.inputs.rglob("*")) if p.is_file()}
+    for ending, ways in KINDS.items():
+        for name, change in (BYTES | FILES | ways).items():
+            for seed in range(3):
+                folder = tmp_path / f"{name} {seed}"
+                folder.mkdir()
+                path = folder / files[ending].name
+                shutil.copy(files[ending], path)
+                change(path, random.Random(seed))
+                there = list(folder.iterdir())
+                same = there == [path] and path.is_file() and path.stat().st_size < 10**9
+                if same and path.read_bytes() == files[ending].read_bytes():
+                    assert name in ("swap", "zeros", "JSON exchange", "JSON scaled"), name
+                shutil.rmtree(folder)

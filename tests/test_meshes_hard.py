@@ -1,0 +1,335 @@
+"""Hard inputs: mesh files that are cut off, lie about themselves, or are no surface."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+
+from privhead_nb.errors import SceneError
+from privhead_nb.geometry.mesh import Mesh, MeshError
+from privhead_nb.scenes import mesh_files
+from privhead_nb.scenes.mesh_files import read_mesh
+from privhead_nb.scenes.scene import Scene, load_scene
+from privhead_nb.scenes.truth import read_landmarks, read_obj
+
+SQUARE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"
+
+
+def _file(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def _outcome(path: Path) -> tuple[np.ndarray, np.ndarray] | None:
+    """The mesh; None where it is refused. Any other exception passes through."""
+    try:
+        return read_mesh(path, error=MeshError)
+    except MeshError as error:
+        # The error's parts are asserted by the tests of single cases.
+        assert str(path) in str(error) and error.remedy  # noqa: PT017
+        return None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SQUARE + "f 1 2 3\nf 1 3 4\n",
+        SQUARE + "f 1 2 3 4\n",
+        (SQUARE + "f 1 2 3 4\n").replace(" ", "\t"),
+        (SQUARE + "f 1 2 3 4\n").replace("\n", "\r\n"),
+        "\ufeff" + SQUARE + "f 1 2 3 4\n",
+        SQUARE + "f -4 -3 -2 -1\n",
+        SQUARE + "vn 0 0 1\nvt 0 0\nf 1/1/1 2/1/1 3//1 4\n",
+        "# Vertices: 4\n# Faces: 1\nmtllib ../../x.mtl\no head\n" + SQUARE + "f 1 2 3 4\n\n",
+        SQUARE.replace("0\n", "0 1.0 0.5 0.5\n") + "usemtl skin\nf  1  2  3  4 \n",
+    ],
+)
+def test_obj_files_as_people_write_them(tmp_path: Path, text: str) -> None:
+    vertices, faces = read_obj(_file(tmp_path, "full_head.obj", text))
+    assert vertices.tolist() == [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]
+    assert faces.tolist() == [[0, 1, 2], [0, 2, 3]]
+    mesh = Mesh.load(tmp_path / "full_head.obj")
+    assert np.array_equal(mesh.vertices, vertices) and np.array_equal(mesh.faces, faces)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (SQUARE + "f 1 2 3\nf 1 2 9\n", "line 6 names vertex 9 of 4"),
+        (SQUARE + "f 1 2 0\n", "line 5 makes no sense: 'f 1 2 0'"),
+        (SQUARE + "f 1 2 -9\n", "line 5 makes no sense"),
+        (SQUARE + "f 1 2\n", "line 5 makes no sense"),
+        (SQUARE + "f 1 2 x\n", "line 5 makes no sense"),
+        (SQUARE + "f 1 2 " + "9" * 5000 + "\n", "line 5 makes no sense"),
+        (SQUARE + f"f 1 2 {10**30}\n", "line 5 makes no sense"),
+        ("v 0 0\n" + SQUARE + "f 1 2 3\n", "line 1 makes no sense: 'v 0 0'"),
+        ("v 0 0 zero\n" + SQUARE + "f 1 2 3\n", "line 1 makes no sense"),
+        (SQUARE + "f 1 2 3", "last line has no end"),
+        (SQUARE, "4 points but no triangle"),
+        ("", "last line has no end"),
+        ("\n", "0 points but no triangle"),
+        (
+            "# Vertices: 5\n" + SQUARE + "f 1 2 3\n",
+            "4 vertices and 1 faces, but says that it has 5",
+        ),
+        (SQUARE + "f" + " 1 2 3" * 200_000 + "\n", "line 5 makes no sense"),
+        ("v nan 0 0\n" + SQUARE + "f 1 2 3\n", "not finite"),
+        (f"v 1{'0' * 400} 0 0\n" + SQUARE + "f 1 2 3\n", "not finite"),
+    ],
+)
+def test_obj_files_that_make_no_sense_name_the_line(tmp_path: Path, text: str, said: str) -> None:
+    path = _file(tmp_path, "full_head.obj", text)
+    for read, error in ((read_obj, SceneError), (Mesh.load, MeshError)):
+        with pytest.raises(error, match=said) as raised:
+            read(path)
+        assert "full_head.obj" in str(raised.value) and raised.value.remedy
+
+
+def test_a_truncated_truth_mesh_is_refused_wherever_it_ends_in_a_line(tmp_path: Path) -> None:
+    ball = trimesh.creation.icosphere(subdivisions=1)
+    whole = ball.export(file_type="obj").strip() + "\n"
+    starts = {0, *(i + 1 for i, letter in enumerate(whole) if letter == "\n")}
+    for end in range(len(whole)):
+        if end not in starts:
+            assert _outcome(_file(tmp_path, "full_head.obj", whole[:end])) is None
+    assert _outcome(_file(tmp_path, "full_head.obj", whole)) is not None
+
+
+def test_a_truncated_obj_that_states_its_counts_is_refused_wherever_it_ends(tmp_path: Path) -> None:
+    ball = trimesh.creation.icosphere(subdivisions=0)
+    whole = "# Vertices: 12\n# Faces: 20\n" + ball.export(file_type="obj").strip() + "\n"
+    for end in range(len(whole)):
+        assert _outcome(_file(tmp_path, "full_head.obj", whole[:end])) is None
+
+
+def test_the_truth_of_a_saved_scene_is_refused_wherever_it_ends(ball_folder: Path) -> None:
+    whole = (ball_folder / "full_head.obj").read_text()
+    for lines in range(0, len(whole.splitlines()), 7):
+        cut = "".join(whole.splitlines(keepends=True)[:lines])
+        assert _outcome(_file(ball_folder, "full_head.obj", cut)) is None
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "binary"])
+def test_a_truncated_or_lengthened_ply_is_refused_wherever_it_ends(
+    tmp_path: Path, encoding: str
+) -> None:
+    ball = trimesh.creation.icosphere(subdivisions=1)
+    whole = ball.export(file_type="ply", encoding=encoding)
+    for end in range(0, len(whole), 3):
+        assert _outcome(_file(tmp_path, "a.ply", whole[:end])) is None
+    assert _outcome(_file(tmp_path, "a.ply", whole + b"7 7 7\n")) is None
+    vertices, faces = read_mesh(_file(tmp_path, "a.ply", whole), error=MeshError)
+    assert np.abs(vertices - ball.vertices).max() < 1e-7 and np.array_equal(faces, ball.faces)
+
+
+def _ply(*lines: str, body: str = "") -> str:
+    points = "0 0 0\n1 0 0\n1 1 0\n0 1 0\n"
+    head = ["ply", "format ascii 1.0", "element vertex 4", "comment by hand"]
+    head += [f"property {kind} {axis}" for axis, kind in zip("xyz", ("float", "double", "int"))]  # noqa: B905
+    return "\n".join([*head, *lines, "end_header", points + body])
+
+
+LISTS = "property list uchar int vertex_indices"
+
+
+@pytest.mark.parametrize(
+    ("lines", "body", "faces"),
+    [
+        (["element face 2", LISTS], "3 0 1 2\n3 0 2 3\n", [[0, 1, 2], [0, 2, 3]]),
+        (["element face 1", LISTS], "4 0 1 2 3\n", [[0, 1, 2], [0, 2, 3]]),
+        (
+            ["element face 2", "property uchar red", LISTS, "property list int float uv"],
+            "9 4 0 1 2 3 0\n9 3 0 1 2 2 .5 .5\n",
+            [[0, 1, 2], [0, 2, 3], [0, 1, 2]],
+        ),
+        (
+            [
+                "element face 1",
+                LISTS.replace("indices", "index"),
+                "element edge 1",
+                "property int a",
+            ],
+            "3 2 1 0\n7\n",
+            [[2, 1, 0]],
+        ),
+        (["element tristrips 1", LISTS], "4 0 1 3 2\n", [[0, 1, 3], [3, 1, 2]]),
+        (
+            ["element tristrips 1", LISTS],
+            "8 0 1 3 -1 0 1 3 2\n",
+            [[0, 1, 3], [0, 1, 3], [3, 1, 2]],
+        ),
+    ],
+)
+def test_ply_polygons_and_strips(
+    tmp_path: Path, lines: list[str], body: str, faces: list[list[int]]
+) -> None:
+    vertices, found = read_mesh(_file(tmp_path, "a.ply", _ply(*lines, body=body)), error=MeshError)
+    assert vertices.tolist() == [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]
+    assert found.tolist() == faces
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (_ply(), "4 points but no triangle"),
+        (_ply("element face 0", LISTS), "4 points but no triangle"),
+        (_ply("element face 1", LISTS, body="2 0 1\n"), "a face of 2 corners"),
+        (_ply("element face 1", LISTS, body="3 0 1 4\n"), "a vertex that does not exist"),
+        (_ply("element face 1", LISTS, body="3 0 1 -1\n"), "a vertex that does not exist"),
+        (_ply("element face 1", LISTS, body="3 0 1 1.5\n"), "name no vertex"),
+        (_ply("element face 1", LISTS, body="3 0 1 1e300\n"), "name no vertex"),
+        (_ply("element face 1", LISTS, body="3 0 1 nan\n"), "name no vertex"),
+        (_ply("element face 1", LISTS, body="-3 0 1 2\n"), "less than its header"),
+        (_ply("element face 1", LISTS, body="nan 0 1 2\n"), "could not be read"),
+        (_ply("element face 99999999999", LISTS, body="3 0 1 2\n"), "less than its header"),
+        (_ply("element face 1", LISTS, body="99999999999 0 1 2\n"), "less than its header"),
+        (_ply("element face 1", LISTS, body="3 0 1 two\n"), "could not be read"),
+        (_ply("element face -1", LISTS), "header line 'element face -1'"),
+        (_ply("element face 1", LISTS.replace("int", "string")), "header line"),
+        (_ply("nonsense"), "header line 'nonsense'"),
+        (
+            _ply("element face 1", LISTS, body="3 0 1 2\n").replace("float x", "float w"),
+            "x, y and z",
+        ),
+        (_ply("element face 1", LISTS, body="3 0 1 2\n").replace("ascii", "utf9"), "header line"),
+        ("ply\nelement vertex 1\nend_header\n", "no known PLY format"),
+        ("plx\n", "no PLY header"),
+        ("", "no PLY header"),
+        ("ply\n" + "comment\n" * 100_000, "no PLY header"),
+    ],
+)
+def test_ply_files_that_are_no_surface_are_refused_by_name(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    with pytest.raises(MeshError, match=said) as error:
+        Mesh.load(_file(tmp_path, "a.ply", text))
+    assert "a.ply" in str(error.value)
+
+
+def test_big_endian_ply_is_read(tmp_path: Path) -> None:
+    head = (
+        _ply("element face 1", LISTS).split("end_header")[0].replace("ascii", "binary_big_endian")
+    )
+    rows = [(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0)]
+    body = np.array(rows, ">f4,>f8,>i4").tobytes() + b"\x03" + np.array([0, 1, 2], ">i4").tobytes()
+    path = _file(tmp_path, "a.ply", head.encode() + b"end_header\n" + body)
+    vertices, faces = read_mesh(path, error=MeshError)
+    assert vertices.tolist() == [list(row) for row in rows] and faces.tolist() == [[0, 1, 2]]
+
+
+def test_unused_vertices_that_are_not_finite_are_dropped_and_landmarks_stay_right(
+    tmp_path: Path,
+) -> None:
+    path = _file(
+        tmp_path, "full_head.obj", "v nan 0 0\n" + SQUARE + "v inf 0 0\nf 2 3 4\nf 2 4 5\n"
+    )
+    mesh = Mesh.load(path)
+    assert mesh.triangles()[1].tolist() == [[0, 0, 0], [1, 1, 0], [0, 1, 0]]
+    assert len(mesh.vertices) == 4
+    named = _file(tmp_path, "landmarks.txt", "nose 1\nchin 4\n")
+    assert read_landmarks(named, path).tolist() == [[0, 0, 0], [0, 1, 0]]
+    with pytest.raises(SceneError, match="line 2 names the vertex '0'"):
+        read_landmarks(_file(tmp_path, "landmarks.txt", "nose 1\nchin 0\n"), path)
+
+
+def test_unused_vertices_that_are_finite_stay(tmp_path: Path) -> None:
+    path = _file(tmp_path, "full_head.obj", "v 9 9 9\n" + SQUARE + "f 2 3 4\n")
+    assert len(read_obj(path)[0]) == 5
+
+
+@pytest.mark.parametrize("kind", ["glb", "stl", "ply", "obj"])
+def test_a_damaged_mesh_is_refused_or_read_and_nothing_else(tmp_path: Path, kind: str) -> None:
+    generator = np.random.default_rng(0)
+    data = io.BytesIO()
+    trimesh.creation.icosphere(subdivisions=1).export(data, file_type=kind)
+    for _ in range(60):
+        changed = bytearray(data.getvalue())
+        for at in generator.integers(0, len(changed), 3):
+            changed[at] = generator.integers(256)
+        found = _outcome(_file(tmp_path, f"a.{kind}", bytes(changed)))
+        if found is not None:
+            Mesh(*found)  # raises for what is no mesh
+
+
+def test_a_glb_may_not_name_other_files(tmp_path: Path) -> None:
+    """Buffers and textures by name would let a mesh read what lies beside and above it."""
+    ball = trimesh.creation.icosphere(subdivisions=1)
+    beside = trimesh.exchange.gltf.export_gltf(trimesh.Scene(ball))
+    _file(tmp_path, "secret.bin", next(v for k, v in beside.items() if k.endswith(".bin")))
+    tree = json.loads(beside["model.gltf"])
+    tree["buffers"] = [{"byteLength": tree["buffers"][0]["byteLength"], "uri": "secret.bin"}]
+    text = json.dumps(tree).encode()
+    text += b" " * (-len(text) % 4)
+    head = np.array([0x46546C67, 2, 20 + len(text), len(text), 0x4E4F534A], "<u4").tobytes()
+    assert _outcome(_file(tmp_path, "a.glb", head + text)) is None
+
+
+@pytest.mark.parametrize("name", ["a.fbx", "a", "a.png", "a.obj.zip"])
+def test_other_endings_are_refused_with_those_that_are_read(tmp_path: Path, name: str) -> None:
+    with pytest.raises(MeshError, match=r"are not read.*\.obj, \.ply, \.glb, \.stl"):
+        Mesh.load(_file(tmp_path, name, SQUARE + "f 1 2 3\n"))
+
+
+def test_sizes_have_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _file(tmp_path, "a.obj", SQUARE + "f 1 2 3 4\n")
+    monkeypatch.setattr(mesh_files, "MAX_PARTS", 3)
+    with pytest.raises(MeshError, match="more than 3 vertices or triangles"):
+        Mesh.load(path)
+    monkeypatch.setattr(mesh_files, "MAX_BYTES", 30)
+    with pytest.raises(MeshError, match="42 bytes; the limit is 30"):
+        Mesh.load(path)
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    (tmp_path / "folder.obj").mkdir()
+    (tmp_path / "loop.ply").symlink_to("loop.ply")
+    for name in ("folder.obj", "loop.ply", "x" * 300 + ".ply", "nowhere.ply", "nul\0.obj"):
+        assert _outcome(tmp_path / name) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nose tip\n", "line 1 names the vertex 'tip'"),
+        ("nose 3\n\nchin -1\n", "line 3 names the vertex '-1'"),
+        ("nose 99999\n", "'99999'"),
+        ("nose " + "9" * 5000 + "\n", "line 1"),
+        ("nose 1.5\n", "'1.5'"),
+        ("nose\x00\n", "line 1"),
+        (b"nose \xff 3\n", "no UTF-8"),
+        ("nose 3\n" * 200_000, "the limit is"),
+    ],
+)
+def test_landmarks_that_name_no_vertex(ball_folder: Path, text: str | bytes, said: str) -> None:
+    path = _file(ball_folder, "landmarks.txt", text)
+    with pytest.raises(SceneError, match=said) as error:
+        read_landmarks(path, ball_folder / "full_head.obj")
+    assert "landmarks.txt" in str(error.value) and "name vertex" in error.value.remedy
+
+
+def test_landmarks_with_tabs_line_ends_and_a_byte_order_mark(
+    ball_folder: Path, ball: Scene
+) -> None:
+    path = _file(ball_folder, "landmarks.txt", "\ufeffnose\t0\r\n\r\nleft ear\t 7\r\n")
+    expected = read_obj(ball_folder / "full_head.obj")[0][[0, 7]]
+    assert np.array_equal(read_landmarks(path, ball_folder / "full_head.obj"), expected)
+    assert read_landmarks(_file(ball_folder, "e.txt", ""), ball_folder / "full_head.obj").size == 0
+    with pytest.raises(SceneError, match=r"full_head\.obj is missing"):
+        read_landmarks(path, None)
+
+
+@pytest.mark.parametrize("spoil", [lambda t: t[: len(t) // 2 + 1], lambda t: t + "f 1 2 99999\n"])
+def test_a_scene_with_a_damaged_truth_says_so(
+    ball_folder: Path, spoil: Callable[[str], str]
+) -> None:
+    path = ball_folder / "full_head.obj"
+    path.write_text(spoil(path.read_text()))
+    with pytest.raises(SceneError, match=r"full_head\.obj: could not be read"):
+        load_scene(ball_folder).truth_mesh()
