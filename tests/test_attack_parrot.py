@@ -39,7 +39,7 @@ QUICK = Learning("arcface", epochs=75, batch=12, rate=1e-3)
 LONGER = Learning("arcface", epochs=60, batch=24, rate=3e-3)  # two networks find one space
 WINS = 0.5  # rank-1 among 12 people; chance is 1 / 12, and 6 of 12 by chance 1 in 5,000
 """Networks learn here from 24 portraits in seconds, so a processor's rounding alone moves the
-people found by a few. Fewest of 12, over seeds, threads and torch's oldest kernels
+people found by a few. Fewest of 12, over three seeds and torch's oldest kernels
 (ATEN_CPU_CAPABILITY=default): plain pictures 8, moduli 11, two stems 10 and 9, informed 10.
 With 25 steps, as these tests once had, it was 2 of 12."""
 

@@ -226,6 +226,7 @@ def protect(
         sensitive=sensitive,
         format=format_,
         consent=[name.strip() for name in consent.split(",") if name.strip()],
+        progress=True,
     )
     shown = in_colour(opened)
     room = opened.background_remark()

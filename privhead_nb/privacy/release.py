@@ -10,12 +10,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from privhead_nb.errors import PrivheadError
 from privhead_nb.files import claim, refuse_inside_sources
@@ -44,6 +46,7 @@ def protect(
     masks: str = "neutral",
     seed: int | None = None,
     consent: Iterable[str] = (),
+    progress: bool = False,
 ) -> Release:
     """Make what may leave the device out of a scene.
 
@@ -56,6 +59,7 @@ def protect(
             written, since whoever knows it can take the noise off again: set it in tests only.
         consent: file names of neutral views that may go out in colour although their cameras
             see the face (`privacy.consent`).
+        progress: show a bar where it takes more than two seconds.
 
     Raises:
         PrivheadError: a wrong setting, or a neutral view that sees the face without consent.
@@ -72,17 +76,17 @@ def protect(
         )
     generator = torch.Generator()
     generator.seed() if seed is None else generator.manual_seed(seed)
-    number = _released_numbers(scene)
+    number, bar = _released_numbers(scene), partial(tqdm, disable=not progress, delay=2)
     neutral = np.empty((len(scene.neutral), size, size, 3), np.float32)
-    for row, view in zip(neutral, scene.neutral, strict=True):
+    for row, view in zip(neutral, bar(scene.neutral, desc="neutral views"), strict=True):
         row[...] = _small_picture(scene, operator, view, size)
     moduli = np.empty((len(scene.sensitive), size, size), np.float32)
     with prefer("torch"):  # the same bytes whether or not the fast kernels are installed
-        for row, view in zip(moduli, scene.sensitive, strict=True):
+        for row, view in zip(moduli, bar(scene.sensitive, desc="sensitive views"), strict=True):
             row[...] = _modulus(scene, operator, view, size, generator)
     masked = {"none": [], "neutral": list(scene.neutral), "all": list(number)}[masks]
     coverage = np.empty((len(masked), size, size), np.float32)
-    for row, view in zip(coverage, masked, strict=True):
+    for row, view in zip(coverage, bar(masked, desc="masks"), strict=True):
         row[...] = scene.mask(view, size)
     codes = encode_modulus(moduli, operator.peak)
     return Release(
