@@ -148,7 +148,9 @@ def left_over(target: str | Path) -> list[Path]:
     path = resolved(target)
     stem = re.escape(path.name)
     of_file = rf"|\.{re.escape(path.stem)}\.\d+\.part{re.escape(path.suffix)}"
-    pattern = re.compile(rf"\.{stem}\.[a-z0-9_]+\.(part|old){of_file if path.suffix else ''}")
+    pattern = re.compile(
+        rf"\.{stem}\.(\d+|[a-z0-9_]{{8}})\.(part|old){of_file if path.suffix else ''}"
+    )
     found: list[Path] = []
     for folder in (path.parent, path):
         with suppress(OSError):

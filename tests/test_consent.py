@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from command import run
+from command import answer, run
 
-from privhead_nb.errors import PrivheadError
+from privhead_nb.errors import PrivheadError, SceneError
 from privhead_nb.privacy.consent import FACE_ANGLE, angles_from_front, views_facing
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.release import Release, protect, protect_folder
@@ -238,6 +239,61 @@ def test_an_assumed_front_is_said(ball_folder: Path, tmp_path: Path) -> None:
     path.write_text(json.dumps(info))
     said = run("protect", ball_folder, tmp_path / "r", "--size", 16).stdout
     assert "face is assumed to look along +z" in said
+
+
+def test_without_a_front_each_neutral_view_needs_consent(ball_folder: Path, tmp_path: Path) -> None:
+    # A guessed front would let the faces pass of a scene that has no view from behind.
+    path = ball_folder / "scene.json"
+    info = json.loads(path.read_text())
+    del info["front"], info["nose_tip"]
+    path.write_text(json.dumps(info))
+    refused = run("protect", ball_folder, tmp_path / "r", "--size", 16)
+    assert refused.exit_code == 2 and "names no front" in refused.stderr
+    names = [f"img_{v:04d}.png" for v in (3, 4, 5)]
+    assert all(name in refused.stderr for name in names) and not (tmp_path / "r").exists()
+    assert answer("inspect", ball_folder)["needs_consent"] == names
+    given = run("protect", ball_folder, tmp_path / "r", "--size", 16, "--consent", ",".join(names))
+    assert given.exit_code == 0, given.stderr
+
+
+def test_where_cameras_and_masks_fit_badly_angles_prove_nothing(tmp_path: Path) -> None:
+    # The samples' poses, moved on by two thirds: pictures of the face get cameras from behind.
+    shutil.copytree(SAMPLES, tmp_path / "scene")
+    with np.load(tmp_path / "scene" / "cameras.npz") as data:
+        mats = dict(data)
+    turned = {f"world_mat_{v}": mats[f"world_mat_{(v + 20) % 30}"] for v in range(30)}
+    np.savez(tmp_path / "scene" / "cameras.npz", **mats | turned)
+    path = tmp_path / "scene" / "scene.json"
+    info = json.loads(path.read_text())
+    info["views"] = {"neutral": list(range(10))}
+    path.write_text(json.dumps(info))
+    refused = run("protect", tmp_path / "scene", tmp_path / "r")
+    assert refused.exit_code == 2
+    assert "contradict" in refused.stderr or "fit badly" in refused.stderr
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_front_beside_the_nose_is_refused(ball_folder: Path) -> None:
+    path = ball_folder / "scene.json"
+    info = json.loads(path.read_text())
+    info |= {"front": "-x", "nose_tip": [-1.4, 0.0, 60.0]}  # not behind, and yet another side
+    path.write_text(json.dumps(info))
+    with pytest.raises(SceneError, match="another side"):
+        open_scene(ball_folder)
+
+
+def test_the_option_never_colours_an_unused_view(ball_folder: Path) -> None:
+    path = ball_folder / "scene.json"
+    info = json.loads(path.read_text())
+    info["views"] = {"neutral": [3, 4], "unused": [5]}
+    path.write_text(json.dumps(info))
+    scene = open_scene(ball_folder, sensitive="0-2")
+    assert (scene.sensitive, scene.neutral, scene.unused) == ((0, 1, 2), (3, 4), (5,))
+
+
+def test_a_scene_without_roles_has_nothing_to_release(ball: Scene) -> None:
+    with pytest.raises(PrivheadError, match="nothing to release"):
+        protect(replace(ball, sensitive=(), neutral=()), size=16)
 
 
 # --- words and places of the scene ----------------------------------------------------------------

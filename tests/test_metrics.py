@@ -21,6 +21,7 @@ from privhead_nb.geometry.metrics import (
     evaluate_mesh,
     sample_surface,
 )
+from privhead_nb.scenes.about import TruthFile
 
 
 def scene_of(truth: trimesh.Trimesh | None, nose: bool = True) -> Any:
@@ -199,3 +200,11 @@ def test_the_real_head_is_at_no_distance_from_itself(real_head: Path) -> None:
     assert result.normal_mean_deg is not None and result.normal_mean_deg < 1e-6
     assert result.within == {"1": 1.0, "2": 1.0, "5": 1.0}
     assert evaluate_mesh(scene.truth_mesh(), scene, protocol="h3ds").distance_mean < 1e-9
+
+
+def test_meshes_that_icp_cant_align_are_refused() -> None:
+    head = Mesh.load(Path(__file__).parents[1] / "data_samples" / "scene" / "full_head.obj")
+    speck = Mesh(np.eye(3), np.array([[0, 1, 2]]))
+    truth = TruthFile("speck", (speck.vertices, speck.faces))
+    with pytest.raises(MetricsError, match="aligned"):
+        evaluate_mesh(head, truth, protocol="h3ds", region="head")

@@ -199,8 +199,10 @@ def test_numbers_of_400_digits_and_deep_nesting_are_one_clear_error(
 
 def test_a_front_that_the_nose_tip_contradicts_is_refused(ball: Scene, ball_folder: Path) -> None:
     _change(ball_folder, front="-z")
-    _refused(ball_folder, "front", "nose_tip", "behind")
-    _change(ball_folder, front="+x")  # at a right angle: nothing contradicts
+    _refused(ball_folder, "front", "nose_tip", "another side")
+    _change(ball_folder, front="+x")  # at a right angle
+    _refused(ball_folder, "front", "nose_tip", "another side")
+    _change(ball_folder, front="+x", nose_tip=[50.0, -40.0, 30.0])  # low, and to one side
     assert open_scene(ball_folder).front == "+x"
     with pytest.raises(SceneError, match="nose_tip"):
         replace(ball, nose_tip=(0.0, 10.0, -30.0))

@@ -88,7 +88,7 @@ def test_save_neither_overwrites_unasked_nor_replaces_other_things(
     assert load_scene(tmp_path / "out").cameras.width == 16
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.tex").write_text("years of work")
-    with pytest.raises(OutputError, match="no scene"):
+    with pytest.raises(OutputError, match="no part of a scene"):
         ball.save(tmp_path / "thesis", overwrite=True)
     assert (tmp_path / "thesis" / "chapter1.tex").read_text() == "years of work"
 

@@ -372,3 +372,26 @@ def test_a_failed_block_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), atomic_file(tmp_path / "a.txt") as aside:
         fail_to_fill(aside)
     assert not any(tmp_path.iterdir())
+
+
+def test_scenes_are_replaced_only_where_all_that_is_there_was_written_by_one(
+    ball: Scene, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine"
+    (mine / "image").mkdir(parents=True)
+    (mine / "image" / "holiday.jpg").write_text("mine")
+    with pytest.raises(OutputError, match="would be lost"):
+        ball.save(mine, overwrite=True)
+    scene = tmp_path / "scene"
+    ball.save(scene)
+    ball.save(scene, overwrite=True)
+    (scene / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"notes\.txt"):
+        ball.save(scene, overwrite=True)
+    assert (mine / "image" / "holiday.jpg").exists() and (scene / "notes.txt").exists()
+
+
+def test_hidden_neighbours_with_names_of_their_own_stay(tmp_path: Path) -> None:
+    (tmp_path / ".out.backup.old").mkdir()
+    (tmp_path / ".out.my.part").mkdir()
+    assert left_over(tmp_path / "out") == []

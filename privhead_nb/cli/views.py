@@ -91,6 +91,7 @@ def inspect(
     debug: Debug = False,
 ) -> None:
     """List what a scene or a release holds; draw cameras, sphere and mesh over the pictures."""
+    from privhead_nb.privacy.consent import views_to_consent
     from privhead_nb.privacy.release_files import system_files
     from privhead_nb.privacy.released import Release, release_facts
     from privhead_nb.scenes.folder import open_scene
@@ -107,6 +108,7 @@ def inspect(
     else:
         scene = open_scene(source, sensitive=sensitive, format=format_)
         facts = scene_facts(scene)
+        facts["needs_consent"] = [scene.names[v] for v in views_to_consent(scene)]
     if picture is not None:
         from privhead_nb.teach.inspect import inspect_release, inspect_scene, shown_views
 

@@ -178,8 +178,14 @@ def _h3ds(
     if len(source) < 3 or len(target) < 3:
         raise MetricsError("too few vertices for ICP")
     # Truth to prediction, and then the prediction is moved by the inverse, as the toolkit does.
-    matrix, _, _ = icp(source, target, threshold=1e-5, max_iterations=20)
-    back = np.linalg.inv(matrix)
+    try:
+        matrix, _, _ = icp(source, target, threshold=1e-5, max_iterations=20)
+        back = np.linalg.inv(matrix)
+    except np.linalg.LinAlgError as error:
+        raise MetricsError(
+            f"the meshes can't be aligned ({error})",
+            remedy="ICP needs two meshes of some extent that lie near each other.",
+        ) from error
     moved = target @ back[:3, :3].T + back[:3, 3]
     distance = _nearest_vertex(source, moved)
     return Distances(

@@ -32,6 +32,11 @@ def views_facing(scene: AboutScene) -> dict[int, float]:
     return {view: angles[view] for view in scene.neutral if angles[view] < FACE_ANGLE}
 
 
+def views_to_consent(scene: AboutScene) -> list[int]:
+    """The neutral views that go out in colour only with consent."""
+    return list(scene.neutral if scene.doubts else views_facing(scene))
+
+
 def check_consent(scene: AboutScene, consent: Iterable[str]) -> None:
     """Refuse neutral views that see the face and aren't named in `consent`, by file name.
 
@@ -41,6 +46,16 @@ def check_consent(scene: AboutScene, consent: Iterable[str]) -> None:
     if isinstance(consent, str):
         consent = (consent,)
     named = {_neutral_view(scene, name) for name in consent}
+    unsure = [scene.names[v] for v in views_to_consent(scene) if v not in named]
+    if scene.doubts and unsure:
+        raise PrivheadError(
+            f"{'; '.join(scene.doubts)}. So the cameras can't tell which of the "
+            f"{len(scene.neutral)} neutral views, which go out in colour, show the face: "
+            f"{', '.join(unsure)}",
+            where=scene.name,
+            remedy="Mend that, or look at each picture, and name in --consent, with commas "
+            "between, those that may go out in colour; nothing was written.",
+        )
     facing = {view: angle for view, angle in views_facing(scene).items() if view not in named}
     if not facing:
         return

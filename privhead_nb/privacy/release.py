@@ -67,6 +67,12 @@ def protect(
     operator = Operator() if operator is None else operator
     check_settings(size, masks)
     scene = scene.in_head_frame()
+    if not scene.neutral and not scene.sensitive:
+        raise PrivheadError(
+            "no view is neutral or sensitive, so there is nothing to release",
+            where=scene.name,
+            remedy="Give the views their roles, in scene.json or by --sensitive.",
+        )
     check_consent(scene, consent)
     if min(scene.cameras.width, scene.cameras.height) < size:
         raise PrivheadError(

@@ -47,6 +47,7 @@ class AboutScene:
     assumptions: tuple[str, ...]
     origin: Vec3
     file_axes: tuple[str, str]
+    doubts: tuple[str, ...]
 
     @property
     def unused(self) -> tuple[int, ...]:
@@ -148,7 +149,7 @@ def axis_vector(name: str) -> np.ndarray:
 def check_description(
     unit: str, axes: tuple[str, str], center: Vec3, nose_tip: Vec3 | None, where: str | Path
 ) -> None:
-    """Raise SceneError for an unknown unit, axes that are no frame, or a nose tip behind."""
+    """Raise SceneError for an unknown unit, axes that are no frame, or a nose tip elsewhere."""
     if unit not in UNITS:
         raise SceneError(
             f"unit is {unit[:60]!r}", where=where, remedy=f"It must be one of {', '.join(UNITS)}."
@@ -160,10 +161,15 @@ def check_description(
             where=where,
             remedy="They must be two different axes such as +y and +z.",
         )
-    if nose_tip is not None and (np.array(nose_tip) - center) @ axis_vector(front) < 0:
+    if nose_tip is None:
+        return
+    tip = np.array(nose_tip) - center
+    level = tip - (tip @ axis_vector(up)) * axis_vector(up)
+    # The rule for views that show the face counts from `front`: both must tell the same side.
+    if tip @ axis_vector(front) < 0.7 * np.linalg.norm(level) or not level.any():
         raise SceneError(
-            f"the face looks along {front}, but nose_tip {_point(nose_tip)} lies behind the "
-            f"bounding sphere's centre {_point(center)}",
+            f"the face looks along {front}, but nose_tip {_point(nose_tip)} lies to another side "
+            f"of the bounding sphere's centre {_point(center)}",
             where=where,
             remedy="Which views show the face hangs on it: mend front or nose_tip.",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -70,6 +71,7 @@ class SceneFolder(AboutScene):
     truth: Triangles | None = None
     origin: Vec3 = (0.0, 0.0, 0.0)
     file_axes: tuple[str, str] = HEAD_AXES
+    doubts: tuple[str, ...] = ()
 
     def picture(self, view: int, size: int | None = None) -> np.ndarray:
         """(H, W, 3) float32 in [0, 1], read from its file; area average to `size` x `size`.
@@ -166,7 +168,8 @@ def open_scene(
     Args:
         folder: H3DS, IDR, NeuS or VolSDF folder (docs/formats.md).
         sensitive: views that show the face, such as "img_0003.png,front_*.png" or "0-19" (see
-            `parse_views`); all others are neutral. It stands in for the roles in scene.json.
+            `parse_views`); all others are neutral, but for those that scene.json lists as unused.
+            It stands in for the other roles in scene.json.
         format: "auto", or the name of a loader.
 
     Raises:
@@ -176,7 +179,9 @@ def open_scene(
     names = tuple(image.name for image in parts.images)
     if sensitive is not None:
         chosen = parse_views(sensitive, names)
-        others = tuple(v for v in range(len(names)) if v not in set(chosen))
+        given = {"neutral": [], "unused": info.views.get("unused")}
+        rest, _ = read_roles(given, names, path)  # all that aren't unused
+        others = tuple(v for v in rest if v not in set(chosen))
     elif any(info.views.get(role) is not None for role in ("sensitive", "neutral")):
         chosen, others = read_roles(info.views, names, path)
     else:
@@ -215,7 +220,7 @@ def _read(folder: Path, format: str) -> tuple[Path, SceneInfo, SceneParts]:
             remedy="Sensitive pictures can't be had from it; name the scene it was made from.",
         )
     path = folder / "scene.json"
-    info = read_scene_json(path) if path.exists() else SceneInfo()
+    info = read_scene_json(path) if os.path.lexists(path) else SceneInfo()
     return path, info, read_parts(folder, format, Hints(info.pixel_center, info.background))
 
 
@@ -284,7 +289,10 @@ def _made(
     fit = check_masks(
         made.cameras, small, made.center, radius, names=names, where=parts.camera_file
     )
-    return replace(made, assumptions=(*made.assumptions, *fit))
+    doubts = ["scene.json names no front and no nose_tip"]
+    doubts *= info.front is None and info.nose_tip is None
+    doubts += ["cameras, sphere and masks fit badly"] * bool(fit)
+    return replace(made, assumptions=(*made.assumptions, *fit), doubts=tuple(doubts))
 
 
 def _remark(errors: Sequence[float]) -> tuple[str, ...]:

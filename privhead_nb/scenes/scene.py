@@ -6,6 +6,7 @@ A scene never leaves its owner's machine; `privacy.release.protect` makes what m
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,6 +81,7 @@ class Scene(AboutScene):
     names: tuple[str, ...] = ()
     origin: Vec3 = (0.0, 0.0, 0.0)
     file_axes: tuple[str, str] = HEAD_AXES
+    doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         views, size = len(self.cameras), (self.cameras.height, self.cameras.width)
@@ -136,10 +138,10 @@ class Scene(AboutScene):
             OutputError: the folder holds something and `overwrite` is false, or can't be written.
         """
         target = Path(folder)
-        foreign = target.is_dir() and any(target.iterdir()) and not (target / "image").is_dir()
-        if overwrite and foreign:
+        foreign = _foreign(target) if overwrite and target.is_dir() else None
+        if foreign is not None:
             raise OutputError(
-                "holds something that is no scene, and won't be replaced",
+                f"holds {foreign!r}, which is no part of a scene written here and would be lost",
                 where=target,
                 remedy="Name a new folder, or remove this one yourself.",
             )
@@ -248,3 +250,15 @@ def scene_facts(scene: Scene | SceneFolder) -> dict[str, Any]:
 
 def _sized(pixels: torch.Tensor, size: int | None) -> np.ndarray:
     return pixels.numpy() if size is None else resize_area(pixels.numpy(), size, size)
+
+
+def _foreign(folder: Path) -> str | None:
+    """The first entry of a folder that `Scene.save` doesn't write, None where there is none."""
+    own = re.compile(
+        r"image(/img_\d{4}\.png)?|mask(/mask_\d{4}\.png)?"
+        r"|cameras\.npz|scene\.json|full_head\.obj|landmarks\.txt"
+    )
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    if names and "scene.json" not in names:
+        return names[0]
+    return next((name for name in names if not own.fullmatch(name)), None)

@@ -46,6 +46,7 @@ Points = NDArray[np.float64]
 KINDS = ("mean", "trained")
 PEOPLE = tuple(range(901, 911))
 """Ten made people whom no test, study or lesson uses as a target."""
+MAX_PEOPLE = 10_000
 SPACING = 3.0  # mm, of the grid that a person's surface is taken from
 FIT_POINTS, FIT_STEPS, FIT_BATCH = 40_000, 600, 4096
 NEAR = 0.03  # spread of the points near a surface, unit-sphere coordinates
@@ -250,7 +251,14 @@ def parse_identities(text: str) -> tuple[int, ...]:
     try:
         for part in text.split(","):
             first, _, last = part.strip().partition("-")
-            found += range(int(first), int(last or first) + 1)
+            some = range(int(first), int(last or first) + 1)
+            if len(found) + len(some) > MAX_PEOPLE:
+                raise TrainingError(
+                    f"{text!r} names more than {MAX_PEOPLE} people",
+                    where="identities",
+                    remedy="Name fewer.",
+                )
+            found += some
     except ValueError as error:
         raise TrainingError(
             f"{text!r} names no people", where="identities", remedy="Write 901-910, or 3,5,8-9."
