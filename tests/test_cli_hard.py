@@ -65,6 +65,8 @@ STRIKE = """
 import os, signal, sys
 import privhead_nb.__main__ as entry
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+
 class Strike:
     def find_spec(self, name, path=None, target=None):
         if name == MOMENT:
