@@ -32,7 +32,7 @@ from privhead_nb.files import write_json
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "busy.json"
 LIMIT = 150.0  # seconds a run may take
-TURNS = {0: 3, 2: 2, 5: 1}  # busy processes -> runs of each variant
+TURNS = {0: 5, 2: 2, 5: 1}  # busy processes -> runs of each variant
 VARIANTS: dict[str, tuple[dict[str, str], list[str]]] = {  # environment, options
     "default": ({}, []),
     "one thread": ({}, ["--threads", "1"]),

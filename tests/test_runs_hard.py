@@ -478,6 +478,15 @@ def test_a_scene_or_release_is_no_folder_for_results(
     Release.load(tmp_path / "release")
 
 
+def test_a_mesh_that_no_run_left_is_kept_even_with_overwrite(
+    release: Release, tmp_path: Path
+) -> None:
+    (tmp_path / "mesh.ply").write_text("mine")
+    with pytest.raises(OutputError, match="no run left it"):
+        reconstruct(release, SHORT, out=tmp_path, overwrite=True)
+    assert (tmp_path / "mesh.ply").read_text() == "mine"
+
+
 def test_a_full_disk_at_the_end_keeps_the_checkpoint(
     release: Release, stopped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,12 @@ def start_run(
             where=folder,
             remedy="Pass --resume to go on with it, --overwrite to replace it, or name another.",
         )
+    elif held and not {REPORT, NAME} & {*held}:
+        raise OutputError(
+            f"holds {held[0]}, but no {REPORT} and no checkpoint, so no run left it there",
+            where=folder,
+            remedy="Move it elsewhere, or name another folder.",
+        )
     elif held:
         for name in held:
             (folder / name).unlink()
