@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from refusals import refusal
 
 from privhead_nb.errors import SceneError
 from privhead_nb.scenes import camera
@@ -21,15 +22,6 @@ from privhead_nb.scenes.scene import Scene, load_scene
 
 Spoil = Callable[..., None]
 SAMPLES = Path(__file__).parents[1] / "data_samples" / "scene"
-
-
-def _refusal(call: Callable[[], object]) -> SceneError | None:
-    """The error that a call ends in; None where it succeeds. Any other exception passes through."""
-    try:
-        call()
-    except SceneError as error:
-        return error
-    return None
 
 
 def _changed(cameras: Cameras, **entries: float) -> Cameras:
@@ -135,7 +127,7 @@ def _verdict(cameras: Cameras, masks: np.ndarray, center: Vec3, radius: float) -
         check_surroundings(cameras, center, radius, "cameras.npz")
         said.extend(check_masks(cameras, masks, center, radius, names=names, where="cameras.npz"))
 
-    if (error := _refusal(check)) is not None:
+    if (error := refusal(check)) is not None:
         assert error.remedy and error.where == "cameras.npz"
         return "refused"
     assert all("img_00" in sentence and "Usual causes" in sentence for sentence in said)

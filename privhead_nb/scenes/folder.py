@@ -289,9 +289,11 @@ def _made(
     fit = check_masks(
         made.cameras, small, made.center, radius, names=names, where=parts.camera_file
     )
-    doubts = ["scene.json names no front and no nose_tip"]
-    doubts *= info.front is None and info.nose_tip is None
-    doubts += ["cameras, sphere and masks fit badly"] * bool(fit)
+    doubts = []
+    if info.front is None and info.nose_tip is None:
+        doubts.append("scene.json names no front and no nose_tip")
+    if fit:
+        doubts.append("cameras, sphere and masks fit badly")
     return replace(made, assumptions=(*made.assumptions, *fit), doubts=tuple(doubts))
 
 
