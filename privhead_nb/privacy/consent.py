@@ -46,22 +46,22 @@ def check_consent(scene: AboutScene, consent: Iterable[str]) -> None:
     if isinstance(consent, str):
         consent = (consent,)
     named = {_neutral_view(scene, name) for name in consent}
-    unsure = [scene.names[v] for v in views_to_consent(scene) if v not in named]
-    if scene.doubts and unsure:
+    unsure = [v for v in views_to_consent(scene) if v not in named]
+    if not unsure:
+        return
+    if scene.doubts:
         raise PrivheadError(
             f"{'; '.join(scene.doubts)}. So the cameras can't tell which of the "
             f"{len(scene.neutral)} neutral views, which go out in colour, show the face: "
-            f"{', '.join(unsure)}",
+            f"{', '.join(scene.names[v] for v in unsure)}",
             where=scene.name,
             remedy="Mend that, or look at each picture, and name in --consent, with commas "
             "between, those that may go out in colour; nothing was written.",
         )
-    facing = {view: angle for view, angle in views_facing(scene).items() if view not in named}
-    if not facing:
-        return
-    listed = ", ".join(f"{scene.names[v]} ({angle:.0f} degrees)" for v, angle in facing.items())
+    angles = views_facing(scene)
+    listed = ", ".join(f"{scene.names[v]} ({angles[v]:.0f} degrees)" for v in unsure)
     raise PrivheadError(
-        f"{len(facing)} of {len(scene.neutral)} neutral views, which go out in colour, may show "
+        f"{len(unsure)} of {len(scene.neutral)} neutral views, which go out in colour, may show "
         f"the face (cameras within {FACE_ANGLE:g} degrees of the front, {scene.front}): {listed}",
         where=scene.name,
         remedy="Mark them sensitive. Where their owner wants them released in colour all the "
