@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 
 from benchmarks import detector_study
@@ -381,3 +382,11 @@ def test_the_panel_says_what_the_detector_says() -> None:
     assert "finds the face" in second.facts and "finds the face" in second.alt
     assert "when you let go" in lesson03.preview(**lesson03.TWIN[0]).facts
     assert set(lesson03.TWIN[0]) == set(lesson03.controls())
+
+
+def test_the_histogram_counts_every_pixel_the_zeros_too() -> None:
+    modulus = np.full((10, 10), 0.05, np.float32)
+    modulus[:7] = 0  # whose single-precision logarithm some processors round below -3
+    ax = Figure().add_subplot()
+    detection._histogram(ax, modulus)
+    assert "70 % lie below 0.001" in ax.get_title() and ax.get_xlabel() == "modulus"

@@ -226,11 +226,14 @@ def _histogram(ax: Axes, modulus: Picture) -> None:
     The axis is that of log10, with labels by hand: a logarithmic one takes a third of the time.
     """
     edges = np.linspace(-3.0, 0.3, 41)
-    counts = np.histogram(np.log10(np.clip(modulus, 1e-3, 2.0)), edges)[0] / modulus.size * 100
+    # The logarithm is cut, not the modulus: a single-precision log10(0.001) may lie below -3.
+    exponents = np.maximum(np.log10(np.maximum(modulus, 1e-9)), edges[0])
+    counts = np.histogram(exponents, edges)[0] / modulus.size * 100
     ax.fill_between(edges, np.append(counts, counts[-1]), step="post", color=BLUE, lw=0)
     top = max(10.0, 1.05 * float(counts[1:].max()))
     ax.set(xlim=(-3, 0.3), ylim=(0, top))
     ax.set_xticks([-3, -2, -1, 0], ["<0.001", "0.01", "0.1", "1"], fontsize=8)
+    ax.set_xlabel("modulus", fontsize=8, labelpad=1)
     ax.set_yticks([0, top / 2, top], ["0", f"{top / 2:.0f}", f"{top:.0f}"], fontsize=8)
     ax.set_title(f"% of pixels; {counts[0]:.0f} % lie below 0.001", fontsize=8.5, y=1.0)
     ax.spines[["top", "right"]].set_visible(False)
