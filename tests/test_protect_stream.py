@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from command import run
 from PIL import Image
 
 from privhead_nb.errors import SceneError
 from privhead_nb.privacy.operators import BORDERS, Operator
 from privhead_nb.privacy.release import _modulus_in_bands, protect, protect_folder
 from privhead_nb.scenes.folder import SceneFolder
+from privhead_nb.scenes.images import read_image
 from privhead_nb.scenes.scene import Scene, load_scene
 
 OPTIONS = [
@@ -139,3 +141,18 @@ print(peak / (1e9 if sys.platform == "darwin" else 976562.5))
         check=True,
     )
     assert float(done.stdout) < 1.2
+
+
+def test_protect_decodes_each_picture_once(
+    ball_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What it says of the background comes from the same reading.
+    read: list[str] = []
+
+    def counted(path: Path, **options: Any) -> np.ndarray:
+        read.append(path.name)
+        return read_image(path, **options)
+
+    monkeypatch.setattr("privhead_nb.scenes.folder.read_image", counted)
+    assert run("protect", ball_folder, tmp_path / "r", "--size", 16).exit_code == 0
+    assert sorted(read) == [f"img_{view:04d}.png" for view in range(6)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +46,8 @@ class SceneFolder(AboutScene):
         small_masks: (V, h, w) float32 in [0, 1], at most 128 pixels wide and high.
         names: file name of each picture.
         cameras: V cameras at the files' size.
+        background_errors: `background_error` of the views read so far, so that none is read
+            twice for it.
     """
 
     image_paths: tuple[Path, ...]
@@ -72,6 +74,7 @@ class SceneFolder(AboutScene):
     origin: Vec3 = (0.0, 0.0, 0.0)
     file_axes: tuple[str, str] = HEAD_AXES
     doubts: tuple[str, ...] = ()
+    background_errors: dict[int, float] = field(default_factory=dict)
 
     def picture(self, view: int, size: int | None = None) -> np.ndarray:
         """(H, W, 3) float32 in [0, 1], read from its file; area average to `size` x `size`.
@@ -80,7 +83,12 @@ class SceneFolder(AboutScene):
             SceneError: damaged, of another size than at opening, or smaller than `size`.
         """
         pixels = read_image(self.image_paths[view], background=self.background)
-        return self._sized(pixels, self.image_paths[view], size)
+        found = self._sized(pixels, self.image_paths[view], size)
+        if view not in self.background_errors:
+            small = min(self.small_masks.shape[1:])
+            shown, mask = (resize_area(a, small, small) for a in (pixels, self.small_masks[view]))
+            self.background_errors[view] = background_error(shown, mask, self.background)
+        return found
 
     def mask(self, view: int, size: int | None = None) -> np.ndarray:
         """(H, W) float32 in [0, 1], 1 = head; see `picture`."""
@@ -97,15 +105,12 @@ class SceneFolder(AboutScene):
     def background_remark(self) -> tuple[str, ...]:
         """A sentence where the pictures show another background than stated, else nothing.
 
-        Reads every picture once.
+        Reads the pictures that have not been read so far.
         """
-        size = min(self.small_masks.shape[1:])
-        masks = [resize_area(mask, size, size) for mask in self.small_masks]
-        errors = [
-            background_error(self.picture(view, size), mask, self.background)
-            for view, mask in enumerate(masks)
-        ]
-        return _remark(errors)
+        for view in range(len(self.cameras)):
+            if view not in self.background_errors:
+                self.picture(view)
+        return _remark([*self.background_errors.values()])
 
     def load(self, size: int | None = None) -> Scene:
         """The scene with its pictures in memory, brought to `size` x `size` as they are read.
