@@ -5,7 +5,6 @@ The same random numbers give the same damage to the same folder.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
@@ -503,8 +502,3 @@ KINDS: dict[str, dict[str, Change]] = {
         "tensor length": _length,
     },
 }
-
-
-def sha256(path: Path) -> str:
-    """Of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

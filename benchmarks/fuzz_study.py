@@ -45,7 +45,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.fuzz_mutations import mutate, sha256
+from benchmarks.fuzz_mutations import mutate
 from privhead_nb.errors import PrivheadError
 from privhead_nb.files import write_json
 from privhead_nb.lab.known_people import known_people
@@ -57,7 +57,7 @@ from privhead_nb.scenes.images import write_image
 from privhead_nb.scenes.scene import Scene
 from privhead_nb.training import checkpoint, two_stage
 from privhead_nb.training.profiles import PROFILES
-from privhead_nb.training.reconstruction import Reconstruction
+from privhead_nb.training.reconstruction import Reconstruction, sha256
 from privhead_nb.training.run import Run, make_optimiser
 from privhead_nb.training.start import start_run
 from privhead_nb.training.template import Template

@@ -282,6 +282,11 @@ class Record:
             raise self.wrong(key, f"{said} numbers from {low:g} to {high:g}")
         return found
 
+    def vec3(self, key: str, low: float = -1e15, high: float = 1e15) -> tuple[float, float, float]:
+        """Three finite numbers from `low` to `high`."""
+        x, y, z = self.array(key, (3,), low, high).tolist()
+        return x, y, z
+
     def record(self, key: str) -> Record:
         """An object in this one."""
         value = self.get(key)

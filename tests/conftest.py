@@ -88,6 +88,15 @@ def ball_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def released(ball: Scene, tmp_path: Path) -> Path:
+    """A release folder that a test may edit."""
+    from privhead_nb.privacy.release import protect
+
+    protect(ball, size=16).save(tmp_path / "released")
+    return tmp_path / "released"
+
+
+@pytest.fixture
 def spoil_cameras() -> Callable[..., None]:
     """Rewrite single matrices of a folder's cameras.npz."""
     import numpy as np

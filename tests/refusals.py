@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from privhead_nb.errors import ReleaseError, SceneError
 from privhead_nb.privacy.release import Release
+from privhead_nb.teach.leaks import renew_manifest
 
 
 def refusal(call: Callable[[], object]) -> SceneError | None:
@@ -27,3 +30,10 @@ def release_refused(folder: Path, *words: str) -> None:
     for word in words:
         assert word in str(error.value), f"{word!r} isn't in {error.value}"
     assert error.value.remedy
+
+
+def edit_release(folder: Path, **change: Any) -> None:
+    """Change fields of release.json and make the manifest fit, as one who knows it would."""
+    path = folder / "release.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    renew_manifest(folder)

@@ -19,12 +19,13 @@ import pytest
 import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from refusals import release_refused
+from refusals import edit_release, release_refused
 
 from privhead_nb.errors import OutputError, PrivheadError, ReleaseError, SceneError
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.release import Release, protect, protect_folder, release_facts
 from privhead_nb.scenes.scene import Scene, load_scene
+from privhead_nb.teach.leaks import renew_manifest
 
 EVERYTHING = Operator("scharr", per_channel=False, border="replicate", noise=0.01, levels=300)
 
@@ -284,13 +285,6 @@ def test_roles_and_shapes_are_checked_in_the_type(ball: Scene) -> None:
 # --- the manifest -------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def released(ball: Scene, tmp_path: Path) -> Path:
-    """A release folder that a test may edit."""
-    protect(ball, size=16).save(tmp_path / "released")
-    return tmp_path / "released"
-
-
 @pytest.mark.parametrize(
     "name",
     ["release.json", "sensitive/view_0001.png", "neutral/view_0004.png", "mask/view_0003.png"],
@@ -322,24 +316,17 @@ def test_a_link_in_place_of_a_file_is_refused(released: Path, tmp_path: Path) ->
     release_refused(released, "view_0000.png")
 
 
-def _sign(folder: Path) -> None:
-    """Make the manifest fit the folder again, as an editor who knows the format would."""
-    names = [n for n in _files(folder) if n != "manifest.json"]
-    sums = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in names}
-    (folder / "manifest.json").write_text(json.dumps({"sha256": sums}))
-
-
 def test_colours_in_place_of_a_modulus_are_refused_even_with_a_fitting_manifest(
     released: Path,
 ) -> None:
     Image.new("RGB", (16, 16)).save(released / "sensitive" / "view_0000.png")
-    _sign(released)
+    renew_manifest(released)
     release_refused(released, "view_0000.png", "RGB", "I;16")
 
 
 def test_a_huge_view_is_refused_before_it_is_decoded(released: Path) -> None:
     Image.new("L", (5000, 5000)).save(released / "mask" / "view_0003.png")
-    _sign(released)
+    renew_manifest(released)
     release_refused(released, "view_0003.png", "5000")
 
 
@@ -362,9 +349,7 @@ def test_a_huge_view_is_refused_before_it_is_decoded(released: Path) -> None:
 def test_settings_that_make_no_sense_are_refused(
     released: Path, change: dict[str, object], words: list[str]
 ) -> None:
-    path = released / "release.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    _sign(released)
+    edit_release(released, **change)
     release_refused(released, "release.json", *words)
 
 

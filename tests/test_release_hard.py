@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
 import shutil
@@ -15,37 +13,14 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from refusals import release_refused
+from refusals import edit_release, release_refused
 
 from privhead_nb.errors import OutputError, PrivheadError, ReleaseError
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.release import Release, protect, protect_folder
 from privhead_nb.privacy.release_files import system_files
 from privhead_nb.scenes.scene import Scene
-
-
-@pytest.fixture
-def released(ball: Scene, tmp_path: Path) -> Path:
-    """A release folder that a test may edit."""
-    protect(ball, size=16).save(tmp_path / "released")
-    return tmp_path / "released"
-
-
-def _sign(folder: Path) -> None:
-    """Make the manifest fit the folder again, as an editor who knows the format would."""
-    files = [p for p in folder.rglob("*") if p.is_file() and p.name != "manifest.json"]
-    sums = {
-        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files
-    }
-    (folder / "manifest.json").write_text(json.dumps({"sha256": sums}))
-
-
-def _edit(folder: Path, **change: Any) -> None:
-    """Change fields of release.json and sign."""
-    path = folder / "release.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    _sign(folder)
-
+from privhead_nb.teach.leaks import renew_manifest
 
 # --- settings ---------------------------------------------------------------------------------
 
@@ -94,7 +69,7 @@ K = [[20.0, 0, 8], [0, 20.0, 8], [0, 0, 1]]
 def test_a_signed_release_passes_the_checks_of_a_scene(
     released: Path, change: dict[str, Any]
 ) -> None:
-    _edit(released, **change)
+    edit_release(released, **change)
     release_refused(released, "release.json")
 
 
@@ -113,14 +88,14 @@ def test_a_signed_release_passes_the_checks_of_a_scene(
 def test_json_that_breaks_readers_is_refused(released: Path, name: str, text: str) -> None:
     (released / name).write_text(text, encoding="utf-8")
     if name != "manifest.json":
-        _sign(released)
+        renew_manifest(released)
     release_refused(released, name)
 
 
 def test_more_pixels_than_memory_holds_are_refused_before_they_are_read(released: Path) -> None:
     views = 1200
     settings = {"size": 512, "neutral": list(range(views)), "sensitive": []}
-    _edit(released, **settings, masks_released="none", K=[K] * views, c2w=[])
+    edit_release(released, **settings, masks_released="none", K=[K] * views, c2w=[])
     release_refused(released, "1200 views of 512 x 512 pixels are too many")
 
 
@@ -155,7 +130,7 @@ def test_only_png_is_opened_whatever_the_manifest_says(
     with Image.open(path) as image:
         pixels = image.convert("RGB")
     pixels.save(path, format=format)
-    _sign(released)
+    renew_manifest(released)
     release_refused(released, "view_0004.png", "PNG")
     assert not (tmp_path / "started").exists()
 
@@ -163,18 +138,18 @@ def test_only_png_is_opened_whatever_the_manifest_says(
 def test_a_view_is_measured_before_it_is_read(released: Path) -> None:
     with (released / "neutral" / "view_0003.png").open("ab") as file:
         file.truncate(5_000_000)
-    _sign(released)
+    renew_manifest(released)
     release_refused(released, "view_0003.png", "5,000,000 bytes")
 
 
 def test_a_listed_file_that_is_no_view_of_the_release_is_refused(released: Path) -> None:
     for name in ("notes.txt", "neutral/view_0000.png", "sensitive/view_0009.png"):
         shutil.copy(released / "neutral" / "view_0003.png", released / name)
-        _sign(released)
+        renew_manifest(released)
         release_refused(released, name, "none of this release's views")
         (released / name).unlink()
     (released / "mask" / "view_0003.png").unlink()
-    _sign(released)
+    renew_manifest(released)
     release_refused(released, "mask/view_0003.png", "isn't in the manifest")
 
 
@@ -246,7 +221,7 @@ def test_overwrite_keeps_what_is_no_part_of_a_release(
             protect_folder(ball_folder, released, size=24, overwrite=True)
         assert (released / name).read_text() == "years of work"
         assert (released / "manifest.json").read_bytes() == before
-        _sign(released)  # listed in the manifest or not
+        renew_manifest(released)  # listed in the manifest or not
         before = (released / "manifest.json").read_bytes()
 
 

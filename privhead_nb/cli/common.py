@@ -162,7 +162,7 @@ def table(facts: dict[str, Any]) -> str:
 def check_target(out: Path, overwrite: bool) -> None:
     """Refuse a new folder before the work, not after it, and keep other runs from it."""
     targets.check_target(out, overwrite=overwrite)
-    claim_target(out)
+    _UNTIL_THE_END.enter_context(claim(out))
 
 
 def claim_target(out: Path, *sources: Path | None) -> None:

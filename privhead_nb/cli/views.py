@@ -102,20 +102,20 @@ def inspect(
             raise OutputError("can only be drawn as PNG", where=picture, remedy="End it in .png.")
         refuse_inside_sources(picture, [source])
         check_file_target(picture)
+        from privhead_nb.teach.inspect import inspect_release, inspect_scene, shown_views
+
     if not source.is_dir() or (source / "release.json").is_file():
         release = Release.load(source)
+        if picture is not None:
+            inspect_release(release, picture)
         facts = release_facts(release) | {"ignored_files": system_files(source)}
     else:
         scene = open_scene(source, sensitive=sensitive, format=format_)
-        facts = scene_facts(scene)
+        if picture is not None:
+            inspect_scene(scene, picture)
+        facts = scene_facts(scene)  # after the page, whose pictures need not be read again
         facts["needs_consent"] = [scene.names[v] for v in views_to_consent(scene)]
     if picture is not None:
-        from privhead_nb.teach.inspect import inspect_release, inspect_scene, shown_views
-
-        if facts["kind"] == "release":
-            inspect_release(release, picture)
-        else:
-            inspect_scene(scene, picture)
         facts["picture"] = str(picture)
         facts["drawn"] = f"{len(shown_views(facts['views']))} of {facts['views']} views"
     show(facts if json_ else table(facts))

@@ -154,17 +154,20 @@ def protect_to(
     release_folder: str | Path,
     operator: Operator | None = None,
     *,
+    size: int = 64,
+    masks: str = "neutral",
     overwrite: bool = False,
     sensitive: str | None = None,
     format: str = "auto",
     **settings: Any,
 ) -> tuple[SceneFolder, Release]:
     """`protect_folder`, with the opened scene, whose file names the release doesn't hold."""
+    check_settings(size, masks)
     refuse_inside_sources(release_folder, [scene_folder])
     check_release_target(Path(release_folder), overwrite)
     with claim(release_folder):
         scene = open_scene(scene_folder, sensitive=sensitive, format=format)
-        release = protect(scene, operator, **settings)
+        release = protect(scene, operator, size=size, masks=masks, **settings)
         release.save(release_folder, overwrite=overwrite)
     return scene, release
 
@@ -202,8 +205,6 @@ def _small_picture(
     scene: Scene | SceneFolder, operator: Operator, view: int, size: int
 ) -> np.ndarray:
     """(size, size, 3) picture of a view, its background replaced where the operator says so."""
-    if operator.background == "kept":
-        return scene.picture(view, size)
     return resize_area(_full_picture(scene, operator, view), size, size)
 
 

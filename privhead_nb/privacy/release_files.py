@@ -22,7 +22,7 @@ from PIL import Image
 
 from privhead_nb.errors import OutputError, ReleaseError
 from privhead_nb.files import atomic_folder
-from privhead_nb.privacy.release_json import AGAIN, FORMAT, VERSION, read_settings
+from privhead_nb.privacy.release_json import AGAIN, FORMAT, VERSION, masked_views, read_settings
 from privhead_nb.reading import MAX_JSON, read_bytes, read_json, unreadable
 from privhead_nb.targets import check_target, contents, explain, left_over, resolved
 
@@ -121,10 +121,9 @@ def read_release(folder: Path) -> ReleaseFiles:
     _checked(folder, "release.json", listed, MAX_JSON)
     settings = read_settings(folder / "release.json")
     views = {"neutral": settings["neutral"], "sensitive": settings["sensitive"]}
-    everyone = tuple(range(len(settings["cameras"])))
-    views["mask"] = {"none": (), "neutral": views["neutral"], "all": everyone}[
-        settings["masks_released"]
-    ]
+    views["mask"] = masked_views(
+        settings["masks_released"], views["neutral"], len(settings["cameras"])
+    )
     expected = {view_file(kind, v) for kind, chosen in views.items() for v in chosen}
     for name in sorted((set(listed) - {"release.json"}) ^ expected):
         said = "isn't in the manifest" if name in expected else "is none of this release's views"

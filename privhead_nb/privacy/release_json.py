@@ -51,7 +51,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     views = len(neutral) + len(sensitive)
     K, c2w = record.array("K", (views, 3, 3)), record.array("c2w", (views, 4, 4))
     pixel_center = record.number("pixel_center")
-    center, radius = _vec3(record, "center"), record.number("radius", low=0)
+    center, radius = record.vec3("center"), record.number("radius", low=0)
     try:
         cameras = Cameras(torch.from_numpy(K), torch.from_numpy(c2w), size, size, pixel_center)
         operator = _operator(record.record("operator"))
@@ -77,9 +77,14 @@ def read_settings(path: Path) -> dict[str, Any]:
         "masks_released": record.text("masks_released", MASK_CHOICES),
         "center": center,
         "radius": radius,
-        "background": _vec3(record, "background", low=0, high=1),
+        "background": record.vec3("background", 0, 1),
         **words,
     }
+
+
+def masked_views(choice: str, neutral: tuple[int, ...], views: int) -> tuple[int, ...]:
+    """The views whose masks are released, for one of MASK_CHOICES."""
+    return {"none": (), "neutral": neutral, "all": tuple(range(views))}[choice]
 
 
 def check_views(
@@ -116,8 +121,3 @@ def _operator(record: Record) -> Operator:
     known = [field.name for field in fields(Operator)]
     record.only(known)
     return Operator(**{name: record.get(name) for name in known})
-
-
-def _vec3(record: Record, key: str, low: float = -1e15, high: float = 1e15) -> Vec3:
-    x, y, z = record.array(key, (3,), low, high).tolist()
-    return (x, y, z)

@@ -19,7 +19,13 @@ from torch import Tensor
 from privhead_nb.errors import ReleaseError
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.release_files import read_release, view_file, write_release
-from privhead_nb.privacy.release_json import AGAIN, check_geometry, check_views
+from privhead_nb.privacy.release_json import (
+    AGAIN,
+    MASK_CHOICES,
+    check_geometry,
+    check_views,
+    masked_views,
+)
 from privhead_nb.scenes.camera import Cameras, Vec3
 from privhead_nb.scenes.images import to_uint8
 
@@ -69,10 +75,9 @@ class Release:
 
     def __post_init__(self) -> None:
         H, views = self.size, len(self.cameras)
-        masked = {"none": None, "neutral": len(self.neutral), "all": views}
-        if self.masks_released not in masked:
+        if self.masks_released not in MASK_CHOICES:
             raise ReleaseError(f"masks_released is {self.masks_released!r}", where="release")
-        count = masked[self.masks_released]
+        count = None if self.masks_released == "none" else len(self._masked())
         mask_shape = None if self.masks is None else tuple(self.masks.shape)
         fits = (
             tuple(self.neutral_images.shape) == (len(self.neutral), H, H, 3)
@@ -157,8 +162,7 @@ class Release:
 
     def _masked(self) -> tuple[int, ...]:
         """Views whose masks are released, in the order of `masks`."""
-        whole = tuple(range(len(self.cameras)))
-        return {"none": (), "neutral": self.neutral, "all": whole}[self.masks_released]
+        return masked_views(self.masks_released, self.neutral, len(self.cameras))
 
     def _modulus_codes(self) -> np.ndarray:
         return encode_modulus(self.moduli.numpy(), self.operator.peak)

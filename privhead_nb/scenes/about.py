@@ -95,7 +95,7 @@ class AboutScene:
         if float(np.linalg.norm(self.center)) <= self.radius:
             return self
         axes = (self.up, self.front)
-        R = _turn(axes)
+        R = turn(axes)
         c2w = self.cameras.c2w.clone()
         c2w[:, :3, 3] = torch.from_numpy(_moved(c2w[:, :3, 3].numpy(), self.center, axes))
         c2w[:, :3, :3] = torch.from_numpy(R) @ c2w[:, :3, :3]
@@ -175,7 +175,7 @@ def check_description(
         )
 
 
-def _turn(axes: tuple[str, str]) -> np.ndarray:
+def turn(axes: tuple[str, str]) -> np.ndarray:
     """(3, 3) rotation from axes named (up, front) to (+y, +z): a permutation with signs."""
     up, front = map(axis_vector, axes)
     return np.stack([np.cross(up, front), up, front])
@@ -183,7 +183,7 @@ def _turn(axes: tuple[str, str]) -> np.ndarray:
 
 def _moved(points: np.ndarray, origin: Vec3, axes: tuple[str, str]) -> np.ndarray:
     """Points (..., 3) after the move that puts `origin` at 0 and `axes` at (+y, +z)."""
-    return np.asarray((points - np.array(origin)) @ _turn(axes).T)
+    return np.asarray((points - np.array(origin)) @ turn(axes).T)
 
 
 def _point(values: Vec3) -> str:

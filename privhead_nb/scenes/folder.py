@@ -82,7 +82,7 @@ class SceneFolder(AboutScene):
         Raises:
             SceneError: damaged, of another size than at opening, or smaller than `size`.
         """
-        pixels = read_image(self.image_paths[view], background=self.background)
+        pixels = self._pixels(view)
         found = self._sized(pixels, self.image_paths[view], size)
         if view not in self.background_errors:
             small = min(self.small_masks.shape[1:])
@@ -131,7 +131,8 @@ class SceneFolder(AboutScene):
         images, masks = np.empty((views, H, W, 3), np.float32), np.empty((views, H, W), np.float32)
         errors = []
         for view in range(views):
-            images[view], masks[view] = self.picture(view, size), self.mask(view, size)
+            images[view] = self._sized(self._pixels(view), self.image_paths[view], size)
+            masks[view] = self.mask(view, size)
             errors.append(background_error(images[view], masks[view], self.background))
         shared = {f.name: getattr(self, f.name) for f in fields(Scene) if hasattr(self, f.name)}
         return Scene(
@@ -143,6 +144,9 @@ class SceneFolder(AboutScene):
                 "assumptions": (*self.assumptions, *_remark(errors)),
             }
         )
+
+    def _pixels(self, view: int) -> np.ndarray:
+        return read_image(self.image_paths[view], background=self.background)
 
     def _sized(self, pixels: np.ndarray, path: Path, size: int | None) -> np.ndarray:
         if pixels.shape[:2] != (self.cameras.height, self.cameras.width):

@@ -12,12 +12,9 @@ from numpy.typing import NDArray
 
 from privhead_nb.errors import SceneError
 from privhead_nb.scenes.camera import Cameras, Vec3
-from privhead_nb.scenes.images import resize_area
 
 VIEWS = 100
 """Of more views than this, evenly spaced ones are checked."""
-PIXELS = 128
-"""Masks are brought to this longer side at most."""
 GRID = 64
 """Points of the visual hull along the sphere's diameter; no more than a mask has pixels."""
 OUTSIDE, UNEXPLAINED = 0.05, 0.02
@@ -49,7 +46,7 @@ def check_masks(
 
     Args:
         cameras: V cameras, scene unit, that `check_surroundings` accepts.
-        masks: (V, h, w) in [0, 1], of any size.
+        masks: (V, h, w) in [0, 1], small (`formats.parts.small_masks`): time grows with them.
         center: of the bounding sphere, scene unit.
         radius: its radius.
         names: what to call each view.
@@ -64,9 +61,8 @@ def check_masks(
     """
     step = -(-len(cameras) // VIEWS)
     cameras, masks, names = cameras[::step], masks[::step], names[::step]
-    scale = min(1.0, PIXELS / max(masks.shape[1:]))
-    w, h = (max(1, round(n * scale)) for n in (masks.shape[2], masks.shape[1]))
-    heads = [resize_area(mask, w, h) >= 0.5 for mask in masks]
+    h, w = masks.shape[1:]
+    heads = [mask >= 0.5 for mask in masks]
     cameras = cameras.resized(w, h)
     outlines = [_outline(cameras[v], center, radius) for v in range(len(cameras))]
     outside = np.array([_share(m & ~o, m) for m, o in zip(heads, outlines, strict=True)])

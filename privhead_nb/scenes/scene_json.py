@@ -124,7 +124,4 @@ def _views(data: Record) -> dict[str, list[Entry] | None]:
 
 
 def _vec3(data: Record, key: str, low: float, high: float) -> Vec3 | None:
-    if key not in data:
-        return None
-    x, y, z = data.array(key, (3,), low, high).tolist()
-    return (x, y, z)
+    return data.vec3(key, low, high) if key in data else None

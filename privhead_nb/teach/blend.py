@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from tqdm import tqdm
 
-from privhead_nb.files import atomic_file
+from privhead_nb.files import write_tensors
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.training.make_template import PEOPLE, person
 
@@ -84,9 +84,7 @@ def main() -> None:
     found = [person(i).sdf(where) for i in tqdm(PEOPLE, desc="people", file=sys.stderr)]
     shape = tuple(len(a) for a in axes())
     codes = np.round(127.5 * np.tanh(np.stack(found) / SCALE)).clip(-127, 127).astype(np.int8)
-    with atomic_file(FILE) as aside:
-        save_file({"codes": torch.from_numpy(codes.reshape(len(PEOPLE), *shape))}, aside)
-        aside.chmod(0o644)
+    write_tensors(FILE, {"codes": torch.from_numpy(codes.reshape(len(PEOPLE), *shape))})
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
 from privhead_nb.files import atomic_file
 from privhead_nb.privacy.released import Release, release_facts
-from privhead_nb.scenes.about import axis_vector
+from privhead_nb.scenes.about import turn
 from privhead_nb.scenes.camera import Cameras, Vec3
 from privhead_nb.scenes.folder import SceneFolder
 from privhead_nb.scenes.scene import Scene, scene_facts
@@ -58,13 +58,13 @@ def draw_scene(scene: Scene | SceneFolder) -> Figure:
 
     Pictures are read one at a time and held small.
     """
-    facts = scene_facts(scene)
-    roles = dict.fromkeys(scene.sensitive, "sensitive") | dict.fromkeys(scene.neutral, "neutral")
-    truth = scene.truth_triangles() if facts["truth"] else None
     W, H = scene.cameras.width, scene.cameras.height
     # Squeezed into a square; `_draw_view` stretches it to the picture's shape again.
     size = None if max(W, H) <= _THUMB else min(_THUMB, W, H)
     pictures = {v: scene.picture(v, size) for v in shown_views(len(scene.cameras))}
+    facts = scene_facts(scene)  # knows the backgrounds of the pictures just read
+    roles = dict.fromkeys(scene.sensitive, "sensitive") | dict.fromkeys(scene.neutral, "neutral")
+    truth = scene.truth_triangles() if facts["truth"] else None
     text = [
         f"scene: {facts['name']}",
         f"{facts['views']} views of {W} x {H} pixels",
@@ -272,8 +272,7 @@ def _raster_size(camera: Cameras) -> tuple[int, int]:
 
 def _upright(up: str, front: str) -> np.ndarray:
     """(3, 3) rotation from scene axes to the plot's: front along x, up along z."""
-    u, f = axis_vector(up), axis_vector(front)
-    return np.stack([f, np.cross(u, f), u])
+    return turn((up, front))[[2, 0, 1]]
 
 
 def _legend(unused: bool, truth: Triangles | None) -> list[Line2D]:

@@ -139,9 +139,9 @@ class Reconstruction:
             model=model,
             mesh=Mesh.load(folder / "mesh.ply"),
             stage1_mesh=Mesh.load(stage1) if stage1.is_file() else None,
-            center=_three(sphere, "center", -1e9, 1e9),
+            center=sphere.vec3("center", -1e9, 1e9),
             radius=sphere.number("radius", 1e-9, 1e9),
-            background=_three(sphere, "background", 0.0, 1.0),
+            background=sphere.vec3("background", 0.0, 1.0),
             settings=settings,
             history=read_history(report.record("history")),
             report={k: v for k, v in report.data.items() if k not in _APART},
@@ -203,8 +203,3 @@ def _check_report(report: Record) -> None:
             report.number(name, 0.0)
     if "seconds" in report:
         read_seconds(report.record("seconds"))
-
-
-def _three(record: Record, key: str, low: float, high: float) -> tuple[float, float, float]:
-    x, y, z = record.array(key, (3,), low, high).tolist()
-    return x, y, z

@@ -100,7 +100,7 @@ def start_run(
         check_tensors(ours, wanted, folder / NAME)
         run.resumed = found
         run.history, run.seconds, run.files = found.history, found.seconds, found.files
-        restore_model(model, found.tensors, folder / NAME)
+        restore_model(model, found.tensors)
         run.generator.set_state(found.tensors["generator"])
         run.cache.values = found.tensors.get("cache")
         if run.cache.values is not None:

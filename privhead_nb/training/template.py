@@ -20,6 +20,7 @@ from privhead_nb.files import atomic_folder, write_json, write_tensors
 from privhead_nb.geometry.mesh import Mesh, extract_mesh
 from privhead_nb.reading import is_file, read_json, read_tensors
 from privhead_nb.scenes.about import AXES
+from privhead_nb.targets import contents, resolved
 from privhead_nb.training.checkpoint import check_tensors, fingerprint
 from privhead_nb.training.profiles import read_settings
 
@@ -144,10 +145,11 @@ class Template:
                 no template, or can't be written.
         """
         target = Path(folder)
-        here = {p.name for p in target.iterdir()} if target.is_dir() else set()
-        if overwrite and here - {WORDS, NUMBERS}:
+        here = {p.name for p in contents(resolved(target))} if target.is_dir() else set()
+        foreign = here - {WORDS, NUMBERS}
+        if overwrite and foreign:
             raise OutputError(
-                f"holds {min(here - {WORDS, NUMBERS})}, which is no template, and isn't replaced",
+                f"holds {min(foreign)}, which is no template, and isn't replaced",
                 where=target,
                 remedy="Name a new folder, or remove what it holds yourself.",
             )
@@ -190,13 +192,12 @@ class Template:
                 where=path,
                 remedy=f"This package reads {FORMAT!r}, version {VERSION}.",
             )
-        x, y, z = words.array("center", (3,), -1e9, 1e9).tolist()
         state, _ = read_tensors(folder / NUMBERS, error=TrainingError, remedy=_AGAIN)
         made = cls(
             settings=read_settings(FieldSettings, words.record("field")),
             state=state,
             made=words.record("made").data,
-            center=(x, y, z),
+            center=words.vec3("center", -1e9, 1e9),
             radius=words.number("radius", 1e-9, 1e9),
             unit=words.text("unit"),
             up=words.text("up", AXES),

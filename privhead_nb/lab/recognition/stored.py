@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from privhead_nb.errors import LabError
-from privhead_nb.files import atomic_file
+from privhead_nb.files import write_tensors
 from privhead_nb.lab.kept import restore
 from privhead_nb.lab.recognition import Recogniser, head_crop
 from privhead_nb.lab.recognition.learn import Projection
@@ -68,14 +67,11 @@ def save(name: str, model: FaceNetwork | Projection, facts: dict[str, Any], path
         facts = facts | {"kind": model.kind}
     else:
         tensors = {
-            k: (v.half() if v.is_floating_point() else v).contiguous()
-            for k, v in model.state_dict().items()
+            k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()
         }
         facts = facts | {"kind": "network"}
     facts = {"name": name, "generator": GENERATOR_VERSION, **facts}
-    with atomic_file(path) as aside:
-        save_file(tensors, aside, metadata={"facts": json.dumps(facts)})
-        aside.chmod(0o644)  # the library makes it readable to its owner alone
+    write_tensors(path, tensors, {"facts": json.dumps(facts)})
 
 
 def load(path: Path) -> Recogniser:

@@ -16,7 +16,6 @@ from privhead_nb.scenes.images import FORMATS, image_size, read_mask, resize_are
 
 _CALLED = {"img", "image", "rgb", "mask", "alpha", "matte", "png", "jpg", "jpeg"}
 """Words in a file's name that say what it is, not which view."""
-WHITE: Vec3 = (1.0, 1.0, 1.0)
 SMALL = 128
 """Longer side, in pixels, of the masks that are held to check cameras and sphere against."""
 
