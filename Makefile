@@ -53,7 +53,7 @@ notebooks: $(READY)
 	$(BIN)/python -m privhead_nb.teach.build
 
 samples: $(READY)
-	$(BIN)/python -m privhead_nb.teach.samples
+	$(BIN)/python benchmarks/make_samples.py
 
 # The README's picture: the demo's page, with 200 colours so that it stays small.
 picture: demo

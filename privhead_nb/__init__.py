@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from privhead_nb.threads import wait_briefly
 
 if TYPE_CHECKING:
-    from privhead_nb.evaluation import evaluate as evaluate
     from privhead_nb.geometry.mesh import Mesh as Mesh
+    from privhead_nb.geometry.metrics import evaluate as evaluate
+    from privhead_nb.heads.synthetic import synthetic_scene as synthetic_scene
     from privhead_nb.privacy.operators import Operator as Operator
     from privhead_nb.privacy.release import Release as Release
     from privhead_nb.privacy.release import protect as protect
     from privhead_nb.scenes.scene import Scene as Scene
     from privhead_nb.scenes.scene import load_scene as load_scene
-    from privhead_nb.scenes.synthetic import synthetic_scene as synthetic_scene
     from privhead_nb.training.make_template import make_template as make_template
     from privhead_nb.training.profiles import PROFILES as PROFILES
     from privhead_nb.training.reconstruction import Reconstruction as Reconstruction
@@ -36,7 +36,7 @@ _HOME = {
     "Release": "privacy.release",
     "Scene": "scenes.scene",
     "Template": "training.template",
-    "evaluate": "evaluation",
+    "evaluate": "geometry.metrics",
     "load_scene": "scenes.scene",
     "make_template": "training.make_template",
     "protect": "privacy.release",

@@ -11,7 +11,7 @@ import pytest
 
 from privhead_nb.errors import ReleaseError, SceneError
 from privhead_nb.privacy.release import Release
-from privhead_nb.teach.leaks import renew_manifest
+from privhead_nb.teach.lesson03.leaks import renew_manifest
 
 
 def refusal(call: Callable[[], object]) -> SceneError | None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab.advice import FORMAT, advice, differences
 from privhead_nb.privacy.operators import Operator
-from privhead_nb.scenes.head_codes import GENERATOR_VERSION
 
 
 def setting(operator: Operator, pixels: int, alone: float, together: float) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from privhead_nb.errors import LabError
 from privhead_nb.field.model import HeadModel
+from privhead_nb.heads.head import make_head
 from privhead_nb.lab import appearance
 from privhead_nb.lab.renders import portrait_cameras
 from privhead_nb.scenes.camera import Cameras
-from privhead_nb.scenes.heads import make_head
 from privhead_nb.training.reconstruction import Reconstruction
 
 SAMPLE = Path(__file__).parents[1] / "data_samples" / "reconstruction"

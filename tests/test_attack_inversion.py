@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from privhead_nb import resources
 from privhead_nb.errors import LabError
 from privhead_nb.lab.albums import Album
 from privhead_nb.lab.attacks.identify import in_batches
@@ -27,7 +27,7 @@ from privhead_nb.lab.recognition import Recogniser, head_crop
 from privhead_nb.lab.recognition.network import FaceNetwork
 from privhead_nb.privacy.operators import Operator
 
-FACES = Path(__file__).parents[1] / "benchmarks" / "results" / "faces.safetensors"
+FACES = resources.RESULTS / "faces.safetensors"
 
 
 def album(people: range) -> Album:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from privhead_nb import resources
 from privhead_nb.errors import LabError
 from privhead_nb.lab.albums import Album
 from privhead_nb.lab.attacks import Attack
@@ -34,7 +34,7 @@ from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.released import Release
 from privhead_nb.scenes.camera import custom_rig, facescape_rig
 
-FACES = Path(__file__).parents[1] / "benchmarks" / "results" / "faces.safetensors"
+FACES = resources.RESULTS / "faces.safetensors"
 QUICK = Learning("arcface", epochs=75, batch=12, rate=1e-3)
 LONGER = Learning("arcface", epochs=60, batch=24, rate=3e-3)  # two networks find one space
 WINS = 0.5  # rank-1 among 12 people; chance is 1 / 12, and 6 of 12 by chance 1 in 5,000

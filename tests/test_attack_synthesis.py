@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from privhead_nb.errors import LabError
+from privhead_nb.heads.head import Head, make_head
 from privhead_nb.lab.albums import Album
 from privhead_nb.lab.attacks import decoder, synthesis, synthesis_bank, synthesis_render
 from privhead_nb.lab.attacks.guessed import rate_lines, recognised
@@ -19,7 +20,6 @@ from privhead_nb.lab.attacks.synthesis_codes import Codes, code_errors, face_dis
 from privhead_nb.lab.recognition import Recogniser
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.scenes.camera import Cameras, facescape_rig
-from privhead_nb.scenes.heads import Head, make_head
 
 SPACING = 8.0
 CENTER = (0.0, -20.0, -10.0)

@@ -12,7 +12,7 @@ from matplotlib.text import Annotation
 from PIL import Image
 
 from privhead_nb.teach import widgets
-from privhead_nb.teach.figures.backdrop import Backdrop, number_heights, round_numbers
+from privhead_nb.teach.backdrop import Backdrop, number_heights, round_numbers
 from privhead_nb.teach.widgets import View
 
 

@@ -15,11 +15,10 @@ from answers import failed
 from privhead_nb.bench.compositing import cases
 from privhead_nb.bench.harness import OPS
 from privhead_nb.kernels.compositing import composite_sdf_reference, laplace_density
-from privhead_nb.teach import checks, roofline
-from privhead_nb.teach.checks import CheckFailed
-from privhead_nb.teach.comparison import check
-from privhead_nb.teach.figures import kernel_plots
-from privhead_nb.teach.traffic import backward_traffic, saved_bytes, size, traffic
+from privhead_nb.teach import checks
+from privhead_nb.teach.checks import CheckFailed, check
+from privhead_nb.teach.lesson11 import kernel_plots, roofline
+from privhead_nb.teach.lesson11.traffic import backward_traffic, saved_bytes, size, traffic
 
 # Answers ------------------------------------------------------------------------------------------
 

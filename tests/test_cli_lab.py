@@ -15,6 +15,7 @@ import torch
 from command import answer, run
 from safetensors.torch import load_file
 
+from privhead_nb import resources
 from privhead_nb.lab import (
     advice,
     albums,
@@ -36,7 +37,7 @@ from privhead_nb.lab.recognition.learn import Learning
 from privhead_nb.scenes.images import read_image, write_image
 
 SAMPLES = Path(__file__).parents[1] / "data_samples"
-FACES = Path(__file__).parents[1] / "benchmarks" / "results" / "faces.safetensors"
+FACES = resources.RESULTS / "faces.safetensors"
 PEOPLE = 6
 BRIEF = Learning("arcface", epochs=1, batch=12)
 TINY = Size(people=PEOPLE, attackers=PEOPLE, network=BRIEF, base=BRIEF, resamples=50)

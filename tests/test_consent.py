@@ -15,13 +15,13 @@ import torch
 from command import answer, run
 
 from privhead_nb.errors import PrivheadError, SceneError
+from privhead_nb.heads.synthetic import RIGS, _jitter
 from privhead_nb.privacy.consent import FACE_ANGLE, angles_from_front, views_facing
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.release import Release, protect, protect_folder
 from privhead_nb.scenes.camera import Cameras
 from privhead_nb.scenes.folder import open_scene
 from privhead_nb.scenes.scene import Scene
-from privhead_nb.scenes.synthetic import RIGS, _jitter
 
 SAMPLES = Path(__file__).parents[1] / "data_samples" / "scene"
 

@@ -11,8 +11,9 @@ import nbformat
 import pytest
 from matplotlib.figure import Figure
 
-from privhead_nb.teach import build, exercises, latency, panels, plots, site, timings
+from privhead_nb.teach import build, exercises, latency, panels, site, timings
 from privhead_nb.teach.widgets import View, choice, real, tick, values_of, whole
+from privhead_nb.viz import plots
 
 ROOT = Path(__file__).parents[1]
 SOURCES = build.sources()

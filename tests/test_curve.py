@@ -98,7 +98,7 @@ def test_the_stored_curve_is_what_the_stored_study_says() -> None:
         assert p.people == 10 and 0 < p.chamfer_mm[1] <= p.chamfer_mm[0] <= p.chamfer_mm[2] < 20
         if p.name != FULL_RGB:
             assert list(p.together or ()) == privacy[p.name]["together"]["rank1"], (
-                "run `python benchmarks/curve_study.py run` after a new privacy.json"
+                "run `python benchmarks/studies/curve.py run` after a new privacy.json"
             )
 
 
@@ -147,7 +147,7 @@ def test_every_setting_is_an_operator_and_a_size() -> None:
 
 def test_the_small_study_runs(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "benchmarks/curve_study.py", "run", "--small", "--workers", "1"],
+        [sys.executable, "benchmarks/studies/curve.py", "run", "--small", "--workers", "1"],
         cwd=ROOT, env=os.environ | {"PRIVHEAD_LAB": str(tmp_path), "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip

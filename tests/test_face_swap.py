@@ -1,7 +1,7 @@
 """Claims about face swaps in miniature: they win with the target's pictures, and with no others.
 
 People are made of colours and shapes that a few dozen steps can learn; real portraits are the
-study's (benchmarks/tables_study.py).
+study's (benchmarks/studies/tables.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Damaged inputs: 200 of the mutants of `benchmarks/fuzz_study.py`, other ones than it stores."""
+"""Damaged inputs: 200 of the mutants of `benchmarks/studies/fuzz.py`, other ones than it stores."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks import fuzz_study
-from benchmarks.fuzz_mutations import BYTES, FILES, KINDS
+from benchmarks.studies import fuzz as fuzz_study
+from benchmarks.studies.fuzz_mutations import BYTES, FILES, KINDS
 from privhead_nb.errors import PrivheadError
 
 EACH = 200 // len(fuzz_study.KINDS) + 1

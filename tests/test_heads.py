@@ -9,7 +9,7 @@ import trimesh
 from torch import Tensor
 
 from privhead_nb.errors import SceneError
-from privhead_nb.scenes.head_codes import (
+from privhead_nb.heads.codes import (
     ALBEDO_NAMES,
     EXPRESSION_NAMES,
     GENERATOR_VERSION,
@@ -17,10 +17,10 @@ from privhead_nb.scenes.head_codes import (
     code_from,
     identity_codes,
 )
-from privhead_nb.scenes.head_grid import marching_cubes, sample_grid
-from privhead_nb.scenes.head_light import LIGHTS, light_code, to_srgb
-from privhead_nb.scenes.head_surface import LABELS
-from privhead_nb.scenes.heads import Head, make_head
+from privhead_nb.heads.grid import marching_cubes, sample_grid
+from privhead_nb.heads.head import Head, make_head
+from privhead_nb.heads.light import LIGHTS, light_code, to_srgb
+from privhead_nb.heads.surface import LABELS
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from privhead_nb.errors import OutputError
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.release import protect
 from privhead_nb.scenes.scene import Scene
-from privhead_nb.teach.inspect import (
+from privhead_nb.viz.inspect import (
     NEUTRAL,
     SENSITIVE,
     draw_release,
@@ -75,7 +75,7 @@ def test_a_release_shows_moduli_for_sensitive_views(ball: Scene) -> None:
 
 
 def test_very_many_views_are_thinned_out(ball: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("privhead_nb.teach.inspect.MAX_VIEWS", 10)
+    monkeypatch.setattr("privhead_nb.viz.inspect.MAX_VIEWS", 10)
     pick = [i % 6 for i in range(60)]
     many = replace(
         ball,

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from privhead_nb.errors import LabError
+from privhead_nb.heads.head import make_head
+from privhead_nb.heads.light import LIGHTS
+from privhead_nb.heads.surface import LABELS
+from privhead_nb.heads.tracer import render
 from privhead_nb.lab import albums, busts
 from privhead_nb.scenes.camera import facescape_rig
-from privhead_nb.scenes.head_light import LIGHTS
-from privhead_nb.scenes.head_surface import LABELS
-from privhead_nb.scenes.heads import make_head
-from privhead_nb.scenes.tracer import render
 
 TINY = albums.Plan(views=2, faces=1, rear=1)
 

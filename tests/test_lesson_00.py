@@ -12,9 +12,8 @@ import torch
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.teach import build, checks, widgets
 from privhead_nb.teach.checks import CheckFailed
-from privhead_nb.teach.course import LESSONS
-from privhead_nb.teach.figures import start_plots
-from privhead_nb.teach.panels import lesson00
+from privhead_nb.teach.lesson00 import panel, start_plots
+from privhead_nb.teach.lesson00.course import LESSONS
 
 SOURCE = build.NOTEBOOKS / "src" / "00_start_here.py"
 
@@ -79,10 +78,10 @@ def test_strangers_that_are_none(
 
 
 def test_every_view_is_drawn_from_both_sides() -> None:
-    controls = lesson00.controls()
+    controls = panel.controls()
     for view in widgets.values_of(controls["view"]):
         for side in widgets.values_of(controls["side"]):
-            shown = lesson00.picture(view, side)
+            shown = panel.picture(view, side)
             kind = "sensitive" if view < 20 else "neutral"
             assert f"view {view} is {kind}" in shown.facts and kind in shown.alt
             hidden = kind == "sensitive" and side == "everyone else"
@@ -92,15 +91,15 @@ def test_every_view_is_drawn_from_both_sides() -> None:
 
 
 def test_no_colour_of_a_sensitive_view_is_drawn_on_the_other_side() -> None:
-    shown = lesson00.picture(7, "everyone else").figure.axes[1].images[0].get_array()
+    shown = panel.picture(7, "everyone else").figure.axes[1].images[0].get_array()
     assert float((shown.max(axis=2) - shown.min(axis=2)).max()) < 1e-6
-    kept = lesson00.picture(7, "your device").figure.axes[1].images[0].get_array()
+    kept = panel.picture(7, "your device").figure.axes[1].images[0].get_array()
     assert float((kept.max(axis=2) - kept.min(axis=2)).max()) > 0.05
 
 
 def test_the_twin_tells_all_its_settings() -> None:
-    image = widgets.twin(lesson00.picture, lesson00.TWIN)
-    assert image.alt.count("Left a plan of the cameras") == len(lesson00.TWIN) == 4
+    image = widgets.twin(panel.picture, panel.TWIN)
+    assert image.alt.count("Left a plan of the cameras") == len(panel.TWIN) == 4
 
 
 def test_moduli_are_drawn_on_one_scale() -> None:

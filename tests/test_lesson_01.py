@@ -18,22 +18,29 @@ from torch import Tensor
 from privhead_nb import Reconstruction, Scene, load_scene
 from privhead_nb.kernels.compositing import weights_from_alpha, weights_from_density
 from privhead_nb.kernels.error_bounded import inverse_cdf
-from privhead_nb.teach import checks, fog, question_budget, sampling_error, widgets
-from privhead_nb.teach.figures import head_pictures, ray_pictures, sampling_pictures
-from privhead_nb.teach.panels import lesson01
-from privhead_nb.teach.samples import FOLDER
+from privhead_nb.resources import SAMPLES
+from privhead_nb.teach import checks, widgets
+from privhead_nb.teach.lesson01 import (
+    fog,
+    head_pictures,
+    panel,
+    question_budget,
+    ray_pictures,
+    sampling_error,
+    sampling_pictures,
+)
 
 BETA = 0.0015
 
 
 @pytest.fixture(scope="module")
 def scene() -> Scene:
-    return load_scene(FOLDER / "scene")
+    return load_scene(SAMPLES / "scene")
 
 
 @pytest.fixture(scope="module")
 def head() -> Reconstruction:
-    return Reconstruction.load(FOLDER / "reconstruction")
+    return Reconstruction.load(SAMPLES / "reconstruction")
 
 
 @pytest.fixture(scope="module")
@@ -255,7 +262,7 @@ def test_an_unknown_placing_is_refused(side: sampling_error.HeadRays) -> None:
 
 
 def test_importance_sampling_misses_what_its_first_pass_missed() -> None:
-    clouds = lesson01.bumps(lesson01.TWIN[3])
+    clouds = panel.bumps(panel.TWIN[3])
     t = fog.place(clouds, 12, "by weight, widened")
     assert fog.look(clouds, t).opacity < fog.exact(clouds).opacity - 0.2
     assert (
@@ -420,24 +427,24 @@ def test_the_window_holds_all_and_stays_inside() -> None:
 def test_the_panel_draws_every_corner_of_its_sliders() -> None:
     ends = {
         name: (widgets.values_of(control)[0], widgets.values_of(control)[-1])
-        for name, control in lesson01.controls().items()
+        for name, control in panel.controls().items()
     }
-    assert set(ends) == set(lesson01.REST)
+    assert set(ends) == set(panel.REST)
     for high, count in product((0, 1), (0, 1)):
         setting = {name: pair[high] for name, pair in ends.items()}
         setting["samples"] = ends["samples"][count]
         for how in fog.PLACINGS:
-            view = lesson01.picture(**setting | {"placed": how})
+            view = panel.picture(**setting | {"placed": how})
             assert Image.open(BytesIO(view.png())).size == (800, 440)
             assert "nan" not in view.facts and how in view.alt and "opacity" in view.alt
 
 
 def test_the_panel_says_when_a_depth_lies() -> None:
-    assert "a place without fog" in lesson01.picture(**lesson01.REST).facts
-    assert "a place without fog" not in lesson01.picture(**lesson01.TWIN[1]).alt
+    assert "a place without fog" in panel.picture(**panel.REST).facts
+    assert "a place without fog" not in panel.picture(**panel.TWIN[1]).alt
 
 
 def test_the_twin_shows_four_settings() -> None:
-    image = widgets.twin(lesson01.picture, lesson01.TWIN)
+    image = widgets.twin(panel.picture, panel.TWIN)
     assert Image.open(BytesIO(image.data)).size == (1600, 880)
     assert image.alt.count("A ray through 2 bumps") == 4

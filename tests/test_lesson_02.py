@@ -14,15 +14,14 @@ import torch
 from answers import failed
 from torch import Tensor
 
-from benchmarks import sdf_study
+from benchmarks.studies import sdf as sdf_study
 from privhead_nb import load_scene
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.geometry.metrics import closest_points
-from privhead_nb.teach import checks, sdf_fit, shapes, wall, widgets
+from privhead_nb.resources import SAMPLES
+from privhead_nb.teach import checks, widgets
 from privhead_nb.teach.checks import CheckFailed
-from privhead_nb.teach.figures import sdf_plots, wall_plots
-from privhead_nb.teach.panels import lesson02
-from privhead_nb.teach.samples import FOLDER
+from privhead_nb.teach.lesson02 import panel, sdf_fit, sdf_plots, shapes, wall, wall_plots
 from privhead_nb.training.losses import eikonal_loss
 from privhead_nb.training.profiles import PROFILES
 
@@ -202,7 +201,7 @@ def test_a_cloud_lies_on_its_mesh_and_looks_outwards(torus: Mesh) -> None:
 
 
 def test_the_truth_itself_is_judged_right() -> None:
-    scene = load_scene(FOLDER / "scene")
+    scene = load_scene(SAMPLES / "scene")
 
     def ball(points: Tensor) -> Tensor:
         return points.norm(dim=-1) - 0.5
@@ -400,7 +399,7 @@ def test_the_panel_draws_every_corner_of_its_controls(
     form: str, angle: int, beta: float, samples: int
 ) -> None:
     for hit in (20.0, 40.0):
-        view = lesson02.picture(beta, angle, samples, hit, form)
+        view = panel.picture(beta, angle, samples, hit, form)
         assert view.png()[:4] == b"\x89PNG"
         assert f"beta {beta:g} mm ({form})" in view.alt and f"{samples} samples" in view.alt
         assert "within 1 mm of the surface" in view.facts and "nan" not in view.facts
@@ -410,19 +409,19 @@ def test_the_panel_draws_every_corner_of_its_controls(
 
 def test_a_thin_wall_between_samples_loses_its_place() -> None:
     """With few samples the weight jumps as the hit moves, though the wall stays as it is."""
-    thin = [lesson02.picture(0.25, 0, 12, hit, "VolSDF").facts for hit in (30.0, 32.25)]
+    thin = [panel.picture(0.25, 0, 12, hit, "VolSDF").facts for hit in (30.0, 32.25)]
     words = [facts.split("mean depth")[0].split(", ")[1] for facts in thin]
     assert words[0] != words[1]
 
 
 def test_controls_name_the_pictures_arguments_and_the_twin_is_within_them() -> None:
-    controls = lesson02.controls()
-    view = lesson02.picture(**{name: control.value for name, control in controls.items()})
+    controls = panel.controls()
+    view = panel.picture(**{name: control.value for name, control in controls.items()})
     assert view.facts
-    for setting in lesson02.TWIN:
+    for setting in panel.TWIN:
         assert set(setting) == set(controls)
         assert setting["form"] in widgets.values_of(controls["form"])
-    assert "VolSDF" in widgets.twin(lesson02.picture, lesson02.TWIN).alt
+    assert "VolSDF" in widgets.twin(panel.picture, panel.TWIN).alt
 
 
 def test_the_lessons_loss_is_equation_4() -> None:
@@ -435,7 +434,7 @@ def test_the_lessons_loss_is_equation_4() -> None:
 
 def test_the_stored_study_has_the_lessons_fits() -> None:
     found = sdf_fit.study()
-    assert found["command"] == "python benchmarks/sdf_study.py"
+    assert found["command"] == "python benchmarks/studies/sdf.py"
     assert set(found["head"]) == set(sdf_study.HEAD)
     assert {name: len(apart) for name, apart in found["torus"].items()} == dict.fromkeys(
         sdf_study.TORUS, len(found["seeds"])

@@ -17,16 +17,15 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from benchmarks import detector_study
+from benchmarks.studies import detector as detector_study
 from privhead_nb import Operator, load_scene, protect
 from privhead_nb.privacy.operators import KINDS
-from privhead_nb.teach import checks, detector, disguise, leaks, widgets
+from privhead_nb.resources import SAMPLES
+from privhead_nb.teach import checks, widgets
 from privhead_nb.teach.checks import CheckFailed
-from privhead_nb.teach.figures import detection, operators
-from privhead_nb.teach.panels import lesson03
-from privhead_nb.teach.samples import FOLDER
+from privhead_nb.teach.lesson03 import detection, detector, disguise, leaks, operators, panel
 
-RELEASE = FOLDER / "release"
+RELEASE = SAMPLES / "release"
 SOBEL = Operator("sobel")
 
 
@@ -154,7 +153,7 @@ def test_the_steepest_window_stays_below_the_peak() -> None:
 
 
 def test_a_release_as_protect_writes_it_has_no_leaks(tmp_path: Path) -> None:
-    scene = load_scene(FOLDER / "scene")
+    scene = load_scene(SAMPLES / "scene")
     protect(scene, SOBEL.with_noise(0.1), masks="all").save(tmp_path / "r")
     assert leaks.find_leaks(tmp_path / "r") == set() == leaks.find_leaks(RELEASE)
     assert set(json.loads((RELEASE / "release.json").read_text())) == leaks.SETTINGS
@@ -207,7 +206,7 @@ def test_quantise_is_the_operators() -> None:
 @pytest.mark.parametrize("downsample", ["first", "last"])
 @pytest.mark.parametrize("levels", [0, 12])
 def test_a_picture_becomes_what_protect_releases(downsample: str, levels: int) -> None:
-    scene = load_scene(FOLDER / "scene")
+    scene = load_scene(SAMPLES / "scene")
     operator = Operator("scharr", downsample=downsample, levels=levels)
     release = protect(scene, operator, size=32)
     for view, modulus in zip(scene.sensitive[:3], release.moduli, strict=False):
@@ -216,7 +215,7 @@ def test_a_picture_becomes_what_protect_releases(downsample: str, levels: int) -
 
 
 def test_a_flat_background_is_what_protect_makes_of_it() -> None:
-    scene = load_scene(FOLDER / "scene")
+    scene = load_scene(SAMPLES / "scene")
     grey = replace(scene, images=scene.images * scene.masks[..., None])  # black behind the head
     operator = Operator(background="flat")
     release = protect(grey, operator)
@@ -367,9 +366,9 @@ def test_two_colours_of_one_luma_are_two_colours() -> None:
 
 
 @pytest.mark.parametrize("end", [0, -1])
-@pytest.mark.parametrize("draw", [lesson03.picture, lesson03.preview])
+@pytest.mark.parametrize("draw", [panel.picture, panel.preview])
 def test_the_panel_draws_at_both_ends_of_its_controls(end: int, draw: Any) -> None:
-    controls = lesson03.controls()
+    controls = panel.controls()
     rest = {name: control.value for name, control in controls.items()}
     for name, control in controls.items():
         view = draw(**rest | {name: widgets.values_of(control)[end]})
@@ -377,11 +376,11 @@ def test_the_panel_draws_at_both_ends_of_its_controls(end: int, draw: Any) -> No
 
 
 def test_the_panel_says_what_the_detector_says() -> None:
-    first, second, *_ = (lesson03.picture(**setting) for setting in lesson03.TWIN)
+    first, second, *_ = (panel.picture(**setting) for setting in panel.TWIN)
     assert "finds no face" in first.facts and "finds no face" in first.alt
     assert "finds the face" in second.facts and "finds the face" in second.alt
-    assert "when you let go" in lesson03.preview(**lesson03.TWIN[0]).facts
-    assert set(lesson03.TWIN[0]) == set(lesson03.controls())
+    assert "when you let go" in panel.preview(**panel.TWIN[0]).facts
+    assert set(panel.TWIN[0]) == set(panel.controls())
 
 
 def test_the_histogram_counts_every_pixel_the_zeros_too() -> None:

@@ -16,12 +16,11 @@ from torch.nn import functional as F
 
 from privhead_nb.kernels.gradient_loss import gradient_loss
 from privhead_nb.privacy.operators import Operator
+from privhead_nb.resources import SAMPLES
 from privhead_nb.scenes.scene import load_scene
-from privhead_nb.teach import checks, landscape, latency, toy_head
+from privhead_nb.teach import checks, latency
 from privhead_nb.teach.checks import CheckFailed
-from privhead_nb.teach.figures import loss_landscape, toy_pictures
-from privhead_nb.teach.panels import lesson04
-from privhead_nb.teach.samples import FOLDER
+from privhead_nb.teach.lesson04 import landscape, loss_landscape, panel, toy_head, toy_pictures
 from privhead_nb.training.batches import patch_weights
 
 NOISE = torch.rand(3, 24, 24, 3, generator=torch.Generator().manual_seed(0))
@@ -29,7 +28,7 @@ NOISE = torch.rand(3, 24, 24, 3, generator=torch.Generator().manual_seed(0))
 
 @pytest.fixture(scope="module")
 def photo() -> torch.Tensor:
-    return load_scene(FOLDER / "scene").images[lesson04.FRONT]
+    return load_scene(SAMPLES / "scene").images[panel.FRONT]
 
 
 # Checks -------------------------------------------------------------------------------------------
@@ -210,7 +209,7 @@ def test_every_rotation_and_reflection_of_colour_is_free(seed: int) -> None:
 
 @pytest.mark.parametrize("view", [2, 7, 12])
 def test_the_funnel_is_narrow_and_blur_widens_it(view: int) -> None:
-    picture = load_scene(FOLDER / "scene").images[view]
+    picture = load_scene(SAMPLES / "scene").images[view]
     curve, soft = landscape.shift_curve(picture), landscape.shift_curve(picture, blur=2.0)
     narrow = landscape.half_width(curve.steps, curve.gradient)
     assert 3 * narrow < landscape.half_width(curve.steps, curve.rgb)
@@ -366,9 +365,9 @@ CORNERS = [
 ]
 
 
-@pytest.mark.parametrize("setting", CORNERS + lesson04.TWIN)
+@pytest.mark.parametrize("setting", CORNERS + panel.TWIN)
 def test_the_panel_draws_every_corner(setting: dict[str, Any]) -> None:
-    view = lesson04.picture(**setting)
+    view = panel.picture(**setting)
     assert Image.open(BytesIO(view.png())).size == (828, 198)
     curve = view.figure.axes[-1]
     (x,), (y,) = curve.lines[-1].get_data()
@@ -383,7 +382,7 @@ def test_the_panels_losses_are_the_landscapes(photo: torch.Tensor) -> None:
     batch = landscape.recoloured(landscape.moved(photo, 4.0, 0.0, 0.9), -0.5)
     own = landscape.moduli(landscape.planes(photo), 1.0)[0]
     shown = {
-        loss: lesson04.picture(**setting, loss=loss).figure.axes[-1].lines[-1].get_ydata()[0]
+        loss: panel.picture(**setting, loss=loss).figure.axes[-1].lines[-1].get_ydata()[0]
         for loss in ("gradient", "rgb")
     }
     wanted = landscape.gradient_losses(batch, own, 1.0).item()
@@ -392,8 +391,8 @@ def test_the_panels_losses_are_the_landscapes(photo: torch.Tensor) -> None:
 
 
 def test_the_panels_controls_are_its_arguments() -> None:
-    controls = lesson04.controls()
+    controls = panel.controls()
     rest = {name: control.value for name, control in controls.items()}
-    assert lesson04.picture(**rest).facts
-    assert set(lesson04.TWIN[0]) == set(controls)
+    assert panel.picture(**rest).facts
+    assert set(panel.TWIN[0]) == set(controls)
     assert latency.time_panel("04")["redraws"] > 20

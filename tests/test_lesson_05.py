@@ -11,20 +11,21 @@ import pytest
 import torch
 import trimesh
 
+from benchmarks.studies import stages as stages_study
 from privhead_nb import Mesh, Reconstruction, Release, load_scene
 from privhead_nb.privacy.operators import Operator
-from privhead_nb.teach import checks, samples, stages, table1, widgets
+from privhead_nb.resources import SAMPLES
+from privhead_nb.teach import checks, widgets
 from privhead_nb.teach.checks import CheckFailed
-from privhead_nb.teach.checks.lesson05 import Balls
-from privhead_nb.teach.figures import reconstruction_plots, stage_plots
-from privhead_nb.teach.panels import lesson05
+from privhead_nb.teach.lesson05 import panel, reconstruction_plots, stage_plots, stages, table1
+from privhead_nb.teach.lesson05.checks import Balls
 from privhead_nb.training.profiles import PROFILES
 from privhead_nb.training.start import start_run
 
 
 @pytest.fixture(scope="module")
 def scene() -> Any:
-    return load_scene(samples.FOLDER / "scene")
+    return load_scene(SAMPLES / "scene")
 
 
 def told(capsys: pytest.CaptureFixture[str], check: Any, answer: Any) -> str:
@@ -159,7 +160,7 @@ def test_the_stored_moments_are_whole() -> None:
     names = [(m.run, m.stage, m.step) for m in moments]
     two = [n for n in names if n[0] == "two stages"]
     alone = [n for n in names if n[0] == "stage 2 alone"]
-    assert len(two) == lesson05.LAST + 1 == 10 and len(alone) == 7
+    assert len(two) == panel.LAST + 1 == 10 and len(alone) == 7
     assert {n[2] for n in two if n[1] == "stage2"} <= {n[2] for n in alone}
     for moment in moments:
         assert set(moment.sdf) == set(stages.PLANES)
@@ -173,7 +174,7 @@ def test_the_stored_moments_are_whole() -> None:
 def test_the_stored_run_is_that_of_the_samples() -> None:
     """The last moment is as good as the reconstruction that `make samples` stored."""
     last = [m for m in stages.load() if m.run == "two stages"][-1]
-    stored = Reconstruction.load(samples.FOLDER / "reconstruction")
+    stored = Reconstruction.load(SAMPLES / "reconstruction")
     assert last.step == stored.settings.stage2.steps
     field = stored.model.sdf(_unit("profile", stored)).detach().numpy() * stored.radius
     near = np.abs(field) < 30
@@ -181,7 +182,7 @@ def test_the_stored_run_is_that_of_the_samples() -> None:
 
 
 def _unit(plane: str, head: Reconstruction) -> Any:
-    points = stages.plane_points(plane, load_scene(samples.FOLDER / "scene"))
+    points = stages.plane_points(plane, load_scene(SAMPLES / "scene"))
     return torch.tensor((points.reshape(-1, 3) - head.center) / head.radius).float()
 
 
@@ -226,18 +227,20 @@ def test_watching_training_does_not_change_it(scene: Any, monkeypatch: Any) -> N
         stage2=replace(ci.stage2, steps=6, patches=2),
         mesh_resolution=32,
     )
-    monkeypatch.setattr(stages, "MOMENTS", {"stage1": (0, 3), "stage2": (0, 2)})
-    release = Release.load(samples.FOLDER / "release")
-    moments, mesh = stages.watch(scene, release, tiny, "two stages")
+    monkeypatch.setattr(stages_study, "MOMENTS", {"stage1": (0, 3), "stage2": (0, 2)})
+    release = Release.load(SAMPLES / "release")
+    moments, mesh = stages_study.watch(scene, release, tiny, "two stages")
     assert [(m.stage, m.step) for m in moments] == [
         ("stage1", 0), ("stage1", 3), ("stage1", 6), ("stage2", 2), ("stage2", 6),
     ]  # fmt: skip
-    assert np.array_equal(mesh.vertices, reconstruct(release, tiny, seed=stages.SEED).mesh.vertices)
+    assert np.array_equal(
+        mesh.vertices, reconstruct(release, tiny, seed=stages_study.SEED).mesh.vertices
+    )
 
 
 def test_rays_of_a_camera_meet_the_head() -> None:
-    head = Reconstruction.load(samples.FOLDER / "reconstruction")
-    release = Release.load(samples.FOLDER / "release")
+    head = Reconstruction.load(SAMPLES / "reconstruction")
+    release = Release.load(SAMPLES / "release")
     camera = release.cameras[release.sensitive[7]]
     rays, near, far = stages.rays_of(head, camera)
     assert len(rays) == 64 * 64 and far - near == pytest.approx(2)
@@ -332,26 +335,26 @@ def test_figures_draw() -> None:
 
 
 def test_the_panel_draws_every_setting() -> None:
-    controls = lesson05.controls()
+    controls = panel.controls()
     rest = {name: control.value for name, control in controls.items()}
     for name, control in controls.items():
         for value in widgets.values_of(control):
-            view = lesson05.picture(**rest | {name: value})
+            view = panel.picture(**rest | {name: value})
             assert "two stages: stage" in view.facts and "stage 2 alone: stage 2" in view.facts
             assert "dashed" in view.alt
-    fog = lesson05.picture(lesson05.LAST, "level", "fog", 10.0)
+    fog = panel.picture(panel.LAST, "level", "fog", 10.0)
     assert "fog that a beta of 10 mm" in fog.alt and len(fog.png()) > 1000
 
 
 def test_stage_2_alone_waits_for_stage_1() -> None:
-    assert "stage 2 alone: stage 2, step 0" in lesson05.picture(2, "profile", "distance", 0.0).facts
-    end = lesson05.picture(lesson05.LAST, "profile", "distance", 0.0).facts
+    assert "stage 2 alone: stage 2, step 0" in panel.picture(2, "profile", "distance", 0.0).facts
+    end = panel.picture(panel.LAST, "profile", "distance", 0.0).facts
     assert end.count("step 1900") == 2
 
 
 def test_the_twin_tells_all_its_settings() -> None:
-    image = widgets.twin(lesson05.picture, lesson05.TWIN)
-    assert image.alt.count("Two pictures of the") == len(lesson05.TWIN) == 4
+    image = widgets.twin(panel.picture, panel.TWIN)
+    assert image.alt.count("Two pictures of the") == len(panel.TWIN) == 4
 
 
 def test_the_study_of_beta_says_what_the_lesson_says() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import sys
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -19,13 +18,11 @@ from scipy import ndimage
 
 from privhead_nb.lab.attacks import multiplicity, poisson
 from privhead_nb.privacy.operators import Operator
-from privhead_nb.teach import checks, faces, lab_runs, small_album, strong_attacks, widgets
-from privhead_nb.teach.figures import irreversibility, strong_plots
-from privhead_nb.teach.panels import lesson06
+from privhead_nb.teach import checks, lab_runs, small_album, widgets
+from privhead_nb.teach.lesson06 import faces, irreversibility, panel, strong_attacks, strong_plots
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-import inversion_study  # noqa: E402
+from benchmarks.studies import inversion as inversion_study  # noqa: E402
 
 # Checks -------------------------------------------------------------------------------------------
 
@@ -173,34 +170,34 @@ def pixels(view: widgets.View) -> np.ndarray:
 
 
 def test_the_panel_draws_at_the_ends_of_every_control() -> None:
-    for name, control in lesson06.controls().items():
+    for name, control in panel.controls().items():
         values = widgets.values_of(control)
         for value in (values[0], values[-1]):
-            view = lesson06.picture(**lesson06._REST | {name: value})
+            view = panel.picture(**panel._REST | {name: value})
             assert pixels(view).std() > 10 and len(view.alt) > 80 and "moduli by" in view.facts
 
 
 def test_the_panels_other_picture_has_the_modulus_unless_there_is_noise() -> None:
-    for setting in lesson06.TWIN:
+    for setting in panel.TWIN:
         given = {k: setting[k] for k in ("subject", "turn", "flips", "stripes")}
-        truth = lesson06._subject(setting["subject"])
-        off = Operator().modulus(lesson06.other(**given)) - Operator().modulus(truth)
+        truth = panel._subject(setting["subject"])
+        off = Operator().modulus(panel.other(**given)) - Operator().modulus(truth)
         assert float(off.abs().max()) < 1e-6
-    noisy = lesson06.picture(**lesson06._REST | {"noise": 0.1})
+    noisy = panel.picture(**panel._REST | {"noise": 0.1})
     assert float(noisy.facts.split("moduli by ")[1].split()[0]) > 0.05
 
 
 def test_the_panel_says_when_a_picture_leaves_the_range() -> None:
-    assert "does NOT fit" in lesson06.picture(**lesson06._REST | {"flips": 1}).facts
-    assert "one fits into" in lesson06.picture(**lesson06._REST | {"turn": 120}).facts.replace(
+    assert "does NOT fit" in panel.picture(**panel._REST | {"flips": 1}).facts
+    assert "one fits into" in panel.picture(**panel._REST | {"turn": 120}).facts.replace(
         "other picture fits", "one fits"
     )
 
 
 def test_the_twin_shows_all_its_settings() -> None:
-    image = widgets.twin(lesson06.picture, lesson06.TWIN, columns=1)
+    image = widgets.twin(panel.picture, panel.TWIN, columns=1)
     alt = image._repr_mimebundle_()[1]["image/png"]["alt"]
-    assert alt.count("Four tiles") == len(lesson06.TWIN)
+    assert alt.count("Four tiles") == len(panel.TWIN)
 
 
 def test_the_figures_draw() -> None:
@@ -226,7 +223,7 @@ def test_colours_out_of_range_and_moduli_can_be_drawn() -> None:
 
 def test_the_stored_faces_are_the_made_heads() -> None:
     """One of them, rendered again."""
-    from privhead_nb.scenes.synthetic import synthetic_scene
+    from privhead_nb.heads.synthetic import synthetic_scene
 
     scene = synthetic_scene(1, neutral=0, sensitive=1, size=64)
     assert faces.front(64).shape == (24, 2, 64, 64, 3)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -22,11 +21,10 @@ from privhead_nb import Reconstruction, Release, load_scene
 from privhead_nb.field import lipschitz
 from privhead_nb.field.model import FieldSettings, HeadModel
 from privhead_nb.field.radiance import ColourNetwork
-from privhead_nb.teach import checks, painted_lines
-from privhead_nb.teach import lipschitz_runs as runs
-from privhead_nb.teach.figures import lipschitz_plots
-from privhead_nb.teach.panels import lesson07
-from privhead_nb.teach.samples import FOLDER
+from privhead_nb.resources import SAMPLES
+from privhead_nb.teach import checks
+from privhead_nb.teach.lesson07 import lipschitz_plots, painted_lines, panel
+from privhead_nb.teach.lesson07 import lipschitz_runs as runs
 from privhead_nb.teach.widgets import twin, values_of
 from privhead_nb.training.losses import lipschitz_loss
 
@@ -233,17 +231,8 @@ def test_a_heads_number_is_the_mean_of_its_seeds() -> None:
 
 
 @pytest.fixture(scope="module")
-def study() -> Iterator[ModuleType]:
-    folder = ROOT / "benchmarks"
-    sys.path.insert(0, str(folder))
-    spec = importlib.util.spec_from_file_location("lipschitz_study", folder / "lipschitz_study.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    sys.path.remove(str(folder))
-    del sys.modules[spec.name]
+def study() -> ModuleType:
+    return importlib.import_module("benchmarks.studies.lipschitz")
 
 
 def test_the_study_names_every_stored_run(study: ModuleType) -> None:
@@ -259,12 +248,12 @@ def test_the_study_names_every_stored_run(study: ModuleType) -> None:
 def test_a_run_of_the_study_measures_what_the_lesson_shows(
     study: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = Reconstruction.load(FOLDER / "reconstruction")
+    first = Reconstruction.load(SAMPLES / "reconstruction")
     first = replace(first, model=HeadModel(first.settings.field))  # bounds at twice the row sums
     stage = replace(first.settings.stage2, steps=12, patches=2, probes=64)
     small = replace(first.settings, stage2=stage, mesh_resolution=48)
     monkeypatch.setattr(study, "settings_of", lambda _: small)
-    scene, release = load_scene(FOLDER / "scene"), Release.load(FOLDER / "release")
+    scene, release = load_scene(SAMPLES / "scene"), Release.load(SAMPLES / "release")
     start = study.Start(scene, release, first, {"stage1": {}, "start": {}})
     found = {}
     for slack in ("none", "shipped", "0.25"):
@@ -299,18 +288,18 @@ def test_pictures_draw() -> None:
 
 
 def test_the_panel_draws_at_every_setting() -> None:
-    controls = lesson07.controls()
+    controls = panel.controls()
     rest = {name: control.value for name, control in controls.items()}
     for name, control in controls.items():
         for setting in values_of(control):
-            view = lesson07.picture(**rest | {name: setting})
+            view = panel.picture(**rest | {name: setting})
             assert view.png().startswith(b"\x89PNG") and view.alt and view.facts
-    assert twin(lesson07.picture, lesson07.TWIN).alt.count("Left: ") == 4
+    assert twin(panel.picture, panel.TWIN).alt.count("Left: ") == 4
 
 
 def test_the_panel_says_the_interval() -> None:
     found = runs.t_interval(runs.relative(runs.QUARTER))
-    facts = lesson07.picture("0.25", 0, "distance").facts
+    facts = panel.picture("0.25", 0, "distance").facts
     assert f"mean {found.mean:+.1f} %" in facts and f"{found.count} pairs" in facts
 
 

@@ -15,10 +15,9 @@ from PIL import Image
 
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.scenes.camera import custom_rig
-from privhead_nb.teach import blend, checks, few_views, template_runs
-from privhead_nb.teach.figures import template_plots
-from privhead_nb.teach.panels import lesson08
-from privhead_nb.teach.redistance import redistance
+from privhead_nb.teach import checks
+from privhead_nb.teach.lesson08 import blend, few_views, panel, template_plots, template_runs
+from privhead_nb.teach.lesson08.redistance import redistance
 from privhead_nb.teach.widgets import values_of
 from privhead_nb.training.make_template import PEOPLE
 
@@ -172,8 +171,8 @@ def test_the_stored_people_are_the_templates() -> None:
     assert blend.FILE.stat().st_size < 1_000_000
     values = blend.people()
     assert values.shape == (len(PEOPLE), *(len(a) for a in blend.axes()))
-    from privhead_nb.scenes.heads import make_head
-    from privhead_nb.scenes.synthetic import bounding_sphere
+    from privhead_nb.heads.head import make_head
+    from privhead_nb.heads.synthetic import bounding_sphere
 
     head = make_head(PEOPLE[0])
     where = blend.points()[::97]
@@ -210,16 +209,16 @@ def test_a_mean_is_less_steep_the_more_people_it_has() -> None:
 
 
 def test_the_panel_draws_its_extremes() -> None:
-    controls = lesson08.controls()
+    controls = panel.controls()
     assert set(controls) == {"people", "plane"}
     for people in (values_of(controls["people"])[0], values_of(controls["people"])[-1]):
         for plane in values_of(controls["plane"]):
-            view = lesson08.picture(people, plane)
+            view = panel.picture(people, plane)
             image = Image.open(BytesIO(view.png()))
             assert image.size == (630, 285) and np.asarray(image.convert("L")).std() > 5
             assert f"{people} of 10 people" in view.facts and plane not in view.facts
             assert "grey head" in view.alt
-    assert {frozenset(setting) for setting in lesson08.TWIN} == {frozenset(controls)}
+    assert {frozenset(setting) for setting in panel.TWIN} == {frozenset(controls)}
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,9 @@ from privhead_nb.lab.intervals import draws, exact_interval, wilson_interval
 from privhead_nb.lab.protocol import Comparison, calibrate, compare, identification, verification
 from privhead_nb.lab.recognition.stored import recogniser
 from privhead_nb.privacy.operators import Operator
-from privhead_nb.teach import checks, lab_runs, repeated_studies, small_album
-from privhead_nb.teach.figures import recognition_plots, swap_pictures
+from privhead_nb.teach import checks, lab_runs, small_album
 from privhead_nb.teach.lab_runs import WORST, Spot, Stored
-from privhead_nb.teach.panels import lesson09
+from privhead_nb.teach.lesson09 import panel, recognition_plots, repeated_studies, swap_pictures
 from privhead_nb.teach.widgets import View, values_of
 
 # Checks -------------------------------------------------------------------------------------------
@@ -242,7 +241,7 @@ def no_tables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]
 
 def test_tables_may_be_missing(no_tables: Path) -> None:
     assert lab_runs.table2() is None and lab_runs.swaps("pair") is None
-    assert "tables_study.py table2" in lab_runs.missing("table2")
+    assert "studies/tables.py table2" in lab_runs.missing("table2")
     assert lab_runs.by_kind() == {kind: {} for kind in tables.KINDS}
     paper = {kind: [0.5] for kind in tables.KINDS}
     assert drawn(recognition_plots.dots(lab_runs.by_kind(), paper=paper))
@@ -282,7 +281,7 @@ def test_the_curve_may_be_missing_or_there(tmp_path: Path, monkeypatch: Any) -> 
     assert drawn(recognition_plots.privacy_beside_utility(SPOTS))
     for spots in (None, SPOTS):
         monkeypatch.setattr(lab_runs, "curve", lambda spots=spots: spots)
-        view = lesson09.picture(**lesson09.TWIN[0])
+        view = panel.picture(**panel.TWIN[0])
         assert len(view.figure.axes) == (2 if spots is None else 3) and drawn(view.figure)
 
 
@@ -322,11 +321,11 @@ def test_dots_draw_what_is_known_only() -> None:
 
 
 def test_the_panel_draws_at_every_end() -> None:
-    controls = lesson09.controls()
+    controls = panel.controls()
     rest = {name: control.value for name, control in controls.items()}
     for name, control in controls.items():
         for value in (values_of(control)[0], values_of(control)[-1]):
-            view = lesson09.picture(**rest | {name: value})
+            view = panel.picture(**rest | {name: value})
             assert isinstance(view, View) and "chance 1 %" in view.facts
             assert rest["setting"] in view.alt or name == "setting"
 
@@ -335,7 +334,7 @@ def test_the_panel_says_what_was_not_run(monkeypatch: pytest.MonkeyPatch) -> Non
     stored = lab_runs._attacks()
     fewer = {k: v for k, v in stored["results"].items() if k != "blur-2.shown"}
     monkeypatch.setattr(lab_runs, "_attacks", lambda: replace_results(stored, fewer))
-    view = lesson09.picture("blur-2", "one picture", "whole", "shown")
+    view = panel.picture("blur-2", "one picture", "whole", "shown")
     assert "was not run here" in view.facts
     assert "not run" in {text.get_text() for ax in view.figure.axes for text in ax.texts}
 
@@ -345,7 +344,7 @@ def replace_results(stored: dict[str, Any], results: dict[str, Any]) -> dict[str
 
 
 def test_the_twin_shows_how_harmless_a_weak_attack_looks() -> None:
-    strong, _, weak, _ = (lesson09.picture(**setting).facts for setting in lesson09.TWIN)
+    strong, _, weak, _ = (panel.picture(**setting).facts for setting in panel.TWIN)
     assert "strongest" in strong and "clean network" in weak
     assert replace(SPOTS[0], recommended=True).leak("one picture") == SPOTS[0].alone
     assert wilson_interval(0, 31)[1] < 0.12

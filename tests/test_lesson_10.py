@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import sys
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -16,19 +15,17 @@ import torch
 from answers import failed
 from PIL import Image
 
+from privhead_nb.heads.head import make_head
 from privhead_nb.lab import appearance
 from privhead_nb.lab.recognition.stored import recogniser
 from privhead_nb.lab.renders import portrait_cameras, render_mesh
-from privhead_nb.scenes.heads import make_head
-from privhead_nb.teach import checks, lab_runs, mixed_heads, transfer_runs, widgets
-from privhead_nb.teach.checks.lesson10 import _pairs, _photos
-from privhead_nb.teach.figures import transfer_plots
-from privhead_nb.teach.mixed_heads import PEOPLE, PLACE, POINT, SURFACE
-from privhead_nb.teach.panels import lesson10
+from privhead_nb.teach import checks, lab_runs, widgets
+from privhead_nb.teach.lesson10 import mixed_heads, panel, transfer_plots, transfer_runs
+from privhead_nb.teach.lesson10.checks import _pairs, _photos
+from privhead_nb.teach.lesson10.mixed_heads import PEOPLE, PLACE, POINT, SURFACE
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-import tables_study  # noqa: E402
+from benchmarks.studies import tables as tables_study  # noqa: E402
 
 # Checks -------------------------------------------------------------------------------------------
 
@@ -348,21 +345,21 @@ def test_a_page_that_turns_is_small() -> None:
 
 
 def test_the_panel_draws_at_the_ends_of_every_control() -> None:
-    for name, control in lesson10.controls().items():
+    for name, control in panel.controls().items():
         values = widgets.values_of(control)
         for value in (values[0], values[-1]):
-            view = lesson10.picture(**lesson10._REST | {name: value})
+            view = panel.picture(**panel._REST | {name: value})
             assert drawn(view.figure) and len(view.alt) > 80 and "arcface_cnn" in view.facts
 
 
 def test_the_panels_distances_are_zero_for_oneself() -> None:
     shown = mixed_heads.pictures("B", "B", angles=((0.0, 0.0),))
-    for one in lesson10.judges():
+    for one in panel.judges():
         own, other = transfer_plots.distances(one, shown, "B", "D")
         assert own < 1e-5 < 0.1 < other
 
 
 def test_the_twin_tells_all_its_settings() -> None:
-    image = widgets.twin(lesson10.picture, lesson10.TWIN, columns=1)
+    image = widgets.twin(panel.picture, panel.TWIN, columns=1)
     alt = image._repr_mimebundle_()[1]["image/png"]["alt"]
-    assert alt.count("Three portraits") == len(lesson10.TWIN)
+    assert alt.count("Three portraits") == len(panel.TWIN)

@@ -18,7 +18,7 @@ from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.geometry.metrics import (
     MetricsError,
     closest_points,
-    evaluate_mesh,
+    evaluate,
     sample_surface,
 )
 from privhead_nb.scenes.about import TruthFile
@@ -89,7 +89,7 @@ def test_samples_are_even_by_area_lie_on_their_face_and_repeat() -> None:
 
 
 def test_two_spheres_are_apart_by_the_difference_of_their_radii() -> None:
-    result = evaluate_mesh(sphere(103), scene_of(sphere(100)), samples=20_000, region="head")
+    result = evaluate(sphere(103), scene_of(sphere(100)), samples=20_000, region="head")
     assert result.distance_mean == pytest.approx(3.0, abs=0.05)  # facets: not exactly round
     assert result.distance_truth_to_mesh == pytest.approx(3.0, abs=0.05)
     assert result.distance_mesh_to_truth == pytest.approx(3.0, abs=0.05)
@@ -101,7 +101,7 @@ def test_two_spheres_are_apart_by_the_difference_of_their_radii() -> None:
 def test_the_mean_of_both_directions_sees_what_one_direction_hides() -> None:
     half = sphere(100)
     half.update_faces(half.triangles_center[:, 2] > 0)
-    result = evaluate_mesh(half, scene_of(sphere(100)), samples=20_000, region="head")
+    result = evaluate(half, scene_of(sphere(100)), samples=20_000, region="head")
     assert result.distance_mesh_to_truth == pytest.approx(0, abs=1e-6)
     assert result.distance_truth_to_mesh > 10
     assert result.distance_mean == pytest.approx(result.distance_truth_to_mesh / 2)
@@ -112,11 +112,11 @@ def test_normals_are_compared_face_to_face() -> None:
                            [[0, 1, 2], [0, 2, 3]])  # fmt: skip
     tilted = flat.copy()
     tilted.apply_transform(trimesh.transformations.rotation_matrix(np.radians(10), [1, 0, 0]))
-    result = evaluate_mesh(tilted, scene_of(flat), samples=2_000, region="head")
+    result = evaluate(tilted, scene_of(flat), samples=2_000, region="head")
     assert result.normal_median_deg == pytest.approx(10)
     assert result.normal_mean_deg == pytest.approx(10)
     flipped = trimesh.Trimesh(flat.vertices, flat.faces[:, ::-1])
-    result = evaluate_mesh(flipped, scene_of(flat), samples=2_000, region="head")
+    result = evaluate(flipped, scene_of(flat), samples=2_000, region="head")
     assert result.normal_median_deg == pytest.approx(180)
 
 
@@ -126,11 +126,11 @@ def test_the_face_region_is_a_ball_and_the_other_mesh_stays_whole() -> None:
     dented = truth.vertices.copy()
     dented[dented[:, 2] < -50] *= 0.5  # far from the face
     worse = trimesh.Trimesh(dented, truth.faces, process=False)
-    face = evaluate_mesh(worse, scene_of(truth), samples=20_000, region="face")
-    head = evaluate_mesh(worse, scene_of(truth), samples=20_000, region="head")
+    face = evaluate(worse, scene_of(truth), samples=20_000, region="face")
+    head = evaluate(worse, scene_of(truth), samples=20_000, region="head")
     assert face.distance_mean < 1e-6 < head.distance_mean
     assert face.samples_truth < 20_000 == head.samples_truth
-    grown = evaluate_mesh(sphere(101), scene_of(truth), samples=20_000, region="face")
+    grown = evaluate(sphere(101), scene_of(truth), samples=20_000, region="face")
     assert grown.distance_truth_to_mesh == pytest.approx(1.0, abs=0.05)
 
 
@@ -140,30 +140,30 @@ def test_icp_takes_out_a_rigid_motion_but_no_scale() -> None:
     moved.apply_transform(trimesh.transformations.rotation_matrix(0.05, [1, 1, 0]))
     moved.apply_translation([2, -1, 1])
     scene = scene_of(truth)
-    known = evaluate_mesh(moved, scene, samples=5_000, region="head")
-    aligned = evaluate_mesh(moved, scene, samples=5_000, region="head", align="icp")
+    known = evaluate(moved, scene, samples=5_000, region="head")
+    aligned = evaluate(moved, scene, samples=5_000, region="head", align="icp")
     assert known.distance_mean > 1
     assert aligned.distance_mean < 0.05
     larger = truth.copy()
     larger.apply_scale(1.1)
-    assert evaluate_mesh(larger, scene, samples=5_000, region="head", align="icp").distance_mean > 1
+    assert evaluate(larger, scene, samples=5_000, region="head", align="icp").distance_mean > 1
 
 
 def test_h3ds_is_one_way_on_vertices_and_hides_scale() -> None:
     truth = trimesh.creation.box((100, 80, 60)).subdivide().subdivide().subdivide()
     larger = truth.copy()
     larger.apply_scale(1.05)
-    result = evaluate_mesh(larger, scene_of(truth), protocol="h3ds", region="head")
+    result = evaluate(larger, scene_of(truth), protocol="h3ds", region="head")
     assert result.distance_mean < 0.2  # its ICP scales
     assert result.distance_mesh_to_truth is None and result.normal_median_deg is None
     coarse = sphere(100, level=1)
-    dense = evaluate_mesh(sphere(100, 4), scene_of(sphere(100)), protocol="h3ds", region="head")
-    sparse = evaluate_mesh(coarse, scene_of(sphere(100)), protocol="h3ds", region="head")
+    dense = evaluate(sphere(100, 4), scene_of(sphere(100)), protocol="h3ds", region="head")
+    sparse = evaluate(coarse, scene_of(sphere(100)), protocol="h3ds", region="head")
     assert sparse.distance_mean > 10 * dense.distance_mean + 5  # it sees vertices, not surface
 
 
 def test_the_result_is_plain_json() -> None:
-    result = evaluate_mesh(sphere(101), scene_of(sphere(100)), samples=1_000, seed=7).to_dict()
+    result = evaluate(sphere(101), scene_of(sphere(100)), samples=1_000, seed=7).to_dict()
     assert json.loads(json.dumps(result)) == result
     wanted = {"protocol", "region", "unit", "distance_mean", "distance_truth_to_mesh"}
     wanted |= {"distance_mesh_to_truth", "normal_median_deg", "normal_mean_deg", "within", "seed"}
@@ -174,32 +174,32 @@ def test_the_result_is_plain_json() -> None:
 def test_what_can_not_be_measured_is_a_clear_error() -> None:
     ball = sphere(100)
     with pytest.raises(SceneError, match="no truth mesh"):
-        evaluate_mesh(ball, scene_of(None))
+        evaluate(ball, scene_of(None))
     with pytest.raises(SceneError, match="face region is unknown"):
-        evaluate_mesh(ball, scene_of(ball, nose=False))
-    evaluate_mesh(ball, scene_of(ball, nose=False), region="head", samples=100)
+        evaluate(ball, scene_of(ball, nose=False))
+    evaluate(ball, scene_of(ball, nose=False), region="head", samples=100)
     with pytest.raises(PrivheadError, match="no triangle"):
-        evaluate_mesh(trimesh.Trimesh(), scene_of(ball))
+        evaluate(trimesh.Trimesh(), scene_of(ball))
     far = ball.copy()
     far.apply_translation([0, 0, 10_000])
     with pytest.raises(MetricsError, match="the mesh has no surface in the face region"):
-        evaluate_mesh(far, scene_of(ball), samples=100)
+        evaluate(far, scene_of(ball), samples=100)
     with pytest.raises(MetricsError, match="no area"):
-        evaluate_mesh(Mesh(np.zeros((3, 3)), np.array([[0, 1, 2]])), scene_of(ball), samples=100)
+        evaluate(Mesh(np.zeros((3, 3)), np.array([[0, 1, 2]])), scene_of(ball), samples=100)
     for wrong in ({"protocol": "x"}, {"region": "x"}, {"align": "x"}, {"samples": 0}):
         with pytest.raises(MetricsError):
-            evaluate_mesh(ball, scene_of(ball), **wrong)  # type: ignore[arg-type]
+            evaluate(ball, scene_of(ball), **wrong)  # type: ignore[arg-type]
 
 
 def test_the_real_head_is_at_no_distance_from_itself(real_head: Path) -> None:
     from privhead_nb.scenes.scene import load_scene
 
     scene = load_scene(real_head)
-    result = evaluate_mesh(scene.truth_mesh(), scene)
+    result = evaluate(scene.truth_mesh(), scene)
     assert result.distance_mean < 1e-9
     assert result.normal_mean_deg is not None and result.normal_mean_deg < 1e-6
     assert result.within == {"1": 1.0, "2": 1.0, "5": 1.0}
-    assert evaluate_mesh(scene.truth_mesh(), scene, protocol="h3ds").distance_mean < 1e-9
+    assert evaluate(scene.truth_mesh(), scene, protocol="h3ds").distance_mean < 1e-9
 
 
 def test_meshes_that_icp_cant_align_are_refused() -> None:
@@ -207,4 +207,4 @@ def test_meshes_that_icp_cant_align_are_refused() -> None:
     speck = Mesh(np.eye(3), np.array([[0, 1, 2]]))
     truth = TruthFile("speck", (speck.vertices, speck.faces))
     with pytest.raises(MetricsError, match="aligned"):
-        evaluate_mesh(head, truth, protocol="h3ds", region="head")
+        evaluate(head, truth, protocol="h3ds", region="head")

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from privhead_nb import resources
 from privhead_nb.errors import LabError
 from privhead_nb.lab import albums, picture_study
 from privhead_nb.lab.picture_jobs import (
@@ -20,7 +21,7 @@ from privhead_nb.lab.picture_study import run, summary
 from privhead_nb.lab.recognition.learn import Learning
 from privhead_nb.lab.settings import SETTINGS, setting
 
-FACES = Path(__file__).parents[1] / "benchmarks" / "results" / "faces.safetensors"
+FACES = resources.RESULTS / "faces.safetensors"
 BRIEF = Learning("arcface", epochs=1, batch=12)
 TINY = Size(people=12, attackers=12, network=BRIEF, base=BRIEF, resamples=50)
 

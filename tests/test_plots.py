@@ -12,9 +12,9 @@ import trimesh
 
 from privhead_nb.errors import PrivheadError
 from privhead_nb.geometry.mesh import Mesh
-from privhead_nb.geometry.metrics import evaluate_mesh
-from privhead_nb.teach.plots import loss_curves, result_page, short, show
-from privhead_nb.teach.shading import VIEWS, frame_of, rasterize, shaded_normals, view_rotation
+from privhead_nb.geometry.metrics import evaluate
+from privhead_nb.viz.plots import loss_curves, result_page, short, show
+from privhead_nb.viz.shading import VIEWS, frame_of, rasterize, shaded_normals, view_rotation
 
 
 def ball(radius: float = 100.0) -> Mesh:
@@ -147,7 +147,7 @@ def test_the_result_page_shows_views_curves_and_heads_with_their_distances() -> 
     )
     meshes = {"stage 1": ball(110), "stage 2": ball(102), "truth": ball(100)}
     distances = {
-        name: evaluate_mesh(meshes[name], scene, samples=2000) for name in ("stage 1", "stage 2")
+        name: evaluate(meshes[name], scene, samples=2000) for name in ("stage 1", "stage 2")
     }
     page = result_page(release(), HISTORY, meshes, distances, title="A page")
     page.canvas.draw()

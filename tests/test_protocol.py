@@ -615,7 +615,7 @@ def test_roc_goes_through_the_rates_and_ends_where_faces_do() -> None:
 
 
 def test_roc_pictures_tell_recognisers_apart_without_colour() -> None:
-    from privhead_nb.teach.figures.roc import LOOKS, error_rates
+    from privhead_nb.teach.lesson09.roc import LOOKS, error_rates
 
     curves = {f"noise {s}": roc(crowd(noise=s), resamples=20) for s in (0.3, 1.2, 3.0)}
     figure = error_rates(curves, title="three")

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from privhead_nb import resources
 from privhead_nb.errors import LabError
 from privhead_nb.lab import albums
 from privhead_nb.lab.protocol import compare, identification
@@ -19,7 +20,7 @@ from privhead_nb.lab.recognition.network import ArcFace, FaceNetwork, batch_hard
 from privhead_nb.privacy.operators import Operator
 
 PEOPLE = 6
-RESULTS = Path(__file__).parents[1] / "benchmarks" / "results" / "recognisers.json"
+RESULTS = resources.RESULTS / "recognisers.json"
 
 
 @pytest.fixture(scope="module")

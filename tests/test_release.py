@@ -25,7 +25,7 @@ from privhead_nb.errors import OutputError, PrivheadError, ReleaseError, SceneEr
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.release import Release, protect, protect_folder, release_facts
 from privhead_nb.scenes.scene import Scene, load_scene
-from privhead_nb.teach.leaks import renew_manifest
+from privhead_nb.teach.lesson03.leaks import renew_manifest
 
 EVERYTHING = Operator("scharr", per_channel=False, border="replicate", noise=0.01, levels=300)
 

@@ -20,7 +20,7 @@ from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.release import Release, protect, protect_folder
 from privhead_nb.privacy.release_files import system_files
 from privhead_nb.scenes.scene import Scene
-from privhead_nb.teach.leaks import renew_manifest
+from privhead_nb.teach.lesson03.leaks import renew_manifest
 
 # --- settings ---------------------------------------------------------------------------------
 

@@ -9,35 +9,35 @@ import pytest
 import torch
 
 from privhead_nb import Reconstruction, Release, evaluate, load_scene, protect
-from privhead_nb.scenes.head_codes import GENERATOR_VERSION
-from privhead_nb.teach.samples import FOLDER, SIZE
+from privhead_nb.heads.codes import GENERATOR_VERSION
+from privhead_nb.resources import SAMPLES
 
 pytestmark = pytest.mark.skipif(
-    not (FOLDER / "README.md").is_file(), reason="no data_samples/: run `make samples`"
+    not (SAMPLES / "README.md").is_file(), reason="no data_samples/: run `make samples`"
 )
 
 
 @pytest.fixture(scope="module")
 def scene() -> Any:
-    return load_scene(FOLDER / "scene")
+    return load_scene(SAMPLES / "scene")
 
 
 def test_the_folder_is_small_and_holds_what_the_card_names() -> None:
-    there = {p.name for p in FOLDER.iterdir()}
+    there = {p.name for p in SAMPLES.iterdir()}
     assert there == {
         "README.md", "scene", "release", "reconstruction", "template", "template_trained",
     }  # fmt: skip
-    assert sum(p.stat().st_size for p in FOLDER.rglob("*") if p.is_file()) < 9e6
+    assert sum(p.stat().st_size for p in SAMPLES.rglob("*") if p.is_file()) < 9e6
 
 
 def test_the_card_names_this_generator() -> None:
     """A new version of the head makes other heads: then run `make samples` again."""
-    card = " ".join((FOLDER / "README.md").read_text(encoding="utf-8").split())
+    card = " ".join((SAMPLES / "README.md").read_text(encoding="utf-8").split())
     assert f"generator version {GENERATOR_VERSION})" in card
 
 
 def test_the_release_is_what_protect_makes_of_the_scene(scene: Any) -> None:
-    stored, made = Release.load(FOLDER / "release"), protect(scene, size=SIZE)
+    stored, made = Release.load(SAMPLES / "release"), protect(scene, size=64)
     assert torch.equal(stored.moduli, made.moduli)
     assert torch.equal(stored.neutral_images, made.neutral_images)
     assert stored.masks is not None and made.masks is not None
@@ -46,8 +46,8 @@ def test_the_release_is_what_protect_makes_of_the_scene(scene: Any) -> None:
 
 
 def test_the_reconstruction_is_as_good_as_the_card_says(scene: Any) -> None:
-    head = Reconstruction.load(FOLDER / "reconstruction")
-    card = " ".join((FOLDER / "README.md").read_text(encoding="utf-8").split())
+    head = Reconstruction.load(SAMPLES / "reconstruction")
+    card = " ".join((SAMPLES / "README.md").read_text(encoding="utf-8").split())
     told = re.search(r"stage 1 ([\d.]+) mm, ([\d.]+) deg, stage 2 ([\d.]+) mm, ([\d.]+) deg", card)
     assert told is not None and head.stage1_mesh is not None
     coarse, fine = evaluate(head.stage1_mesh, scene), evaluate(head, scene)
@@ -59,7 +59,7 @@ def test_the_reconstruction_is_as_good_as_the_card_says(scene: Any) -> None:
 
 def test_the_stored_field_is_the_stored_mesh(scene: Any) -> None:
     """The field's values at the mesh's vertices are zero, so the two belong together."""
-    head = Reconstruction.load(FOLDER / "reconstruction")
+    head = Reconstruction.load(SAMPLES / "reconstruction")
     vertices = torch.from_numpy(head.mesh.vertices[::50]).float()
     unit = (vertices - torch.tensor(head.center)) / head.radius
     with torch.no_grad():

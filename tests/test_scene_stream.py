@@ -19,11 +19,11 @@ from PIL import Image
 
 from privhead_nb.errors import SceneError
 from privhead_nb.geometry.mesh import Mesh
-from privhead_nb.geometry.metrics import evaluate_mesh
+from privhead_nb.geometry.metrics import evaluate
 from privhead_nb.scenes import folder as scene_folder
 from privhead_nb.scenes.folder import open_scene, open_truth
 from privhead_nb.scenes.scene import Scene, load_scene, scene_facts
-from privhead_nb.teach import inspect as pages
+from privhead_nb.viz import inspect as pages
 
 SIDE, VIEWS = 3000, 12
 
@@ -245,7 +245,7 @@ def test_a_folder_is_measured_against_as_a_scene_in_memory(ball_folder: Path) ->
     loaded = load_scene(ball_folder)
     grown = Mesh(1.05 * mesh.vertices, mesh.faces)
     distances = [
-        evaluate_mesh(grown, scene, samples=2000)
+        evaluate(grown, scene, samples=2000)
         for scene in (loaded, open_scene(ball_folder), open_truth(ball_folder))
     ]
     assert distances[0] == distances[1] == distances[2]
@@ -271,7 +271,7 @@ def test_a_truth_far_from_the_origin_is_moved_as_its_scene_is(
     truth = open_truth(tmp_path / "far")
     assert np.abs(truth.truth_triangles()[0] - ball.truth[0]).max() < 1e-5
     assert truth.face_region()[0] == pytest.approx((0, 0, 60))
-    measured = evaluate_mesh(Mesh(*ball.truth), truth, samples=2000)
+    measured = evaluate(Mesh(*ball.truth), truth, samples=2000)
     assert measured.distance_mean < 1e-4
 
 

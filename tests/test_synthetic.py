@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from privhead_nb.errors import SceneError
-from privhead_nb.scenes import heads
+from privhead_nb.heads import head as heads
+from privhead_nb.heads.synthetic import synthetic_scene
 from privhead_nb.scenes.scene import Scene
-from privhead_nb.scenes.synthetic import synthetic_scene
 
 
 def small(identity: int = 3, **settings: object) -> Scene:

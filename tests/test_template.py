@@ -17,7 +17,7 @@ from privhead_nb import Release, Template, make_template, protect, reconstruct
 from privhead_nb.errors import OutputError, TrainingError
 from privhead_nb.field.model import HeadModel
 from privhead_nb.geometry.mesh import Mesh
-from privhead_nb.teach.samples import FOLDER
+from privhead_nb.resources import SAMPLES
 from privhead_nb.training import make_template as making
 from privhead_nb.training import run as run_module
 from privhead_nb.training.joint import reconstruct_at_once
@@ -334,7 +334,7 @@ def test_the_command_makes_one_and_starts_from_it(
 
 @pytest.mark.parametrize(("name", "kind"), [("template", "mean"), ("template_trained", "trained")])
 def test_the_shipped_templates(name: str, kind: str) -> None:
-    folder = FOLDER / name
+    folder = SAMPLES / name
     shipped = Template.load(folder)
     assert shipped.made["kind"] == kind and shipped.made["identities"] == list(making.PEOPLE)
     assert shipped.coloured == (kind == "trained")

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from privhead_nb.errors import SceneError
+from privhead_nb.heads.grid import SdfGrid, marching_cubes
+from privhead_nb.heads.head import Head, make_head
+from privhead_nb.heads.surface import LABELS
+from privhead_nb.heads.tracer import Pictures, render, trace
 from privhead_nb.scenes.camera import Cameras, custom_rig
-from privhead_nb.scenes.head_grid import SdfGrid, marching_cubes
-from privhead_nb.scenes.head_surface import LABELS
-from privhead_nb.scenes.heads import Head, make_head
-from privhead_nb.scenes.tracer import Pictures, render, trace
 
 
 @pytest.fixture(scope="module")

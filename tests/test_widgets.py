@@ -15,8 +15,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from privhead_nb.teach import roofline, widgets
-from privhead_nb.teach.figures import kernel_plots
+from privhead_nb.teach import widgets
+from privhead_nb.teach.lesson11 import kernel_plots, roofline
 from privhead_nb.teach.widgets import View, choice, panel, twin, whole
 
 GPU = roofline.H200

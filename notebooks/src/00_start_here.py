@@ -28,10 +28,10 @@
 import torch
 
 from privhead_nb import Operator, Reconstruction, Release, doctor, evaluate, load_scene
-from privhead_nb.teach import checks, course, diagrams, plots, widgets
-from privhead_nb.teach.figures import start_plots
-from privhead_nb.teach.panels import lesson00
-from privhead_nb.teach.samples import FOLDER
+from privhead_nb.resources import SAMPLES
+from privhead_nb.teach import checks, widgets
+from privhead_nb.teach.lesson00 import course, diagrams, panel, start_plots
+from privhead_nb.viz import plots
 
 # %% [markdown]
 # ## The problem
@@ -47,7 +47,7 @@ from privhead_nb.teach.samples import FOLDER
 # heads in this course; no photo of a real person is in it.
 
 # %%
-scene = load_scene(FOLDER / "scene")
+scene = load_scene(SAMPLES / "scene")
 print(f"{len(scene.cameras)} photos of {scene.cameras.width} x {scene.cameras.height} pixels")
 print(f"{len(scene.sensitive)} show the face (sensitive), {len(scene.neutral)} don't (neutral)")
 
@@ -60,8 +60,8 @@ print(f"{len(scene.sensitive)} show the face (sensitive), {len(scene.neutral)} d
 # includes the computer that makes the mesh, sees the release and nothing more.
 
 # %%
-release = Release.load(FOLDER / "release")
-head = Reconstruction.load(FOLDER / "reconstruction")
+release = Release.load(SAMPLES / "release")
+head = Reconstruction.load(SAMPLES / "reconstruction")
 plots.show(
     diagrams.trust_boundary(scene, release, head.mesh),
     alt="Left of a wall, on your device: three colour photos of a face and three of the back of the "
@@ -92,14 +92,14 @@ print("sensitive views (views, height, width):        ", tuple(release.moduli.sh
 # settings, for readers on paper or on a web page, and after it the same facts as plain text.
 
 # %% tags=["nbval-ignore-output"]
-widgets.panel(lesson00.picture, lesson00.controls())
+widgets.panel(panel.picture, panel.controls())
 
 # %%
-widgets.twin(lesson00.picture, lesson00.TWIN)
+widgets.twin(panel.picture, panel.TWIN)
 
 # %%
-for setting in lesson00.TWIN:
-    print(lesson00.picture(**setting).facts)
+for setting in panel.TWIN:
+    print(panel.picture(**setting).facts)
 
 # %% [markdown]
 # View 24 is worth a second look. It is called neutral, and goes out as it is: with an ear, a cheek and the

@@ -33,14 +33,21 @@ import torch
 from privhead_nb import Reconstruction, load_scene
 from privhead_nb.kernels.compositing import composite, sdf_weights, weights_from_density
 from privhead_nb.kernels.error_bounded import inverse_cdf, quantiles
-from privhead_nb.teach import checks, fog, interactive, plots, sampling_error, widgets
-from privhead_nb.teach.figures import head_pictures, ray_pictures, sampling_pictures
-from privhead_nb.teach.panels import lesson01
-from privhead_nb.teach.samples import FOLDER
+from privhead_nb.resources import SAMPLES
+from privhead_nb.teach import checks, interactive, widgets
+from privhead_nb.teach.lesson01 import (
+    fog,
+    head_pictures,
+    panel,
+    ray_pictures,
+    sampling_error,
+    sampling_pictures,
+)
 from privhead_nb.training.profiles import get_profile
+from privhead_nb.viz import plots
 
-scene = load_scene(FOLDER / "scene")
-head = Reconstruction.load(FOLDER / "reconstruction")  # a field that was trained from its release
+scene = load_scene(SAMPLES / "scene")
+head = Reconstruction.load(SAMPLES / "reconstruction")  # a field that was trained from its release
 
 # %% [markdown]
 # ## 1. A pixel is a ray
@@ -539,18 +546,18 @@ checks.ex0105(place_samples)
 # Make the second cloud narrow, and take samples away until it is missed. Then place them "by weight", and see what that finds.
 
 # %% tags=["nbval-ignore-output"]
-widgets.panel(lesson01.picture, lesson01.controls())
+widgets.panel(panel.picture, panel.controls())
 
 # %% [markdown]
 # Four settings for readers without a running kernel. Top: a veil before a wall, and the wall alone. Bottom: a veil
 # before a very narrow wall with twelve samples, even on the left, by widened weights on the right.
 
 # %%
-widgets.twin(lesson01.picture, lesson01.TWIN)
+widgets.twin(panel.picture, panel.TWIN)
 
 # %%
-for setting in lesson01.TWIN:
-    clouds = lesson01.bumps(setting)
+for setting in panel.TWIN:
+    clouds = panel.bumps(setting)
     t = fog.place(clouds, setting["samples"], setting["placed"])
     seen, true = fog.look(clouds, t), fog.exact(clouds)
     veil = "veil and wall" if setting["first_height"] else "wall alone"

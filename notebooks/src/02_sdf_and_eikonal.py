@@ -35,11 +35,11 @@ from privhead_nb import load_scene
 from privhead_nb.field.sdf import MLPField
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.geometry.metrics import closest_points
-from privhead_nb.teach import checks, interactive, plots, sdf_fit, shapes, wall, widgets
-from privhead_nb.teach.figures import sdf_plots, wall_plots
-from privhead_nb.teach.panels import lesson02
-from privhead_nb.teach.samples import FOLDER
+from privhead_nb.resources import SAMPLES
+from privhead_nb.teach import checks, interactive, widgets
+from privhead_nb.teach.lesson02 import panel, sdf_fit, sdf_plots, shapes, wall, wall_plots
 from privhead_nb.training.profiles import PROFILES, get_profile
+from privhead_nb.viz import plots
 
 profile = get_profile()
 steps = min(3 * profile.stage1.steps, 900)  # of each fit below
@@ -349,7 +349,7 @@ plots.show(
 # plain start the slopes are right, but the surface is not. On the inner circle $f$ *touches* zero and turns back without
 # changing its sign: a zigzag of section 3, with the hole counted as inside. The loss sees little fault in it.
 #
-# Could we not simply train longer? `python benchmarks/sdf_study.py` did, once: 900 steps, which is what the `cpu` profile
+# Could we not simply train longer? `python benchmarks/studies/sdf.py` did, once: 900 steps, which is what the `cpu` profile
 # takes, for three seeds each. The indented lines above say how far the zero set then is from the torus, in thousandths.
 # More steps help the one and not the other. The plain start finds the torus after all, three times of three, and nearly as well:
 # there, the sphere saves time. Without the eikonal term the zero set stays four times as far off in the best of three tries,
@@ -362,7 +362,7 @@ plots.show(
 # 2020). That makes four fits: with and without normals, with and without the eikonal term.
 
 # %%
-scene = load_scene(FOLDER / "scene")
+scene = load_scene(SAMPLES / "scene")
 truth = Mesh.from_trimesh(scene.truth_mesh())
 cloud = sdf_fit.cloud_of(truth, 20_000, scene.center, scene.radius)
 terms = {"points": (0.0, 0.0), "points, eikonal": (0.0, 0.1)}
@@ -640,7 +640,7 @@ plots.show(
 # weights flicker; lean the ray.
 
 # %% tags=["nbval-ignore-output"]
-widgets.panel(lesson02.picture, lesson02.controls())
+widgets.panel(panel.picture, panel.controls())
 
 # %% [markdown]
 # Four settings of the panel, for readers without a kernel: two thicknesses head-on in the upper row, the two forms at 75
@@ -648,10 +648,10 @@ widgets.panel(lesson02.picture, lesson02.controls())
 # why the middle in the last two lines lies a little deeper than the formulas above say.)
 
 # %%
-widgets.twin(lesson02.picture, lesson02.TWIN)
+widgets.twin(panel.picture, panel.TWIN)
 
 # %%
-for setting in lesson02.TWIN:
+for setting in panel.TWIN:
     beta, angle, form = setting["beta"], setting["angle"], setting["form"]
     share, middle = wall_plots.exactly(beta, angle, setting["hit"], form)
     print(f"{form}, beta {beta:g} mm, {angle} degrees: {share:.0%} within 1 mm", end="; ")

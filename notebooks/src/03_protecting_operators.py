@@ -38,9 +38,10 @@ from PIL import Image
 
 from privhead_nb import Operator, Release, Scene, load_scene, protect, reconstruct
 from privhead_nb.privacy.operators import KINDS
-from privhead_nb.teach import checks, detector, leaks, plots, samples, widgets
-from privhead_nb.teach.figures import detection, operators
-from privhead_nb.teach.panels import lesson03
+from privhead_nb.resources import SAMPLES
+from privhead_nb.teach import checks, widgets
+from privhead_nb.teach.lesson03 import detection, detector, leaks, operators, panel
+from privhead_nb.viz import plots
 
 # %% [markdown]
 # ## 1. The boundary, in code
@@ -55,7 +56,7 @@ from privhead_nb.teach.panels import lesson03
 # does not even start.
 
 # %%
-scene = load_scene(samples.FOLDER / "scene")
+scene = load_scene(SAMPLES / "scene")
 release = protect(scene, Operator("sobel"), size=64)
 print("Scene.images           ", tuple(scene.images.shape), " views, height, width, colours")
 print("Release.neutral_images ", tuple(release.neutral_images.shape), " colours of neutral views")
@@ -507,7 +508,7 @@ for lines in detector.LINES:
 # Four of four may be half of all. And *none of forty* may still be one in eleven. Remember that when somebody shows you a
 # protection that was never broken, in ten tries.
 #
-# Forty people, all operators, several sizes: that took some minutes, once, by `python benchmarks/detector_study.py`, and
+# Forty people, all operators, several sizes: that took some minutes, once, by `python benchmarks/studies/detector.py`, and
 # is stored in `benchmarks/results/detectors.json`. First Sobel over the size of the release. The detector gets every
 # picture enlarged to 256 pixels, so a coarse release is soft, not small.
 
@@ -591,14 +592,14 @@ print("the photograph, 64 px:", ", ".join(f"small {n} found: {found}" for n, fou
 # Scharr, with all levels and with four. The detector loses the last one. Did you?
 
 # %% tags=["nbval-ignore-output"]
-widgets.panel(lesson03.picture, lesson03.controls(), preview=lesson03.preview)
+widgets.panel(panel.picture, panel.controls(), preview=panel.preview)
 
 # %%
-widgets.twin(lesson03.picture, lesson03.TWIN)
+widgets.twin(panel.picture, panel.TWIN)
 
 # %%
-for setting in lesson03.TWIN:
-    verdict = lesson03.picture(**setting).facts.split(";")[0]
+for setting in panel.TWIN:
+    verdict = panel.picture(**setting).facts.split(";")[0]
     levels = setting["levels"] or "all"
     print(f"{setting['who']}, {setting['lines']} lines, {levels} levels: {verdict}")
 

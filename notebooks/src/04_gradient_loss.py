@@ -35,14 +35,14 @@ from torch.nn import functional as F
 
 from privhead_nb import Reconstruction, Release, evaluate, load_scene
 from privhead_nb.kernels.gradient_loss import gradient_loss
-from privhead_nb.teach import checks, landscape, plots, toy_head, widgets
-from privhead_nb.teach.figures import loss_landscape, toy_pictures
-from privhead_nb.teach.panels import lesson04
-from privhead_nb.teach.samples import FOLDER
+from privhead_nb.resources import SAMPLES
+from privhead_nb.teach import checks, widgets
+from privhead_nb.teach.lesson04 import landscape, loss_landscape, panel, toy_head, toy_pictures
+from privhead_nb.viz import plots
 
-scene, release = load_scene(FOLDER / "scene"), Release.load(FOLDER / "release")
-head = Reconstruction.load(FOLDER / "reconstruction")
-VIEW = lesson04.FRONT  # a sensitive view, from the front
+scene, release = load_scene(SAMPLES / "scene"), Release.load(SAMPLES / "release")
+head = Reconstruction.load(SAMPLES / "reconstruction")
+VIEW = panel.FRONT  # a sensitive view, from the front
 photo = scene.images[VIEW]  # its owner has it; training never sees it
 
 # %% [markdown]
@@ -431,7 +431,7 @@ plots.show(
 # none. And its *normals* turn: the place is lit otherwise. Both are linear in the colours. A shape pulls on the loss
 # *through colour* or not at all.
 #
-# To see it, here is a head that fits on a page (`privhead_nb/teach/toy_head.py`): a ball with a nose, two eyes and a
+# To see it, here is a head that fits on a page (`privhead_nb/teach/lesson04/toy_head.py`): a ball with a nose, two eyes and a
 # mouth, made of three numbers, radius, shift and height of the nose. It is rendered by the package's compositing.
 #
 # Make one of the three numbers a little wrong and ask for $\partial \mathcal L / \partial \theta$ twice: by autograd,
@@ -731,16 +731,16 @@ print("the funnel's half-width is over twice its error:", narrow * pixel > 2 * c
 # picture and no loss; a blur that makes the shift cheaper; and what the RGB loss thinks of each.
 
 # %% tags=["nbval-ignore-output"]
-widgets.panel(lesson04.picture, lesson04.controls())
+widgets.panel(panel.picture, panel.controls())
 
 # %% [markdown]
 # Four settings side by side, for readers without a running kernel: three pixels off, seen by the gradient loss; by the
 # RGB loss; by the gradient loss after a blur; and the negative in place.
 
 # %%
-for setting in lesson04.TWIN:
-    print(lesson04.picture(**setting).facts)
-widgets.twin(lesson04.picture, lesson04.TWIN)
+for setting in panel.TWIN:
+    print(panel.picture(**setting).facts)
+widgets.twin(panel.picture, panel.TWIN)
 
 # %% [markdown]
 # ## Now you, without a check

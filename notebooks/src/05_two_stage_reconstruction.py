@@ -35,14 +35,14 @@ from scipy.spatial import cKDTree
 from privhead_nb import Mesh, Operator, Reconstruction, Release, evaluate, load_scene
 from privhead_nb.geometry.metrics import closest_points, sample_surface
 from privhead_nb.kernels.compositing import composite, laplace_density, weights_from_density
-from privhead_nb.teach import checks, interactive, plots, stages, table1, widgets
-from privhead_nb.teach.figures import reconstruction_plots, stage_plots
-from privhead_nb.teach.panels import lesson05
-from privhead_nb.teach.samples import FOLDER
+from privhead_nb.resources import SAMPLES
+from privhead_nb.teach import checks, interactive, widgets
+from privhead_nb.teach.lesson05 import panel, reconstruction_plots, stage_plots, stages, table1
 from privhead_nb.training.profiles import get_profile
 from privhead_nb.training.two_stage import reconstruct, reconstruct_full_rgb
+from privhead_nb.viz import plots
 
-scene, release = load_scene(FOLDER / "scene"), Release.load(FOLDER / "release")
+scene, release = load_scene(SAMPLES / "scene"), Release.load(SAMPLES / "release")
 
 # %% [markdown]
 # ## 1. A surface that can be learned
@@ -153,7 +153,7 @@ for cheat, given in ((reconstruct, scene), (reconstruct_full_rgb, release)):
 # same release. They are stored in `data_samples/`, with the command that made them.
 
 # %%
-longer = Reconstruction.load(FOLDER / "reconstruction")
+longer = Reconstruction.load(SAMPLES / "reconstruction")
 figure, axes = plots.grid(1, 2, width=9, height=3)
 plots.loss_curves(axes[0], longer.history)
 plots.show(
@@ -208,14 +208,14 @@ plots.show(
 # side, and the fog in a level cut at the end.
 
 # %% tags=["nbval-ignore-output"]
-widgets.panel(lesson05.picture, lesson05.controls())
+widgets.panel(panel.picture, panel.controls())
 
 # %%
-widgets.twin(lesson05.picture, lesson05.TWIN)
+widgets.twin(panel.picture, panel.TWIN)
 
 # %%
-for setting in lesson05.TWIN:
-    print(lesson05.picture(**setting).facts)
+for setting in panel.TWIN:
+    print(panel.picture(**setting).facts)
 
 # %% [markdown]
 # ## 6. Is stage 1 needed?
@@ -298,7 +298,7 @@ for step in (0, 150, 299):
     print(f"stage 1, step {step}: beta is {wide:.1f} mm")
 
 # %% [markdown]
-# Does it matter? Four schedules were tried on our release, with a third of the steps (`benchmarks/beta_study.py`), in
+# Does it matter? Four schedules were tried on our release, with a third of the steps (`benchmarks/studies/beta.py`), in
 # two engines. In the lower one the fog alone decides how much of a pixel the head covers, as in equation 1. The upper
 # one is ours, of which more below. A mark is a run; each was done with two seeds.
 
@@ -495,7 +495,7 @@ print("full RGB has the better normals:      ", photos.normal_median_deg < fine.
 #
 # ## 11. The paper's Table 1, and ours
 #
-# Ours are read from the stored study (`benchmarks/reconstruction_study.py`): ten made heads that were not
+# Ours are read from the stored study (`benchmarks/studies/reconstruction.py`): ten made heads that were not
 # tuned on (but for two of them, at which we looked), and one published scan with five seeds. The paper's were
 # typed head by head, so that its means can be checked, too.
 

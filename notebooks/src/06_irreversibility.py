@@ -38,10 +38,10 @@ from privhead_nb.lab.attacks import multiplicity, poisson, prior_free, surface
 from privhead_nb.lab.attacks.identify import fused
 from privhead_nb.lab.attacks.parrot import classical_parrot
 from privhead_nb.lab.attacks.scores import up_to_colours, up_to_constant_and_sign
-from privhead_nb.teach import checks, faces, plots, small_album, strong_attacks, widgets
-from privhead_nb.teach.figures import irreversibility, strong_plots
-from privhead_nb.teach.panels import lesson06
+from privhead_nb.teach import checks, small_album, widgets
+from privhead_nb.teach.lesson06 import faces, irreversibility, panel, strong_attacks, strong_plots
 from privhead_nb.training.profiles import get_profile
+from privhead_nb.viz import plots
 
 operator = Operator()  # Sobel, norms over the three channels
 people = faces.front(48)  # made heads: (24 people, 2 lights, 48, 48, 3)
@@ -329,20 +329,20 @@ for kind in ("sobel", "scharr", "prewitt", "central", "roberts"):
 # picture, too: not everything that has the right modulus *is* a picture.
 
 # %% tags=["nbval-ignore-output"]
-widgets.panel(lesson06.picture, lesson06.controls())
+widgets.panel(panel.picture, panel.controls())
 
 # %% [markdown]
 # Four settings, for readers without a running kernel: colours turned; five islands flipped; stripes, which the
 # modulus doesn't notice; and a turn with noise on the release.
 
 # %%
-for setting in lesson06.TWIN:
+for setting in panel.TWIN:
     given = {name: setting[name] for name in ("subject", "turn", "flips", "stripes")}
-    another, truth = lesson06.other(**given), lesson06.other(setting["subject"], 0, 0, 0.0)
+    another, truth = panel.other(**given), panel.other(setting["subject"], 0, 0, 0.0)
     off = float((operator.modulus(another) - operator.modulus(truth)).abs().max())
     words = "in range" if multiplicity.in_range(another) else "out of range"
     print(f"{given}: moduli equal {off < 1e-12}, {words}")
-widgets.twin(lesson06.picture, lesson06.TWIN, columns=1)
+widgets.twin(panel.picture, panel.TWIN, columns=1)
 
 # %% [markdown]
 # ## 5. Many pictures, one person
@@ -584,7 +584,7 @@ plots.show(
 # ## 9. How the setting moves it
 #
 # Two faces prove nothing. A study of eight people, four of them with a second seed, is stored with the project, since it
-# takes half an hour (`python benchmarks/inversion_study.py run`). It changes one setting at a time. The attacker knows
+# takes half an hour (`python benchmarks/studies/inversion.py run`). It changes one setting at a time. The attacker knows
 # the setting: the one who faces noise expects it, the one who faces levels counts only errors of more than half
 # a level. Each dot is a person; the mark is the median, the bar behind it a 95 % interval from drawing people
 # again and again.
@@ -853,7 +853,7 @@ plots.show(
 # | inside the face it beats the best stranger only with blur | section 9, four people; `tests/test_lesson_06.py` |
 # | turned pictures fool a network and not a parrot | section 10, 24 people; `tests/test_lesson_06.py` |
 # | most people hide in a small crowd | section 10, exercise 0605 |
-# | what learned attacks get at the default, and the strongest at each setting | section 10, stored; `privhead_nb/teach/strong_attacks.py` |
+# | what learned attacks get at the default, and the strongest at each setting | section 10, stored; `privhead_nb/teach/lesson06/strong_attacks.py` |
 # | attacks that the table calls *not stored yet*; real faces | **not measured** |
 #
 # **Read on**: `privhead_nb/lab/attacks/prior_free.py` is the descent, `privhead_nb/lab/attacks/surface.py` the walk,

@@ -37,13 +37,13 @@ from torch.nn import functional as F
 from privhead_nb import Reconstruction, Release, reconstruct
 from privhead_nb.field import lipschitz
 from privhead_nb.field.radiance import ColourNetwork
-from privhead_nb.teach import checks, painted_lines, plots, widgets
-from privhead_nb.teach import lipschitz_runs as runs
-from privhead_nb.teach.figures import lipschitz_plots
-from privhead_nb.teach.panels import lesson07
-from privhead_nb.teach.samples import FOLDER
+from privhead_nb.resources import SAMPLES
+from privhead_nb.teach import checks, widgets
+from privhead_nb.teach.lesson07 import lipschitz_plots, painted_lines, panel
+from privhead_nb.teach.lesson07 import lipschitz_runs as runs
 from privhead_nb.training.losses import lipschitz_loss
 from privhead_nb.training.profiles import PROFILES, get_profile
+from privhead_nb.viz import plots
 
 # %% [markdown]
 # ## 1. A painter who lies
@@ -247,8 +247,8 @@ checks.ex0702(promise_and_truth)
 # Pythagoras and is translated to our norm by $\sqrt D$ for $D$ inputs; and the steepest slope that we found.
 
 # %%
-release = Release.load(FOLDER / "release")
-rungs = runs.ladder(Reconstruction.load(FOLDER / "reconstruction"), release.cameras)
+release = Release.load(SAMPLES / "release")
+rungs = runs.ladder(Reconstruction.load(SAMPLES / "reconstruction"), release.cameras)
 falling = list(rungs.values()) == sorted(rungs.values(), reverse=True)
 loose = rungs["equation 8"] / rungs["steepest found"]
 print("every rung lies under the one before:", falling)
@@ -292,7 +292,7 @@ print("the two heads are equal, to the last bit:", same)
 #
 # ## 5. A fence that hardly anybody reaches
 #
-# The stored study (`benchmarks/lipschitz_study.py`) trained heads that no setting was tuned on, and looked at every
+# The stored study (`benchmarks/studies/lipschitz.py`) trained heads that no setting was tuned on, and looked at every
 # bound and every row sum a dozen times on the way. Here are two of its runs with the weight as shipped, at full
 # length: one in which no bound is met, then the one in which a bound is met the soonest.
 
@@ -646,17 +646,17 @@ plots.show(
 # normals say the same as distances?
 
 # %% tags=["nbval-ignore-output"]
-widgets.panel(lesson07.picture, lesson07.controls())
+widgets.panel(panel.picture, panel.controls())
 
 # %% [markdown]
 # Four settings, for those who read without a kernel:
 
 # %%
-widgets.twin(lesson07.picture, lesson07.TWIN)
+widgets.twin(panel.picture, panel.TWIN)
 
 # %%
-for setting in lesson07.TWIN:
-    print(lesson07.picture(**setting).facts)
+for setting in panel.TWIN:
+    print(panel.picture(**setting).facts)
 
 # %% [markdown]
 # ## 11. The verdict

@@ -36,15 +36,15 @@ from skimage.measure import find_contours
 from privhead_nb import Release, Template, evaluate, load_scene, protect, reconstruct
 from privhead_nb.errors import TrainingError
 from privhead_nb.geometry.mesh import Mesh
-from privhead_nb.teach import blend, checks, few_views, plots, template_runs, widgets
-from privhead_nb.teach.figures import template_plots
-from privhead_nb.teach.panels import lesson08
-from privhead_nb.teach.samples import FOLDER
+from privhead_nb.resources import SAMPLES
+from privhead_nb.teach import checks, widgets
+from privhead_nb.teach.lesson08 import blend, few_views, panel, template_plots, template_runs
 from privhead_nb.training.joint import reconstruct_at_once
 from privhead_nb.training.profiles import get_profile
+from privhead_nb.viz import plots
 
-scene, release = load_scene(FOLDER / "scene"), Release.load(FOLDER / "release")
-template, trained = (Template.load(FOLDER / name) for name in ("template", "template_trained"))
+scene, release = load_scene(SAMPLES / "scene"), Release.load(SAMPLES / "release")
+template, trained = (Template.load(SAMPLES / name) for name in ("template", "template_trained"))
 
 # %% [markdown]
 # ## 1. When every picture shows the face
@@ -122,13 +122,13 @@ checks.ex0801(mean_of_balls)
 # own surface.
 
 # %% tags=["nbval-ignore-output"]
-widgets.panel(lesson08.picture, lesson08.controls())
+widgets.panel(panel.picture, panel.controls())
 
 # %% [markdown]
 # Without a kernel, look here: one, three and ten people from the side, and ten from above.
 
 # %%
-widgets.twin(lesson08.picture, lesson08.TWIN)
+widgets.twin(panel.picture, panel.TWIN)
 
 # %%
 for people in (1, 3, 10):
@@ -270,7 +270,7 @@ same = all(torch.equal(a, b) for a, b in zip(*pair, strict=True))
 print("with and without neutral views, the same head bit for bit:", same)
 
 # %% [markdown]
-# A dozen seconds prove little. `benchmarks/template_study.py` has run longer ones, on heads that are in no template:
+# A dozen seconds prove little. `benchmarks/studies/template.py` has run longer ones, on heads that are in no template:
 # 120 steps of stage 1 and 400 of stage 2, a fifth of the `cpu` profile. Few heads, few seeds: the marks in the picture
 # are all there are, so trust an ordering only where it holds for each of them.
 
@@ -616,7 +616,7 @@ plots.show(
 # | a release without neutral views is refused without a template, and works with one | sections 1 and 4, `tests/test_template.py` |
 # | neutral views make no difference to stage 2 on a template | section 4, `tests/test_template.py` |
 # | one template fits three profiles | section 3, `tests/test_template.py` |
-# | what a start is worth; everything at once | sections 4 and 5, `benchmarks/template_study.py` (stored runs) |
+# | what a start is worth; everything at once | sections 4 and 5, `benchmarks/studies/template.py` (stored runs) |
 # | few views, narrow arcs, resolution | sections 6 and 8, stored runs |
 # | a failed stage 1 shows in the moduli | section 7, `tests/test_lesson_08.py`, stored runs |
 # | how much of a template is left | section 9, stored runs; `tests/test_lesson_08.py` |

@@ -54,11 +54,11 @@ from privhead_nb.lab.protocol import (
 )
 from privhead_nb.lab.recognition import verdicts
 from privhead_nb.lab.recognition.stored import recogniser, shipped
-from privhead_nb.teach import checks, lab_runs, plots, repeated_studies, small_album, widgets
-from privhead_nb.teach.figures import recognition_plots, swap_pictures
-from privhead_nb.teach.figures.roc import error_rates
-from privhead_nb.teach.panels import lesson09
+from privhead_nb.teach import checks, lab_runs, small_album, widgets
+from privhead_nb.teach.lesson09 import panel, recognition_plots, repeated_studies, swap_pictures
+from privhead_nb.teach.lesson09.roc import error_rates
 from privhead_nb.training.profiles import get_profile
+from privhead_nb.viz import plots
 
 album, operator = small_album.stored(), Operator()  # Sobel on 64 pixels: the paper's default
 gallery, probes = album.frontals(), album.views()
@@ -345,7 +345,7 @@ print(parrot.card)
 # ### The stored study
 #
 # Twenty-four people make wide intervals. The lab has done this with 100 people, 200 attackers, eight pictures each, and
-# all that it could think of (`python benchmarks/picture_attacks_study.py`). Is it hair? Is it skin? So it asks each
+# all that it could think of (`python benchmarks/studies/picture_attacks.py`). Is it hair? Is it skin? So it asks each
 # question three times: with the **whole** portrait, with **hair masked** by grey, and in **one albedo**, where all
 # people have the same skin, lips, eyes and hair colour, and only shape and shading are left.
 
@@ -387,13 +387,13 @@ plots.show(
 # `arcface_cnn`, shown the moduli as in section 4.
 
 # %% tags=["nbval-ignore-output"]
-widgets.panel(lesson09.picture, lesson09.controls())
+widgets.panel(panel.picture, panel.controls())
 
 # %% [markdown]
 # Without a kernel, look here: the default alone and together, the default under the weakest attack, and two grey levels.
 
 # %%
-widgets.twin(lesson09.picture, lesson09.TWIN)
+widgets.twin(panel.picture, panel.TWIN)
 
 # %%
 worst, taken = lab_runs.WORST, "eight together"
@@ -416,7 +416,7 @@ print("settings whose interval reaches down to chance:",
 # %%
 spots = lab_runs.curve()
 if spots is None:
-    print("not stored yet: python benchmarks/curve_study.py run")
+    print("not stored yet: python benchmarks/studies/curve.py run")
 else:
     for spot in spots:
         leak = "not protected" if spot.together is None else str(spot.together)
@@ -566,7 +566,7 @@ print("by people at least 1.3 times as wide:", high - low > 1.3 * (narrow[1] - n
 # The paper asks seven recognisers about five kinds of picture: the **original**, the **protected** one, a **rendered mesh**,
 # **our rendering** (the colours that the field has learned from neutral views, drawn from the front), and the rendering
 # of a field that saw everything in colour. Our lab asks its own four, about made heads that it has reconstructed both
-# ways (`python benchmarks/tables_study.py table2`). Crosses are the paper's seven.
+# ways (`python benchmarks/studies/tables.py table2`). Crosses are the paper's seven.
 
 # %%
 ours = lab_runs.by_kind("verified")
@@ -735,7 +735,7 @@ plots.show(
 # | rank-1 falls with the gallery, FNMR at FMR does not | section 3, `tests/test_lesson_09.py` |
 # | networks are near chance on moduli, HOG is not | section 4, `tests/test_lesson_09.py` (24 made people) |
 # | a parrot of few strangers names moduli; its controls win and lose | section 4, `tests/test_attack_parrot.py` |
-# | 52 % and 90 %, informed 93 % and 99 %, at the default | section 4, stored; `benchmarks/picture_attacks_study.py` |
+# | 52 % and 90 %, informed 93 % and 99 %, at the default | section 4, stored; `benchmarks/studies/picture_attacks.py` |
 # | no studied setting comes down to chance | section 5, stored |
 # | 2 of 31 is 1.8 to 20.7 %, or 0.8 to 21.4 % | section 6, exercise 0902, `tests/test_lab_tables.py` |
 # | intervals over pictures are too narrow | section 6, exercise 0903, `tests/test_lesson_09.py` |

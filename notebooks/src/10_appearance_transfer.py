@@ -32,25 +32,17 @@
 import numpy as np
 import torch
 
+from privhead_nb.heads.head import Head, make_head
 from privhead_nb.lab import appearance
 from privhead_nb.lab.attacks.field_renders import renders
 from privhead_nb.lab.intervals import draws, exact_interval
 from privhead_nb.lab.recognition import Recogniser
 from privhead_nb.lab.recognition.stored import shipped
 from privhead_nb.lab.renders import photograph, portrait_cameras, render_mesh
-from privhead_nb.scenes.heads import Head, make_head
-from privhead_nb.teach import (
-    checks,
-    interactive,
-    lab_runs,
-    mixed_heads,
-    plots,
-    transfer_runs,
-    widgets,
-)
-from privhead_nb.teach.figures import transfer_plots
-from privhead_nb.teach.mixed_heads import PEOPLE, PLACE, POINT, WAYS
-from privhead_nb.teach.panels import lesson10
+from privhead_nb.teach import checks, interactive, lab_runs, widgets
+from privhead_nb.teach.lesson10 import mixed_heads, panel, transfer_plots, transfer_runs
+from privhead_nb.teach.lesson10.mixed_heads import PEOPLE, PLACE, POINT, WAYS
+from privhead_nb.viz import plots
 
 # %% [markdown]
 # ## 1. A claim, and six pictures
@@ -316,7 +308,7 @@ print("for both networks, the same point gives colours over a fifth more:", min(
 # - **Two recognisers of equal skill disagree about these pictures.** `arcface_cnn` and `triplet_cnn` have the same
 #   layers, learned from the same people, and name strangers equally well. One follows colours, the other shape. To name
 #   people as they *are*, either will do. A transfer is a picture that no training has shown them. They differ in their
-#   loss and in the order of their lessons (`benchmarks/recogniser_study.py`); what turned one to colours we have not
+#   loss and in the order of their lessons (`benchmarks/studies/recogniser.py`); what turned one to colours we have not
 #   found out.
 # - **Edges follow shape, palettes follow colours**, as they must. Neither tells anything about faces.
 # - **From the same place to the same point** both networks move towards the colours' person. The albedo codes are the
@@ -380,21 +372,21 @@ for name in ("arcface_cnn", "triplet_cnn"):
 # a pair for which the two networks agree. Where on the blend does `arcface_cnn` change its mind?
 
 # %% tags=["nbval-ignore-output"]
-widgets.panel(lesson10.picture, lesson10.controls())
+widgets.panel(panel.picture, panel.controls())
 
 # %% [markdown]
 # For readers without a running kernel: the shape of B with none, half and all of D's colours, and once more with D's
 # colours taken from the same point.
 
 # %%
-widgets.twin(lesson10.picture, lesson10.TWIN, columns=1)
+widgets.twin(panel.picture, panel.TWIN, columns=1)
 
 # %%
-for setting in lesson10.TWIN:
+for setting in panel.TWIN:
     at = ((float(setting["yaw"]), 0.0),)
     shown = mixed_heads.pictures("B", "D", setting["way"], angles=at, blend=setting["blend"])
     nearest = []
-    for judge in lesson10.judges():
+    for judge in panel.judges():
         to_shape, to_colours = transfer_plots.distances(judge, shown, "B", "D")
         nearest.append(f"{judge.name} {'B' if to_shape < to_colours else 'D'}")
     print(f"blend {setting['blend']}, {setting['way']}: {', '.join(nearest)}")
@@ -420,7 +412,7 @@ plots.show(
 # %% [markdown]
 # ## 8. The study, with intervals
 #
-# Four people are an illustration. The stored study (`python benchmarks/tables_study.py appearance`) has thirty
+# Four people are an illustration. The stored study (`python benchmarks/studies/tables.py appearance`) has thirty
 # shapes, each in the colours of five others, from three sides, out of a gallery of a hundred; and trained fields of
 # ten people, each in the colours of two others, by the same point and by the nearest surface point. *full-RGB shapes*
 # were trained on unprotected pictures, as the paper's were. *our shapes* were reconstructed from protected ones: what
@@ -540,7 +532,7 @@ for judge in judges[:2]:
 # A triumph, it seems: the field in its own colours is not once named as head 7, and the grey mesh in every picture, by
 # both networks. The made-up colours would be a mask that everybody may wipe off. But we have just learned something
 # about small samples. Here is the stored study of ten people, eight pictures each, among a hundred (`python
-# benchmarks/tables_study.py table2`):
+# benchmarks/studies/tables.py table2`):
 
 # %%
 among = lab_runs.table2("rank1")
@@ -554,7 +546,7 @@ for kind in ("original", "rendered mesh", "our rendering"):
 # order, 6 % for meshes and 34 % for its renderings. So is the bare shape anonymous? Look at the other two. The weak
 # recognisers, of edges and of pixels, name *more* grey meshes than the networks do, many times more than the 1 % of
 # chance. The identity is in the mesh; a network that has never seen grey skin does not find it. One that learns on
-# meshes is the next attack (`benchmarks/artefact_study.py`).
+# meshes is the next attack (`benchmarks/studies/artefact.py`).
 #
 # **Second, get the colours elsewhere.** "Your colours never left your device" holds for *this* release. But who has
 # no photograph on the internet? One is enough to paint a mesh: look up each point of the mesh in the photograph.

@@ -35,10 +35,10 @@ from numba import njit
 from privhead_nb.bench import show
 from privhead_nb.kernels import compositing
 from privhead_nb.kernels.lazy import triton_kernel
-from privhead_nb.teach import checks, plots, roofline, widgets
-from privhead_nb.teach.figures import kernel_plots
-from privhead_nb.teach.panels import lesson11
-from privhead_nb.teach.traffic import backward_traffic, saved_bytes, traffic
+from privhead_nb.teach import checks, widgets
+from privhead_nb.teach.lesson11 import kernel_plots, panel, roofline
+from privhead_nb.teach.lesson11.traffic import backward_traffic, saved_bytes, traffic
+from privhead_nb.viz import plots
 
 stored = roofline.stored()  # what `privhead bench --device cpu` measured on two cores
 place = roofline.triton_place()  # "cuda", "cpu" (by its interpreter), or None
@@ -426,7 +426,7 @@ for name, machine in machines.items():
 # bars is the longest, and how far under the roof the point hangs.
 
 # %% tags=["nbval-ignore-output"]
-widgets.panel(lesson11.picture, lesson11.controls())
+widgets.panel(panel.picture, panel.controls())
 
 # %% [markdown]
 # Four settings of the panel side by side, for readers without a running kernel: a training step's thousand rays
@@ -434,10 +434,10 @@ widgets.panel(lesson11.picture, lesson11.controls())
 # fused on the right.
 
 # %%
-widgets.twin(lesson11.picture, lesson11.TWIN)
+widgets.twin(panel.picture, panel.TWIN)
 
 # %%
-for setting in lesson11.TWIN + [lesson11.TWIN[0] | {"machine": "2 CPU cores"}]:
+for setting in panel.TWIN + [panel.TWIN[0] | {"machine": "2 CPU cores"}]:
     rays, function, name = setting["rays"], setting["function"], setting["machine"]
     work = roofline.compositing_work(rays, 96, function, flops)
     bound = roofline.times(work, machines[name]).bound

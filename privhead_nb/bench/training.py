@@ -20,12 +20,12 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from privhead_nb.field.model import HeadModel
+from privhead_nb.heads.synthetic import synthetic_scene
 from privhead_nb.kernels.dispatch import Backend
 from privhead_nb.kernels.grid_encoding import GridLayout
 from privhead_nb.privacy.release import Release, protect
 from privhead_nb.render.volume import render_view
 from privhead_nb.scenes.scene import Scene
-from privhead_nb.scenes.synthetic import synthetic_scene
 from privhead_nb.training.batches import camera_rays, unit_cameras
 from privhead_nb.training.profiles import Profile, get_profile
 from privhead_nb.training.run import peak_memory_mb

@@ -216,9 +216,9 @@ def evaluate(
     """
     path = mesh_path(out, mesh)
     from privhead_nb.geometry.mesh import Mesh
-    from privhead_nb.geometry.metrics import evaluate_mesh
+    from privhead_nb.geometry.metrics import evaluate
 
-    result = evaluate_mesh(
+    result = evaluate(
         Mesh.load(path),
         read_truth(truth, format_),
         protocol=protocol,
@@ -247,7 +247,7 @@ def demo(
     """The whole way once, in a few minutes: make a head, protect, reconstruct, measure, draw."""
     check_target(out, overwrite)
     set_threads(threads)
-    from privhead_nb.teach.demo import run_demo, table
+    from privhead_nb.cli.demo import run_demo, table
 
     result = run_demo(out, identity=identity, profile=profile, seed=seed, overwrite=overwrite)
     files = f"{out / 'mesh.ply'}: the head. {out / 'page.png'}: the pictures."

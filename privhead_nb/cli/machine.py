@@ -114,7 +114,7 @@ def bench(
     if json_file is not None:
         write_json(json_file, {"privhead_nb": __version__, **result})
     if picture is not None:
-        from privhead_nb.teach.figures.kernel_plots import stored_roofline
+        from privhead_nb.teach.lesson11.kernel_plots import stored_roofline
 
         with atomic_file(picture) as aside:
             stored_roofline(result).savefig(aside, dpi=130, metadata={"Software": "privhead_nb"})

@@ -53,8 +53,8 @@ def synth(
 ) -> None:
     """Make a scene of a head that belongs to nobody: pictures, masks, cameras and truth mesh."""
     check_target(out, overwrite)
+    from privhead_nb.heads.synthetic import synthetic_scene
     from privhead_nb.scenes.scene import scene_facts
-    from privhead_nb.scenes.synthetic import synthetic_scene
 
     scene = synthetic_scene(
         identity,
@@ -102,7 +102,7 @@ def inspect(
             raise OutputError("can only be drawn as PNG", where=picture, remedy="End it in .png.")
         refuse_inside_sources(picture, [source])
         check_file_target(picture)
-        from privhead_nb.teach.inspect import inspect_release, inspect_scene, shown_views
+        from privhead_nb.viz.inspect import inspect_release, inspect_scene, shown_views
 
     if not source.is_dir() or (source / "release.json").is_file():
         release = Release.load(source)

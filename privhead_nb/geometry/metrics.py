@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,9 +19,20 @@ if TYPE_CHECKING:
 
     from privhead_nb.scenes.about import AboutScene
 
+
+@runtime_checkable
+class HasMesh(Protocol):
+    """What was reconstructed."""
+
+    @property
+    def mesh(self) -> Mesh:
+        """In the scene's frame and unit."""
+        ...
+
+
 Points = NDArray[np.float64]
 Ball = tuple[tuple[float, float, float], float]  # centre and radius
-Protocol = Literal["surface", "h3ds"]
+Way = Literal["surface", "h3ds"]
 Region = Literal["face", "head"]
 Align = Literal["known", "icp"]
 
@@ -34,7 +45,7 @@ class MetricsError(PrivheadError):
 
 @dataclass(frozen=True)
 class Distances:
-    """What `evaluate_mesh` measured.
+    """What `evaluate` measured.
 
     Distances are in `unit`, unsquared; normal errors in degrees. Fields that a protocol does not
     define are None (`h3ds` is one-way and knows no normals). `within` maps a distance to the share
@@ -94,17 +105,17 @@ def sample_surface(mesh: Mesh, count: int, seed: int) -> tuple[Points, NDArray[n
     return (1 - u) * a + u * (1 - v) * b + u * v * c, face
 
 
-def evaluate_mesh(
-    mesh: Mesh | trimesh.Trimesh,
+def evaluate(
+    result: HasMesh | Mesh | trimesh.Trimesh,
     scene: AboutScene,
     *,
-    protocol: Protocol = "surface",
+    protocol: Way = "surface",
     region: Region = "face",
     samples: int = 200_000,
     seed: int = 0,
     align: Align = "known",
 ) -> Distances:
-    """Compare a mesh with a scene's truth.
+    """Distances and normal errors of a reconstruction or a mesh against a scene's truth.
 
     `surface`: `samples` points by area on each mesh, those in the region kept, the exact distance
     from each to the whole other mesh, mean of the two directions; normal error from truth to mesh,
@@ -115,7 +126,7 @@ def evaluate_mesh(
     to the nearest vertex. It depends on vertex density and hides errors of scale: report both.
 
     Args:
-        mesh: in the scene's frame and unit.
+        result: a `Reconstruction`, or a mesh in the scene's frame and unit.
         scene: a `Scene`, or whatever else gives the truth mesh, nose tip, face radius and unit.
         region: `face` is the ball of `face_radius` around the nose tip, `head` everything.
         samples, seed: used by `surface`; both meshes are sampled with the same seed.
@@ -136,8 +147,8 @@ def evaluate_mesh(
             raise MetricsError(f"unknown {name} {value!r}", remedy=f"Use {' or '.join(allowed)}.")
     if samples < 1:
         raise MetricsError(f"samples must be at least 1, got {samples}")
-    if not isinstance(mesh, Mesh):
-        mesh = Mesh.from_trimesh(mesh)
+    found = result.mesh if isinstance(result, HasMesh) else result
+    mesh = found if isinstance(found, Mesh) else Mesh.from_trimesh(found)
     truth = Mesh.from_trimesh(scene.truth_mesh())
     ball = scene.face_region() if region == "face" else None
     if protocol == "h3ds":

@@ -2,10 +2,10 @@
 
 `results/privacy.json` ships with the package. It is the summary that
 
-    privhead study privacy --store privhead_nb/lab/results/privacy.json
+    privhead study privacy --store benchmarks/results/privacy.json
 
 writes. A setting that was not studied gets the nearest one that was, and is told so.
-`results/curve.json`, of `python benchmarks/curve_study.py run`, says which one is recommended.
+`results/curve.json`, of `python benchmarks/studies/curve.py run`, says which one is recommended.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from privhead_nb import resources
 from privhead_nb.errors import LabError
+from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab.settings import DEFAULT, SETTINGS, setting
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.reading import read_json
-from privhead_nb.scenes.head_codes import GENERATOR_VERSION
 
 FORMAT = 2
-RESULTS = Path(__file__).parent / "results" / "privacy.json"
-CURVE = Path(__file__).parent / "results" / "curve.json"
+RESULTS = resources.RESULTS / "privacy.json"
+CURVE = resources.RESULTS / "curve.json"
 RECOMMENDED = "recommended"
 ALONE, TOGETHER = "alone", "together"
 COMMAND = "privhead study privacy"
@@ -158,7 +159,7 @@ def named(name: str) -> tuple[Operator, int]:
         raise LabError(
             "no setting is recommended yet",
             where=CURVE,
-            remedy="Run `python benchmarks/curve_study.py run`, or name a setting.",
+            remedy="Run `python benchmarks/studies/curve.py run`, or name a setting.",
         )
     return setting(best)
 

@@ -21,13 +21,13 @@ from torch import Tensor
 
 from privhead_nb.errors import LabError
 from privhead_nb.files import atomic_file
+from privhead_nb.heads.codes import EXPRESSION_NAMES, GENERATOR_VERSION
+from privhead_nb.heads.head import make_head
+from privhead_nb.heads.light import LIGHTS
 from privhead_nb.lab.busts import bust, shoot
 from privhead_nb.lab.jobs import run_jobs
 from privhead_nb.lab.kept import AGAIN, read_kept
 from privhead_nb.scenes.camera import Cameras, custom_rig
-from privhead_nb.scenes.head_codes import EXPRESSION_NAMES, GENERATOR_VERSION
-from privhead_nb.scenes.head_light import LIGHTS
-from privhead_nb.scenes.heads import make_head
 
 SIZE = 64
 DISTANCE, FOV = 885.0, 25.0  # mm and degrees, as `facescape_rig` stands in `synthetic_scene`

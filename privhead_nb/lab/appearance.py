@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from privhead_nb.errors import LabError
 from privhead_nb.field.model import HeadModel
+from privhead_nb.heads.head import Head, make_head
 from privhead_nb.lab.busts import Bust, bust
-from privhead_nb.scenes.heads import Head, make_head
 from privhead_nb.training.reconstruction import Reconstruction
 
 VIEWS = ((0.0, 0.0), (-35.0, 0.0), (35.0, 0.0))

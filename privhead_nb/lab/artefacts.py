@@ -20,6 +20,8 @@ from torch import Tensor
 
 from privhead_nb.errors import LabError
 from privhead_nb.files import atomic_file
+from privhead_nb.heads.codes import GENERATOR_VERSION
+from privhead_nb.heads.synthetic import RIGS
 from privhead_nb.lab import albums
 from privhead_nb.lab.attacks.field_renders import portrait_cameras, renders, sensitive_cameras
 from privhead_nb.lab.attacks.radiance_refit import Refit, SkinPrior, learn_skins, refit
@@ -29,8 +31,6 @@ from privhead_nb.lab.kept import read_kept
 from privhead_nb.lab.reconstructions import FULL_RGB, Made
 from privhead_nb.lab.scans import Axes, scan_of_mesh
 from privhead_nb.scenes.camera import facescape_rig
-from privhead_nb.scenes.head_codes import GENERATOR_VERSION
-from privhead_nb.scenes.synthetic import RIGS
 
 ARTEFACT_VERSION = 1
 """Changes whenever the same reconstruction gives other pictures."""

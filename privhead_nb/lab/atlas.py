@@ -9,9 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from privhead_nb.heads.light import to_srgb
 from privhead_nb.lab.busts import Bust
 from privhead_nb.lab.scans import nose_tip
-from privhead_nb.scenes.head_light import to_srgb
 
 SIDE = 96  # cells
 HALF_TURN = 100.0  # degrees of azimuth to each side

@@ -24,7 +24,7 @@ from privhead_nb.privacy.released import Release
 from privhead_nb.training.reconstruction import Reconstruction
 
 WHY = (
-    "it would take reconstructions of other people: python benchmarks/artefact_study.py run "
+    "it would take reconstructions of other people: python benchmarks/studies/artefact.py run "
     "measures rates"
 )
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from privhead_nb.errors import LabError
+from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab import albums, captures, known_people
 from privhead_nb.lab.albums import Album
 from privhead_nb.lab.attacks import Attack, Card, decoder, prior_free
@@ -37,7 +38,6 @@ from privhead_nb.lab.recognition.stored import recogniser
 from privhead_nb.lab.scans import Axes
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.released import Release
-from privhead_nb.scenes.head_codes import GENERATOR_VERSION
 
 SCORED_BY = "arcface_cnn"
 """The recogniser of clean pictures, where an attack needs one."""

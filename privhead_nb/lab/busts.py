@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from privhead_nb.heads.codes import ALBEDO_NAMES, named_code
+from privhead_nb.heads.colour import albedo
+from privhead_nb.heads.grid import SdfGrid, marching_cubes, sample_grid
+from privhead_nb.heads.head import Head
+from privhead_nb.heads.light import shade, to_srgb
+from privhead_nb.heads.surface import EYE, HAIR, LABELS, label
+from privhead_nb.heads.tracer import openness
 from privhead_nb.scenes.camera import Cameras
-from privhead_nb.scenes.head_codes import ALBEDO_NAMES, named_code
-from privhead_nb.scenes.head_colour import albedo
-from privhead_nb.scenes.head_grid import SdfGrid, marching_cubes, sample_grid
-from privhead_nb.scenes.head_light import shade, to_srgb
-from privhead_nb.scenes.head_surface import EYE, HAIR, LABELS, label
-from privhead_nb.scenes.heads import Head
-from privhead_nb.scenes.tracer import openness
 
 SPACING = 4.0  # mm, of the mesh; a pixel of a release is 6 mm wide
 FINE = 3  # small pixels along a pixel's side

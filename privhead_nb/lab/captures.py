@@ -18,6 +18,10 @@ from torch import Tensor
 
 from privhead_nb.files import atomic_file
 from privhead_nb.geometry.mesh import Mesh
+from privhead_nb.heads.codes import GENERATOR_VERSION
+from privhead_nb.heads.head import make_head
+from privhead_nb.heads.light import LIGHTS
+from privhead_nb.heads.synthetic import RIGS, bounding_sphere
 from privhead_nb.lab import albums
 from privhead_nb.lab.atlas import reflectance_atlas
 from privhead_nb.lab.busts import SPACING, Bust, bust, shoot
@@ -25,10 +29,6 @@ from privhead_nb.lab.jobs import run_jobs
 from privhead_nb.lab.kept import read_kept
 from privhead_nb.lab.scans import scan_of_mesh
 from privhead_nb.scenes.camera import Cameras, facescape_rig
-from privhead_nb.scenes.head_codes import GENERATOR_VERSION
-from privhead_nb.scenes.head_light import LIGHTS
-from privhead_nb.scenes.heads import make_head
-from privhead_nb.scenes.synthetic import RIGS, bounding_sphere
 
 NEUTRAL = 10  # views of a release's default rig
 BEHIND = 8  # pictures from behind

@@ -4,7 +4,7 @@ Each point is a setting: how often the strongest attack on its pictures names th
 how far heads reconstructed from it are off. `recommended` picks one of them by a rule that was
 fixed before the numbers were there. `results/curve.json` ships with the package;
 
-    python benchmarks/curve_study.py run
+    python benchmarks/studies/curve.py run
 
 writes it.
 """
@@ -18,14 +18,15 @@ from typing import Any
 
 import numpy as np
 
+from privhead_nb import resources
 from privhead_nb.errors import LabError
+from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab.reconstructions import FULL_RGB, Made
 from privhead_nb.lab.settings import DEFAULT, setting
 from privhead_nb.lab.tables import mean
 from privhead_nb.reading import read_json
-from privhead_nb.scenes.head_codes import GENERATOR_VERSION
 
-RESULTS = Path(__file__).parent / "results" / "curve.json"
+RESULTS = resources.RESULTS / "curve.json"
 FORMAT = 1
 TOLERANCE = 1.1
 """How much larger than the paper's default both errors of a recommended setting may be."""
@@ -153,7 +154,7 @@ def read(path: Path = RESULTS) -> tuple[list[Point], str]:
     Raises:
         LabError: there is none, or it is of another version or damaged.
     """
-    again = "Run `python benchmarks/curve_study.py run`."
+    again = "Run `python benchmarks/studies/curve.py run`."
     record = read_json(path, error=LabError, remedy=again)
     stored = record.data
     if (stored.get("format"), stored.get("generator")) != (FORMAT, GENERATOR_VERSION):

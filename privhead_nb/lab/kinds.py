@@ -17,6 +17,8 @@ from torch import Tensor
 
 from privhead_nb.errors import LabError
 from privhead_nb.files import atomic_file
+from privhead_nb.heads.codes import GENERATOR_VERSION
+from privhead_nb.heads.head import make_head
 from privhead_nb.lab.attacks.field_renders import renders
 from privhead_nb.lab.busts import bust
 from privhead_nb.lab.jobs import run_jobs
@@ -26,8 +28,6 @@ from privhead_nb.lab.renders import PROBES, photograph, portrait_cameras, protec
 from privhead_nb.lab.settings import DEFAULT
 from privhead_nb.lab.tables import KINDS
 from privhead_nb.privacy.operators import Operator
-from privhead_nb.scenes.head_codes import GENERATOR_VERSION
-from privhead_nb.scenes.heads import make_head
 
 ORIGINAL, PROTECTED, MESH, OURS, FULL = KINDS
 GIVEN = tuple(

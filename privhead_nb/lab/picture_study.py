@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from privhead_nb.errors import LabError
+from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab import albums
 from privhead_nb.lab.jobs import run_jobs
 from privhead_nb.lab.picture_jobs import (
@@ -28,7 +29,6 @@ from privhead_nb.lab.picture_jobs import (
 )
 from privhead_nb.lab.protocol import check_disjoint
 from privhead_nb.lab.settings import setting
-from privhead_nb.scenes.head_codes import GENERATOR_VERSION
 
 
 def run(

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from privhead_nb.errors import LabError
-from privhead_nb.evaluation import evaluate
+from privhead_nb.geometry.metrics import evaluate
+from privhead_nb.heads.codes import GENERATOR_VERSION
+from privhead_nb.heads.synthetic import synthetic_scene
 from privhead_nb.lab.jobs import run_jobs, safe_name
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.release import Release, protect
-from privhead_nb.scenes.head_codes import GENERATOR_VERSION
 from privhead_nb.scenes.scene import Scene
-from privhead_nb.scenes.synthetic import synthetic_scene
 from privhead_nb.training.profiles import get_profile
 from privhead_nb.training.reconstruction import Reconstruction
 from privhead_nb.training.two_stage import reconstruct, reconstruct_full_rgb

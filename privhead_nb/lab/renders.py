@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from privhead_nb.geometry.mesh import Mesh
+from privhead_nb.heads.head import Head
+from privhead_nb.heads.light import LIGHTS
 from privhead_nb.lab.albums import cameras_at
 from privhead_nb.lab.busts import Bust, bust, shoot
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.scenes.camera import Cameras
-from privhead_nb.scenes.head_light import LIGHTS
-from privhead_nb.scenes.heads import Head
 
 GREY = 0.4  # linear reflectance of a grey figure
 FRONT = ((0.0, 0.0),)

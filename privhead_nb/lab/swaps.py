@@ -12,6 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from privhead_nb.files import atomic_file
+from privhead_nb.heads.codes import GENERATOR_VERSION
+from privhead_nb.heads.head import make_head
 from privhead_nb.lab import albums
 from privhead_nb.lab.face_swap import (
     adapted,
@@ -25,8 +27,6 @@ from privhead_nb.lab.jobs import run_jobs
 from privhead_nb.lab.kept import read_kept, restore
 from privhead_nb.lab.kinds import FULL, GIVEN, ORIGINAL, OURS, PROTECTED, keep, kept
 from privhead_nb.lab.renders import photograph, portrait_cameras
-from privhead_nb.scenes.head_codes import GENERATOR_VERSION
-from privhead_nb.scenes.heads import make_head
 
 NULL = "the actor's own"
 SWAPPED = (ORIGINAL, FULL, OURS, PROTECTED, NULL)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab.appearance import VIEWS, exact_busts, transfer
 from privhead_nb.lab.attacks.field_renders import renders
 from privhead_nb.lab.jobs import run_jobs
@@ -18,7 +19,6 @@ from privhead_nb.lab.kinds import Arms, keep, kept
 from privhead_nb.lab.reconstructions import FULL_RGB, Made
 from privhead_nb.lab.renders import photograph, portrait_cameras
 from privhead_nb.lab.settings import DEFAULT
-from privhead_nb.scenes.head_codes import GENERATOR_VERSION
 
 TRANSFERS_VERSION = 1
 """Changes whenever the same people give other pictures."""

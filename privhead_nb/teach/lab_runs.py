@@ -18,8 +18,8 @@ from privhead_nb.lab.albums import VARIANTS
 from privhead_nb.lab.intervals import percent
 from privhead_nb.lab.settings import SETTINGS
 from privhead_nb.lab.tables import KINDS
+from privhead_nb.resources import RESULTS
 
-RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 ATTACKS = RESULTS / "picture_attacks.json"
 TABLES = RESULTS / "tables.json"
 SWAPS = RESULTS / "swaps.png"
@@ -156,7 +156,7 @@ def missing(name: str) -> str:
     """What to run for a part of the tables that is not stored yet; "" where it is."""
     if part(name) is not None:
         return ""
-    return f"not stored yet: python benchmarks/tables_study.py {name}"
+    return f"not stored yet: python benchmarks/studies/tables.py {name}"
 
 
 def table2(measure: str = "verified") -> dict[str, dict[str, Stored]] | None:

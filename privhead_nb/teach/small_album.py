@@ -20,13 +20,14 @@ import torch
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
+from privhead_nb import resources
 from privhead_nb.errors import LabError
 from privhead_nb.files import atomic_file
+from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab import albums
 from privhead_nb.lab.albums import GALLERY, SIZE, VARIANTS, Album
-from privhead_nb.scenes.head_codes import GENERATOR_VERSION
 
-SHEET = Path(__file__).parents[2] / "benchmarks" / "results" / "album.png"
+SHEET = resources.RESULTS / "album.png"
 COMMAND = "python -m privhead_nb.teach.small_album"
 PEOPLE = 24
 COLUMNS = 15  # pictures in a row of the sheet: five portraits in three variants

@@ -27,13 +27,13 @@ from privhead_nb.errors import TrainingError
 from privhead_nb.field.model import HeadModel
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.geometry.metrics import closest_points, sample_surface
+from privhead_nb.heads.codes import GENERATOR_VERSION
+from privhead_nb.heads.grid import marching_cubes, sample_grid
+from privhead_nb.heads.head import make_head
+from privhead_nb.heads.synthetic import bounding_sphere, synthetic_scene
 from privhead_nb.kernels.dispatch import prefer
 from privhead_nb.scenes.camera import Cameras
-from privhead_nb.scenes.head_codes import GENERATOR_VERSION
-from privhead_nb.scenes.head_grid import marching_cubes, sample_grid
-from privhead_nb.scenes.heads import make_head
 from privhead_nb.scenes.scene import Scene
-from privhead_nb.scenes.synthetic import bounding_sphere, synthetic_scene
 from privhead_nb.training.batches import Views, unit_cameras
 from privhead_nb.training.profiles import Profile, get_profile
 from privhead_nb.training.run import make_optimiser

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from privhead_nb.errors import LabError
 from privhead_nb.geometry.mesh import Mesh
+from privhead_nb.heads.light import LIGHTS, shade, to_srgb
 from privhead_nb.lab.atlas import SIDE, lookup, places
 from privhead_nb.lab.attacks import Card
 from privhead_nb.lab.attacks.field_renders import YAWS, portrait_cameras
@@ -27,7 +28,6 @@ from privhead_nb.lab.captures import Captures, azimuths
 from privhead_nb.lab.scans import nose_tip, shape_only
 from privhead_nb.privacy.release import Release
 from privhead_nb.scenes.camera import Cameras
-from privhead_nb.scenes.head_light import LIGHTS, shade, to_srgb
 
 
 @dataclass(frozen=True, eq=False)

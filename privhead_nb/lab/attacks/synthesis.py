@@ -21,11 +21,11 @@ import torch
 from torch import Tensor
 
 from privhead_nb.errors import LabError
+from privhead_nb.heads.head import Head
 from privhead_nb.lab.attacks import Card
 from privhead_nb.lab.attacks.synthesis_bank import Bank, See, moved, pooled
 from privhead_nb.lab.attacks.synthesis_render import Carried, carried, carry, colours, render, splat
 from privhead_nb.scenes.camera import Cameras
-from privhead_nb.scenes.heads import Head
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from privhead_nb.errors import LabError
+from privhead_nb.heads.head import Head, make_head
+from privhead_nb.heads.synthetic import bounding_sphere
 from privhead_nb.lab.albums import random_expression, random_light
 from privhead_nb.lab.attacks.synthesis_codes import Codes
 from privhead_nb.lab.attacks.synthesis_render import SPACING, carried, render
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.released import Release
 from privhead_nb.scenes.camera import Cameras
-from privhead_nb.scenes.heads import Head, make_head
-from privhead_nb.scenes.synthetic import bounding_sphere
 
 See = Callable[[Tensor], Tensor]
 """(V, H, W, 3) pictures -> (V, H, W, C): what of them is released."""

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from privhead_nb.errors import LabError
+from privhead_nb.heads.codes import ALBEDO_NAMES, EXPRESSION_NAMES, IDENTITY_NAMES
+from privhead_nb.heads.head import FACE_RADIUS, Head
+from privhead_nb.heads.light import LIGHT_SIZE, LIGHTS
 from privhead_nb.lab.albums import cameras_at
 from privhead_nb.lab.attacks.synthesis_render import FACE_FROM, carried
 from privhead_nb.lab.busts import bust, shoot
-from privhead_nb.scenes.head_codes import ALBEDO_NAMES, EXPRESSION_NAMES, IDENTITY_NAMES
-from privhead_nb.scenes.head_light import LIGHT_SIZE, LIGHTS
-from privhead_nb.scenes.heads import FACE_RADIUS, Head
 
 PARTS = {
     "identity": len(IDENTITY_NAMES),

@@ -17,13 +17,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from privhead_nb.heads.colour import albedo
+from privhead_nb.heads.grid import marching_cubes, sample_grid
+from privhead_nb.heads.head import Head
+from privhead_nb.heads.light import shade, to_srgb
+from privhead_nb.heads.surface import EYE, HAIR
+from privhead_nb.heads.tracer import openness
 from privhead_nb.scenes.camera import Cameras
-from privhead_nb.scenes.head_colour import albedo
-from privhead_nb.scenes.head_grid import marching_cubes, sample_grid
-from privhead_nb.scenes.head_light import shade, to_srgb
-from privhead_nb.scenes.head_surface import EYE, HAIR
-from privhead_nb.scenes.heads import Head
-from privhead_nb.scenes.tracer import openness
 
 SPACING = 6.0  # mm: a pixel of a release is as wide
 FACE_FROM = 35.0  # mm: in front of this, triangles are cut in four

@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from privhead_nb.heads.codes import ALBEDO_NAMES, IDENTITY_NAMES, identity_codes
 from privhead_nb.lab.albums import Album
 from privhead_nb.lab.descent import descend
 from privhead_nb.lab.recognition import head_crop
 from privhead_nb.lab.recognition.network import DIMENSIONS, ArcFace, FaceNetwork, batch_hard
 from privhead_nb.privacy.operators import Operator
-from privhead_nb.scenes.head_codes import ALBEDO_NAMES, IDENTITY_NAMES, identity_codes
 
 CODES = (*IDENTITY_NAMES, *ALBEDO_NAMES)
 _SIDED = torch.tensor([name.startswith("asymmetry") or name == "hair_part" for name in CODES])

@@ -1,6 +1,6 @@
 """The four recognisers that the package ships, and how their weights are kept.
 
-    python benchmarks/recogniser_study.py      trains all four and measures them
+    python benchmarks/studies/recogniser.py      trains all four and measures them
 
 Weights are half floats in `lab/weights/NAME.safetensors`, with what they were trained on in the
 file's header. They learned from people of the group "recogniser" and nobody else.
@@ -18,12 +18,12 @@ from torch import Tensor
 
 from privhead_nb.errors import LabError
 from privhead_nb.files import write_tensors
+from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab.kept import restore
 from privhead_nb.lab.recognition import Recogniser, head_crop
 from privhead_nb.lab.recognition.learn import Projection
 from privhead_nb.lab.recognition.network import FaceNetwork
 from privhead_nb.reading import Record, parse_json, read_tensors
-from privhead_nb.scenes.head_codes import GENERATOR_VERSION
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 NAMES = ("arcface_cnn", "triplet_cnn", "hog_lda", "pca_lda")
@@ -80,7 +80,7 @@ def load(path: Path) -> Recogniser:
     Raises:
         LabError: no such file, not one of ours, or of another head generator.
     """
-    remedy = "Make it again: python benchmarks/recogniser_study.py"
+    remedy = "Make it again: python benchmarks/studies/recogniser.py"
     tensors, said = read_tensors(path, error=LabError, remedy=remedy)
     words = parse_json(said.get("facts", ""), path, error=LabError, remedy=remedy)
     facts = Record(words, path, LabError, remedy)

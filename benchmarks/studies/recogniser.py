@@ -1,0 +1,118 @@
+"""Train the lab's four recognisers and measure them on people that they never saw.
+
+    python benchmarks/studies/recogniser.py                 all four
+    python benchmarks/studies/recogniser.py hog_lda         one of them
+    python benchmarks/studies/recogniser.py --measure       only measure the shipped ones again
+
+Portraits are made once and kept in out/lab (PRIVHEAD_LAB names another folder). Weights go to
+privhead_nb/lab/weights, figures to benchmarks/results/recognisers.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from typing import Any
+
+from privhead_nb import resources
+from privhead_nb.bench.harness import cpu_name
+from privhead_nb.files import write_json
+from privhead_nb.heads.codes import GENERATOR_VERSION
+from privhead_nb.lab import albums
+from privhead_nb.lab.albums import Album
+from privhead_nb.lab.protocol import Rate, compare, identification, verification
+from privhead_nb.lab.recognition import Recogniser
+from privhead_nb.lab.recognition.learn import (
+    WITH_CODES,
+    Learning,
+    Projection,
+    train_network,
+    train_projection,
+)
+from privhead_nb.lab.recognition.network import FaceNetwork
+from privhead_nb.lab.recognition.people import LITTLE_OF, MUCH_OF, learning_album
+from privhead_nb.lab.recognition.stored import NAMES, WEIGHTS, recogniser, save
+
+RESULTS = resources.RESULTS / "recognisers.json"
+TESTED_ON = 100
+NETWORKS = {
+    "arcface_cnn": WITH_CODES,
+    "triplet_cnn": Learning("triplet", epochs=24, rate=3e-3, codes=20.0, codes_first=0.6),
+}
+FEATURES = {"hog_lda": "hog", "pca_lda": "pixels"}
+
+
+def train(name: str, album: Album) -> FaceNetwork | Projection:
+    """One of the four."""
+    if name in NETWORKS:
+        return train_network(album, NETWORKS[name], progress=True)
+    return train_projection(album, FEATURES[name])
+
+
+def clean(one: Recogniser, album: Album) -> dict[str, Any]:
+    """How well unprotected probes are recognised, for each variant of the portraits."""
+    gallery, probes = album.frontals(), album.views()
+    found = {}
+    for variant in albums.VARIANTS:
+        known, _ = one.embed(gallery.rgb(variant))
+        seen, made = one.embed(probes.rgb(variant))
+        scores = compare(seen, probes.identity, known, gallery.identity, made)
+        ranks, rates = identification(scores), verification(scores)
+        found[variant] = {
+            "rank1": _numbers(ranks.rank[1]),
+            "rank5": _numbers(ranks.rank[5]),
+            "eer": _numbers(rates.eer),
+            "tar_at_far_1e-3": _numbers(rates.tar_at_far[1e-3]),
+            "auc": _numbers(rates.auc),
+        }
+    return found
+
+
+def _numbers(rate: Rate) -> list[float]:
+    """Value, and the ends of its 95 % interval."""
+    return [round(float(v), 4) for v in (rate.value, rate.low, rate.high)]
+
+
+def main() -> None:
+    """Train, store, measure."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("names", nargs="*", default=list(NAMES), metavar="NAME")
+    parser.add_argument("--measure", action="store_true", help="train nothing")
+    asked = parser.parse_args()
+    if unknown := set(asked.names) - set(NAMES):
+        parser.error(f"no recogniser {sorted(unknown)}; there are {', '.join(NAMES)}")
+    test = albums.make_album(
+        albums.people("evaluation", TESTED_ON),
+        albums.GALLERY,
+        folder=albums.cache_folder(),
+        progress=True,
+    )
+    learn = None if asked.measure else learning_album(progress=True)
+    for name in asked.names:
+        results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+        told = {k: v for k, v in results.get(name, {}).items() if k in ("seconds", "cpu")}
+        if learn is not None:
+            began = time.perf_counter()
+            model = train(name, learn)
+            facts = {
+                "note": f"trained on {MUCH_OF + LITTLE_OF} made people of the group recogniser",
+                "command": f"python benchmarks/studies/recogniser.py {name}",
+                "seed": 0,
+            }
+            save(name, model, facts, WEIGHTS / f"{name}.safetensors")
+            told = {"seconds": round(time.perf_counter() - began, 1), "cpu": cpu_name()}
+            recogniser.cache_clear()
+        results |= {
+            "generator": GENERATOR_VERSION,
+            "album": albums.ALBUM_VERSION,
+            "people": TESTED_ON,
+            "probes": len(test.views()),
+            name: {**told, **clean(recogniser(name), test)},
+        }
+        write_json(RESULTS, results)
+        print(name, json.dumps(results[name]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

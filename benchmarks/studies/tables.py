@@ -1,0 +1,409 @@
+"""The paper's tables in kind: Table 2, cosine distances, perceptual distances, transfers, swaps.
+
+    python benchmarks/studies/tables.py perceptual          albums only
+    python benchmarks/studies/tables.py appearance          made heads, and trained fields
+    python benchmarks/studies/tables.py table2 cosine       trained fields and meshes
+    python benchmarks/studies/tables.py face_swap          the longest
+    python benchmarks/studies/tables.py all --small        a few people, ci profile, own recognisers
+    python benchmarks/studies/tables.py show                what is stored
+
+Parts write benchmarks/results/tables.json, and swaps.png and transfer.png beside it; --small writes
+the same into out/lab/tables_small/. Reconstructions are those of `lab/reconstructions.py` in
+out/lab/reconstructions/PROFILE: what is there is read, what is missing is made (minutes each). All
+go on where they stopped. Tested people are of the group "evaluation"; the prior of face swaps
+learned from the group "defender", recognisers from the group "recogniser".
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from privhead_nb.files import atomic_file, write_json
+from privhead_nb.heads.codes import GENERATOR_VERSION
+from privhead_nb.lab import albums, appearance, face_swap, kinds, perceptual, swaps, tables
+from privhead_nb.lab import transfers as transfer_jobs
+from privhead_nb.lab.face_swap_network import Swapping
+from privhead_nb.lab.recognition import Recogniser
+from privhead_nb.lab.recognition.learn import train_projection
+from privhead_nb.lab.recognition.stored import shipped
+from privhead_nb.lab.reconstructions import FULL_RGB, Made, make_reconstructions
+from privhead_nb.lab.renders import PROBES, protected
+from privhead_nb.lab.settings import DEFAULT, setting
+from privhead_nb.lab.tables import KINDS, Pictures
+from privhead_nb.lab.transfers import Mixed
+from privhead_nb.privacy.operators import Operator
+from privhead_nb.resources import RESULTS
+
+NEAR_FRONT = 20.0  # degrees, of views that perceptual distances compare with frontal pictures
+OPERATORS = {"protected": Operator(), "protected, blur 2": Operator(blur=2.0)}
+
+
+@dataclass(frozen=True)
+class Study:
+    """Sizes.
+
+    Args:
+        people: reconstructed and tested, the first of "evaluation".
+        gallery: known people, the first of "evaluation"; those not tested calibrate thresholds, and
+            some of them are actors.
+        geometries, radiances: people who give a shape, and colours for each, on the generator.
+        tools: how swaps are trained.
+        far: FMR of the strict threshold.
+        profile: of reconstructions.
+        folder: where all but the results is kept.
+        small: recognisers are trained here, in seconds, instead of read.
+    """
+
+    people: int = 10
+    gallery: int = 100
+    geometries: int = 30
+    radiances: int = 5
+    tools: swaps.Tools = field(default_factory=swaps.Tools)
+    far: float = 1e-3
+    profile: str = "cpu"
+    folder: Path = field(default_factory=albums.cache_folder)
+    small: bool = False
+
+    @property
+    def tested(self) -> tuple[int, ...]:
+        """Who is tested."""
+        return albums.people("evaluation", self.people)
+
+    def actor(self, target: int) -> int:
+        """Who plays: someone of the gallery's second half, whose people are not tested."""
+        known = albums.people("evaluation", self.gallery)
+        half = self.gallery // 2
+        return known[half + known.index(target) % (self.gallery - half)]
+
+    @property
+    def work(self) -> Path:
+        """Where this study keeps what it makes."""
+        return self.folder / ("tables_small" if self.small else "tables")
+
+    @property
+    def results(self) -> Path:
+        """Where results go."""
+        return self.work if self.small else RESULTS
+
+
+def full_study(folder: Path, people: int) -> Study:
+    """As stored."""
+    work = folder / "tables"
+    return Study(
+        people=people, folder=folder, tools=swaps.Tools(album=str(folder), folder=str(work))
+    )
+
+
+def small_study(folder: Path) -> Study:
+    """Of a size that CI can run: its numbers say only that everything works."""
+    tiny = Swapping(steps=30, batch=4, width=8, code=24, manner=8, adapt=10)
+    work = folder / "tables_small"
+    return Study(
+        people=2, gallery=8, geometries=3, radiances=2, far=0.05, profile="ci", folder=folder,
+        small=True,
+        tools=swaps.Tools(pair=tiny, prior=tiny, others=4, album=str(folder), folder=str(work)),
+    )  # fmt: skip
+
+
+# What is looked at --------------------------------------------------------------------------------
+
+
+def gallery_album(study: Study, workers: int | None) -> albums.Album:
+    """Portraits of all known people."""
+    known = albums.people("evaluation", study.gallery)
+    return albums.make_album(
+        known, albums.GALLERY, folder=study.folder, workers=workers, progress=True
+    )
+
+
+def recognisers(study: Study, workers: int | None) -> tuple[Recogniser, ...]:
+    """The shipped ones; with --small two that are trained now."""
+    if not study.small:
+        return shipped()
+    learned = albums.make_album(
+        albums.people("recogniser", 8), albums.GALLERY, folder=study.folder, workers=workers
+    ).views()
+    return tuple(
+        Recogniser(f"{kind}, tiny", train_projection(learned, kind)) for kind in ("hog", "pixels")
+    )
+
+
+def reconstructions(study: Study, workers: int | None) -> dict[int, dict[str, Made]]:
+    """Both arms of every tested person."""
+    arms = {DEFAULT: setting(DEFAULT), FULL_RGB: None}
+    folder = study.folder / "reconstructions" / study.profile
+    found: dict[int, dict[str, Made]] = {}
+    for made in make_reconstructions(study.tested, arms, folder, study.profile, workers=workers):
+        found.setdefault(made.identity, {})[made.setting] = made
+    return found
+
+
+def clean(album: albums.Album) -> tuple[Pictures, Pictures]:
+    """Views and frontal pictures of an album."""
+    views, front = album.views(), album.frontals()
+    return Pictures(views.rgb(), views.identity), Pictures(front.rgb(), front.identity)
+
+
+def seen(study: Study, workers: int | None) -> dict[int, dict[str, Tensor]]:
+    """Pictures of every tested person, by name."""
+    return kinds.see(reconstructions(study, workers), study.work / "kinds", workers=workers)
+
+
+# Parts --------------------------------------------------------------------------------------------
+
+
+def perceptual_part(study: Study, workers: int | None) -> dict[str, Any]:
+    """Table 4 of the appendix in kind, on frontal pictures and views near to them."""
+    album = gallery_album(study, workers)
+    front, views = album.frontals(), album.views()
+    near = views.only(views.yaw.abs() <= NEAR_FRONT)
+    shown = {"original": (near.rgb(), front.rgb())}
+    for name, operator in OPERATORS.items():
+        shown[name] = (protected(near.rgb(), operator, 1), protected(front.rgb(), operator, 2))
+    for name in ("original", "protected"):
+        one, two = shown[name]
+        shown[f"{name}, contrast stretched"] = perceptual.stretched(one), perceptual.stretched(two)
+    probe, known = near.identity.numpy(), front.identity.numpy()
+    random = np.random.default_rng(0)
+    wanted = probe[:, None] == known
+    for row in wanted:  # all of one person, and four others for each picture
+        row[random.choice(np.flatnonzero(~row), min(4, len(known) - 1), replace=False)] = True
+    found: dict[str, Any] = {"structural": {}}
+    networks = (
+        {} if study.small else {n: perceptual.trunk(n) for n in ("triplet_cnn", "arcface_cnn")}
+    )
+    for kind, (a, b) in shown.items():
+        distances = perceptual.structural_distances(a, b, wanted)
+        found["structural"][kind] = _plain(perceptual.alike(distances, probe, known))
+        for name, network in networks.items():
+            distances = perceptual.feature_distances(a, b, network)
+            part = found.setdefault(f"features of {name}", {})
+            part[kind] = _plain(perceptual.alike(distances, probe, known))
+    return found
+
+
+def appearance_part(study: Study, workers: int | None) -> dict[str, Any]:
+    """Does identity follow colours or shape?"""
+    _, gallery = clean(gallery_album(study, workers))
+    known = albums.people("evaluation", study.gallery)
+    mixed, own = transfer_jobs.exact_transfers(
+        known, study.work / "exact", geometries=study.geometries, radiances=study.radiances,
+        workers=workers,
+    )  # fmt: skip
+    arms = reconstructions(study, workers)
+    made = transfer_jobs.field_transfers(arms, study.work / "fields", workers=workers)
+    found: dict[str, Any] = {}
+    for one in recognisers(study, workers):
+        g, _ = one.embed(gallery.rgb)
+        itself = (1 - one.embed(own.rgb)[0] @ g.T)[own.geometry[:, None] == gallery.identity]
+        part = {"own shape and colours": _plain(tables.mean(itself, own.geometry))}
+        for name, m in {"generator": mixed, **made}.items():
+            near = appearance.nearer(
+                one.embed(m.rgb)[0], m.geometry, m.radiance, g, gallery.identity
+            )
+            both = (m.geometry.numpy(), m.radiance.numpy())
+            part[name] = {
+                "to_geometry": _plain(tables.mean(near.to_geometry, *both)),
+                "to_radiance": _plain(tables.mean(near.to_radiance, *both)),
+                "radiance_nearer": _plain(tables.share(near.radiance_nearer, *both)),
+                "named_geometry": _plain(tables.share(near.named == m.geometry, *both)),
+                "named_radiance": _plain(tables.share(near.named == m.radiance, *both)),
+            }
+        found[one.name] = part
+    show_transfers(study, own, {"generator": mixed, **made})
+    return found
+
+
+def table2_part(study: Study, workers: int | None) -> dict[str, Any]:
+    """Table 2 in kind, and what a figure from 31 pairs can tell."""
+    return {
+        "recognisers": {
+            name: {kind: _plain(asdict(e)) for kind, e in asked.items()}
+            for name, asked in entries(study, workers).items()
+        },
+        "people": study.people,
+        "calibrated_on": study.gallery - study.people,
+        "2_of_31": {
+            "wilson": _plain(tables.SmallSample(2, 31).wilson),
+            "exact": _plain(tables.SmallSample(2, 31).exact),
+        },
+    }
+
+
+@cache
+def entries(study: Study, workers: int | None) -> dict[str, dict[str, tables.Entry]]:
+    """Recogniser -> kind -> entry."""
+    album, pictures = gallery_album(study, workers), seen(study, workers)
+    views, gallery = clean(album)
+    apart = [i for i in gallery.identity.tolist() if i not in study.tested]
+    shown = {
+        kind: Pictures(
+            torch.cat([p[f"probes {kind}"] for p in pictures.values()]),
+            torch.tensor([i for i in pictures for _ in PROBES]),
+        )
+        for kind in KINDS
+    }
+    return tables.table2(
+        shown,
+        gallery,
+        (views.only(apart), gallery.only(apart)),
+        recognisers(study, workers),
+        far=study.far,
+    )
+
+
+def cosine_part(study: Study, workers: int | None) -> dict[str, Any]:
+    """Cosine distances to the person's clean picture, and to other people's."""
+    return {
+        name: {k: {"own": _plain(e.own), "others": _plain(e.others)} for k, e in asked.items()}
+        for name, asked in entries(study, workers).items()
+    }
+
+
+# Face swaps ---------------------------------------------------------------------------------------
+
+
+def face_swap_part(study: Study, workers: int | None) -> dict[str, Any]:
+    """Is a swapped picture recognised as the target?"""
+    album, given = gallery_album(study, workers), seen(study, workers)
+    views, gallery = clean(album)
+    made = swaps.make_swaps(
+        given, study.actor, lambda person: views.only([person]).rgb, study.tools, workers=workers
+    )
+    played = torch.cat([views.only([study.actor(i)]).rgb for i in study.tested])
+    each = len(played) // len(study.tested)
+    target = torch.tensor([i for i in study.tested for _ in range(each)])
+    actor = torch.tensor([study.actor(int(i)) for i in target])
+    scored: dict[str, Any] = {}
+    for one in recognisers(study, workers):
+        for kind in swaps.SWAPPED:
+            for tool in swaps.TOOLS:
+                drawn = torch.cat([made[i, kind][tool] for i in study.tested])
+                for name, rgb in (
+                    (tool, drawn),
+                    (f"{tool}, colours of the actor", face_swap.colour_matched(drawn, played)),
+                ):
+                    found = face_swap.score(one, rgb, target, actor, gallery)
+                    part = scored.setdefault(name, {}).setdefault(kind, {})
+                    part[one.name] = _plain(asdict(found))
+    show_swaps(study, views, made, given)
+    return {"tools": scored, "people": study.people, "pictures": len(played)}
+
+
+# Pictures -----------------------------------------------------------------------------------------
+
+
+def show_transfers(study: Study, own: Mixed, made: dict[str, Mixed]) -> None:
+    """A row a transfer: the shape's person, the colours' person, the result from three sides."""
+    rows = []
+    for name, wanted in (
+        ("generator", 3),
+        ("full-RGB shapes, same point", 2),
+        ("full-RGB shapes, nearest surface point", 2),
+    ):
+        m, views, shown = made[name], len(appearance.VIEWS), 0
+        for k in range(0, len(m.rgb), views):
+            people = [own.rgb[own.geometry == p[k]][:1] for p in (m.geometry, m.radiance)]
+            if shown < wanted and all(map(len, people)):
+                rows.append(torch.cat([*people, m.rgb[k : k + views]]))
+                shown += 1
+    _sheet(rows, study.results / "transfer.png")
+
+
+def show_swaps(
+    study: Study,
+    views: Pictures,
+    made: dict[tuple[int, str], dict[str, Tensor]],
+    given: dict[int, dict[str, Tensor]],
+) -> None:
+    """Two targets, a row for each kind: the actor twice, what was given, each tool's two swaps."""
+    rows = []
+    for i in study.tested[:2]:
+        plays = views.only([study.actor(i)]).rgb[:2]
+        for kind in swaps.SWAPPED[:-1]:
+            drawn = [made[i, kind][tool][:2] for tool in swaps.TOOLS]
+            rows.append(torch.cat([plays, given[i][f"given {kind}"][[10]], *drawn]))
+    _sheet(rows, study.results / "swaps.png")
+
+
+def _sheet(rows: list[Tensor], path: Path) -> None:
+    """Rows of pictures (K, 64, 64, 3) as one PNG."""
+    lines = [row.movedim(0, 1).reshape(64, -1, 3) for row in rows]
+    rgb = torch.cat(lines).mul(255).round().byte().numpy()
+    _, data = cv2.imencode(".png", np.ascontiguousarray(rgb[..., ::-1]))
+    with atomic_file(path) as aside:
+        aside.write_bytes(data.tobytes())
+
+
+# Results ------------------------------------------------------------------------------------------
+
+
+def _plain(value: Any) -> Any:
+    """Rates and means as [value, low, high], numbers with four digits, ready for JSON."""
+    if isinstance(value, tables.Rate):
+        value = asdict(value)
+    if isinstance(value, tables.Mean | perceptual.Alike):
+        value = asdict(value)
+    if isinstance(value, dict):
+        if {"value", "low", "high"} <= set(value):
+            return value.get("why") or _plain([value["value"], value["low"], value["high"]])
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return round(float(value), 4) if isinstance(value, float) else value
+
+
+PARTS = {
+    "perceptual": perceptual_part,
+    "appearance": appearance_part,
+    "table2": table2_part,
+    "cosine": cosine_part,
+    "face_swap": face_swap_part,
+}
+
+
+def run(study: Study, parts: list[str], workers: int | None) -> Path:
+    """Parts, each stored when it is there; returns the file."""
+    path = study.results / "tables.json"
+    sizes = json.loads(json.dumps(asdict(study) | {"folder": None}, default=str))
+    del sizes["folder"], sizes["tools"]["folder"], sizes["tools"]["album"]
+    for part in parts:
+        found = PARTS[part](study, workers)
+        stored = json.loads(path.read_text()) if path.is_file() else {}
+        size = "--small" if study.small else f"--people {study.people}"
+        command = f"python benchmarks/studies/tables.py {part} {size}"
+        stored[part] = {"command": command, "generator": GENERATOR_VERSION, "study": sizes, **found}
+        write_json(path, stored)
+    return path
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("parts", nargs="+", choices=[*PARTS, "all", "show"])
+    parser.add_argument("--small", action="store_true", help="a few people, in minutes")
+    parser.add_argument("--people", type=int, default=10, help="how many are reconstructed")
+    parser.add_argument("--folder", type=Path, default=albums.cache_folder())
+    parser.add_argument("--workers", type=int, help="processes; all cores by default")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    study = small_study(asked.folder) if asked.small else full_study(asked.folder, asked.people)
+    if "show" in asked.parts:
+        print((study.results / "tables.json").read_text())
+    else:
+        parts = list(PARTS) if "all" in asked.parts else asked.parts
+        print(run(study, parts, asked.workers))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,242 @@
+"""Checks of the exercises: yours against the specification, the first wrong index, and a hint.
+
+    checks.ex1102(my_loop)
+
+A check that passes prints one or two lines that are the same on every machine. One that fails
+prints what differs and raises `CheckFailed`, so that a notebook, nbval and a test all see it; in a
+notebook it shows one line instead of a traceback. The specification is the package's own function,
+so the answers stand nowhere.
+
+`check` takes functions that return something, `check_loop` loops that fill their last argument.
+Both call the specification and yours on the same cases, and stop at the first that differs. A new
+check is a function ex<lesson><number> in lesson<lesson>/checks.py that calls one of them with a
+specification, a few cases, a hint, and the slips that are worth a hint of their own. A lesson's
+checks are loaded when the first of them is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+Function = Callable[..., Any]
+Array = NDArray[Any]
+
+
+class CheckFailed(AssertionError):  # noqa: N818
+    """An exercise is not solved yet."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the message, not the way to it."""
+        return [f"CheckFailed: {self}"]
+
+
+class _Counted:
+    """An array that counts the numbers read from it and written to it, for a loop in Python."""
+
+    def __init__(self, values: Array) -> None:
+        self.values, self.shape, self.read, self.written = values, values.shape, 0, 0
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: Any) -> Any:
+        found = self.values[index]
+        self.read += np.size(found)
+        return found
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.written += np.size(self.values[index])
+        self.values[index] = value
+
+
+def check_loop(
+    number: str, yours: Function, spec: Function, cases: Mapping[str, Any], **options: Any
+) -> None:
+    """Check a loop that fills its last argument, an array like its first.
+
+    As plain Python, whose errors are readable, then compiled, if it is; then its reads and writes
+    are counted on the largest case.
+    """
+    plain = getattr(yours, "py_func", getattr(yours, "python", yours))
+
+    def filled(function: Function, *arguments: Array) -> Array:
+        out = np.full_like(arguments[0], np.nan)
+        function(*(a.copy() for a in arguments), out)
+        return out
+
+    _compare(number, plain, spec, cases, call=filled, **options)
+    if plain is not yours:
+        words = " (right as plain Python, but not compiled)"
+        _compare(number, yours, spec, cases, call=filled, words=words, **options)
+    _passed(number, len(cases))
+    arguments = max(cases.values(), key=lambda arrays: arrays[0].size)
+    arrays = [_Counted(a) for a in (*arguments, np.zeros_like(arguments[0]))]
+    try:
+        plain(*arrays)
+    except (TypeError, AttributeError):
+        return  # it takes whole arrays: right, but there is nothing to count
+    samples = arguments[0].size
+    read, written = (sum(getattr(a, k) for a in arrays) for k in ("read", "written"))
+    print(
+        f"  it reads {read / samples:.1f} and writes {written / samples:.1f} numbers a sample; "
+        f"the least is {len(arguments)} and 1"
+    )
+
+
+def check(
+    number: str, yours: Function, spec: Function, cases: Mapping[str, Any], **options: Any
+) -> None:
+    """Check a function that returns an answer; `_compare` tells the options."""
+    _compare(number, yours, spec, cases, **options)
+    _passed(number, len(cases))
+
+
+def _passed(number: str, count: int) -> None:
+    print(f"{number} passed: {count} of {count} cases are as the specification says")
+
+
+def _compare(
+    number: str,
+    yours: Function,
+    spec: Function,
+    cases: Mapping[str, Any],
+    *,
+    hint: str,
+    slips: Mapping[str, Function],
+    call: Function = lambda function, *arguments: function(*arguments),
+    same: Function | None = None,
+    rtol: float = 1e-5,
+    atol: float = 1e-6,
+    words: str = "",
+) -> None:
+    """Raise CheckFailed at the first case where `yours` differs from `spec`.
+
+    Args:
+        number: of the exercise.
+        cases: what is special about a case -> the arguments of `spec`.
+        hint: for any wrong answer.
+        slips: a common mistake, in words -> a function that makes it.
+        call: how to get an answer from `yours` and the arguments.
+        same: (got, wanted) -> None or what differs, in words; by default compares numbers.
+        words: put behind the case's name.
+    """
+    same = same or (lambda got, wanted: _numbers(got, wanted, rtol, atol))
+    for name, arguments in cases.items():
+        wanted = spec(*arguments)
+        try:
+            got = call(yours, *arguments)
+        except NotImplementedError:
+            _fail(number, ["it still raises NotImplementedError: replace that line"], hint)
+        except Exception as error:  # whatever a student's function may raise
+            _fail(number, [f"case: {name}{words}", *_where(error)], hint)
+        wrong = same(got, wanted)
+        if wrong:
+            known = [
+                slip for slip, f in slips.items() if same(f(*arguments), wanted)
+                and not same(got, f(*arguments))
+            ]  # fmt: skip
+            _fail(number, [f"case: {name}{words}", *wrong], known[0] if known else hint)
+
+
+def _numbers(got: Any, wanted: Any, rtol: float, atol: float) -> list[str] | None:
+    """What differs between two arrays or tuples of numbers; None where nothing does."""
+    wanted = np.asarray(wanted, dtype=np.float64)
+    try:
+        mine = np.asarray(got, dtype=np.float64)
+    except (TypeError, ValueError):
+        return [f"yours is {got!r}, which is not made of numbers"]
+    if mine.shape != wanted.shape:
+        return [f"yours has the shape {mine.shape}, the specification {wanted.shape}"]
+    wrong = np.argwhere(~np.isclose(mine, wanted, rtol=rtol, atol=atol))
+    if not len(wrong):
+        return None
+    if mine.ndim == 0:
+        return [f"yours {mine:.6g}, specification {wanted:.6g}"]
+    first = tuple(int(i) for i in wrong[0])
+    row = first[:-1]
+    return [
+        f"yours          {_row(mine[row], first)}",
+        f"specification  {_row(wanted[row], first)}",
+        f"first wrong index {first if len(first) > 1 else first[0]}: "
+        f"yours {mine[first]:.6g}, specification {wanted[first]:.6g}"
+        + ("  (never written)" if np.isnan(mine[first]) else ""),
+        f"{len(wrong)} of {wanted.size} numbers are wrong",
+    ]
+
+
+def _row(values: Array, first: tuple[int, ...]) -> str:
+    """Up to six numbers around the first wrong one."""
+    start = max(0, first[-1] - 3)
+    shown = " ".join(f"{v:>9.5g}" for v in values[start : start + 6])
+    return ("... " if start else "") + shown + (" ..." if start + 6 < len(values) else "")
+
+
+def same_names(got: Any, wanted: set[str]) -> list[str] | None:
+    """What differs between two sets of names."""
+    if isinstance(got, str) or not isinstance(got, Iterable):
+        return [f"yours is {got!r}, not a set of names"]
+    mine = set(got)
+    if mine == wanted:
+        return None
+    lines = [f"yours          {_names(mine)}"]
+    if mine - wanted:
+        lines.append(f"too many: {_names(mine - wanted)}")
+    if wanted - mine:
+        lines.append(f"missing: {len(wanted - mine)} of {len(wanted)}")
+    return lines
+
+
+def _names(names: Iterable[Any]) -> str:
+    return ", ".join(sorted(map(str, names))) or "none"
+
+
+def _where(error: Exception) -> list[str]:
+    """An error of the student's function in two lines: what, and at which of their lines.
+
+    A compiler's message is long; what is wrong stands in its first lines.
+    """
+    words = [line.strip() for line in str(error).splitlines() if line.strip()]
+    words = [line for line in words if not line.startswith("File ")]
+    lines = [f"yours raises {type(error).__name__}: {' '.join(words[:3])}"]
+    frames = [
+        f
+        for f in traceback.extract_tb(error.__traceback__)
+        if f.filename != __file__ and "site-packages" not in f.filename
+    ]
+    if frames and frames[0].line:
+        lines.append(f"in the line: {frames[0].line}")
+    return lines
+
+
+def _fail(number: str, lines: list[str], hint: str) -> NoReturn:
+    print("\n  ".join([f"{number}: not yet", *lines, f"hint: {hint}"]))
+    raise CheckFailed(f"{number}: not yet") from None
+
+
+_NUMBER = re.compile(r"ex(\d\d)\d\d")
+
+
+def __getattr__(name: str) -> Any:
+    number = _NUMBER.fullmatch(name)
+    if number and (Path(__file__).parent / f"lesson{number[1]}" / "checks.py").is_file():
+        checks = import_module(f"privhead_nb.teach.lesson{number[1]}.checks")
+        if hasattr(checks, name):
+            return getattr(checks, name)
+    raise AttributeError(f"there is no check {name!r}")
+
+
+def __dir__() -> list[str]:
+    """All checks of all lessons."""
+    found = ["CheckFailed"]
+    for path in sorted(Path(__file__).parent.glob("lesson*/checks.py")):
+        module = import_module(f"privhead_nb.teach.{path.parent.name}.checks")
+        found += [n for n in dir(module) if _NUMBER.fullmatch(n)]
+    return found

@@ -1,1 +1,0 @@
-"""Pictures of the lessons, a file for each subject: functions that make a matplotlib figure."""
