@@ -1,6 +1,7 @@
 # Each of demo, test and lab works on a fresh clone: the first one sets up .venv.
 #   make demo    protected photos -> head, against the truth and a full-RGB run; about 5 minutes
-#   make test    every test, and the notebooks cell by cell
+#   make test    all tests but the slow ones, and the notebooks cell by cell
+#   make test-slow    the rest, some minutes more; CI runs both
 #   make lab     JupyterLab at the first notebook
 #   make nbval   the notebooks cell by cell; PY=python of another environment that has the package
 #   make site    the lessons as web pages, in out/site
@@ -12,21 +13,27 @@ VENV ?= .venv
 OUT ?= out/demo
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# a file's tests stay on one process, so that they share what they made
+PARALLEL := -n auto --maxprocesses 8 --dist loadfile
 # For its interpreter, beside a CPU build of torch; a GPU build brings its own.
 TRITON := 3.6.0
 # Jupyter refuses to run as root, as one is in most containers, unless told.
 AS_ROOT := $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 
-.PHONY: demo test test-fast bench lab lint format nbval notebooks samples site picture clean
+.PHONY: demo test test-slow test-fast bench lab lint format nbval notebooks samples site picture clean
 
 demo: $(READY)
 	$(BIN)/python -m privhead_nb demo $(OUT) --overwrite
 
 test: $(READY)
-	$(BIN)/python -m pytest --nbval
+	$(BIN)/python -m pytest --nbval -m "not slow" $(PARALLEL)
+	@echo "left out: the slow tests, which CI runs too (make test-slow)"
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest tests -m slow $(PARALLEL)
 
 test-fast: $(READY)
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests -m "not slow" $(PARALLEL)
 
 bench: $(READY)
 	$(BIN)/python -m privhead_nb bench --json out/bench.json --picture out/roofline.png

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -120,6 +121,7 @@ def test_this_environment_satisfies_the_requirements() -> None:
     [
         ("demo", "-m privhead_nb demo"),
         ("test", "-m pytest --nbval"),
+        ("test-slow", "-m pytest tests -m slow"),
         ("lab", "notebooks/00_start_here.ipynb"),
         ("lint", "mypy"),
     ],
@@ -180,50 +182,82 @@ def test_hooks_are_local() -> None:
     assert [repository["repo"] for repository in hooks["repos"]] == ["local"]
 
 
-FLOORS = {
-    "errors": -2, "locks": -1, "targets": -1, "files": 0, "reading": 0, "threads": 0,
-    "kernels": 1, "scenes": 1,
-    "field": 2, "privacy": 2,
-    "render": 3, "geometry": 3,
-    "training": 4,
-    "evaluation": 5, "bench": 5,
-    "lab": 6,
-    "cli": 7, "doctor": 7, "teach": 7, "__main__": 7,
-}  # fmt: skip
-FACES = 7
-FACES_ONLY = {"typer", "matplotlib", "plotly", "ipywidgets", "trimesh", "igl", "IPython"}
+# A file imports only from lower floors, and from its own folder.
+FLOORS = (
+    ("errors", "resources", "threads"),
+    ("locks", "targets"),
+    ("files", "reading"),
+    ("kernels", "scenes"),
+    ("field", "heads", "privacy"),
+    ("geometry", "render"),
+    ("training",),
+    ("bench", "lab"),
+    ("viz",),
+    ("cli", "doctor", "teach", "__main__"),
+)
+FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+FACES = len(FLOORS) - 1
+DRAWING = {"typer", "matplotlib", "plotly", "ipywidgets", "trimesh", "igl", "IPython"}
 
 
-def modules() -> list[Path]:
-    return sorted((ROOT / "privhead_nb").rglob("*.py"))
+def modules() -> dict[str, ast.Module]:
+    """Every file of the package but its front door, which names all floors."""
+    paths = sorted((ROOT / "privhead_nb").rglob("*.py"))
+    named = {str(p.relative_to(ROOT / "privhead_nb").with_suffix("")): p for p in paths}
+    return {name: ast.parse(p.read_text()) for name, p in named.items() if name != "__init__"}
 
 
-def floor_of(name: str) -> str:
-    """The part of `privhead_nb.scenes.camera` that FLOORS knows."""
-    return name.split(".")[1] if "." in name else "__init__"
+def imports(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module == "privhead_nb":
+        return [f"privhead_nb.{alias.name}" for alias in node.names]
+    return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
-def test_a_file_imports_only_from_lower_floors(path: Path) -> None:
-    relative = path.relative_to(ROOT).with_suffix("")
-    if len(relative.parts) == 2 and relative.name == "__init__":
-        pytest.skip("the package's front door names all floors")
-    own = relative.parts[1]
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("privhead_nb."):
-            other = floor_of(node.module or "")
-            assert other == own or FLOORS[other] < FLOORS[own] or FLOORS[own] == FACES, (
-                f"{relative} (floor {FLOORS[own]}) imports {node.module}"
-            )
+def test_a_file_imports_only_from_lower_floors() -> None:
+    for name, tree in modules().items():
+        own = name.split("/")[0]
+        for other in {n for node in ast.walk(tree) for n in imports(node)}:
+            part = other.split(".")[1] if other.startswith("privhead_nb.") else own
+            if part in FLOOR and part != own:
+                assert FLOOR[part] < FLOOR[own] or own in ("__main__", "doctor"), (name, other)
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
-def test_only_faces_load_pictures_and_widgets(path: Path) -> None:
+def test_the_command_line_stands_without_the_lessons() -> None:
+    for name, tree in modules().items():
+        if not name.startswith("teach/"):
+            found = {n for node in ast.walk(tree) for n in imports(node)}
+            assert not any(n.startswith("privhead_nb.teach") for n in found), name
+
+
+def test_only_faces_load_pictures_and_widgets() -> None:
     """Training on a server must not load plotting or mesh libraries at import."""
-    relative = path.relative_to(ROOT).with_suffix("")
-    if FLOORS.get(relative.parts[1], 0) == FACES:
-        return
-    for node in ast.parse(path.read_text()).body:
-        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        assert not {name.split(".")[0] for name in names} & FACES_ONLY
+    for name, tree in modules().items():
+        if FLOOR[name.split("/")[0]] < FLOOR["viz"]:
+            found = {n.split(".")[0] for node in tree.body for n in imports(node)}
+            assert not found & DRAWING, name
+
+
+def test_files_stay_small_and_private_names_at_home() -> None:
+    for name, tree in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("privhead_nb"):
+                private = [
+                    a.name for a in node.names if a.name.startswith("_") and a.name != "__version__"
+                ]
+                assert not private, (name, private)
+
+
+def test_the_package_is_loaded_quickly_and_without_pictures() -> None:
+    """At most 1.5 s once torch is there; measured as a share of torch's own time, which varies."""
+    code = (
+        "import sys, time; t = time.perf_counter(); import torch; a = time.perf_counter(); "
+        "import privhead_nb; [getattr(privhead_nb, n) for n in privhead_nb.__all__]; "
+        "b = time.perf_counter(); "
+        "print(a - t, b - a, [m for m in ('matplotlib', 'plotly') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    torch, ours, loaded = done.stdout.split(maxsplit=2)
+    assert loaded.strip() == "[]"
+    assert float(ours) < max(1.5, 3 * float(torch))
