@@ -20,7 +20,7 @@ from privhead_nb.teach.checks import CheckFailed
 from privhead_nb.teach.lesson05 import panel, reconstruction_plots, stage_plots, stages, table1
 from privhead_nb.teach.lesson05.checks import Balls
 from privhead_nb.training.profiles import PROFILES
-from privhead_nb.training.start import start_run
+from privhead_nb.training.start import RunOptions, start_run
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_right_answers_pass(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_schedule_of_the_check_is_that_of_training() -> None:
-    run = start_run(PROFILES["ci"], 0, None, False, False, "cpu", False, "auto", {}, "")
+    run = start_run(PROFILES["ci"], RunOptions(device="cpu", progress=False), {})
     optimiser = torch.optim.Adam([{"params": [torch.zeros(1)], "lr": 1.0, "start": 1.0}])
     for run.step in (0, 7, 30, 59):
         run._schedule(optimiser, (0.03, 0.003), 60)

@@ -20,10 +20,10 @@ from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.resources import SAMPLES
 from privhead_nb.training import make_template as making
 from privhead_nb.training import run as run_module
-from privhead_nb.training.joint import reconstruct_at_once
 from privhead_nb.training.make_template import Person, mean_sdf, parse_identities
 from privhead_nb.training.profiles import PROFILES
 from privhead_nb.training.template import template_settings
+from privhead_nb.training.two_stage import reconstruct_at_once
 
 CI = PROFILES["ci"]
 TINY = replace(

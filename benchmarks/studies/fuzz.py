@@ -56,11 +56,13 @@ from privhead_nb.scenes.camera import custom_rig
 from privhead_nb.scenes.folder import open_scene
 from privhead_nb.scenes.images import write_image
 from privhead_nb.scenes.scene import Scene
-from privhead_nb.training import checkpoint, two_stage
+from privhead_nb.training import checkpoint
+from privhead_nb.training.batches import rays_at, released_views
 from privhead_nb.training.profiles import PROFILES
 from privhead_nb.training.reconstruction import Reconstruction, sha256
 from privhead_nb.training.run import Run, make_optimiser
-from privhead_nb.training.start import start_run
+from privhead_nb.training.start import RunOptions, start_run
+from privhead_nb.training.steps import rgb_terms
 from privhead_nb.training.template import Template
 from privhead_nb.training.two_stage import reconstruct
 
@@ -126,8 +128,8 @@ def make_inputs(folder: Path) -> None:
     first = reconstruct(release, TINY)
     first.save(folder / "run")
     run = _begin(release, folder / "checkpoint", resume=False)
-    neutral = two_stage._neutral_views(release, run.device)
-    step = two_stage._rgb_step(run, neutral, torch.ones(3), TINY.stage1)
+    neutral = released_views(release, "neutral", run.device)
+    step = rgb_terms(run, neutral, torch.ones(3), TINY.stage1)
     run.train("stage1", TINY.stage1.steps, TINY.stage1.beta, step)
     model = first.model
     field = {k: v for k, v in model.state_dict().items() if k.startswith("field.")}
@@ -158,13 +160,10 @@ def read_release(folder: Path) -> Content:
     release = Release.load(folder)
     found = _of_release(release)
     cpu = torch.device("cpu")
-    for name, make in (
-        ("neutral", two_stage._neutral_views),
-        ("sensitive", two_stage._sensitive_views),
-    ):
-        views = make(release, cpu)
+    for name in ("neutral", "sensitive"):
+        views = released_views(release, name, cpu)
         if len(views.cameras):
-            rays = two_stage.rays_at(views, torch.arange(len(views.cameras) * views.size**2))
+            rays = rays_at(views, torch.arange(len(views.cameras) * views.size**2))
             found[f"rays of {name}"] = torch.cat([rays.origins, rays.directions], 1).numpy()
     return found
 
@@ -214,7 +213,8 @@ def read_checkpoint(folder: Path) -> Content:
 
 def _begin(release: Release, folder: Path, resume: bool) -> Run:
     described, mark = {"stages": [1, 2]}, f"release {release.fingerprint}"
-    return start_run(TINY, 0, folder, resume, True, "cpu", False, "auto", described, mark)
+    options = RunOptions(0, folder, resume, True, "cpu", False)
+    return start_run(TINY, options, described, mark)
 
 
 def read_gallery(folder: Path) -> Content:

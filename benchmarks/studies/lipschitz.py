@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -32,16 +33,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from reconstruction_study import machine, scene_folder
 
 from privhead_nb import Reconstruction, evaluate, load_scene, protect, reconstruct, resources
 from privhead_nb.field.lipschitz import (
+    Seen,
     composed_bound,
     jacobians,
     local_constants,
     loosen,
     painted_slopes,
     row_sums,
+    seen_from,
     used_weights,
 )
 from privhead_nb.field.model import HeadModel
@@ -50,18 +52,22 @@ from privhead_nb.geometry.mesh import Mesh, extract_mesh
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.privacy.release import Release
 from privhead_nb.scenes.scene import Scene
-from privhead_nb.teach.lesson07.lipschitz_runs import seen_on
-from privhead_nb.training.checkpoint import fingerprint
-from privhead_nb.training.profiles import PROFILES, Profile
-from privhead_nb.training.start import start_run
 
 # No public way starts stage 2 from a trained stage 1 with settings of its own.
-from privhead_nb.training.two_stage import _modulus_step, _sensitive_views
+from privhead_nb.training.batches import released_views
+from privhead_nb.training.checkpoint import fingerprint
+from privhead_nb.training.profiles import PROFILES, Profile
+from privhead_nb.training.start import RunOptions, start_run
+from privhead_nb.training.steps import modulus_terms
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from benchmarks.studies.reconstruction import machine, scene_folder
 
 RESULTS = resources.RESULTS / "lipschitz.json"
 STEPS = 400
 WATCH = 12  # equally spaced looks at bounds and row sums during stage 2
 HEADS = (201, 202, 203, 204)
+PLACES = 4096  # of a surface, where a network's slope is sampled
 NONE, SHIPPED = ("none", 0.0), ("shipped", 3e-6)
 AGAIN, QUARTER, HALF, TIGHT = ("again", 0.0), ("0.25", 1e-2), ("0.5", 1e-2), ("1.0", 3e-6)
 FIRST, THEN = (NONE, QUARTER, AGAIN), (HALF, TIGHT)
@@ -158,16 +164,15 @@ def execute(run: dict[str, Any], start: Start) -> dict[str, Any]:
     described = {"input": "release", "stages": [2]}
     free = run["slack"] in ("none", "again")
     drawn = run["seed"] + 1000 * (run["slack"] == "again")
-    training = start_run(settings, drawn, None, False, False, "cpu", False, "auto", described, mark)
+    options = RunOptions(drawn, device="cpu", progress=False)
+    training = start_run(settings, options, described, mark)
     training.model.load_state_dict(start.first.model.state_dict())
     if run["slack"] != "shipped":
         loosen(training.model.colour, None if free else float(run["slack"]))
     watched: dict[str, list[Any]] = {"step": [], "bounds": [], "row_sums": []}
     background = torch.tensor(release.background)
-    step = _modulus_step(
-        training, _sensitive_views(release, training.device), release.operator, background,
-        settings.stage2,
-    )  # fmt: skip
+    views = released_views(release, "sensitive", training.device)
+    step = modulus_terms(training, views, release.operator, background, settings.stage2)
 
     def look() -> None:
         watched["step"].append(training.step)
@@ -201,7 +206,7 @@ def execute(run: dict[str, Any], start: Start) -> dict[str, Any]:
 def constants(model: HeadModel, mesh: Mesh, release: Release) -> dict[str, Any]:
     """Bounds of the colour network, and what sampling the surface finds."""
     network = model.colour
-    seen = seen_on(model, mesh, (release.center, release.radius), release.cameras)
+    seen = seen_on(model, mesh, release)
     jacobian = jacobians(network, seen.points, seen.normals, seen.views, seen.features)
     steep = local_constants(jacobian)
     features, painted = painted_slopes(model, seen)
@@ -225,6 +230,18 @@ def constants(model: HeadModel, mesh: Mesh, release: Release) -> dict[str, Any]:
         "painted_slope_99": _number(painted.quantile(0.99)),
         "colour_spread": _number(colours.std(0).mean()),
     }
+
+
+def seen_on(model: HeadModel, mesh: Mesh, release: Release) -> Seen:
+    """What the colour network is asked at vertices drawn from a mesh, one camera for each.
+
+    Vertices that face none of the release's cameras are left out.
+    """
+    center, generator = torch.tensor(release.center), torch.Generator().manual_seed(0)
+    drawn = torch.randint(len(mesh.vertices), (PLACES,), generator=generator)
+    points = torch.as_tensor(mesh.vertices).float()[drawn]
+    cameras = release.cameras.c2w[:, :3, 3].float()
+    return seen_from(model, (points - center) / release.radius, (cameras - center) / release.radius)
 
 
 def _number(value: torch.Tensor) -> float:

@@ -29,9 +29,11 @@ from privhead_nb.scenes.scene import Scene, load_scene
 from privhead_nb.teach.interactive import lighter
 from privhead_nb.teach.lesson05.stages import FOLDER, PLANES, POINTS, Moment, plane_points
 from privhead_nb.training import two_stage
+from privhead_nb.training.batches import released_views
 from privhead_nb.training.profiles import Profile
 from privhead_nb.training.run import Terms
-from privhead_nb.training.start import start_run
+from privhead_nb.training.start import RunOptions, start_run
+from privhead_nb.training.steps import modulus_terms, rgb_terms
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks.make_samples import small_profile
@@ -56,10 +58,10 @@ def watch(
 ) -> tuple[list[Moment], Mesh]:
     """Train as `reconstruct` does, and look at the field on the way; moments and the last mesh."""
     alone = run_name != "two stages"
-    run = start_run(profile, SEED, None, False, False, "cpu", False, "auto", {}, "")
+    run = start_run(profile, RunOptions(SEED, device="cpu", progress=False), {})
     background = torch.tensor(release.background)
-    neutral = two_stage._neutral_views(release, run.device)
-    sensitive = two_stage._sensitive_views(release, run.device)
+    neutral = released_views(release, "neutral", run.device)
+    sensitive = released_views(release, "sensitive", run.device)
     one, two = profile.stage1, profile.stage2
     moments: list[Moment] = []
 
@@ -72,10 +74,10 @@ def watch(
         return step
 
     if not alone:
-        terms = two_stage._rgb_step(run, neutral, background, one)
+        terms = rgb_terms(run, neutral, background, one)
         run.train("stage1", one.steps, one.beta, watched("stage1", terms))
         moments.append(look(run.model, scene, profile, run_name, "stage1", one.steps))
-    terms = two_stage._modulus_step(run, sensitive, release.operator, background, two)
+    terms = modulus_terms(run, sensitive, release.operator, background, two)
     run.train("stage2", two.steps, two.beta, watched("stage2", terms))
     moments.append(look(run.model, scene, profile, run_name, "stage2", two.steps))
     mesh = _mesh(run.model, scene, profile)

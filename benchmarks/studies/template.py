@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -28,7 +29,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from reconstruction_study import machine
 
 from privhead_nb import load_scene, protect, reconstruct, resources, synthetic_scene
 from privhead_nb.files import write_json
@@ -38,13 +38,15 @@ from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.resources import SAMPLES
 from privhead_nb.scenes.scene import Scene
 from privhead_nb.teach.lesson08 import few_views
-from privhead_nb.training.joint import reconstruct_at_once
 from privhead_nb.training.make_template import PEOPLE, Person, person
 from privhead_nb.training.profiles import PROFILES, Profile
 from privhead_nb.training.reconstruction import Reconstruction
 from privhead_nb.training.template import Template
+from privhead_nb.training.two_stage import reconstruct_at_once
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from benchmarks.studies.reconstruction import machine
+
 RESULTS = resources.RESULTS / "templates.json"
 HEADS = ("103", "104", "105")
 PARTS = ("start", "views", "signal", "size", "longer", "seeds")

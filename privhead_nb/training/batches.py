@@ -1,4 +1,4 @@
-"""Which pixels a training step sees: single pixels of RGB views, patches of moduli."""
+"""Which views a stage sees, and which pixels of them a step: single ones, or patches of moduli."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from privhead_nb.privacy.release import Release
 from privhead_nb.render.volume import Rays
 from privhead_nb.scenes.camera import Cameras
 
@@ -57,6 +58,23 @@ class Views:
         if count > RAYS_KEPT:
             return None
         return _rays_through(self, torch.arange(count, device=self.masks.device))
+
+
+def released_views(release: Release, which: str, device: torch.device) -> Views:
+    """The "neutral" or "sensitive" views of a release, with the masks that it shows."""
+    neutral = which == "neutral"
+    chosen = list(release.neutral if neutral else release.sensitive)
+    shown = release.masks is not None and (neutral or release.masks_released == "all")
+    masks = torch.zeros(len(chosen), release.size, release.size)
+    if shown and release.masks is not None:
+        masks = release.masks[chosen] if release.masks_released == "all" else release.masks
+    values = release.neutral_images if neutral else release.moduli
+    return Views(
+        cameras=unit_cameras(release.cameras[chosen], release.center, release.radius).to(device),
+        values=values.to(device),
+        masks=masks.to(device),
+        masked=torch.full((len(chosen),), shown, device=device),
+    )
 
 
 def pixel_pool(views: Views, background: Tensor) -> Tensor:

@@ -37,9 +37,9 @@ from privhead_nb.scenes.scene import Scene
 from privhead_nb.training.batches import Views, unit_cameras
 from privhead_nb.training.profiles import Profile, get_profile
 from privhead_nb.training.run import make_optimiser
-from privhead_nb.training.start import start_run
+from privhead_nb.training.start import RunOptions, start_run
+from privhead_nb.training.steps import rgb_terms
 from privhead_nb.training.template import Template, template_settings
-from privhead_nb.training.two_stage import _rgb_step
 
 Points = NDArray[np.float64]
 
@@ -232,12 +232,11 @@ def train_together(
         masked=torch.ones(sum(len(c) for c in cameras), dtype=torch.bool),
     )
     stage = replace(settings.full_rgb, steps=steps)
-    run = start_run(
-        settings, seed, None, False, False, "cpu", progress, "auto", {"input": "template"}, ""
-    )
+    options = RunOptions(seed, device="cpu", progress=progress)
+    run = start_run(settings, options, {"input": "template"})
     background = torch.tensor(scenes[0].background)
     with prefer("auto"):
-        run.train("full_rgb", stage.steps, stage.beta, _rgb_step(run, views, background, stage))
+        run.train("full_rgb", stage.steps, stage.beta, rgb_terms(run, views, background, stage))
     return run.model.eval()
 
 

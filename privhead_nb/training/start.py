@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -32,32 +33,56 @@ Given = ParamSpec("Given")
 Made = TypeVar("Made")
 
 
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run is carried out; `two_stage.reconstruct` tells each.
+
+    Attributes:
+        seed: 0 to 10^18 - 1.
+        out: folder for checkpoints and results, or None.
+        resume, overwrite: what to do with what `out` holds.
+        device: None takes a GPU where there is one.
+        progress: None shows bars except under the "ci" profile.
+        backend: of all kernels.
+    """
+
+    seed: int = 0
+    out: str | Path | None = None
+    resume: bool = False
+    overwrite: bool = False
+    device: str | torch.device | None = None
+    progress: bool | None = None
+    backend: Backend = "auto"
+
+
 def start_run(
     settings: Profile,
-    seed: int,
-    out: str | Path | None,
-    resume: bool,
-    overwrite: bool,
-    device: str | torch.device | None,
-    progress: bool | None,
-    backend: Backend,
+    options: RunOptions,
     described: dict[str, Any],
-    mark: str,
+    mark: str = "",
     template: Template | None = None,
 ) -> Run:
     """A run at its beginning (or its template's), or where its checkpoint in `out` left off.
+
+    Args:
+        settings: what to train and how.
+        options: seed, folder, device and the like.
+        described: what report.json shall say of the input.
+        mark: fingerprint of the data; a run is resumed on the same alone.
+        template: where it starts; the default is a sphere.
 
     Raises:
         OutputError: `out` can't be written, or holds results and may not be replaced.
         TrainingError: the checkpoint is broken or belongs to another run, or the template doesn't
             fit the profile.
     """
+    seed, out = options.seed, options.out
     if not 0 <= seed < 10**18:
         raise TrainingError(f"the seed is {seed}", where="seed", remedy="Use 0 to 10^18 - 1.")
-    if resume and out is None:
+    if options.resume and out is None:
         raise TrainingError("there is nothing to resume without an output folder", where="out")
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    _check_backend(backend, where)
+    where = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    _check_backend(options.backend, where)
     folder = None if out is None else Path(out)
     identity = {
         "seed": seed,
@@ -82,7 +107,7 @@ def start_run(
         device=where,
         cache=SdfCache(settings.render.cache),
         folder=folder,
-        show=settings.name != "ci" if progress is None else progress,
+        show=settings.name != "ci" if options.progress is None else options.progress,
         identity=identity,
         described=described,
     )
@@ -91,7 +116,7 @@ def start_run(
     folder = run.folder = resolved(folder)
     refuse_inside_sources(folder / NAME)
     _make_writable(folder)
-    found = read_checkpoint(folder, identity) if resume else None
+    found = read_checkpoint(folder, identity) if options.resume else None
     if found is not None:
         wanted = model_tensors(model) | {"generator": run.generator.get_state()}
         if "cache" in found.tensors:
@@ -107,12 +132,12 @@ def start_run(
             run.cache.values = run.cache.values.to(where)
         return run
     held = [n for n in (*FILES, NAME) if (folder / n).exists()]
-    if held and resume and (folder / REPORT).is_file():
+    if held and options.resume and (folder / REPORT).is_file():
         run.finished = Reconstruction.load(folder)
         report, used = run.finished.report, run.finished.settings
         made = report | {"profile": used.name, "settings": _plain(used.to_dict())}
         check_same_run("the finished results belong", made, identity, folder)
-    elif held and not overwrite:
+    elif held and not options.overwrite:
         raise OutputError(
             f"holds {held[0]} of an earlier run",
             where=folder,

@@ -1,13 +1,12 @@
 """The main job: stage 1 on neutral RGB, stage 2 on gradient moduli (eq. 9-11), and the baseline.
 
 `reconstruct` takes a `Release`, the only thing that training may read. The full-RGB baseline takes
-a whole `Scene`: only someone who owns the sensitive pictures can run it.
+a whole `Scene`: only someone who owns the sensitive pictures can run it. What a step minimises
+stands in `steps.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,41 +15,17 @@ from torch import Tensor
 from privhead_nb.errors import TrainingError
 from privhead_nb.geometry.mesh import Mesh, extract_mesh
 from privhead_nb.kernels.dispatch import Backend, prefer
-from privhead_nb.kernels.gradient_loss import gradient_loss
-from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.release import Release
 from privhead_nb.scenes.images import to_uint8
 from privhead_nb.scenes.scene import Scene
-from privhead_nb.training.batches import (
-    Views,
-    draw_patches,
-    draw_pixels,
-    patch_weights,
-    pixel_pool,
-    rays_at,
-    unit_cameras,
-)
+from privhead_nb.training.batches import Views, released_views, unit_cameras
 from privhead_nb.training.checkpoint import fingerprint
-from privhead_nb.training.losses import (
-    eikonal_loss,
-    laplacian_loss,
-    lipschitz_loss,
-    mask_loss,
-    rgb_loss,
-    smoothness_loss,
-)
-from privhead_nb.training.profiles import FullRGB, Profile, Stage1, Stage2, get_profile
+from privhead_nb.training.profiles import Profile, get_profile
 from privhead_nb.training.reconstruction import Reconstruction
 from privhead_nb.training.run import Run, Terms
-from privhead_nb.training.start import one_writer, start_run
+from privhead_nb.training.start import RunOptions, one_writer, start_run
+from privhead_nb.training.steps import modulus_terms, rgb_terms
 from privhead_nb.training.template import Template, as_template
-
-
-@dataclass(frozen=True)
-class _Sphere:
-    center: tuple[float, float, float]
-    radius: float
-    background: tuple[float, float, float]
 
 
 @one_writer
@@ -106,7 +81,6 @@ def reconstruct(
     _check_views(release, stages)
     if template is not None:
         template.check_axes(release)
-    sphere = _Sphere(release.center, release.radius, release.background)
     described = {
         "input": "release",
         "stages": list(stages),
@@ -117,25 +91,22 @@ def reconstruct(
         "operator": release.operator.to_dict(),
         "unit": release.unit,
     }
-    mark = f"release {release.fingerprint}"
-    run = start_run(
-        settings, seed, out, resume, overwrite, device, progress, backend, described, mark, template
-    )
+    options = RunOptions(seed, out, resume, overwrite, device, progress, backend)
+    run = start_run(settings, options, described, f"release {release.fingerprint}", template)
     if run.finished is not None:
         return run.finished
-    neutral = _neutral_views(release, run.device)
-    sensitive = _sensitive_views(release, run.device)
+    neutral = released_views(release, "neutral", run.device)
+    sensitive = released_views(release, "sensitive", run.device)
     background = torch.tensor(release.background, device=run.device)
-    stage1_mesh = None
+    one, two, stage1_mesh = settings.stage1, settings.stage2, None
     with prefer(backend):
         if 1 in stages:
-            stage = settings.stage1
-            run.train("stage1", stage.steps, stage.beta, _rgb_step(run, neutral, background, stage))
-            stage1_mesh = run.stage_mesh("stage1.ply", lambda: _mesh(run, sphere))
-        if 2 in stages and settings.stage2.steps:
-            step = _modulus_step(run, sensitive, release.operator, background, settings.stage2)
-            run.train("stage2", settings.stage2.steps, settings.stage2.beta, step)
-        return _finish(run, sphere, stage1_mesh)
+            run.train("stage1", one.steps, one.beta, rgb_terms(run, neutral, background, one))
+            stage1_mesh = run.stage_mesh("stage1.ply", lambda: _mesh(run, release))
+        if 2 in stages and two.steps:
+            terms = modulus_terms(run, sensitive, release.operator, background, two)
+            run.train("stage2", two.steps, two.beta, terms)
+        return _finish(run, release, stage1_mesh)
 
 
 @one_writer
@@ -168,13 +139,11 @@ def reconstruct_full_rgb(
     )
     settings = get_profile(profile)
     small = scene.resized(size)
-    sphere = _Sphere(scene.center, scene.radius, scene.background)
     described = {"input": "scene", "baseline": "full-rgb", "size": size, "unit": scene.unit}
     images, masks = _eight_bit(small.images), _eight_bit(small.masks)
+    options = RunOptions(seed, out, resume, overwrite, device, progress, backend)
     mark = f"scene {_fingerprint(small, images, masks)}"
-    run = start_run(
-        settings, seed, out, resume, overwrite, device, progress, backend, described, mark
-    )
+    run = start_run(settings, options, described, mark)
     if run.finished is not None:
         return run.finished
     masked = torch.zeros(len(images), dtype=torch.bool)
@@ -188,8 +157,65 @@ def reconstruct_full_rgb(
     background = torch.tensor(scene.background, device=run.device)
     stage = settings.full_rgb
     with prefer(backend):
-        run.train("full_rgb", stage.steps, stage.beta, _rgb_step(run, views, background, stage))
-        return _finish(run, sphere, None)
+        run.train("full_rgb", stage.steps, stage.beta, rgb_terms(run, views, background, stage))
+        return _finish(run, scene, None)
+
+
+def reconstruct_at_once(
+    release: Release,
+    profile: str | Profile | None = None,
+    *,
+    seed: int = 0,
+    template: Template | str | Path | None = None,
+    beta: tuple[float, float] | None = None,
+    progress: bool | None = None,
+) -> Reconstruction:
+    """The paper's bad case: neutral RGB and moduli at once, in one stage (its figure 7b).
+
+    Eq. 10 sets the colour term's weight to 0 as soon as moduli come in. Here all terms of both
+    stages pull together from the first step on, usually on a template.
+
+    Args:
+        release: with neutral and sensitive views.
+        profile: as for `reconstruct`. There are as many steps as in stage 2, each with the pixels
+            of both stages.
+        seed: as for `reconstruct`.
+        template: where it starts; the default is a sphere.
+        beta: first and last beta; None takes stage 2's on a template, and on a sphere stage 1's
+            first and stage 2's last.
+        progress: show a bar.
+
+    Raises:
+        TrainingError: one kind of view is missing, or the template doesn't fit.
+    """
+    settings, template = get_profile(profile), as_template(template)
+    if not release.neutral or not release.sensitive:
+        raise TrainingError(
+            "needs neutral and sensitive views at once",
+            where="release",
+            remedy="With one kind alone, run that stage: reconstruct(..., stages=(1,)) or (2,).",
+        )
+    if template is not None:
+        template.check_axes(release)
+    one, two = settings.stage1, settings.stage2
+    if beta is None:
+        beta = two.beta if template is not None else (one.beta[0], two.beta[1])
+    described = {"input": "release", "stages": "at once", "beta": list(beta), "unit": release.unit}
+    options = RunOptions(seed, device="cpu", progress=progress)
+    run = start_run(settings, options, described, f"release {release.fingerprint}", template)
+    background = torch.tensor(release.background)
+    neutral = released_views(release, "neutral", run.device)
+    sensitive = released_views(release, "sensitive", run.device)
+    colours = rgb_terms(run, neutral, background, one)
+    moduli = modulus_terms(run, sensitive, release.operator, background, two)
+
+    def terms() -> Terms:
+        first, second = colours(), moduli()
+        shared = {name: (first[name] + second[name]) / 2 for name in first.keys() & second.keys()}
+        return first | second | shared
+
+    run.train("at_once", two.steps, beta, terms)
+    return _finish(run, release, None)
 
 
 def _fingerprint(scene: Scene, images: Tensor, masks: Tensor) -> str:
@@ -227,144 +253,29 @@ def _check_views(release: Release, stages: tuple[int, ...]) -> None:
         )
 
 
-def _neutral_views(release: Release, device: torch.device) -> Views:
-    cameras = release.cameras[list(release.neutral)]
-    count, size = len(release.neutral), release.size
-    masks = torch.zeros(count, size, size)
-    if release.masks is not None:
-        masks = release.masks
-        if release.masks_released == "all":
-            masks = masks[list(release.neutral)]
-    return Views(
-        cameras=unit_cameras(cameras, release.center, release.radius).to(device),
-        values=release.neutral_images.to(device),
-        masks=masks.to(device),
-        masked=torch.full((count,), release.masks is not None, device=device),
-    )
-
-
-def _sensitive_views(release: Release, device: torch.device) -> Views:
-    cameras = release.cameras[list(release.sensitive)]
-    everywhere = release.masks_released == "all" and release.masks is not None
-    masks = torch.zeros_like(release.moduli)
-    if everywhere and release.masks is not None:
-        masks = release.masks[list(release.sensitive)]
-    return Views(
-        cameras=unit_cameras(cameras, release.center, release.radius).to(device),
-        values=release.moduli.to(device),
-        masks=masks.to(device),
-        masked=torch.full((len(release.sensitive),), everywhere, device=device),
-    )
-
-
 def _eight_bit(values: Tensor) -> Tensor:
     """Rounded as a release's PNGs are."""
     return torch.from_numpy(to_uint8(values.numpy())).float() / 255
 
 
-def _probes(run: Run, count: int) -> Tensor:
-    """Random points for the eikonal and Laplacian terms, half of them near the surface.
-
-    Those near the surface reach the side that no neutral view shows: without them stage 1 leaves
-    lumps there, and stage 2, which sees no signs, can settle into them.
-    """
-    anywhere = torch.rand(count, 3, generator=run.generator, device=run.device) * 2 - 1
-    if run.settings.render.sampler != "surface":
-        return anywhere
-    near = run.cache.near_surface(count // 2, run.generator)
-    return torch.cat([near, anywhere[len(near) :]])
-
-
-def _rgb_step(
-    run: Run, views: Views, background: Tensor, stage: Stage1 | FullRGB
-) -> Callable[[], Terms]:
-    """One step's terms: rgb + eikonal (stage 1 and the baseline)."""
-    pool = pixel_pool(views, background)
-    colours, masks = views.values.reshape(-1, 3), views.masks.reshape(-1)
-    per_view = views.size * views.size
-
-    def step() -> Terms:
-        flat = draw_pixels(pool, stage.rays, run.generator)
-        shown = run.render(rays_at(views, flat), background, _probes(run, stage.probes))
-        terms = {
-            "rgb": stage.rgb * rgb_loss(shown.colour, colours[flat]),
-            "eikonal": stage.eikonal * eikonal_loss(shown.gradients),
-        }
-        known = views.masked[flat.div(per_view, rounding_mode="floor")]
-        if stage.mask and bool(known.any()):
-            # averaged over all rays, so that its weight does not hang on how many views have one
-            opacity, mask = shown.opacity * known, masks[flat] * known
-            terms["mask"] = stage.mask * mask_loss(opacity, mask)
-        if stage.laplacian and shown.laplacians is not None:
-            terms["laplacian"] = stage.laplacian * laplacian_loss(shown.laplacians)
-        return terms
-
-    return step
-
-
-def _modulus_step(
-    run: Run, views: Views, operator: Operator, background: Tensor, stage: Stage2
-) -> Callable[[], Terms]:
-    """One step's terms: gradient + eikonal + Lipschitz (stage 2)."""
-    reach = operator.reach
-    side = stage.patch + 2 * (reach - 1)  # a wider kernel gets a wider patch, the same inner one
-    if side > views.size:
-        raise TrainingError(
-            f"a patch of {side} pixels is larger than the released {views.size}",
-            where="operator",
-            remedy="Use a smaller kernel or blur, a larger --size, or a smaller stage2.patch.",
-        )
-    kernels = [k.to(run.device) for k in operator.kernels()]
-    weights = patch_weights(views.values, side)
-    moduli, masks = views.values.reshape(-1), views.masks.reshape(-1)
-    inner = slice(reach, side - reach)
-
-    def step() -> Terms:
-        flat = draw_patches(views, weights, stage.patches, side, run.generator)
-        rays = rays_at(views, flat.reshape(-1))
-        shown = run.render(rays, background, _probes(run, stage.probes))
-        patches = shown.colour.reshape(stage.patches, side, side, 3)
-        target = moduli[flat[:, inner, inner]]
-        loss = gradient_loss(operator.channels(patches), target, kernels[0], kernels[1])
-        terms = {
-            "gradient": stage.gradient * loss,
-            "eikonal": stage.eikonal * eikonal_loss(shown.gradients),
-        }
-        if stage.laplacian and shown.laplacians is not None:
-            terms["laplacian"] = stage.laplacian * laplacian_loss(shown.laplacians)
-        if stage.smoothness:
-            normals = shown.normals.reshape(stage.patches, side, side, 3)
-            terms["smoothness"] = stage.smoothness * smoothness_loss(normals)
-        if stage.lipschitz and run.step >= stage.lipschitz_from * stage.steps:
-            bounds = run.model.colour.bounds()
-            terms["lipschitz"] = stage.lipschitz * lipschitz_loss(
-                bounds, log_sum=stage.lipschitz_log
-            )
-        if stage.mask and bool(views.masked.all()):
-            terms["mask"] = stage.mask * mask_loss(shown.opacity, masks[flat].reshape(-1))
-        return terms
-
-    return step
-
-
-def _mesh(run: Run, sphere: _Sphere) -> Mesh:
+def _mesh(run: Run, head: Release | Scene) -> Mesh:
     return extract_mesh(
         run.model.sdf,
-        sphere.center,
-        sphere.radius,
+        head.center,
+        head.radius,
         resolution=run.settings.mesh_resolution,
         device=run.device,
     )
 
 
-def _finish(run: Run, sphere: _Sphere, stage1_mesh: Mesh | None) -> Reconstruction:
+def _finish(run: Run, head: Release | Scene, stage1_mesh: Mesh | None) -> Reconstruction:
     result = Reconstruction(
         model=run.model.eval(),
-        mesh=_mesh(run, sphere),
+        mesh=_mesh(run, head),
         stage1_mesh=stage1_mesh,
-        center=sphere.center,
-        radius=sphere.radius,
-        background=sphere.background,
+        center=head.center,
+        radius=head.radius,
+        background=head.background,
         settings=run.settings,
         history=run.history,
         report=run.report(),
