@@ -14,8 +14,9 @@ from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.geometry.metrics import evaluate
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.heads.synthetic import synthetic_scene
-from privhead_nb.privacy.release import protect
-from privhead_nb.scenes.scene import Scene, load_scene
+from privhead_nb.privacy.protect import protect
+from privhead_nb.scenes.folder import load_scene
+from privhead_nb.scenes.scene import Scene
 from privhead_nb.training.make_template import PEOPLE, make_template
 from privhead_nb.training.profiles import PROFILES, Profile
 from privhead_nb.training.two_stage import reconstruct

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from privhead_nb.geometry.metrics import evaluate as evaluate
     from privhead_nb.heads.synthetic import synthetic_scene as synthetic_scene
     from privhead_nb.privacy.operators import Operator as Operator
+    from privhead_nb.privacy.protect import protect as protect
     from privhead_nb.privacy.release import Release as Release
-    from privhead_nb.privacy.release import protect as protect
+    from privhead_nb.scenes.folder import load_scene as load_scene
     from privhead_nb.scenes.scene import Scene as Scene
-    from privhead_nb.scenes.scene import load_scene as load_scene
     from privhead_nb.training.make_template import make_template as make_template
     from privhead_nb.training.profiles import PROFILES as PROFILES
     from privhead_nb.training.reconstruction import Reconstruction as Reconstruction
@@ -37,12 +37,12 @@ _HOME = {
     "Scene": "scenes.scene",
     "Template": "training.template",
     "evaluate": "geometry.metrics",
-    "load_scene": "scenes.scene",
+    "load_scene": "scenes.folder",
     "make_template": "training.make_template",
-    "protect": "privacy.release",
+    "protect": "privacy.protect",
     "reconstruct": "training.two_stage",
     "reconstruct_full_rgb": "training.two_stage",
-    "synthetic_scene": "scenes.synthetic",
+    "synthetic_scene": "heads.synthetic",
 }
 __all__ = ["__version__", *_HOME]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -38,3 +39,10 @@ class OutputError(PrivheadError):
 
 class LabError(PrivheadError):
     """A study, attack or recogniser can't be run as asked."""
+
+
+def listed(names: Iterable[str], most: int = 20) -> str:
+    """The names for a message, with commas; above `most`, the first of them and a count."""
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -31,19 +31,6 @@ from privhead_nb.targets import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = [
-    "atomic_file",
-    "atomic_folder",
-    "claim",
-    "clear",
-    "json_text",
-    "left_over",
-    "refuse_inside_sources",
-    "refuse_occupied",
-    "write_json",
-    "write_tensors",
-]
-
 
 @contextmanager
 def claim(target: str | Path) -> Iterator[Path]:

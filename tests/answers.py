@@ -1,8 +1,11 @@
-"""What a check says of a student's answer."""
+"""What a check says of a student's answer, what it knows of mistakes, and the lessons' panels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,3 +19,21 @@ def failed(capsys: pytest.CaptureFixture[str], number: str, function: Callable[.
     with pytest.raises(CheckFailed):
         getattr(checks, number)(function)
     return capsys.readouterr().out
+
+
+def slips(number: str) -> dict[str, Callable[..., Any]]:
+    """The mistakes that a check knows: in words -> a function that makes it."""
+    exercise, found = getattr(checks, number), {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(exercise.__globals__, "check", lambda *_, **said: found.update(said["slips"]))
+        exercise(None)
+    return found
+
+
+def panels() -> dict[str, ModuleType]:
+    """The panels by the number of their lesson, "03"."""
+    rooms = sorted(Path(checks.__file__).parent.glob("lesson*/panel.py"))
+    return {
+        path.parent.name[-2:]: import_module(f"privhead_nb.teach.{path.parent.name}.panel")
+        for path in rooms
+    }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
+from privhead_nb.privacy.release import Release
 from privhead_nb.scenes.camera import Cameras, custom_rig
 from privhead_nb.scenes.scene import Scene
 
@@ -31,14 +31,8 @@ def ball_scene(size: int = 32) -> Scene:
     """Six views of a striped ball of radius 60 mm with its icosphere: small, exact, quick."""
     import trimesh
 
-    eyes = [
-        (0, 0, 400),
-        (300, 0, 300),
-        (-300, 50, 300),
-        (0, 100, -400),
-        (300, 0, -300),
-        (0, 390, -90),
-    ]
+    eyes = [(0, 0, 400), (300, 0, 300), (-300, 50, 300), (0, 100, -400), (300, 0, -300)]
+    eyes.append((0, 390, -90))
     cameras, sensitive, neutral = custom_rig(eyes, [0, 1, 2], size=size, fov_deg=30)
     images, masks = _ball_pictures(cameras, 60.0)
     mesh = trimesh.creation.icosphere(subdivisions=2, radius=60.0)
@@ -73,6 +67,20 @@ def _ball_pictures(cameras: Cameras, radius: float) -> tuple[torch.Tensor, torch
     return colour.reshape(V, H, W, 3), (inside > 0).float().reshape(V, H, W)
 
 
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    """The same for all tests of a file, which must not change it."""
+    return ball_scene()
+
+
+@pytest.fixture(scope="module")
+def release(scene: Scene) -> Release:
+    """What is released of it."""
+    from privhead_nb.privacy.release import protect
+
+    return protect(scene, size=32)
+
+
 @pytest.fixture
 def ball() -> Scene:
     """A small scene in memory."""
@@ -90,26 +98,10 @@ def ball_folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def released(ball: Scene, tmp_path: Path) -> Path:
     """A release folder that a test may edit."""
-    from privhead_nb.privacy.release import protect
+    from privhead_nb.privacy.protect import protect
 
     protect(ball, size=16).save(tmp_path / "released")
     return tmp_path / "released"
-
-
-@pytest.fixture
-def spoil_cameras() -> Callable[..., None]:
-    """Rewrite single matrices of a folder's cameras.npz."""
-    import numpy as np
-
-    def spoil(folder: Path, **mats: object) -> None:
-        with np.load(folder / "cameras.npz") as data:
-            kept = {k: data[k] for k in data.files}
-        kept |= {k: np.asarray(v) for k, v in mats.items() if v is not None}
-        for key in [k for k, v in mats.items() if v is None]:
-            del kept[key]
-        np.savez(folder / "cameras.npz", **kept)
-
-    return spoil
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from privhead_nb.errors import LabError
 from privhead_nb.field.model import HeadModel
 from privhead_nb.heads.head import make_head
 from privhead_nb.lab import appearance
-from privhead_nb.lab.renders import portrait_cameras
+from privhead_nb.lab.framing import portrait_cameras
 from privhead_nb.scenes.camera import Cameras
 from privhead_nb.training.reconstruction import Reconstruction
 
@@ -41,9 +41,8 @@ def small() -> Cameras:
     return Cameras(K, one.c2w, 16, 16, one.pixel_center)
 
 
-@pytest.mark.parametrize("align", appearance.ALIGNMENTS)
-def test_a_head_in_its_own_colours_is_itself(head: Reconstruction, align: str) -> None:
-    same = appearance.transfer(head, head, align=align).render(small())
+def test_a_head_in_its_own_colours_is_itself(head: Reconstruction) -> None:
+    same = appearance.transfer(head, head).render(small())
     assert torch.allclose(same.colour, head.render(small()).colour, atol=1e-4)
 
 
@@ -76,22 +75,17 @@ def test_colours_are_asked_for_at_the_same_place_in_the_scene(
     scene = torch.tensor(head.center) + head.radius * x
     found = appearance.transfer(head, told).model.colour(x, x, x, x[:, :0])
     assert torch.allclose(torch.tensor(ball.center) + ball.radius * found, scene, atol=1e-3)
-    spheres = appearance.transfer(head, told, align="sphere").model.colour(x, x, x, x[:, :0])
-    assert torch.allclose(spheres, x)
 
 
 def test_snapping_goes_to_the_others_surface(head: Reconstruction, ball: Reconstruction) -> None:
     told = replace(ball, model=HeadModel(ball.settings.field, seed=3))
     told.model.colour = Shows()  # type: ignore[assignment]
     x = torch.nn.functional.normalize(torch.randn(50, 3, generator=torch.Generator()), dim=1)
-    joined = appearance.transfer(head, told, align="sphere", snap=True)
-    found = joined.model.colour(0.6 * x, x, x, x[:, :0])
-    assert told.model.sdf(found).abs().max() < 0.2 * told.model.sdf(0.6 * x).abs().max()
-
-
-def test_an_unknown_alignment_is_refused(head: Reconstruction) -> None:
-    with pytest.raises(LabError, match="no alignment"):
-        appearance.transfer(head, head, align="landmarks")
+    plain, snapped = (
+        appearance.transfer(head, told, snap=s).model.colour(0.6 * x, x, x, x[:, :0])
+        for s in (False, True)
+    )
+    assert told.model.sdf(snapped).abs().max() < 0.2 * told.model.sdf(plain).abs().max()
 
 
 def test_the_generator_mixes_exactly() -> None:

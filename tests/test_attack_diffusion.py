@@ -8,12 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.studies import diffusion_model as diffusion
+from benchmarks.studies.diffusion_model import Diffusion, Model, misfit, spread
+from benchmarks.studies.diffusion_network import Denoiser
 from privhead_nb.errors import LabError
-from privhead_nb.lab.attacks import diffusion
-from privhead_nb.lab.attacks.diffusion import Diffusion, Model
-from privhead_nb.lab.attacks.diffusion_network import Denoiser
-from privhead_nb.lab.attacks.diffusion_spread import misfit, spread
-from privhead_nb.lab.recognition import Recogniser
+from privhead_nb.lab.recognisers import Recogniser
 from privhead_nb.privacy.operators import Operator
 
 HOW = Diffusion(size=16, width=8, times=200, steps=150, batch=16, rate=3e-3, draws=25, samples=3)
@@ -58,18 +57,16 @@ def test_guidance_lowers_the_misfit(model: Model) -> None:
     assert float(misfit(guided, operator, moduli).mean()) < 0.4 * float(
         misfit(free, operator, moduli).mean()
     )
-    rows = [
-        spread(g, t, truth[torch.arange(4) != n], JUDGE, operator, moduli[3 * n])
-        for n, (g, t) in enumerate(zip(guided.split(3), truth, strict=True))
-    ]
-    gap = sum(r.to_truth - r.to_others for r in rows) / 4
-    loose = [
-        spread(f, t, truth[torch.arange(4) != n], JUDGE, operator, moduli[3 * n])
-        for n, (f, t) in enumerate(zip(free.split(3), truth, strict=True))
-    ]
-    null = sum(r.to_truth - r.to_others for r in loose) / 4
-    assert gap > null + 0.02
-    assert sum(r.pattern for r in rows) < 0.8 * sum(r.pattern for r in loose)
+    own, null = (
+        [
+            spread(drawn, true, truth[torch.arange(4) != n], JUDGE, operator, moduli[3 * n])
+            for n, (drawn, true) in enumerate(zip(samples.split(3), truth, strict=True))
+        ]
+        for samples in (guided, free)
+    )
+    gap, chance = (sum(r.to_truth - r.to_others for r in rows) / 4 for rows in (own, null))
+    assert gap > chance + 0.02
+    assert sum(r.pattern for r in own) < 0.8 * sum(r.pattern for r in null)
 
 
 def test_spread_tells_colour_from_pattern() -> None:
@@ -92,15 +89,8 @@ def test_what_does_not_fit_is_refused(model: Model) -> None:
 
 
 def test_networks_are_as_small_as_said() -> None:
-    sizes = {
-        name: sum(p.numel() for p in Denoiser(how.width).parameters())
-        for name, how in diffusion.PROFILES.items()
-        if name != "gpu"
-    }
-    assert sizes["ci"] < 100_000 and 300_000 < sizes["cpu"] < 1_000_000
-    assert (
-        "other people"
-        in diffusion.card(
-            Model(Denoiser(8), diffusion.kept_variance(10), diffusion.profile("ci"), (), 5)
-        ).data
-    )
+    for name, low, high in (("ci", 0, 100_000), ("cpu", 300_000, 1_000_000)):
+        network = Denoiser(diffusion.profile(name).width)
+        assert low < sum(p.numel() for p in network.parameters()) < high
+    made = Model(network, diffusion.kept_variance(10), diffusion.profile("ci"), (), 5)
+    assert "5 other people" in diffusion.card(made).data

@@ -5,23 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from refusals import refusal
+from refusals import SAMPLE_SCENE, refusal, refused
 
-from privhead_nb.errors import SceneError
 from privhead_nb.scenes import camera
 from privhead_nb.scenes.camera import Cameras, Vec3
 from privhead_nb.scenes.checks import check_surroundings
+from privhead_nb.scenes.folder import load_scene
 from privhead_nb.scenes.mask_check import check_masks
-from privhead_nb.scenes.scene import Scene, load_scene
-
-Spoil = Callable[..., None]
-SAMPLES = Path(__file__).parents[1] / "data_samples" / "scene"
+from privhead_nb.scenes.scene import Scene
 
 
 def _changed(cameras: Cameras, **entries: float) -> Cameras:
@@ -50,38 +48,24 @@ def test_a_camera_matrix_that_is_no_lens_is_refused(
     ball: Scene, entries: dict[str, float], said: str
 ) -> None:
     cameras = _changed(ball.cameras, **entries)
-    with pytest.raises(SceneError, match=said):
-        check_surroundings(cameras, ball.center, ball.radius, "cameras.npz")
+    refused(lambda: check_surroundings(cameras, ball.center, ball.radius, "cameras.npz"), said)
 
 
-@pytest.mark.parametrize(
-    ("center", "radius"),
-    [
-        ((1e308, 0.0, 0.0), 80.0),
-        ((0.0, math.nan, 0.0), 80.0),
-        ((0.0, 0.0, 0.0), 1e9),
-        ((0.0, 0.0, 0.0), math.inf),
-        ((0.0, 0.0, 0.0), math.nan),
-        ((0.0, 0.0, 0.0), 1e-9),
-        ((0.0, 0.0, 0.0), -80.0),
-    ],
-)
-def test_a_sphere_that_holds_no_head_is_refused(ball: Scene, center: Vec3, radius: float) -> None:
-    with pytest.raises(SceneError, match="the bounding sphere has centre"):
-        check_surroundings(ball.cameras, center, radius, "cameras.npz")
+@pytest.mark.parametrize("x", [1e308, math.nan])
+def test_a_center_that_is_no_place_is_refused(ball: Scene, x: float) -> None:
+    check = partial(check_surroundings, ball.cameras, (x, 0.0, 0.0), 80.0, "cameras.npz")
+    refused(check, "the bounding sphere has centre")
+
+
+@pytest.mark.parametrize("radius", [1e9, math.inf, math.nan, 1e-9, -80.0])
+def test_a_sphere_that_holds_no_head_is_refused(ball: Scene, radius: float) -> None:
+    check = partial(check_surroundings, ball.cameras, ball.center, radius, "cameras.npz")
+    refused(check, "the bounding sphere has centre")
 
 
 def test_cameras_a_thousand_radii_away_are_refused(ball: Scene) -> None:
-    with pytest.raises(SceneError, match="more than 1000 radii"):
-        check_surroundings(ball.cameras, ball.center, 0.3, "cameras.npz")
-
-
-def test_numbers_that_overflow_are_refused_in_the_file(
-    ball_folder: Path, spoil_cameras: Spoil
-) -> None:
-    spoil_cameras(ball_folder, world_mat_2=np.full((4, 4), 1e300))
-    with pytest.raises(SceneError, match=r"world_mat_2 holds numbers beyond"):
-        load_scene(ball_folder)
+    check = partial(check_surroundings, ball.cameras, ball.center, 0.3, "cameras.npz")
+    refused(check, "more than 1000 radii")
 
 
 def test_crops_long_lenses_map_coordinates_and_other_units_pass(ball: Scene) -> None:
@@ -139,11 +123,13 @@ def _moved(cameras: Cameras, change: Callable[[torch.Tensor], torch.Tensor]) -> 
 
 
 def _scaled(factor: float) -> Callable[[torch.Tensor], torch.Tensor]:
-    return lambda c2w: torch.cat([c2w[..., :3] * 1, c2w[..., 3:] * _column(factor)], dim=-1)
+    """A change of poses that multiplies their translations."""
 
+    def change(c2w: torch.Tensor) -> torch.Tensor:
+        c2w[:, :3, 3] *= factor
+        return c2w
 
-def _column(factor: float) -> torch.Tensor:
-    return torch.tensor([factor] * 3 + [1.0], dtype=torch.float64)[:, None]
+    return change
 
 
 def _transposed(c2w: torch.Tensor) -> torch.Tensor:
@@ -152,37 +138,25 @@ def _transposed(c2w: torch.Tensor) -> torch.Tensor:
 
 
 SHUFFLED = np.random.default_rng(4).permutation(20).tolist()
+OPENGL = torch.tensor([1.0, -1, -1, 1], dtype=torch.float64)
 WRONG: dict[str, tuple[str, Callable[..., tuple[Cameras, np.ndarray, Vec3, float]]]] = {
-    "poses inverted": (
-        "refused",
-        lambda c, m, o, r: (_moved(c, torch.linalg.inv), m, o, r),
-    ),
+    "poses inverted": ("refused", lambda c, m, o, r: (_moved(c, torch.linalg.inv), m, o, r)),
     "poses in another order": ("warned", lambda c, m, o, r: (c[SHUFFLED], m, o, r)),
-    "translations times 10": ("refused", lambda c, m, o, r: (_moved(c, _scaled(10)), m, o, r)),
-    "translations times 0.1": ("refused", lambda c, m, o, r: (_moved(c, _scaled(0.1)), m, o, r)),
+    "translations x 10": ("refused", lambda c, m, o, r: (_moved(c, _scaled(10)), m, o, r)),
+    "translations x 0.1": ("refused", lambda c, m, o, r: (_moved(c, _scaled(0.1)), m, o, r)),
     "masks of other views": ("warned", lambda c, m, o, r: (c, m[SHUFFLED], o, r)),
-    "OpenGL axes": (
-        "refused",
-        lambda c, m, o, r: (_moved(c, lambda p: p * p.new_tensor([1, -1, -1, 1])), m, o, r),
-    ),
+    "OpenGL axes": ("refused", lambda c, m, o, r: (_moved(c, lambda p: p * OPENGL), m, o, r)),
     "rotations transposed": ("refused", lambda c, m, o, r: (_moved(c, _transposed), m, o, r)),
-    "principal point off by half a picture": (
-        "refused",
-        lambda c, m, o, r: (_changed(c, K02=64.0), m, o, r),
-    ),
-    "sphere of another object": ("refused", lambda c, m, o, r: (c, m, (160.0, 60.0, 90.0), r)),
-    "K of pictures of half the size": (
-        "warned",
-        lambda c, m, o, r: (
-            _changed(c, K00=float(c.K[0, 0, 0]) / 2, K11=float(c.K[0, 1, 1]) / 2),
-            m,
-            o,
-            r,
-        ),
-    ),
+    "half a picture off": ("refused", lambda c, m, o, r: (_changed(c, K02=64.0), m, o, r)),
+    "another object's sphere": ("refused", lambda c, m, o, r: (c, m, (160.0, 60.0, 90.0), r)),
+    "K of half the size": ("warned", lambda c, m, o, r: (_half_focal(c), m, o, r)),
     "sphere much too small": ("refused", lambda c, m, o, r: (c, m, o, 20.0)),
     "sphere beside": ("warned", lambda c, m, o, r: (c, m, (95.0, 10.0, 0.0), r)),
 }
+
+
+def _half_focal(cameras: Cameras) -> Cameras:
+    return _changed(cameras, K00=float(cameras.K[0, 0, 0]) / 2, K11=float(cameras.K[0, 1, 1]) / 2)
 
 
 @pytest.mark.parametrize("kind", WRONG)
@@ -194,9 +168,8 @@ def test_cameras_that_do_not_belong_to_the_masks_never_pass(kind: str) -> None:
 def test_wrong_poses_in_a_folder_name_views_and_causes(ball: Scene, tmp_path: Path) -> None:
     spread = replace(ball, cameras=_moved(ball.cameras, _scaled(10)))
     spread.save(tmp_path / "s")
-    with pytest.raises(SceneError, match=r"contradict each other.*img_0000\.png") as error:
-        load_scene(tmp_path / "s")
-    assert "another order or scale" in error.value.remedy
+    words = ["contradict each other", "img_0000.png", "another order or scale"]
+    refused(lambda: load_scene(tmp_path / "s"), *words)
 
 
 def test_the_cameras_of_the_masks_pass() -> None:
@@ -236,7 +209,7 @@ def test_rough_masks_pass() -> None:
 
 
 def test_the_sample_passes() -> None:
-    assert not any("fit badly" in said for said in load_scene(SAMPLES).assumptions)
+    assert not any("fit badly" in said for said in load_scene(SAMPLE_SCENE).assumptions)
 
 
 def test_the_real_head_passes(real_head: Path) -> None:

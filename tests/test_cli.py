@@ -14,7 +14,7 @@ from command import answer, run
 from privhead_nb import cli
 from privhead_nb.cli import demo as demo_module
 from privhead_nb.geometry.mesh import Mesh
-from privhead_nb.scenes.scene import load_scene
+from privhead_nb.scenes.folder import load_scene
 from privhead_nb.training import two_stage
 
 COMMANDS = ("doctor", "synth", "inspect", "protect", "reconstruct", "evaluate", "demo")

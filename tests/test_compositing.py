@@ -1,23 +1,34 @@
 """Eq. 1 and the densities: values against closed forms, and gradients that never turn into NaN."""
 
+import math
+
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privhead_nb.field.density import Beta, logistic_alpha
+from privhead_nb.field.density import Beta, laplace_density, logistic_alpha
+from privhead_nb.kernels import compositing
 from privhead_nb.kernels.compositing import (
-    composite,
-    laplace_density,
+    composite_sdf_reference,
+    sdf_weights_reference,
     weights_from_alpha,
     weights_from_density,
 )
 
 
-def test_laplace_density_is_the_cdf_over_beta():
+def draw(*shape, seed=0, dtype=torch.float64):
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def test_laplace_density_is_the_cdf_over_beta_here_and_in_the_kernels():
     sdf = torch.linspace(-1, 1, 41, dtype=torch.float64)
     for beta in (0.05, 0.3):
         law = torch.distributions.Laplace(0.0, beta)
         assert torch.allclose(laplace_density(sdf, beta), law.cdf(-sdf).double() / beta, atol=1e-6)
+    x = torch.cat([torch.randn(1000), torch.tensor([0.0, -0.0])])
+    for beta in (1e-6, 0.01, 1.0, torch.tensor(0.3)):
+        assert torch.equal(laplace_density(x, beta), compositing.laplace_density(x, beta))
 
 
 def test_density_and_weights_are_finite_at_extremes():
@@ -30,42 +41,39 @@ def test_density_and_weights_are_finite_at_extremes():
 
 
 def test_weights_equal_the_product_of_eq_1():
-    generator = torch.Generator().manual_seed(0)
-    density = torch.rand(5, 9, generator=generator, dtype=torch.float64) * 20
-    deltas = torch.rand(5, 9, generator=generator, dtype=torch.float64) * 0.2
+    density, deltas = 20 * draw(5, 9), 0.2 * draw(5, 9, seed=1)
     alpha = 1 - torch.exp(-density * deltas)
     through = torch.cumprod(torch.nn.functional.pad(1 - alpha, (1, 0), value=1.0), -1)[:, :-1]
     assert torch.allclose(weights_from_density(density, deltas), through * alpha)
     assert torch.allclose(weights_from_alpha(alpha), through * alpha, atol=1e-6)
 
 
-def test_a_thin_sample_before_a_wall_keeps_its_weight():
-    density = torch.tensor([[0.3, 5000.0, 1.0]])
-    weights = weights_from_density(density, torch.ones(1, 3))
-    exact = 1 - torch.exp(torch.tensor(-0.3))
-    assert torch.allclose(weights, torch.tensor([[exact, 1 - exact, 0.0]]), atol=1e-7)
+def test_reference_by_hand():
+    """Two samples of density ln 2 halve the light each: 1/2 and 1/4 of it stop there."""
+    beta = 1 / math.log(2)
+    sdf = torch.full((1, 2), -1e3, dtype=torch.float64)
+    ones, t = torch.ones_like(sdf), torch.tensor([[1.0, 4.0]], dtype=torch.float64)
+    out = composite_sdf_reference(sdf, ones, t, torch.stack([t, 2 * t], -1), beta)
+    wanted = [[[1.5, 3.0]], [0.75], [2.0], [[0.5, 0.25]]]
+    for found, exact in zip(out, wanted, strict=True):
+        assert torch.allclose(found, torch.tensor(exact).double())
 
 
-def test_gradcheck():
-    generator = torch.Generator().manual_seed(0)
-    sdf = torch.randn(3, 6, generator=generator, dtype=torch.float64).requires_grad_()
-    beta = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
-    deltas = torch.rand(3, 6, generator=generator, dtype=torch.float64)
-    colours = torch.rand(3, 6, 3, generator=generator, dtype=torch.float64).requires_grad_()
-
-    def render(sdf, beta, colours):
-        return composite(weights_from_density(laplace_density(sdf, beta), deltas), colours)
-
-    assert torch.autograd.gradcheck(render, (sdf, beta, colours))
-    assert torch.autograd.gradcheck(lambda s, b: logistic_alpha(s, b), (sdf, beta))
+def test_reference_gradients_are_the_difference_quotients():
+    sdf, deltas = 0.4 * draw(3, 5) - 0.2, 0.05 * draw(3, 5, seed=1)
+    inputs = [sdf, deltas, 1 + deltas.cumsum(1), draw(3, 5, 2, seed=2), torch.tensor(0.3).double()]
+    inputs = [x.requires_grad_() for x in map(torch.Tensor.detach, inputs)]
+    for check in (torch.autograd.gradcheck, torch.autograd.gradgradcheck):
+        assert check(composite_sdf_reference, inputs)
+        assert check(sdf_weights_reference, (*inputs[:2], inputs[4]))
+    assert torch.autograd.gradcheck(logistic_alpha, (inputs[0], inputs[4]))
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**31 - 1), st.floats(1e-4, 10.0))
 def test_weights_sum_to_at_most_one_and_opacity_rises_with_density(seed, scale):
-    generator = torch.Generator().manual_seed(seed)
-    density = torch.rand(4, 17, generator=generator) * scale * 100
-    deltas = torch.rand(4, 17, generator=generator)
+    density = 100 * scale * draw(4, 17, seed=seed, dtype=torch.float32)
+    deltas = draw(4, 17, seed=seed + 1, dtype=torch.float32)
     weights = weights_from_density(density, deltas)
     assert (weights >= 0).all() and (weights.sum(-1) <= 1 + 1e-5).all()
     denser = weights_from_density(density * 1.5, deltas)
@@ -82,5 +90,5 @@ def test_beta_learned_or_scheduled():
     learned, scheduled = Beta(0.1, learned=True, floor=1e-3), Beta(0.1, learned=False)
     learned.set(5.0)
     scheduled.set(0.02)
-    assert abs(learned().item() - 0.101) < 1e-6 and abs(scheduled().item() - 0.02) < 1e-6
+    assert learned().item() == pytest.approx(0.101) and scheduled().item() == pytest.approx(0.02)
     assert len(list(learned.parameters())) == 1 and not list(scheduled.parameters())

@@ -42,6 +42,8 @@ def test_auto_takes_numba_on_the_cpu_and_the_reference_where_there_is_no_such_fo
         for _ in range(3):
             assert choose("op", "auto", X, has=("triton",)) == "torch"
             assert choose("op", "auto", X.double()) == "torch"
+        with pytest.raises(ValueError, match="no numba form"):
+            choose("op", "numba", X, has=("triton",))
     assert len(caplog.records) == 2  # each reason once
     assert "no numba form" in caplog.text and "float32" in caplog.text
 
@@ -102,10 +104,12 @@ def test_an_old_gpu_and_a_tensor_of_another_device_are_told_why(monkeypatch):
 
 
 def test_a_shape_that_does_not_fit_falls_back_or_is_an_error():
-    unfit = {"numba": "it takes at most 64 columns"}
-    assert choose("op", "auto", X, unfit=unfit) == "torch"
-    with pytest.raises(ValueError, match="at most 64 columns"):
-        choose("op", "numba", X, unfit=unfit)
+    why = "it takes at most 64 columns"
+    for unfit in (why, {"numba": why}):
+        assert choose("op", "auto", X, unfit=unfit) == "torch"
+        with pytest.raises(ValueError, match=why):
+            choose("op", "numba", X, unfit=unfit)
+    assert choose("op", "auto", X, unfit={"triton": why}) == "numba"
 
 
 def test_prefer_changes_auto_only_and_only_inside():
@@ -207,8 +211,9 @@ def test_importing_kernels_loads_neither_numba_nor_triton():
     """Windows, macOS and an old GPU must be able to; and a fresh process starts fast."""
     code = (
         "import sys, importlib, pkgutil, privhead_nb.kernels as k, privhead_nb.training.two_stage\n"
-        "[importlib.import_module(f'privhead_nb.kernels.{m.name}')"
-        " for m in pkgutil.iter_modules(k.__path__)]\n"
+        "names = [m.name for m in pkgutil.walk_packages(k.__path__, 'privhead_nb.kernels.')]\n"
+        "assert 'privhead_nb.kernels.sdf_head.triton' in names\n"
+        "[importlib.import_module(name) for name in names]\n"
         "print(sorted({'numba', 'triton'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,11 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.studies import face_swap
+from benchmarks.studies.face_swap import Swapping
+from benchmarks.studies.table2 import Pictures
 from privhead_nb.errors import LabError
-from privhead_nb.lab import face_swap
-from privhead_nb.lab.face_swap import Swapping
-from privhead_nb.lab.recognition import Recogniser
-from privhead_nb.lab.tables import Pictures
+from privhead_nb.lab.recognisers import Recogniser
 
 TINY = Swapping(steps=60, batch=4, width=8, code=16, manner=4, rate=4e-3, adapt=30)
 SKINS = torch.tensor(

@@ -10,7 +10,7 @@ from privhead_nb.field.model import FieldSettings, HeadModel
 from privhead_nb.field.radiance import ColourNetwork, LipschitzLinear
 from privhead_nb.field.sdf import GridField, MLPField, difference_gradient
 from privhead_nb.kernels.grid_encoding import GridLayout
-from privhead_nb.training.losses import lipschitz_loss
+from privhead_nb.training.losses import eikonal_loss, lipschitz_loss, mask_loss, rgb_loss
 
 
 def points(count=300, seed=0, dtype=torch.float32):
@@ -109,6 +109,17 @@ def test_lipschitz_layer_keeps_its_bound():
     x, y = torch.randn(50, 12), torch.randn(50, 12)
     rise = (layer(x) - layer(y)).abs().amax(1) / (x - y).abs().amax(1)
     assert rise.max() <= layer.bound() + 1e-4
+
+
+def test_losses_by_hand():
+    rendered, target = (
+        torch.tensor([[0.0, 0.5], [1.0, 0.5]]),
+        torch.tensor([[0.5, 0.5], [0.0, 0.5]]),
+    )
+    assert rgb_loss(rendered, target).item() == 0.375
+    assert mask_loss(rendered[0], target[1]).item() == 0.0
+    assert eikonal_loss(torch.tensor([[0.0, 3.0, 4.0], [0.0, 0.0, 1.0]])).item() == 8.0
+    assert eikonal_loss(torch.zeros(0, 3)).item() == 0.0
 
 
 def test_lipschitz_loss_is_eq_8_or_its_log_sum():

@@ -1,36 +1,39 @@
-"""Folders as people bring them: IDR, NeuS and VolSDF, other names, pictures of every mode."""
+"""Folders as people bring them: IDR, NeuS, VolSDF and DVR, other names, damaged camera files."""
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from refusals import (
+    as_idr,
+    edit_cameras,
+    edit_scene,
+    picture,
+    refusal,
+    refused,
+    rename_views,
+    set_sphere,
+)
 
-from privhead_nb.errors import SceneError
-from privhead_nb.scenes.camera import custom_rig
-from privhead_nb.scenes.formats.npz_cameras import decompose
-from privhead_nb.scenes.images import read_image, read_mask
-from privhead_nb.scenes.roles import parse_views
-from privhead_nb.scenes.scene import Scene, load_scene
+from privhead_nb.scenes.folder import load_scene
+from privhead_nb.scenes.formats import h3ds, idr
+from privhead_nb.scenes.formats.idr import decompose, read_npz_cameras
+from privhead_nb.scenes.formats.parts import list_pictures, pair_views
+from privhead_nb.scenes.images import read_image
+from privhead_nb.scenes.scene import Scene
 
-
-def _as_idr(folder: Path) -> None:
-    """Rename the views to IDR's 000000.png and 000.png; no scene.json, no mesh."""
-    for i in range(6):
-        (folder / "image" / f"img_{i:04d}.png").rename(folder / "image" / f"{i:06d}.png")
-        (folder / "mask" / f"mask_{i:04d}.png").rename(folder / "mask" / f"{i:03d}.png")
-    for name in ("scene.json", "full_head.obj", "landmarks.txt"):
-        (folder / name).unlink()
+# Layouts
 
 
 def test_idr_folder_loads_and_says_what_it_assumed(ball_folder: Path, ball: Scene) -> None:
-    _as_idr(ball_folder)
+    as_idr(ball_folder)
     scene = load_scene(ball_folder, sensitive="0-2")
     assert scene.sensitive == (0, 1, 2) and scene.unit == "scene"
     assert torch.allclose(scene.cameras.c2w, ball.cameras.c2w, atol=1e-9)
@@ -40,32 +43,115 @@ def test_idr_folder_loads_and_says_what_it_assumed(ball_folder: Path, ball: Scen
     assert any("pixel_center 0" in said for said in scene.assumptions)
 
 
-def test_neus_camera_file_is_preferred(
-    ball_folder: Path, spoil_cameras: Callable[..., None]
-) -> None:
-    _as_idr(ball_folder)
+def test_neus_camera_file_is_preferred(ball_folder: Path) -> None:
     shutil.copy(ball_folder / "cameras.npz", ball_folder / "cameras_sphere.npz")
-    spoil_cameras(ball_folder, scale_mat_0=np.diag([300.0, 300, 300, 1]))
-    assert load_scene(ball_folder, sensitive="0").radius == pytest.approx(80)
+    set_sphere(ball_folder, 300)
+    assert load_scene(ball_folder).radius == pytest.approx(80)
 
 
 def test_views_sort_by_number_not_by_letter(ball_folder: Path) -> None:
-    _as_idr(ball_folder)
-    for kind, width in (("image", 6), ("mask", 3)):
-        for i in range(6):
-            old = ball_folder / kind / f"{i:0{width}d}.png"
-            old.rename(ball_folder / kind / f"frame{i * 5}.png")  # 0, 5, 10, ...: "10" < "5"
+    rename_views(ball_folder, [f"frame{i * 5}.png" for i in range(6)])  # letters: "10" < "5"
     images = load_scene(ball_folder, sensitive="frame0.png").images
     last = read_image(ball_folder / "image" / "frame25.png")
     assert np.array_equal(images[5].numpy(), last)
 
 
-def test_scene_unit_is_kept_whatever_scale_mat_says(
-    ball_folder: Path, spoil_cameras: Callable[..., None], ball: Scene
+def test_idr_names_beside_a_truth_mesh_are_an_idr_folder(ball_folder: Path) -> None:
+    rename_views(ball_folder, [f"{i:03d}.png" for i in range(6)])
+    assert idr.looks_like(ball_folder) and not h3ds.looks_like(ball_folder)
+    edit_scene(ball_folder, unit=...)
+    scene = load_scene(ball_folder)
+    assert len(scene.images) == 6 and scene.unit == "scene"
+    assert len(scene.truth_triangles()[0]) > 100
+
+
+def test_a_named_format_is_used_and_an_unknown_one_refused(ball_folder: Path) -> None:
+    assert load_scene(ball_folder, format="idr").name == "ball"
+    refused(lambda: load_scene(ball_folder, format="colmap"), "auto, h3ds, idr")
+
+
+def test_jpegs_and_3x4_matrices_are_read(ball_folder: Path) -> None:
+    for path in sorted((ball_folder / "image").iterdir()):
+        with Image.open(path) as image:
+            image.save(path.with_suffix(".jpg"))
+        path.unlink()
+    with np.load(ball_folder / "cameras.npz") as data:
+        edit_cameras(ball_folder, world_mat_3=data["world_mat_3"][:3])
+    assert len(load_scene(ball_folder).images) == 6
+
+
+def test_landmarks_and_pixel_centre_of_scene_json_win(ball_folder: Path) -> None:
+    edit_scene(ball_folder, landmarks=[[1, 2, 3.5]], pixel_center=0)
+    scene = load_scene(ball_folder)
+    assert scene.landmarks is not None and scene.landmarks.tolist() == [[1, 2, 3.5]]
+    assert scene.cameras.pixel_center == 0
+
+
+# Names
+
+
+def listing(folder: Path, names: list[str]) -> list[Path]:
+    folder.mkdir(parents=True)
+    for name in names:
+        (folder / name).touch()
+    return list_pictures(folder)
+
+
+def paired(folder: Path, images: list[str], masks: list[str]) -> list[str]:
+    views, there = listing(folder / "image", images), listing(folder / "mask", masks)
+    return [mask.name for mask in pair_views(views, there, len(images), folder / "cameras.npz")]
+
+
+def test_a_lost_and_a_surplus_mask_never_shift_the_others(tmp_path: Path) -> None:
+    images = [f"IMG_{i:03d}_v2.png" for i in range(12)]
+    masks = [f"IMG_{i:03d}_v2.png" for i in range(13) if i != 3]  # sorted, 9 stand one too early
+    words = ["12 masks", "no mask for IMG_003_v2.png", "no image for IMG_012_v2.png"]
+    refused(lambda: paired(tmp_path, images, masks), *words)
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "belong"),
+    [
+        (["img_0000.png", "img_0001.jpg"], ["mask_0000.png", "mask_0001.png"], True),
+        (["000000.png", "000001.png"], ["000.png", "001.png"], True),
+        (["left.png", "right.png"], ["left_mask.png", "right_mask.png"], True),
+        (["left.jpg", "right.jpg"], ["left.jpg.png", "right.jpg.png"], True),
+        (["a_1.png", "b_1.png"], ["a_1_mask.png", "b_1_mask.png"], True),
+        (["2026-1-01_7.png", "2026-1-02_7.png"], ["Mask-2026-1-01-7.PNG", "2026.1.02.7.png"], True),
+        (["only.png"], ["something.png"], True),
+        (["a_1.png", "b_1.png"], ["mask_1.png", "mask_01.png"], False),
+        (["left.png", "right.png"], ["mask_1.png", "mask_2.png"], False),
+        (["v1_0001.png", "v1_0002.png"], ["v2_0001.png", "v2_0002.png"], False),
+        (["0001.png", "0002.png"], ["0000.png", "0001.png"], False),
+    ],
+)
+def test_a_mask_belongs_to_the_image_of_its_numbers_or_words(
+    tmp_path: Path, images: list[str], masks: list[str], belong: bool
 ) -> None:
-    sphere = np.diag([90.0, 90, 90, 1])
-    sphere[:3, 3] = [5, -7, 3]
-    spoil_cameras(ball_folder, **{f"scale_mat_{i}": sphere for i in range(6)})
+    if belong:
+        assert paired(tmp_path, images, masks) == masks
+    else:
+        refused(lambda: paired(tmp_path, images, masks), "2 masks but 2 images")
+
+
+def test_two_pictures_of_one_name_are_refused(ball_folder: Path) -> None:
+    picture(ball_folder / "image" / "img_0000.jpg")
+    refused(lambda: load_scene(ball_folder), "img_0000.png: stands beside img_0000.jpg")
+
+
+def test_files_of_the_system_and_other_endings_are_passed_over(ball_folder: Path) -> None:
+    for kind in ("image", "mask"):
+        for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._img_0000.png", "notes.txt"):
+            (ball_folder / kind / name).write_bytes(b"x")
+        (ball_folder / kind / "__MACOSX").mkdir()
+    assert len(load_scene(ball_folder).images) == 6
+
+
+# Cameras
+
+
+def test_scene_unit_is_kept_whatever_scale_mat_says(ball_folder: Path, ball: Scene) -> None:
+    set_sphere(ball_folder, 90, [5, -7, 3])
     scene = load_scene(ball_folder)
     assert scene.center == pytest.approx((5, -7, 3)) and scene.radius == pytest.approx(90)
     assert torch.allclose(scene.cameras.c2w, ball.cameras.c2w, atol=1e-9)
@@ -86,24 +172,25 @@ def test_decomposition_undoes_any_camera_at_any_scale() -> None:
         assert np.allclose(c2w[:3, :3], R.T, atol=1e-9)
 
 
-def _volsdf(folder: Path, ball: Scene, spoil_cameras: Callable[..., None]) -> None:
-    """scale_mat as VolSDF's script sets it: the farthest camera at 3 / 1.1."""
-    far = float(ball.cameras.centers.norm(dim=1).max())
-    scale = np.diag([far * 1.1 / 3] * 3 + [1.0])
-    spoil_cameras(folder, **{f"scale_mat_{i}": scale for i in range(6)})
+def volsdf(folder: Path, ball: Scene) -> float:
+    """Set scale_mat as VolSDF's script does: the farthest camera at 3 / 1.1. Returns its radius."""
+    radius = float(ball.cameras.centers.norm(dim=1).max()) * 1.1 / 3
+    set_sphere(folder, radius)
+    return radius
 
 
 def test_volsdf_normalisation_is_detected_and_a_fitting_sphere_kept(
-    ball_folder: Path, ball: Scene, spoil_cameras: Callable[..., None]
+    ball_folder: Path, ball: Scene
 ) -> None:
-    _volsdf(ball_folder, ball, spoil_cameras)
+    assert load_scene(ball_folder).assumptions == ()  # an ordinary sphere raises no suspicion
+    radius = volsdf(ball_folder, ball)
     scene = load_scene(ball_folder)
     assert any("VolSDF-like" in said and "kept" in said for said in scene.assumptions)
-    assert scene.radius == pytest.approx(float(ball.cameras.centers.norm(dim=1).max()) * 1.1 / 3)
+    assert scene.radius == pytest.approx(radius)
 
 
 def test_a_volsdf_sphere_that_misses_the_object_is_replaced_aloud(
-    tmp_path: Path, ball: Scene, spoil_cameras: Callable[..., None]
+    tmp_path: Path, ball: Scene
 ) -> None:
     # The cameras look past the origin at a small ball: VolSDF's sphere is far too large for it.
     masks = torch.zeros_like(ball.masks)
@@ -112,109 +199,57 @@ def test_a_volsdf_sphere_that_misses_the_object_is_replaced_aloud(
     for view in range(6):
         reach = 15 * float(ball.cameras.K[view, 0, 0] / depth[view, 0])
         masks[view] = ((x - xy[view, 0, 0]) ** 2 + (y - xy[view, 0, 1]) ** 2 < reach**2).float()
-    Scene(ball.images, masks, ball.cameras, (0,), (1,), (0, 0, 0), 80.0).save(tmp_path / "s")
-    _volsdf(tmp_path / "s", ball, spoil_cameras)
+    replace(ball, masks=masks, sensitive=(0,), neutral=(1,)).save(tmp_path / "s")
+    volsdf(tmp_path / "s", ball)
     scene = load_scene(tmp_path / "s")
     assert any("replaced by the masks' visual hull" in said for said in scene.assumptions)
     assert scene.center == pytest.approx((10, 0, 0), abs=4)
     assert 12 < scene.radius < 45
 
 
-def test_an_ordinary_sphere_raises_no_suspicion(ball_folder: Path) -> None:
-    assert load_scene(ball_folder).assumptions == ()
+@pytest.mark.parametrize("beside", [True, False])
+def test_cameras_of_dvr_and_unisurf_are_named(ball_folder: Path, ball: Scene, beside: bool) -> None:
+    w2c, K = torch.linalg.inv(ball.cameras.c2w).numpy(), np.eye(4)
+    K[:3, :3] = ball.cameras.K[0].numpy()
+    mats: dict[str, object] = {f"world_mat_{i}": w2c[i] for i in range(6)}
+    edit_cameras(ball_folder, **mats, **({"camera_mat_0": K} if beside else {}))
+    refused(lambda: load_scene(ball_folder), "cameras.npz", "DVR or UNISURF", "multiply")
 
 
-def _mode(mode: str) -> Image.Image:
-    colours = np.zeros((4, 4, 4), np.uint8)
-    colours[..., :3], colours[..., 3] = [200, 100, 50], 255
-    colours[0, 0, 3] = 0
-    picture = Image.fromarray(colours)
-    return picture if mode == "RGBA" else picture.convert("RGB").convert(mode)
+def test_other_arrays_in_the_file_do_not_matter(ball_folder: Path) -> None:
+    before = load_scene(ball_folder)
+    extra = {"names": np.array(["a", "b"]), "camera_mat_0": np.eye(3), "world_mat_007": np.eye(4)}
+    edit_cameras(ball_folder, **extra)
+    assert torch.equal(load_scene(ball_folder).cameras.K, before.cameras.K)
 
 
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "1", "LA"])
-def test_pictures_of_any_mode_become_rgb(tmp_path: Path, mode: str) -> None:
-    _mode(mode).save(tmp_path / "a.png")
-    pixels = read_image(tmp_path / "a.png", background=(0.0, 1.0, 0.0))
-    assert pixels.shape == (4, 4, 3) and pixels.dtype == np.float32
-    expected = np.asarray(_mode(mode).convert("RGB"), np.float32)[1, 1] / 255
-    assert np.allclose(pixels[1, 1], expected)
-    if mode == "RGBA":  # a transparent pixel shows the background
-        assert pixels[0, 0].tolist() == [0, 1, 0]
+def test_a_single_array_called_npz_is_named(ball_folder: Path) -> None:
+    with (ball_folder / "cameras.npz").open("wb") as file:
+        np.save(file, np.eye(4))
+    refused(lambda: load_scene(ball_folder), "cameras.npz: holds a single array", "numpy.savez")
 
 
-def test_sixteen_bit_grey_and_colour_masks(tmp_path: Path) -> None:
-    Image.fromarray(np.full((4, 4), 32768, np.uint16)).save(tmp_path / "deep.png")
-    assert np.allclose(read_image(tmp_path / "deep.png"), 32768 / 65535)
-    Image.fromarray(np.full((4, 4, 3), 255, np.uint8)).save(tmp_path / "mask.png")
-    mask = read_mask(tmp_path / "mask.png")
-    assert mask.shape == (4, 4) and mask.min() == 1
-
-
-def test_jpegs_and_3x4_matrices_are_read(
-    ball_folder: Path, spoil_cameras: Callable[..., None]
-) -> None:
-    for path in sorted((ball_folder / "image").iterdir()):
-        with Image.open(path) as image:
-            image.save(path.with_suffix(".jpg"))
-        path.unlink()
+def test_damaged_archives_are_refused_or_read_rightly(ball_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "c.npz"
     with np.load(ball_folder / "cameras.npz") as data:
-        spoil_cameras(ball_folder, world_mat_3=data["world_mat_3"][:3])
-    assert len(load_scene(ball_folder).images) == 6
+        np.savez_compressed(path, **data)
+    whole, good = path.read_bytes(), read_npz_cameras(path)
+    generator, refusals = np.random.default_rng(0), 0
+    for _ in range(300):
+        changed = bytearray(whole)
+        changed[generator.integers(len(whole))] ^= 1 << generator.integers(8)
+        path.write_bytes(changed)
+        if refusal(lambda: read_npz_cameras(path)) is not None:
+            refusals += 1
+            continue
+        found = read_npz_cameras(path)
+        assert torch.equal(found[0], good[0]) and torch.equal(found[1], good[1])
+    assert refusals > 50
 
 
-NAMES = [f"img_{i:04d}.png" for i in range(6)]
-
-
-@pytest.mark.parametrize(
-    ("text", "views"),
-    [
-        ("0-3", (0, 1, 2, 3)),
-        ("0-1,5", (0, 1, 5)),
-        ("4, 2 ,2", (2, 4)),
-        ("3", (3,)),
-        ("0 - 1", (0, 1)),
-    ],
-)
-def test_view_ranges(text: str, views: tuple[int, ...]) -> None:
-    assert parse_views(text, NAMES) == views
-
-
-@pytest.mark.parametrize("text", ["", "a", "0-", "3-1", "6", "0-6", "-1", "1;2"])
-def test_view_ranges_that_make_no_sense(text: str) -> None:
-    with pytest.raises(SceneError, match="--sensitive"):
-        parse_views(text, NAMES)
-
-
-def test_sensitive_overrules_scene_json(ball_folder: Path) -> None:
-    scene = load_scene(ball_folder, sensitive="5")
-    assert scene.sensitive == (5,) and scene.neutral == (0, 1, 2, 3, 4)
-    assert scene.nose_tip == (0.0, 0.0, 60.0)
-
-
-def test_a_named_format_is_used_and_an_unknown_one_refused(ball_folder: Path) -> None:
-    assert load_scene(ball_folder, format="idr").name == "ball"
-    with pytest.raises(SceneError, match="auto, h3ds, idr"):
-        load_scene(ball_folder, format="colmap")
-
-
-def test_landmarks_in_scene_json_win(ball_folder: Path) -> None:
-    path = ball_folder / "scene.json"
-    info = json.loads(path.read_text())
-    info["landmarks"] = [[1, 2, 3.5]]
-    path.write_text(json.dumps(info))
-    assert load_scene(ball_folder).landmarks.tolist() == [[1, 2, 3.5]]
-
-
-def test_pixel_centre_zero_in_scene_json_is_honoured(ball_folder: Path) -> None:
-    path = ball_folder / "scene.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"pixel_center": 0}))
-    assert load_scene(ball_folder).cameras.pixel_center == 0
-
-
-def test_rigs_pass_for_scenes() -> None:
-    cameras, sensitive, neutral = custom_rig([(0, 0, 400), (0, 0, -400)], [0], size=16)
-    scene = Scene(
-        torch.ones(2, 16, 16, 3), torch.ones(2, 16, 16), cameras, sensitive, neutral, (0, 0, 0), 80
-    )
-    assert scene.neutral == (1,)
+def test_a_named_array_that_lies_of_its_shape_is_refused(tmp_path: Path) -> None:
+    header = "{'descr': '<f8', 'fortran_order': False, 'shape': (4, 4, 10**9), }".ljust(117) + "\n"
+    data = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + bytes(128)
+    with zipfile.ZipFile(tmp_path / "c.npz", "w") as archive:
+        archive.writestr("world_mat_0.npy", data)
+    refused(lambda: read_npz_cameras(tmp_path / "c.npz"), "can't be read as a plain")

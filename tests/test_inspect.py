@@ -13,15 +13,14 @@ from PIL import Image
 
 from privhead_nb.errors import OutputError
 from privhead_nb.privacy.operators import Operator
-from privhead_nb.privacy.release import protect
+from privhead_nb.privacy.protect import protect
 from privhead_nb.scenes.scene import Scene
 from privhead_nb.viz.inspect import (
     NEUTRAL,
     SENSITIVE,
     draw_release,
     draw_scene,
-    inspect_release,
-    inspect_scene,
+    save_page,
 )
 
 
@@ -52,9 +51,12 @@ def test_mesh_and_sphere_outlines_lie_on_the_pictures(ball: Scene) -> None:
 
 
 def test_pages_are_written_as_png(ball: Scene, tmp_path: Path) -> None:
-    inspect_scene(replace(ball, truth=None, nose_tip=None, neutral=(3,)), tmp_path / "scene.png")
+    save_page(
+        draw_scene(replace(ball, truth=None, nose_tip=None, neutral=(3,))), tmp_path / "scene.png"
+    )
     operator = Operator().blurred(0.5).with_noise(0.01).quantised(16)
-    inspect_release(protect(ball, operator, size=16, masks="none"), tmp_path / "release.png")
+    release = protect(ball, operator, size=16, masks="none")
+    save_page(draw_release(release), tmp_path / "release.png")
     for name in ("scene.png", "release.png"):
         with Image.open(tmp_path / name) as page:
             assert page.format == "PNG" and min(page.size) > 600
@@ -93,7 +95,7 @@ def test_very_many_views_are_thinned_out(ball: Scene, monkeypatch: pytest.Monkey
 def test_scenes_without_sensitive_views_are_drawn(ball: Scene, tmp_path: Path) -> None:
     release = protect(replace(ball, sensitive=()), size=16)
     assert release.moduli.shape == (0, 16, 16)
-    inspect_release(release, tmp_path / "a.png")
+    save_page(draw_release(release), tmp_path / "a.png")
     assert torch.equal(release.cameras.K, ball.cameras[[3, 4, 5]].resized(16, 16).K)
 
 
@@ -105,5 +107,5 @@ def test_a_page_that_cant_be_written_says_so(
 
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
     with pytest.raises(OutputError, match="disk is full"):
-        inspect_scene(ball, tmp_path / "page.png")
+        save_page(draw_scene(ball), tmp_path / "page.png")
     assert list(tmp_path.iterdir()) == []

@@ -12,17 +12,20 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from benchmarks.studies.artefact_pictures import read_artefacts
+from benchmarks.studies.image_conditions import keep, kept
+from privhead_nb import resources
 from privhead_nb.errors import LabError, PrivheadError
-from privhead_nb.lab import advice, albums, captures, curve, picture_jobs
-from privhead_nb.lab.artefacts import read_artefacts
+from privhead_nb.lab import picture_jobs, privacy_utility, recommendation
+from privhead_nb.lab.attacker_data import AttackerData
+from privhead_nb.lab.faces import FaceDataset
+from privhead_nb.lab.gallery import read_gallery
 from privhead_nb.lab.jobs import run_jobs, safe_name
 from privhead_nb.lab.kept import restore
-from privhead_nb.lab.kinds import keep, kept
-from privhead_nb.lab.known_people import known_people
 from privhead_nb.lab.privacy_study import stored
-from privhead_nb.lab.recognition import stored as recognisers
-from privhead_nb.lab.recognition.network import FaceNetwork
-from privhead_nb.lab.run_attack import Asked, run_attack
+from privhead_nb.lab.recognisers import stored as recognisers
+from privhead_nb.lab.recognisers.network import FaceNetwork
+from privhead_nb.lab.run_attack import AttackRequest, run_attack
 from privhead_nb.privacy.operators import Operator
 
 BIG = '{"a": 1' + "0" * 400 + "}"
@@ -50,33 +53,33 @@ def test_a_gallery_is_its_pictures_whatever_a_system_left_beside_them(gallery: P
     (gallery / ".DS_Store").write_bytes(b"x")
     (gallery / "._anna.png").write_bytes(b"x")
     (gallery / "notes.txt").write_text("x")
-    assert known_people(str(gallery)).names == ("anna", "bert")
+    assert read_gallery(str(gallery)).names == ("anna", "bert")
 
 
-@pytest.mark.parametrize("name", ["n" * 300, "a\0b", "nothing", "anna.png"])
-def test_what_is_no_folder_is_no_gallery(gallery: Path, name: str) -> None:
-    with refused("no such folder|can't be read"):
-        known_people(str(gallery / name))
-
-
-@pytest.mark.parametrize("count", ["0", "1", "9" * 5000, "99999"])
-def test_a_count_that_is_none_is_refused(count: str) -> None:
-    with refused("gallery|people of group"):
-        known_people(count)
+def test_what_is_no_folder_and_no_count_is_no_gallery(gallery: Path) -> None:
+    for name in ("n" * 300, "a\0b", "nothing", "anna.png"):
+        with refused("no such folder|can't be read"):
+            read_gallery(str(gallery / name))
+    for count in ("0", "1", "9" * 5000, "99999"):
+        with refused("gallery|people of group"):
+            read_gallery(count)
+    for source in ("n" * 300, "a\0b", "nothing"):
+        with refused("no such folder"):
+            run_attack(gallery / source, AttackRequest())
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\x1b[31mb", "a\udcffb", "a\u202eb"])
 def test_a_name_that_cant_be_shown_is_refused(gallery: Path, name: str) -> None:
     (gallery / "anna.png").rename(gallery / f"{name}.png")
     with refused("can't be shown") as caught:
-        known_people(str(gallery))
+        read_gallery(str(gallery))
     assert str(caught.value).isprintable()
 
 
 def test_a_picture_that_isnt_square_says_what_to_give(gallery: Path) -> None:
     Image.new("RGB", (20, 21)).save(gallery / "anna.png")
     with refused("is 20 x 21 pixels.*square pictures of 16 pixels"):
-        known_people(str(gallery))
+        read_gallery(str(gallery))
 
 
 @pytest.mark.parametrize("kind", ["TIFF", "BMP", "EPS", "JPEG", "GIF"])
@@ -86,7 +89,7 @@ def test_another_format_under_the_name_of_a_png_is_never_opened(
     Image.new("RGB", (20, 20)).save(gallery / "anna.png", kind)
     monkeypatch.setattr("subprocess.Popen", lambda *_, **__: pytest.fail("started a program"))
     with refused("not the PNG", PrivheadError):
-        known_people(str(gallery))
+        read_gallery(str(gallery))
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "folder", "broken link"])
@@ -101,13 +104,7 @@ def test_a_damaged_picture_is_named_and_not_left_out(gallery: Path, damage: str)
     else:
         path.write_bytes(data[: len(data) // 2] if damage == "cut" else b"")
     with refused(r"anna\.png", PrivheadError):
-        known_people(str(gallery))
-
-
-@pytest.mark.parametrize("source", ["n" * 300, "a\0b", "nothing"])
-def test_an_attack_on_what_is_no_folder_is_refused(tmp_path: Path, source: str) -> None:
-    with refused("no such folder"):
-        run_attack(tmp_path / source, Asked())
+        read_gallery(str(gallery))
 
 
 # Kept tensors ------------------------------------------------------------------------------------
@@ -128,16 +125,13 @@ def damage(path: Path, how: str) -> None:
 @pytest.mark.parametrize("how", ["cut", "text", "missing", "other names"])
 def test_damaged_kept_files_say_what_to_delete(tmp_path: Path, how: str) -> None:
     path = tmp_path / "7.safetensors"
-    album = albums.Album(
-        torch.zeros(1), torch.zeros(1), torch.zeros(1), torch.zeros(1, 3, 64, 64, 3),
-        torch.zeros(1, 64, 64), torch.zeros(1, 64, 64, 3),
-    )  # fmt: skip
-    save_file({name: getattr(album, name) for name in albums._FIELDS}, path)
-    assert len(albums._read(path)) == 1
+    pictures = torch.zeros(1, 64, 64, 3, dtype=torch.uint8)
+    FaceDataset.of_pictures(torch.zeros(1), torch.zeros(1), pictures).save(path)
+    assert len(FaceDataset.load(path)) == 1
     damage(path, how)
-    for read in (albums._read, captures._read):
+    for kind in (FaceDataset, AttackerData):
         with refused("Delete its folder; it is made again"):
-            read(path)
+            kind.load(path)
     made = SimpleNamespace(folder=tmp_path, identity=7, setting="sobel-64")
     with refused("Run make_artefacts again"):
         read_artefacts(made)  # type: ignore[arg-type]
@@ -145,9 +139,10 @@ def test_damaged_kept_files_say_what_to_delete(tmp_path: Path, how: str) -> None
 
 def test_portraits_of_another_size_are_no_portraits(tmp_path: Path) -> None:
     path = tmp_path / "7.safetensors"
-    save_file({name: torch.zeros(2) for name in albums._FIELDS}, path)
+    pictures = torch.zeros(1, 32, 32, 3, dtype=torch.uint8)
+    FaceDataset.of_pictures(torch.zeros(1), torch.zeros(1), pictures).save(path)
     with refused("no portraits of this size.*Delete"):
-        albums._read(path)
+        FaceDataset.load(path)
 
 
 def test_kept_pictures_come_back_and_damaged_ones_dont(tmp_path: Path) -> None:
@@ -173,10 +168,10 @@ def test_another_networks_numbers_are_no_network(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", ["cut", "text", "missing", "other names"])
 def test_damaged_weights_say_how_they_are_made(tmp_path: Path, how: str) -> None:
     path = tmp_path / "hog_lda.safetensors"
-    shutil.copy(recognisers.WEIGHTS / path.name, path)
+    shutil.copy(resources.WEIGHTS / path.name, path)
     assert recognisers.load(path).name == "hog_lda"
     damage(path, how)
-    with refused(r"recogniser_study\.py"):
+    with refused(r"recogniser\.py"):
         recognisers.load(path)
 
 
@@ -185,9 +180,9 @@ def test_damaged_weights_say_how_they_are_made(tmp_path: Path, how: str) -> None
 )
 def test_weights_whose_words_make_no_sense_are_refused(tmp_path: Path, facts: str) -> None:
     path = tmp_path / "hog_lda.safetensors"
-    whole = load_file(recognisers.WEIGHTS / path.name)
+    whole = load_file(resources.WEIGHTS / path.name)
     save_file({k: v[:1].contiguous() for k, v in whole.items()}, path, {"facts": facts})
-    with refused(r"recogniser_study\.py|It must be"):
+    with refused(r"recogniser\.py|It must be"):
         recognisers.load(path)
 
 
@@ -216,20 +211,20 @@ def test_a_damaged_result_is_an_error_or_is_dropped(tmp_path: Path, text: str) -
 def test_a_damaged_study_gives_no_advice_and_no_traceback(tmp_path: Path, text: str) -> None:
     path = tmp_path / "study.json"
     path.write_text(text)
-    assert "can't be read" in advice.advice(Operator(), 64, path).why
-    assert advice.recommendation(path) == ""
-    with refused(r"curve_study\.py"):
-        curve.read(path)
+    assert "can't be read" in recommendation.assess(Operator(), 64, path).why
+    assert recommendation.recommended(path) == ""
+    with refused(r"curve\.py"):
+        privacy_utility.read(path)
     path.unlink()
-    assert advice.advice(Operator(), 64, path).why == "not studied yet"
-    with refused(r"missing.*curve_study\.py"):
-        curve.read(path)
+    assert recommendation.assess(Operator(), 64, path).why == "not studied yet"
+    with refused(r"missing.*curve\.py"):
+        privacy_utility.read(path)
 
 
 @pytest.mark.parametrize("text", BAD_JSON)
 def test_a_damaged_job_of_the_privacy_study_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "jobs").mkdir()
-    key = f"{next(iter(advice.SETTINGS))}.{picture_jobs.ATTACKS[0]}"
+    key = f"{next(iter(recommendation.SETTINGS))}.{picture_jobs.ATTACKS[0]}"
     (tmp_path / "jobs" / f"{safe_name(key)}.json").write_text(text)
     with refused("Delete it; the study makes it again"):
         stored(tmp_path, picture_jobs.LITTLE)

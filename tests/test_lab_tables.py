@@ -8,13 +8,17 @@ import torch
 import trimesh
 from torch import Tensor
 
+from benchmarks.studies import perceptual
+from benchmarks.studies import table2 as tables
+from benchmarks.studies.table2 import Pictures
 from privhead_nb.errors import LabError
 from privhead_nb.geometry.mesh import Mesh
-from privhead_nb.lab import perceptual, tables
-from privhead_nb.lab.recognition import Recogniser
-from privhead_nb.lab.recognition.network import FaceNetwork
-from privhead_nb.lab.renders import portrait_cameras, protected, render_mesh
-from privhead_nb.lab.tables import KINDS, Pictures
+from privhead_nb.lab.attacks.no_attack import protected
+from privhead_nb.lab.framing import portrait_cameras
+from privhead_nb.lab.raster import render_mesh
+from privhead_nb.lab.recognisers import Recogniser
+from privhead_nb.lab.recognisers.network import FaceNetwork
+from privhead_nb.lab.table2 import IMAGE_CONDITIONS, PAPER_TABLE_2, SmallSample, counts_that_give
 from privhead_nb.privacy.operators import Operator
 
 
@@ -34,47 +38,17 @@ READER = Recogniser("reads the first row", lambda x: x[:, 0].flatten(1))
 # Rates --------------------------------------------------------------------------------------------
 
 
-def test_two_of_31_says_anything_from_2_to_21_percent() -> None:
-    few = tables.SmallSample(2, 31)
-    assert [round(100 * v, 1) for v in few.wilson] == [1.8, 20.7]
-    assert [round(100 * v, 1) for v in few.exact] == [0.8, 21.4]
-
-
 def test_the_papers_columns_have_the_means_that_it_prints() -> None:
-    means = np.mean(list(tables.PAPER_TABLE_2.values()), axis=0)
+    means = np.mean(list(PAPER_TABLE_2.values()), axis=0)
     assert np.allclose(means, [91.67, 6.05, 6.12, 33.95, 77.64], atol=0.006)
-    assert len(KINDS) == 5
+    assert len(IMAGE_CONDITIONS) == 5
 
 
 def test_some_of_the_papers_figures_are_counts_of_31_or_32() -> None:
-    assert tables.SmallSample(30, 32) in tables.counts_that_give(93.75)
-    assert tables.SmallSample(3, 31) in tables.counts_that_give(9.68)
-    assert tables.SmallSample(2, 30) in tables.counts_that_give(6.66), "cut, not rounded"
-    assert tables.counts_that_give(1.77, most=40) == []
-
-
-def test_intervals_draw_people_and_not_their_pictures() -> None:
-    random = np.random.default_rng(0)
-    hits = np.repeat(random.random(20) < 0.5, 50)
-    one = tables.share(hits, np.repeat(np.arange(20), 50))
-    wrong = tables.share(hits, np.arange(1000))
-    assert one.high - one.low > 4 * (wrong.high - wrong.low)
-    assert one.count == wrong.count == 1000
-    sure = tables.share(np.ones(40), np.repeat(np.arange(4), 10))
-    assert sure.low == pytest.approx(0.398, abs=0.001), "four people, however many pictures"
-
-
-def test_a_value_of_two_people_counts_as_often_as_both_are_drawn() -> None:
-    a, b = np.meshgrid(np.arange(12), np.arange(12))
-    off = a != b
-    values = (a[off] + b[off]).astype(float)
-    both = tables.mean(values, a[off], b[off])
-    one = tables.mean(values, a[off])
-    assert both.value == one.value == 11
-    assert both.people == 12
-    assert both.high - both.low > 1.5 * (one.high - one.low)
-    with pytest.raises(LabError, match="nothing to average"):
-        tables.mean([], [])
+    assert SmallSample(30, 32) in counts_that_give(93.75)
+    assert SmallSample(3, 31) in counts_that_give(9.68)
+    assert SmallSample(2, 30) in counts_that_give(6.66), "cut, not rounded"
+    assert counts_that_give(1.77, most=40) == []
 
 
 # Table 2 ------------------------------------------------------------------------------------------
@@ -96,6 +70,14 @@ def test_table_2_tells_clear_pictures_from_empty_ones() -> None:
     assert clear.chance == pytest.approx(1 / 30)
     assert clear.own.value < 0.2 < 0.8 < clear.others.value
     assert noisy.own.value > 3 * clear.own.value
+
+
+def test_a_threshold_lies_between_the_scores_that_it_parts() -> None:
+    score = np.array([0.9, 0.7, 0.3, 0.1, -np.inf])
+    own = np.array([True, True, False, False, True])
+    assert tables.best_threshold(score, own) == pytest.approx(0.5)
+    assert np.isnan(tables.best_threshold(score, np.ones(5, dtype=bool)))
+    assert np.isnan(tables.best_threshold(np.full(2, -np.inf), np.array([True, False])))
 
 
 def test_nobody_is_judged_by_a_threshold_from_his_own_pictures() -> None:

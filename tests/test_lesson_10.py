@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import copy
-import json
 from collections.abc import Callable
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from answers import failed
-from PIL import Image
 
+from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.heads.head import make_head
 from privhead_nb.lab import appearance
-from privhead_nb.lab.recognition.stored import recogniser
-from privhead_nb.lab.renders import portrait_cameras, render_mesh
-from privhead_nb.teach import checks, lab_runs, widgets
-from privhead_nb.teach.lesson10 import mixed_heads, panel, transfer_plots, transfer_runs
-from privhead_nb.teach.lesson10.checks import _pairs, _photos
-from privhead_nb.teach.lesson10.mixed_heads import PEOPLE, PLACE, POINT, SURFACE
-
-ROOT = Path(__file__).parents[1]
-from benchmarks.studies import tables as tables_study  # noqa: E402
+from privhead_nb.lab.framing import FRONT, portrait_cameras
+from privhead_nb.lab.raster import render_mesh
+from privhead_nb.lab.recognisers.stored import recogniser, shipped
+from privhead_nb.resources import SAMPLES
+from privhead_nb.teach import checks, interactive, lab_runs, results, widgets
+from privhead_nb.teach.lesson10 import mixed_heads, panel
+from privhead_nb.teach.lesson10.checks import pairs_of, photos
+from privhead_nb.teach.lesson10.mixed_heads import PEOPLE, PLACE, POINT, SURFACE, WAYS, pictures
+from privhead_nb.teach.results import Interval
+from privhead_nb.training.reconstruction import Reconstruction
 
 # Checks -------------------------------------------------------------------------------------------
 
@@ -80,6 +77,12 @@ def no_transpose(points, picture, depth, K, c2w):
     return right_1004(points, picture, depth, K, wrong)
 
 
+def rows_are_columns(points, picture, depth, K, c2w):
+    square = np.pad(picture, ((0, 2), (0, 0), (0, 0))), np.pad(depth, ((0, 2), (0, 0)))
+    swapped = (a.swapaxes(0, 1)[:6] for a in square)
+    return right_1004(points, *swapped, K, c2w)
+
+
 def through_the_head(points, picture, depth, K, c2w):
     return right_1004(points, picture, np.where(depth > 0, 1e6, 0), K, c2w)
 
@@ -124,7 +127,11 @@ SLIPS: dict[str, list[tuple[Callable[..., Any], str]]] = {
             "multiply the two counts",
         ),
     ],
-    "ex1004": [(no_transpose, "need its transpose"), (through_the_head, "far side")],
+    "ex1004": [
+        (no_transpose, "need its transpose"),
+        (through_the_head, "far side"),
+        (rows_are_columns, "rows go with v"),
+    ],
 }
 
 
@@ -147,10 +154,10 @@ def test_a_wrong_shape_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_cases_try_what_they_should() -> None:
-    hits, shape, colours, times = _pairs(4, 3)
+    hits, shape, colours, times = pairs_of(4, 3)
     assert (shape != colours).all() and 0 < hits.mean() < 1
     assert ((times[:, shape] * times[:, colours]).sum(1) == 0).any(), "a draw without a picture"
-    seen = {name: right_1004(*case)[1] for name, case in _photos().items()}
+    seen = {name: right_1004(*case)[1] for name, case in photos().items()}
     assert seen["a wall that the camera faces"].all()
     assert not seen["points behind the wall"].all() and not seen["outside of the picture"].any()
     assert seen["a gap, and near the limit"].tolist() == [False, True, False]
@@ -167,35 +174,25 @@ def test_a_step_ends_on_the_surface() -> None:
     assert (once.norm(dim=1) - 1).abs().max() < 0.4 * 0.7
     plane = mixed_heads.snapped(x, 3 * x[:, 2], torch.tensor([[0.0, 0, 3]]).expand(20, 3))
     assert plane[:, 2].abs().max() < 1e-6 and torch.equal(plane[:, :2], x[:, :2])
-    before, after = mixed_heads.gaps("A", "C")
-    assert before > 1.5 and after < 0.5
-
-
-def test_a_head_in_its_own_colours_is_itself_whatever_the_way() -> None:
-    whole = mixed_heads.pictures("A", "A")
-    for way in (POINT, SURFACE):
-        assert torch.equal(mixed_heads.pictures("A", "A", way), whole)
-    assert torch.equal(mixed_heads.pictures("A", "B", blend=0.0), whole)
 
 
 def test_mixtures_are_the_packages_transfers() -> None:
+    whole = pictures("A", "A")
+    for way in (POINT, SURFACE):
+        assert torch.equal(pictures("A", "A", way), whole)
+    assert torch.equal(pictures("A", "B", blend=0.0), whole)
     points = mixed_heads.body("A").vertices[:300]
     exact = appearance.exact_head(PEOPLE["A"], PEOPLE["B"]).reflectance(points)
     assert torch.allclose(mixed_heads.colours("A", "B")[:300], exact, atol=1e-5)
     there = mixed_heads.colours("A", "B", POINT)[:300]
     assert torch.allclose(there, make_head(PEOPLE["B"]).reflectance(points), atol=1e-5)
     assert (there - exact).abs().mean() > 0.001
-
-
-def test_one_albedo_hides_the_colours_and_masked_hair_is_grey() -> None:
-    a, b = (mixed_heads.pictures("C", n, one_albedo=True) for n in "CB")
-    assert torch.equal(a, b)
-    masked, whole = (mixed_heads.pictures("C", "C", hair=h) for h in (False, True))
-    assert (masked - whole).abs().mean() > 0.01
+    masked = pictures("C", "C", hair=False)
+    assert (masked - pictures("C", "C")).abs().mean() > 0.01
 
 
 def test_the_palette_sees_no_shape() -> None:
-    picture = mixed_heads.pictures("B", "B")
+    picture = pictures("B", "B")
     ours, mirrored = mixed_heads.palette(picture), mixed_heads.palette(picture.flip(2))
     assert torch.allclose(ours, mirrored, atol=1e-5)  # sums in another order
     assert mixed_heads.palette(torch.ones(1, 64, 64, 3)).isfinite().all()
@@ -213,15 +210,17 @@ def test_two_networks_of_equal_skill_disagree() -> None:
 
 
 def test_shape_alone_names_four_people() -> None:
-    for name in ("arcface_cnn", "triplet_cnn", "hog_lda", "pca_lda"):
-        assert mixed_heads.halves(recogniser(name))["shape alone"] > 0.8
-    assert mixed_heads.halves(recogniser("hog_lda"))["colours alone"] < 0.5
+    known = mixed_heads.gallery()[0]
+    shown = torch.cat([pictures(n, n, one_albedo=True) for n in PEOPLE])
+    for one in shipped():
+        first = (one.embed(shown)[0] @ one.embed(known)[0].T).argmax(1)
+        assert (first == torch.arange(4).repeat_interleave(3)).float().mean() > 0.8
 
 
 def test_a_grey_mesh_is_named_among_five_and_one_photograph_does_the_rest() -> None:
-    seven = mixed_heads.sample()
+    seven = Reconstruction.load(SAMPLES / "reconstruction")
     grey = render_mesh(seven.mesh, portrait_cameras(appearance.VIEWS))
-    forged = mixed_heads.forged(seven.mesh, *mixed_heads.photo())
+    forged = mixed_heads.forged(seven.mesh, mixed_heads.photo(), portrait_cameras(FRONT))
     for name in ("arcface_cnn", "triplet_cnn"):
         one = recogniser(name)
         assert (mixed_heads.to_five(one, grey).argmin(1) == 4).all()
@@ -231,135 +230,55 @@ def test_a_grey_mesh_is_named_among_five_and_one_photograph_does_the_rest() -> N
 
 # Stored -------------------------------------------------------------------------------------------
 
-ENTRY = {
-    "to_geometry": [0.5, 0.45, 0.55],
-    "to_radiance": [0.4, 0.35, 0.45],
-    "radiance_nearer": [0.7, 0.6, 0.8],
-    "named_geometry": [0.1, 0.05, 0.2],
-    "named_radiance": "no face was found",
-}
-
-
-def made_up() -> dict[str, Any]:
-    """A part of the study's shape, with numbers that nobody measured."""
-    arms = {arm: copy.deepcopy(ENTRY) for arm in transfer_runs.ARMS}
-    arms["our shapes, same point"]["radiance_nearer"] = [0.3, 0.2, 0.4]
-    arms["generator"]["radiance_nearer"] = [0.5, 0.4, 0.6]
-    entry = {"own shape and colours": [0.1, 0.05, 0.15], **arms}
-    return {"command": "x", "generator": 1, "study": {"people": 10}, "one": entry, "two": entry}
-
-
-def test_a_stored_study_is_read(tmp_path: Path) -> None:
-    file = tmp_path / "tables.json"
-    assert transfer_runs.stored(file) is None
-    file.write_text(json.dumps({"cosine": {}}))
-    assert transfer_runs.stored(file) is None and "not stored" in transfer_runs.table(None)
-    file.write_text(json.dumps({"appearance": made_up()}))
-    part = transfer_runs.stored(file)
-    assert part is not None and transfer_runs.recognisers(part) == ["one", "two"]
-    lines = transfer_runs.table(part).splitlines()
-    assert len(lines) == 1 + 2 * len(transfer_runs.ARMS)
-    assert [line.split(": ")[-1] for line in lines[1:5]] == [
-        "undecided", "colours", "colours", "shape"
-    ]  # fmt: skip
-    assert transfer_runs.rate(part, "one", "generator", "named_radiance") is None
-    assert transfer_runs.side(None) == "not known"
-
-
-def test_its_arms_are_those_of_the_study() -> None:
-    """The names that `transfers.field_transfers` and the study write."""
-    source = (ROOT / "privhead_nb/lab/transfers.py").read_text(encoding="utf-8")
-    for word in {a.split(", ")[0] for a in transfer_runs.ARMS[1:]} | {POINT, SURFACE}:
-        assert f'"{word}"' in source or f"'{word}'" in source
-    assert '"generator": mixed' in Path(tables_study.__file__).read_text(encoding="utf-8")
-
-
-def test_what_is_stored_can_be_shown() -> None:
-    part = transfer_runs.stored()
-    assert part is not None and len(transfer_runs.recognisers(part)) == 4
-    for name in transfer_runs.recognisers(part):
-        for arm in transfer_runs.ARMS:
-            share = transfer_runs.rate(part, name, arm, "radiance_nearer")
-            assert share is not None and 0 <= share[1] <= share[0] <= share[2] <= 1
-    assert drawn(transfer_plots.study(part)) and drawn(transfer_plots.kept_sheet())
-    assert transfer_runs.named(part).count("\n") == 8
-
 
 def test_what_the_lesson_says_of_the_study() -> None:
-    part = transfer_runs.stored()
-    assert part is not None
+    study = results.table("tables")["appearance"]
 
-    def share(name: str, arm: str) -> transfer_runs.Three:
-        found = transfer_runs.rate(part, name, arm, "radiance_nearer")
-        assert found is not None
-        return found
+    def nearer(name: str, arm: str) -> Interval:
+        return results.rate(study[name][arm]["radiance_nearer"])
 
-    for name in transfer_runs.recognisers(part):
-        assert share(name, "generator")[2] < 0.35
-        for shape in ("full-RGB", "our"):
-            assert abs(share(name, f"{shape} shapes, {POINT}")[0] - 0.5) < 0.4
+    for name in ("arcface_cnn", "triplet_cnn", "hog_lda", "pca_lda"):
+        assert nearer(name, "generator").high < 0.35
+        for way in WAYS[1:]:
+            ours, full = (nearer(name, f"{s} shapes, {way}").value for s in ("our", "full-RGB"))
+            assert abs(ours - full) < 0.1 and abs(full - 0.5) < 0.4
     for name in ("arcface_cnn", "triplet_cnn"):
         for shape in ("full-RGB", "our"):
-            assert share(name, f"{shape} shapes, {POINT}")[1] > share(name, "generator")[2]
-    assert transfer_runs.side(share("arcface_cnn", f"our shapes, {SURFACE}")) == "colours"
+            by_point = nearer(name, f"{shape} shapes, {POINT}")
+            assert by_point.low > nearer(name, "generator").high
+    assert nearer("arcface_cnn", f"our shapes, {SURFACE}").low > 0.5
     for name in ("hog_lda", "pca_lda"):
-        assert share(name, f"our shapes, {POINT}")[0] < 0.4
-    for way in (POINT, SURFACE):
-        for name in transfer_runs.recognisers(part):
-            ours, full = (share(name, f"{s} shapes, {way}")[0] for s in ("our", "full-RGB"))
-            assert abs(ours - full) < 0.1
+        assert nearer(name, f"our shapes, {POINT}").value < 0.4
 
 
 def test_what_the_lesson_says_of_grey_meshes_among_a_hundred() -> None:
     among = lab_runs.table2("rank1")
-    assert among is not None
     for name in ("arcface_cnn", "triplet_cnn"):
-        assert among[name]["rendered mesh"].value < 0.1 < 0.2 < among[name]["our rendering"].value
-        assert among[name]["original"].value > 0.9
+        assert among["rendered mesh"][name].value < 0.1 < 0.2 < among["our rendering"][name].value
+        assert among["original"][name].value > 0.9
     for name in ("hog_lda", "pca_lda"):
-        assert among[name]["rendered mesh"].low > 0.1
+        assert among["rendered mesh"][name].low > 0.1
 
 
 # Pictures -----------------------------------------------------------------------------------------
 
 
-def drawn(figure: Any) -> bool:
-    image = np.asarray(Image.open(BytesIO(widgets.View(figure, "").png())).convert("L"))
-    return bool(image.std() > 10)
-
-
-def test_the_figures_draw() -> None:
-    one = recogniser("pca_lda")
-    assert drawn(transfer_plots.table_of_mixtures())
-    assert drawn(transfer_plots.steps_to_surface("A", "C"))
-    assert drawn(transfer_plots.scatter({"one": {PLACE: mixed_heads.asked(one)}}))
-    assert drawn(transfer_plots.study(made_up()))
-
-
 def test_a_page_that_turns_is_small() -> None:
-    mesh, colours = mixed_heads.to_turn("B")
-    figure = transfer_plots.turning(mesh, {name: colours[name] for name in "BCD"})
-    assert len(figure.to_json()) < 1_000_000 and len(mesh.vertices) < 2**15
+    body = mixed_heads.body("B", 8.0)
+    mesh = Mesh(body.vertices.double().numpy(), body.faces.numpy())
+    paint = {name: mixed_heads.colours("B", name, spacing=8.0).numpy() for name in "BCD"}
+    figure = interactive.turning(dict.fromkeys(paint, mesh), paint)
+    assert len(figure.to_json()) < 1_000_000
     assert [b["label"] for b in figure.layout.updatemenus[0].buttons] == list("BCD")
     assert sum(trace.visible for trace in figure.data) == 1
+    assert len(figure.data[1].vertexcolor) == len(mesh.vertices)
 
 
 def test_the_panel_draws_at_the_ends_of_every_control() -> None:
     for name, control in panel.controls().items():
         values = widgets.values_of(control)
         for value in (values[0], values[-1]):
-            view = panel.picture(**panel._REST | {name: value})
-            assert drawn(view.figure) and len(view.alt) > 80 and "arcface_cnn" in view.facts
-
-
-def test_the_panels_distances_are_zero_for_oneself() -> None:
-    shown = mixed_heads.pictures("B", "B", angles=((0.0, 0.0),))
-    for one in panel.judges():
-        own, other = transfer_plots.distances(one, shown, "B", "D")
+            view = panel.picture(**panel.SETTING | {name: value})
+            assert len(view.png()) > 1000 and len(view.alt) > 80 and "arcface_cnn" in view.facts
+    for own, other in panel.distances(**panel.SETTING | {"blend": 0.0}).values():
         assert own < 1e-5 < 0.1 < other
-
-
-def test_the_twin_tells_all_its_settings() -> None:
-    image = widgets.twin(panel.picture, panel.TWIN, columns=1)
-    alt = image._repr_mimebundle_()[1]["image/png"]["alt"]
-    assert alt.count("Three portraits") == len(panel.TWIN)

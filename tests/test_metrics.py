@@ -21,7 +21,7 @@ from privhead_nb.geometry.metrics import (
     evaluate,
     sample_surface,
 )
-from privhead_nb.scenes.about import TruthFile
+from privhead_nb.scenes.scene import Truth
 
 
 def scene_of(truth: trimesh.Trimesh | None, nose: bool = True) -> Any:
@@ -192,7 +192,7 @@ def test_what_can_not_be_measured_is_a_clear_error() -> None:
 
 
 def test_the_real_head_is_at_no_distance_from_itself(real_head: Path) -> None:
-    from privhead_nb.scenes.scene import load_scene
+    from privhead_nb.scenes.folder import load_scene
 
     scene = load_scene(real_head)
     result = evaluate(scene.truth_mesh(), scene)
@@ -205,6 +205,6 @@ def test_the_real_head_is_at_no_distance_from_itself(real_head: Path) -> None:
 def test_meshes_that_icp_cant_align_are_refused() -> None:
     head = Mesh.load(Path(__file__).parents[1] / "data_samples" / "scene" / "full_head.obj")
     speck = Mesh(np.eye(3), np.array([[0, 1, 2]]))
-    truth = TruthFile("speck", (speck.vertices, speck.faces))
+    truth = Truth(name="speck", truth=(speck.vertices, speck.faces), unit="unknown")
     with pytest.raises(MetricsError, match="aligned"):
         evaluate(head, truth, protocol="h3ds", region="head")

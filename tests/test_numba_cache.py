@@ -19,7 +19,7 @@ import torch
 from backends import needs_numba
 
 from privhead_nb import Release, reconstruct
-from privhead_nb.kernels import error_bounded, grid_encoding, nearest, sdf_head
+from privhead_nb.kernels import compositing, grid_encoding, sdf_head, surface_march
 from privhead_nb.training.profiles import get_profile
 
 ROOT = Path(__file__).parents[1]
@@ -32,46 +32,50 @@ def digest(*tensors: torch.Tensor | None) -> str:
     return hashlib.sha256(b"".join(x.numpy().tobytes() for x in there)).hexdigest()[:16]
 
 
+def gradients(*outputs: torch.Tensor, of: list[torch.Tensor], seed: int) -> list[torch.Tensor]:
+    rand = torch.Generator().manual_seed(seed)
+    ups = [torch.randn(x.shape, generator=rand) for x in outputs]
+    return list(torch.autograd.grad(outputs, of, ups))
+
+
 def head() -> dict[str, str]:
-    """The small head with its gradient: outputs and all gradients."""
+    """The small head: outputs and all gradients."""
     rand = torch.Generator().manual_seed(0)
-    sizes = [(700, 3), (700, 16), (700, 16, 3), (16, 19), (16,), (16, 16), (16,)]
+    sizes = [(700, 3), (700, 16), (16, 19), (16,), (16, 16), (16,)]
     given = [torch.randn(size, generator=rand).requires_grad_() for size in sizes]
-    out, slope = sdf_head.sdf_head_with_gradient(*given, backend="numba")
-    ups = [torch.randn(x.shape, generator=rand) for x in (out, slope)]
-    grads = torch.autograd.grad([out, slope], given, ups)
-    names = ("points", "encoded", "jacobian", "w1", "b1", "w2", "b2")
-    return {"head": digest(out, slope)} | {
-        f"head, gradient to {name}": digest(grad) for name, grad in zip(names, grads, strict=True)
-    }
+    out = sdf_head.sdf_head(*given, backend="numba")
+    names = ("points", "encoded", "w1", "b1", "w2", "b2")
+    grads = zip(names, gradients(out, of=given, seed=1), strict=True)
+    return {"head": digest(out)} | {f"head, gradient to {n}": digest(g) for n, g in grads}
 
 
 def others() -> dict[str, str]:
-    """Kernels that no ci training runs: gradients to points, VolSDF's sampler."""
+    """Kernels that no ci training runs: the grid's Jacobian, whole compositing."""
     rand = torch.Generator().manual_seed(1)
-    points = (torch.rand(300, 3, generator=rand) * 2 - 1).requires_grad_()
+    points = torch.rand(300, 3, generator=rand) * 2 - 1
     layout = grid_encoding.GridLayout((4, 9), channels=4)
     table = torch.randn(layout.entries, 4, generator=rand).requires_grad_()
     features, slope = grid_encoding.encode_grid(points, table, layout, backend="numba")
     assert slope is not None
-    grads = torch.autograd.grad([features.sin().sum(), slope.sin().sum()], [points, table])
-    origins = torch.nn.functional.normalize(torch.randn(50, 3, generator=rand), dim=1) * 2
-    samples = error_bounded.error_bounded_samples(
-        lambda x: x.norm(dim=-1) - 0.5, origins, -origins / 2, 0.02,
-        error_bounded.ErrorBound(first=16, more=16, final=16, extra=8, rounds=3, bisections=4),
-        rand, backend="numba",
-    )  # fmt: skip
+    sdf, values = (torch.randn(40, 30, *n, generator=rand).requires_grad_() for n in ((), (3,)))
+    t = torch.rand(40, 30, generator=rand)
+    shown = compositing.composite_sdf(sdf, t, t, values, 0.1, backend="numba")
     return {
         "grid": digest(features, slope),
-        "grid, gradients": digest(*grads),
-        "error_bounded": digest(samples),
+        "grid, gradient": digest(*gradients(features, slope, of=[table], seed=2)),
+        "compositing": digest(*shown),
+        "compositing, gradients": digest(*gradients(*shown, of=[sdf, values], seed=3)),
     }
 
 
-def neighbours() -> dict[str, str]:
-    """Nearest neighbours: five small kernels."""
+def march() -> dict[str, str]:
+    """One small kernel."""
     cloud = torch.randn(500, 3, generator=torch.Generator().manual_seed(2))
-    return {"neighbours": digest(*nearest.nearest(cloud, cloud * 1.1, backend="numba"))}
+    lattice = torch.linspace(-1, 1, 9**3)
+    found = surface_march.march(
+        lattice, 9, cloud, torch.nn.functional.normalize(-cloud), backend="numba"
+    )
+    return {"march": digest(found.t, found.closest, found.slope)}
 
 
 def training() -> dict[str, str]:
@@ -84,7 +88,7 @@ def training() -> dict[str, str]:
     return {"training": digest(*made.model.state_dict().values())}
 
 
-PARTS = {"head": head, "others": others, "neighbours": neighbours, "training": training}
+PARTS = {"head": head, "others": others, "march": march, "training": training}
 
 
 def hashes(cache: Path | str, *parts: str, before: str = "", threads: int = 1) -> tuple[Any, str]:
@@ -130,7 +134,7 @@ def test_the_kernels_bits_do_not_depend_on_threads(
     """Nor on a threading layer that is not there: Numba's own threads are not used."""
     folder, first = cold
     monkeypatch.setenv("NUMBA_THREADING_LAYER", "tbb")
-    found, said = hashes(folder, "head", "others", "neighbours", threads=2)
+    found, said = hashes(folder, "head", "others", "march", threads=2)
     assert found == {name: first[name] for name in found}
     assert "Traceback" not in said and "ValueError" not in said
 
@@ -142,24 +146,26 @@ def test_without_a_place_for_the_cache_a_run_gives_the_same_bits_and_says_what_t
         "from numba.core import caching as c\n"
         "getattr(c, 'CacheImpl', getattr(c, '_CacheImpl', None))._locator_classes = []"
     )
-    found, said = hashes(cold[0], "neighbours", before=nowhere)
-    assert found == {"neighbours": cold[1]["neighbours"]}
+    found, said = hashes(cold[0], "march", before=nowhere)
+    assert found == {"march": cold[1]["march"]}
     assert said.count("NUMBA_CACHE_DIR") == 1 and "no locator available" in said
     assert "Traceback" not in said
 
 
+@pytest.mark.parametrize("spoiled", [".nbi", ".nbc"])
 def test_a_spoiled_cache_is_told_and_left_alone(
-    cold: tuple[Path, dict[str, str]], tmp_path: Path
+    cold: tuple[Path, dict[str, str]], tmp_path: Path, spoiled: str
 ) -> None:
-    """The index of one kernel is cut off, and the code of another."""
-    for source in cold[0].rglob("nearest.*"):
-        cut = source.suffix == (".nbc" if "_nodes_loop" in source.name else ".nbi")
+    """The index of the kernels is cut off, or their code."""
+    files = "surface_march*/numba.*"
+    for source in cold[0].rglob(files):
+        cut = source.suffix == spoiled
         copy = tmp_path / source.parent.name / source.name
         copy.parent.mkdir(exist_ok=True)
         copy.write_bytes(source.read_bytes()[: 40 if cut else None])
-    before = {path: path.read_bytes() for path in tmp_path.rglob("nearest.*")}
-    found, said = hashes(tmp_path, "neighbours")
-    assert found == {"neighbours": cold[1]["neighbours"]}
+    before = {path: path.read_bytes() for path in tmp_path.rglob(files)}
+    found, said = hashes(tmp_path, "march")
+    assert found == {"march": cold[1]["march"]}
     assert said.count("delete *.nbi and *.nbc in") == 1 and str(tmp_path) in said
     assert "Traceback" not in said
     assert before == {path: path.read_bytes() for path in before} and before

@@ -15,14 +15,15 @@ from hypothesis import strategies as st
 from privhead_nb.errors import PrivheadError
 from privhead_nb.kernels.gradient_loss import gradient_loss, gradient_modulus
 from privhead_nb.privacy.operators import KINDS, Operator
-from privhead_nb.privacy.release import protect
-from privhead_nb.scenes.scene import load_scene
+from privhead_nb.privacy.protect import protect
+from privhead_nb.scenes.folder import load_scene
 
 BORDERS = {
     "reflect": cv2.BORDER_REFLECT_101,
     "replicate": cv2.BORDER_REPLICATE,
     "zero": cv2.BORDER_CONSTANT,
 }
+OPENCV = [("sobel", 3, 8), ("sobel", 5, 128), ("sobel", 7, 2048), ("scharr", 3, 32)]
 
 
 def _images(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -37,26 +38,17 @@ def _eq6(gx: np.ndarray, gy: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("border", list(BORDERS))
-@pytest.mark.parametrize("size", [3, 5, 7])
-def test_sobel_is_opencvs_over_its_gain(size: int, border: str) -> None:
-    image = _images(21, 17, 3)
-    gain = {3: 8, 5: 128, 7: 2048}[size]
-    gx, gy = (
-        cv2.Sobel(image.numpy(), cv2.CV_32F, *d, ksize=size, borderType=BORDERS[border]) / gain
-        for d in ((1, 0), (0, 1))
-    )
-    ours = Operator("sobel", size, border=border).modulus(image).numpy()
-    assert np.abs(ours - _eq6(gx, gy)).max() < 1e-5
-
-
-@pytest.mark.parametrize("border", list(BORDERS))
-def test_scharr_is_opencvs_over_its_gain(border: str) -> None:
+@pytest.mark.parametrize(("kind", "size", "gain"), OPENCV)
+def test_sobel_and_scharr_are_opencvs_over_their_gain(
+    kind: str, size: int, gain: int, border: str
+) -> None:
     image = _images(21, 17, 3)
     gx, gy = (
-        cv2.Scharr(image.numpy(), cv2.CV_32F, *d, borderType=BORDERS[border]) / 32
+        cv2.Sobel(image.numpy(), cv2.CV_32F, *d, ksize=ksize, borderType=BORDERS[border]) / gain
+        for ksize in [size if kind == "sobel" else cv2.FILTER_SCHARR]
         for d in ((1, 0), (0, 1))
     )
-    ours = Operator("scharr", border=border).modulus(image).numpy()
+    ours = Operator(kind, size, border=border).modulus(image).numpy()
     assert np.abs(ours - _eq6(gx, gy)).max() < 1e-5
 
 

@@ -11,15 +11,12 @@ from safetensors.torch import load_file
 
 from privhead_nb import resources
 from privhead_nb.errors import LabError
-from privhead_nb.lab import albums, picture_study
-from privhead_nb.lab.picture_jobs import (
-    CLASSICAL,
-    NETWORK,
-    Size,
-)
-from privhead_nb.lab.picture_study import run, summary
-from privhead_nb.lab.recognition.learn import Learning
+from privhead_nb.lab import faces, privacy_study
+from privhead_nb.lab.picture_jobs import CLASSICAL, NETWORK, Size
+from privhead_nb.lab.privacy_study import run, summary, wanted
+from privhead_nb.lab.recognisers.learn import Learning
 from privhead_nb.lab.settings import SETTINGS, setting
+from privhead_nb.privacy.operators import Operator
 
 FACES = resources.RESULTS / "faces.safetensors"
 BRIEF = Learning("arcface", epochs=1, batch=12)
@@ -28,32 +25,23 @@ TINY = Size(people=12, attackers=12, network=BRIEF, base=BRIEF, resamples=50)
 
 @pytest.fixture
 def _faces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twelve stored faces for each group, in place of albums that take minutes."""
+    """Twelve stored faces for each group, in place of portraits that take minutes."""
     front = load_file(FACES)["front"]
 
-    def make_album(identities: Any, plan: albums.Plan, **_: Any) -> albums.Album:
-        who = torch.tensor(list(identities))
-        rows = who % 10_000 + (0 if plan == albums.LEARNING else 12)
-        pictures = front[rows].flatten(0, 1)
-        N = len(pictures)
-        role = torch.ones(N) if plan == albums.LEARNING else torch.tensor([1, 0]).repeat(len(who))
-        return albums.Album(
-            identity=who.repeat_interleave(2),
-            role=role.long(),
-            yaw=torch.zeros(N),
-            pictures=pictures[:, None].expand(-1, 3, -1, -1, -1).contiguous(),
-            masks=torch.zeros(N, 64, 64, dtype=torch.uint8),
-            normals=torch.zeros(N, 64, 64, 3, dtype=torch.int8),
-        )
+    def face_dataset(identities: Any, plan: faces.PortraitPlan, **_: Any) -> faces.FaceDataset:
+        who, learning = torch.tensor(list(identities)), plan == faces.LEARNING
+        pictures = front[who % 10_000 + (0 if learning else 12)].flatten(0, 1)
+        role = torch.tensor([1, 1] if learning else [1, 0]).repeat(len(who))
+        return faces.FaceDataset.of_pictures(who.repeat_interleave(2), role, pictures)
 
-    monkeypatch.setattr(albums, "make_album", make_album)
+    monkeypatch.setattr(faces, "face_dataset", face_dataset)
 
 
 @pytest.mark.usefixtures("_faces")
 def test_a_stopped_study_goes_on_and_keeps_what_it_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options: dict[str, Any] = {"workers": 1, "progress": False}
+    options: dict[str, Any] = {"workers": 1}
     first = run([("sobel-64", CLASSICAL)], TINY, tmp_path, **options)
     found = first["sobel-64.parrot-classical"]
     value, low, high = found["whole"]["rank1"]
@@ -61,9 +49,9 @@ def test_a_stopped_study_goes_on_and_keeps_what_it_has(
     assert found["whole"]["release"][0] >= value - 0.01  # one probe each: the same
     assert isinstance(found["whole"]["rank5"], list)
     done = []
-    work = picture_study.job
+    work = privacy_study.job
     monkeypatch.setattr(
-        picture_study, "job", lambda given: (done.append(given[:2]), work(given))[1]
+        privacy_study, "job", lambda given: (done.append(given[:2]), work(given))[1]
     )
     both = run([("sobel-64", CLASSICAL), ("sobel-16", NETWORK)], TINY, tmp_path, **options)
     assert done == [("sobel-16", NETWORK)]
@@ -100,14 +88,15 @@ def test_the_summary_names_the_strongest_attack_and_no_abstention_as_privacy() -
 
 
 def test_every_setting_is_one_that_can_be_released() -> None:
+    assert setting("sobel-64") == (Operator(), 64)
     for name in SETTINGS:
         operator, size = setting(name)
         assert size in (16, 32, 64)
         assert operator.protect(torch.rand(1, size, size, 3)).shape == (1, size, size)
 
 
-def test_unknown_names_are_refused(tmp_path: Path) -> None:
+def test_unknown_names_are_refused() -> None:
     with pytest.raises(LabError, match="no setting 'fog'"):
-        run([("fog", CLASSICAL)], TINY, tmp_path)
+        wanted(["fog"], [CLASSICAL], False)
     with pytest.raises(LabError, match="no attack 'magic'"):
-        run([("sobel-64", "magic")], TINY, tmp_path)
+        wanted(["sobel-64"], ["magic"], False)

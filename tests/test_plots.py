@@ -1,4 +1,4 @@
-"""Claims about pictures: what the rasteriser sees, and what the result page holds."""
+"""Claims about pictures: what the rasteriser sees, the result page, and the shared helpers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import trimesh
 from privhead_nb.errors import PrivheadError
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.geometry.metrics import evaluate
-from privhead_nb.viz.plots import loss_curves, result_page, short, show
+from privhead_nb.viz.plots import loss_curves, result_page, short
 from privhead_nb.viz.shading import VIEWS, frame_of, rasterize, shaded_normals, view_rotation
+from privhead_nb.viz.style import curves, dots, grid, images, show
 
 
 def ball(radius: float = 100.0) -> Mesh:
@@ -106,18 +107,14 @@ def test_unknown_views_and_axes_are_clear_errors(view: str, up: str, front: str)
         view_rotation(view, up, front)
 
 
-def test_every_view_is_a_rotation() -> None:
-    for view in VIEWS:
-        rotation = view_rotation(view)
-        np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
-        assert np.linalg.det(rotation) == pytest.approx(1)
-
-
 def test_the_frame_holds_the_mesh_from_every_side() -> None:
     mesh = box((20, 200, 90), (5, 6, 7))
     center, extent = frame_of(mesh)
     for view in VIEWS:
-        seen = (mesh.vertices - center) @ view_rotation(view).T
+        rotation = view_rotation(view)
+        np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
+        assert np.linalg.det(rotation) == pytest.approx(1)
+        seen = (mesh.vertices - center) @ rotation.T
         assert np.abs(seen[:, :2]).max() <= extent * (1.1 if view == "three-quarter" else 1)
 
 
@@ -166,19 +163,43 @@ def test_loss_curves_place_a_late_term_at_the_end() -> None:
     lines = {line.get_label(): line for line in axes[1].get_lines()}
     assert list(lines["lipschitz"].get_xdata()) == [10, 19]
     assert len({line.get_color() for line in lines.values()}) == len(lines)
-    assert len({line.get_linestyle() for line in lines.values()}) == len(lines)
 
 
 def test_a_shown_figure_carries_its_alternative_text() -> None:
-    from matplotlib.figure import Figure
-
-    data, metadata = show(Figure(figsize=(1, 1)), "An empty square.")._repr_mimebundle_()
+    data, metadata = show(grid(1, 1, width=1)[0], "An empty square.")._repr_mimebundle_()
     assert metadata["image/png"]["alt"] == "An empty square."
     assert data["image/png"]
 
 
+def test_dots_stand_at_their_values_and_what_is_not_known_is_left_out() -> None:
+    _, ((ax,),) = grid(1, 1, width=4)
+    rates = {"sobel": {"CNN": (0.5, 0.4, 0.6), "PCA": None}, "blur": {"CNN": (float("nan"),) * 3}}
+    dots(ax, rates, chance=0.01, extra={"blur": [0.3]}, xlabel="named rightly")
+    assert ax.lines[0].get_xydata().tolist() == [[0.5, -0.18]]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["sobel", "blur"]
+    names = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert names == ["CNN", "PCA", "the paper's", "chance"]
+    assert ax.get_ylim() == (1.5, -0.5) and ax.get_xlabel() == "named rightly"
+
+
+def test_curves_that_start_late_end_with_the_others_and_a_grid_lies_behind_pictures() -> None:
+    _, ((ax, _),) = grid(1, 2, width=4)
+    curves(ax, [0, 1, 2], {"whole": [3, 2, 1], "late": [5]}, yscale="log", xlabel="step")
+    assert ax.lines[1].get_xdata().tolist() == [2] and ax.get_yscale() == "log"
+    assert ax.xaxis.get_zorder() < ax.imshow([[0]]).get_zorder()
+
+
+def test_images_have_their_titles_and_rows_their_names() -> None:
+    grey = np.zeros((4, 4))
+    figure = images([[grey, grey], [grey, None]], ["a", "b"], ["up", "down"], bar="mm")
+    assert [ax.get_title() for ax in figure.axes] == ["a", "b", "", "", ""]
+    assert [ax.get_ylabel() for ax in figure.axes] == ["up", "", "down", "", "mm"]
+    each = images([[grey, grey], [grey]], ["a", "b", "c"])
+    assert [ax.get_title() for ax in each.axes] == ["a", "b", "c", ""]
+
+
 def test_the_real_head_is_drawn_whole(real_head: Any) -> None:
-    from privhead_nb.scenes.scene import load_scene
+    from privhead_nb.scenes.folder import load_scene
 
     mesh = Mesh.from_trimesh(load_scene(real_head).truth_mesh())
     picture = shaded_normals(mesh, "front", 96)

@@ -10,6 +10,7 @@ import time
 import warnings
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from safetensors.torch import save_file
 from privhead_nb import reading
 from privhead_nb.errors import PrivheadError, SceneError
 from privhead_nb.geometry.mesh import Mesh
-from privhead_nb.privacy.released import Release
+from privhead_nb.privacy.release import Release
 from privhead_nb.reading import Record, read_bytes, read_json, read_npz, read_tensors, read_text
 from privhead_nb.scenes.folder import open_scene
 from privhead_nb.training.reconstruction import Reconstruction
@@ -74,14 +75,6 @@ def test_a_huge_file_is_refused_unread(read: Callable[..., object], path: Path) 
     assert time.perf_counter() - began < 1
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
-@pytest.mark.parametrize("read", [read_json, read_npz, read_tensors, read_text])
-def test_a_closed_file_names_its_permissions(read: Callable[..., object], path: Path) -> None:
-    path.write_bytes(b"{}")
-    path.chmod(0)
-    refused(read, path, "no permission to read it")
-
-
 def test_a_refused_permission_is_told_as_such(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.write_bytes(b"{}")
 
@@ -97,6 +90,8 @@ def test_a_refused_permission_is_told_as_such(path: Path, monkeypatch: pytest.Mo
 def test_text_is_utf_8_with_or_without_a_byte_order_mark(path: Path) -> None:
     path.write_bytes("\ufeffä".encode())
     assert read_text(path, **ASK) == "ä"
+    path.write_bytes(b"\xef\xbb\xbf" + b'{"radius": 2.5}')
+    assert read_json(path, **ASK).number("radius") == 2.5
     path.write_bytes("ä".encode("cp1252"))
     refused(read_text, path, "no UTF-8 text")
 
@@ -114,11 +109,6 @@ def test_no_name_is_too_strange_to_be_told_that_nothing_is_there(
 
 
 # JSON --------------------------------------------------------------------------------------------
-
-
-def test_json_with_a_byte_order_mark_is_read(path: Path) -> None:
-    path.write_bytes(b"\xef\xbb\xbf" + b'{"radius": 2.5}')
-    assert read_json(path, **ASK).number("radius") == 2.5
 
 
 @pytest.mark.parametrize(
@@ -203,12 +193,9 @@ def test_an_unknown_field_is_most_likely_a_typing_error() -> None:
         record(nuetral=1).only(["neutral", "sensitive"])
     with pytest.raises(SceneError, match="Known: neutral, sensitive"):
         record(camera=1).only(["neutral", "sensitive"])
-
-
-def test_a_long_value_is_shown_short() -> None:
     with pytest.raises(SceneError) as caught:
         record(unit="x" * 10**6).text("unit", ("mm",))
-    assert len(str(caught.value)) < 200
+    assert len(str(caught.value)) < 200  # a long value is shown short
 
 
 # npz ---------------------------------------------------------------------------------------------
@@ -228,13 +215,9 @@ def npy(shape: tuple[int, ...], data: bytes, descr: str = "<f8", fortran: bool =
 
 
 def test_arrays_of_all_number_types_are_read_as_float64(path: Path) -> None:
-    stored = {
-        "a": np.arange(6.0).reshape(2, 3),
-        "b": np.asfortranarray(np.arange(6, dtype=np.int8).reshape(2, 3)),
-        "c": np.array(3, ">u2"),
-        "d": np.zeros((0, 4), bool),
-        "e": np.arange(3, dtype=np.float16),
-    }
+    fortran = np.asfortranarray(np.arange(6, dtype=np.int8).reshape(2, 3))
+    stored = {"a": np.arange(6.0).reshape(2, 3), "b": fortran, "c": np.array(3, ">u2")}
+    stored |= {"d": np.zeros((0, 4), bool), "e": np.arange(3, dtype=np.float16)}
     for save in (np.savez, np.savez_compressed):
         with path.open("wb") as file:
             save(file, **stored)
@@ -255,43 +238,64 @@ def test_a_flipped_bit_anywhere_in_the_data_is_found(path: Path) -> None:
         refused(read_npz, path, r"can't be read as a plain \.npz")
 
 
-@pytest.mark.parametrize(
-    ("offset", "value"), [(8, 1), (10, 97), (16, 7)], ids=["encrypted", "unknown method", "CRC"]
-)
-def test_an_archive_that_zip_cant_unpack_is_refused(path: Path, offset: int, value: int) -> None:
+def changed_directory(path: Path, offset: int, value: int) -> None:
+    """An archive with one byte of its entry's description changed."""
     with path.open("wb") as file:
         np.savez(file, a=np.eye(4))
     data = bytearray(path.read_bytes())
     data[data.index(b"PK\x01\x02") + offset] = value
     path.write_bytes(data)
-    refused(read_npz, path, r"can't be read as a plain \.npz")
 
 
-@pytest.mark.parametrize(
-    "entry",
-    [
-        npy((10**6, 10**6), bytes(64)),
-        npy((4, 4), bytes(127)),
-        npy((-1, -16), bytes(128)),
-        npy((10**30,), bytes(8)),
-        npy((2,), bytes(32), "<c16"),
-        npy((2,), bytes(16), "|O"),
-        npy((2,), bytes(16), "<U2"),
-        npy((2,), bytes(16))[:20],
-        b"\x93NUMPY\x03\x00" + npy((2,), bytes(16))[8:],
-        b"not an array",
-        b"",
-    ],
-    ids=[
-        "larger than said", "a byte short", "negative", "astronomic", "complex", "pickled", "text",
-        "cut", "version 3", "no array", "empty",
-    ],
-)  # fmt: skip
-def test_an_array_whose_header_lies_or_that_is_no_numbers_is_refused(
-    path: Path, entry: bytes
-) -> None:
-    archive(path, K=entry)
-    refused(read_npz, path, r"can't be read as a plain \.npz")
+def packed_tight(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("a.npy", npy((10**7,), bytes(8 * 10**7)))
+    assert path.stat().st_size < 10**6
+
+
+def single(path: Path) -> None:
+    with path.open("wb") as file:
+        np.save(file, np.eye(4))
+
+
+def twice(path: Path) -> None:
+    archive(path, K=npy((1,), bytes(8)))
+    with zipfile.ZipFile(path, "a") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        file.writestr("K.npy", npy((1,), bytes(8)))
+
+
+ENTRIES = {
+    "larger than said": npy((10**6, 10**6), bytes(64)),
+    "a byte short": npy((4, 4), bytes(127)),
+    "negative": npy((-1, -16), bytes(128)),
+    "astronomic": npy((10**30,), bytes(8)),
+    "complex": npy((2,), bytes(32), "<c16"),
+    "pickled": npy((2,), bytes(16), "|O"),
+    "text": npy((2,), bytes(16), "<U2"),
+    "cut": npy((2,), bytes(16))[:20],
+    "version 3": b"\x93NUMPY\x03\x00" + npy((2,), bytes(16))[8:],
+    "no array": b"not an array",
+    "empty": b"",
+}
+ARCHIVES: dict[str, tuple[Callable[[Path], object], str]] = {
+    name: (partial(archive, K=entry), r"can't be read as a plain \.npz")
+    for name, entry in ENTRIES.items()
+} | {
+    "encrypted": (lambda p: changed_directory(p, 8, 1), r"can't be read as a plain \.npz"),
+    "unknown packing": (lambda p: changed_directory(p, 10, 97), r"can't be read as a plain"),
+    "CRC": (lambda p: changed_directory(p, 16, 7), r"can't be read as a plain \.npz"),
+    "more than the limit": (packed_tight, "more than 64,000,000 bytes"),
+    "a single array": (single, "a single array"),
+    "twice": (twice, "stands twice"),
+}
+
+
+@pytest.mark.parametrize("fault", ARCHIVES)
+def test_an_archive_that_lies_or_holds_no_numbers_is_refused(path: Path, fault: str) -> None:
+    spoil, said = ARCHIVES[fault]
+    spoil(path)
+    refused(read_npz, path, said)
 
 
 def test_pickled_objects_are_refused_and_never_run(path: Path, tmp_path: Path) -> None:
@@ -305,27 +309,6 @@ def test_pickled_objects_are_refused_and_never_run(path: Path, tmp_path: Path) -
         np.savez(file, K=np.array([Evil()], dtype=object))
     refused(read_npz, path, "not of numbers")
     assert not mark.exists()
-
-
-def test_an_archive_that_unpacks_to_more_than_the_limit_is_refused_unpacked(path: Path) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("a.npy", npy((10**7,), bytes(8 * 10**7)))
-    assert path.stat().st_size < 10**6
-    refused(read_npz, path, "more than 64,000,000 bytes")
-
-
-def test_a_single_array_under_the_archives_name_is_told(path: Path) -> None:
-    with path.open("wb") as file:
-        np.save(file, np.eye(4))
-    refused(read_npz, path, "a single array")
-
-
-def test_an_array_that_stands_twice_is_refused(path: Path) -> None:
-    archive(path, K=npy((1,), bytes(8)))
-    with zipfile.ZipFile(path, "a") as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        file.writestr("K.npy", npy((1,), bytes(8)))
-    refused(read_npz, path, "stands twice")
 
 
 # Tensors -----------------------------------------------------------------------------------------

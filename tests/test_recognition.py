@@ -11,12 +11,12 @@ from safetensors.torch import load_file, save_file
 
 from privhead_nb import resources
 from privhead_nb.errors import LabError
-from privhead_nb.lab import albums
+from privhead_nb.lab import faces
 from privhead_nb.lab.protocol import compare, identification
-from privhead_nb.lab.recognition import Recogniser, head_crop
-from privhead_nb.lab.recognition import stored as shelf
-from privhead_nb.lab.recognition.learn import Learning, train_network, train_projection
-from privhead_nb.lab.recognition.network import ArcFace, FaceNetwork, batch_hard
+from privhead_nb.lab.recognisers import Recogniser, head_crop
+from privhead_nb.lab.recognisers import stored as shelf
+from privhead_nb.lab.recognisers.learn import Learning, train_network, train_projection
+from privhead_nb.lab.recognisers.network import ArcFace, FaceNetwork, batch_hard
 from privhead_nb.privacy.operators import Operator
 
 PEOPLE = 6
@@ -24,31 +24,26 @@ RESULTS = resources.RESULTS / "recognisers.json"
 
 
 @pytest.fixture(scope="module")
-def strangers() -> albums.Album:
-    plan = albums.Plan(views=2, faces=1, rear=0)
-    return albums.make_album(albums.people("evaluation", PEOPLE), plan)
+def strangers() -> faces.FaceDataset:
+    plan = faces.PortraitPlan(views=2, faces=1, rear=0)
+    return faces.face_dataset(faces.people("evaluation", PEOPLE), plan)
 
 
-def toy_album(people: int = 8, each: int = 4) -> albums.Album:
+def toy_album(people: int = 8, each: int = 4) -> faces.FaceDataset:
     """Coloured noise instead of heads: a person is a pattern, a portrait a noisy copy."""
     random = torch.Generator().manual_seed(0)
     patterns = torch.rand(people, 8, 8, 3, generator=random)
     who = torch.arange(people).repeat_interleave(each)
     smooth = torch.nn.functional.interpolate(patterns[who].movedim(-1, 1), size=(64, 64))
     noisy = smooth.movedim(1, -1) + 0.1 * torch.rand(len(who), 64, 64, 3, generator=random)
-    pictures = noisy.clamp(0, 1).mul(255).byte()[:, None].expand(-1, 3, -1, -1, -1).contiguous()
-    return albums.Album(
-        identity=who,
-        role=torch.ones_like(who),
-        yaw=torch.zeros(len(who)),
-        pictures=pictures,
-        masks=torch.full((len(who), 64, 64), 255, dtype=torch.uint8),
-        normals=torch.zeros(len(who), 64, 64, 3, dtype=torch.int8),
-    )
+    noisy = noisy.clamp(0, 1)
+    return faces.FaceDataset.of_pictures(who, torch.ones_like(who), noisy.mul(255).byte())
 
 
 @pytest.mark.parametrize("name", shelf.NAMES)
-def test_each_shipped_recogniser_knows_strangers_again(name: str, strangers: albums.Album) -> None:
+def test_each_shipped_recogniser_knows_strangers_again(
+    name: str, strangers: faces.FaceDataset
+) -> None:
     one = shelf.recogniser(name)
     gallery, probes = strangers.frontals(), strangers.views()
     vectors, made = one.embed(probes.rgb())
@@ -60,7 +55,7 @@ def test_each_shipped_recogniser_knows_strangers_again(name: str, strangers: alb
 
 @pytest.mark.parametrize("name", shelf.NAMES)
 def test_weights_are_small_and_say_where_they_come_from(name: str) -> None:
-    path = shelf.WEIGHTS / f"{name}.safetensors"
+    path = resources.WEIGHTS / f"{name}.safetensors"
     assert path.stat().st_size < 1_000_000
     assert "recogniser" in shelf.recogniser(name).note
 
@@ -69,7 +64,7 @@ def test_the_stored_figures_have_intervals_and_the_networks_reach_the_goal() -> 
     found = json.loads(RESULTS.read_text())
     assert found["generator"] == 1 and found["people"] == 100 and found["probes"] == 800
     for name in shelf.NAMES:
-        assert set(albums.VARIANTS) <= set(found[name])
+        assert set(faces.VARIANTS) <= set(found[name])
         value, low, high = found[name]["whole"]["rank1"]
         assert low <= value <= high
         assert found[name]["seconds"] > 0
@@ -145,7 +140,7 @@ def test_wrong_input_is_named(tmp_path: Path) -> None:
     with pytest.raises(LabError, match=r"none\.safetensors"):
         shelf.load(tmp_path / "none.safetensors")
     path = tmp_path / "old.safetensors"
-    source = shelf.WEIGHTS / "hog_lda.safetensors"
+    source = resources.WEIGHTS / "hog_lda.safetensors"
     facts = {"name": "old", "generator": 0, "kind": "hog"}
     save_file(load_file(source), path, metadata={"facts": json.dumps(facts)})
     with pytest.raises(LabError, match="generator is 0"):

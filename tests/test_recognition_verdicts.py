@@ -1,32 +1,228 @@
-"""Verdicts of other libraries' recognisers: against fakes, and for real where installed."""
+"""Recognisers of other libraries and their verdicts: against fakes, and for real where installed.
+
+The fakes have the names, arguments and answers of deepface 0.0.103 and face_recognition 1.3.0.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import socket
+import sys
+import threading
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
-import fake_recognisers
+import numpy as np
 import pytest
 import torch
-from fake_recognisers import pictures
 from torch import Tensor
 
 from privhead_nb.errors import LabError
-from privhead_nb.lab import albums
-from privhead_nb.lab.recognition import adapters, verdicts
+from privhead_nb.lab import faces
+from privhead_nb.lab.recognisers import adapters, verdicts
+
+
+class FaceNotDetected(ValueError):  # noqa: N818
+    """As deepface calls it."""
+
+
+def module(monkeypatch: pytest.MonkeyPatch, name: str, **parts: Any) -> None:
+    made = ModuleType(name)
+    made.__path__ = []  # type: ignore[attr-defined]
+    vars(made).update(parts)
+    monkeypatch.setitem(sys.modules, name, made)
+
+
+def pictures(*levels: float) -> Tensor:
+    """(N, 64, 64, 3), each of one red, so that a template can tell them apart."""
+    x = torch.zeros(len(levels), 64, 64, 3)
+    x[..., 0] = torch.tensor(levels)[:, None, None]
+    return x
+
+
+def seen(picture: np.ndarray) -> list[float]:
+    """The fakes' template: red, and something that never vanishes."""
+    return [float(picture[..., 0].mean()) / 255, 0.5, 0.0]
 
 
 @pytest.fixture
-def fake_deepface(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
-    return fake_recognisers.deepface(monkeypatch, tmp_path)
+def fake_deepface(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """deepface on PyTorch; finds no face in pictures that are dark."""
+    state = SimpleNamespace(calls=[], thresholds={"cosine": 0.68}, error=None)
+
+    def represent(
+        img_path: np.ndarray,
+        model_name: str = "VGG-Face",
+        enforce_detection: bool = True,
+        detector_backend: str = "opencv",
+    ) -> list[dict[str, Any]]:
+        state.calls.append((img_path.shape, img_path.dtype, detector_backend, enforce_detection))
+        if state.error:
+            raise state.error
+        rgb = img_path[..., ::-1]
+        if detector_backend != "skip" and enforce_detection and rgb[..., 0].mean() < 26:
+            raise FaceNotDetected("Face could not be detected. Please confirm ...")
+        large, small = {"w": 90, "h": 90}, {"w": 5, "h": 5}
+        return [
+            {"embedding": [9.0, 9.0, 9.0], "facial_area": small, "face_confidence": 0.9},
+            {"embedding": seen(rgb), "facial_area": large, "face_confidence": 0.9},
+        ]
+
+    def find_threshold(model_name: str, distance_metric: str = "cosine") -> float:
+        if distance_metric not in state.thresholds:
+            raise ValueError("not available")
+        return state.thresholds[distance_metric]
+
+    def no_metadata(name: str) -> str:
+        raise adapters.importlib.metadata.PackageNotFoundError(name)
+
+    module(monkeypatch, "deepface", __version__="9.9.9")
+    module(monkeypatch, "deepface.DeepFace", represent=represent)
+    module(monkeypatch, "deepface.commons")
+    module(monkeypatch, "deepface.commons.backend_utils", get_backend_engine=lambda: "pytorch")
+    module(monkeypatch, "deepface.modules")
+    module(monkeypatch, "deepface.modules.verification", find_threshold=find_threshold)
+    monkeypatch.setattr(adapters.importlib.metadata, "version", no_metadata)
+    return state
 
 
 @pytest.fixture
-def fake_dlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
-    return fake_recognisers.dlib(monkeypatch, tmp_path)
+def fake_dlib(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """face_recognition; finds no face in pictures that are dark, else two."""
+    state = SimpleNamespace(boxes=[])
+
+    def face_locations(
+        img: np.ndarray, number_of_times_to_upsample: int = 1, model: str = "hog"
+    ) -> list[tuple[int, int, int, int]]:
+        return [] if img[..., 0].mean() < 26 else [(0, 9, 9, 0), (50, 200, 210, 40)]
+
+    def face_encodings(
+        face_image: np.ndarray, known_face_locations: Any = None, num_jitters: int = 1
+    ) -> list[np.ndarray]:
+        state.boxes += known_face_locations
+        row = np.zeros(128)
+        row[:3] = seen(face_image)
+        return [row for _ in known_face_locations]
+
+    def compare_faces(known: Any, check: Any, tolerance: float = 0.6) -> list[bool]:
+        raise AssertionError("only its default is asked for")
+
+    functions = (face_locations, face_encodings, compare_faces)
+    module(monkeypatch, "face_recognition_models")
+    module(monkeypatch, "face_recognition", **{f.__name__: f for f in functions})
+    module(monkeypatch, "dlib", __version__="20.0")
+    monkeypatch.setattr(adapters.importlib.metadata, "version", lambda name: "1.3.0")
+    return state
+
+
+# What is missing ----------------------------------------------------------------------------------
+
+
+def test_what_a_library_lacks_is_named_with_its_pip_line(
+    fake_deepface: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(LabError, match=r"no model 'Deepest'.*ArcFace"):
+        adapters.deepface("Deepest")
+    with pytest.raises(LabError, match=r"no metric 'feeling'.*cosine"):
+        adapters.deepface("ArcFace", metric="feeling")  # type: ignore[arg-type]
+    with pytest.raises(LabError, match=r"no detector 'luck'.*hog"):
+        adapters.face_recognition(detector="luck")
+    fake_deepface.error = ImportError("No module named 'dlib'")
+    with pytest.raises(LabError, match="No module named 'dlib'"):
+        adapters.deepface("ArcFace")
+    for name, make in {
+        "deepface.DeepFace": adapters.deepface,
+        "face_recognition_models": adapters.face_recognition,
+    }.items():
+        monkeypatch.setitem(sys.modules, name, None)
+        with pytest.raises(LabError, match=rf"{name} is not installed.*pip install"):
+            make()  # type: ignore[operator]
+    # face_recognition calls quit() while it is imported, dlib can't open a file
+    for name, raised in {"a_quitter": "SystemExit", "a_file": "RuntimeError('no x.dat')"}.items():
+        (tmp_path / f"{name}.py").write_text(f"raise {raised}\n")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        with pytest.raises(LabError, match=rf"{name}: it won't start"):
+            adapters.optional(name, f"pip install {name}")
+
+
+def test_nothing_can_be_fetched_meanwhile_and_all_can_be_afterwards(
+    fake_deepface: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: asked.append(a[0]))
+
+    def fetch(**options: Any) -> None:
+        socket.getaddrinfo("weights.example", 443)
+
+    monkeypatch.setattr(sys.modules["deepface.DeepFace"], "represent", fetch)
+    with pytest.raises(
+        LabError, match=r"fetched here \(weights.example.*Fetch the weights yourself"
+    ):
+        adapters.deepface("ArcFace")
+    assert asked == []
+    with adapters.offline():
+        other = threading.Thread(target=lambda: socket.getaddrinfo("another.example", 1))
+        other.start()
+        other.join()
+    socket.getaddrinfo("weights.example", 443)
+    assert asked == ["another.example", "weights.example"]
+
+
+# Pictures and templates ---------------------------------------------------------------------------
+
+
+def test_pictures_are_enlarged_bytes() -> None:
+    x = torch.rand(2, 64, 64, 3, generator=torch.Generator().manual_seed(0))
+    large = adapters.as_pixels(x, 256)
+    assert large.shape == (2, 256, 256, 3) and large.dtype == np.uint8
+    assert np.abs(large.mean((1, 2)) / 255 - x.mean((1, 2)).numpy()).max() < 0.01
+    assert np.array_equal(adapters.as_pixels(x, 32), (x * 255).round().byte().numpy())
+    grey = adapters.as_pixels(x[..., :1], 64)
+    assert (grey == grey[..., :1]).all() and grey.shape[-1] == 3
+    for bad in (x[0], x[..., :2], x / 0):
+        with pytest.raises(LabError, match="pictures of shape"):
+            adapters.as_pixels(bad, 64)
+
+
+def test_deepface_gets_blue_first_and_the_largest_face_counts(
+    fake_deepface: SimpleNamespace,
+) -> None:
+    one = adapters.deepface("ArcFace", detector="mtcnn")
+    unit, made = one.embed(pictures(0.4, 0.0, 0.8))
+    wanted = torch.tensor([[0.4, 0.5, 0], [0, 0, 0], [0.8, 0.5, 0]])
+    wanted = torch.nn.functional.normalize(wanted, dim=1)
+    assert torch.allclose(unit, wanted, atol=5e-3)
+    assert made.tolist() == [True, False, True], "a face that is not found is no template"
+    assert fake_deepface.calls[-1] == ((256, 256, 3), np.uint8, "mtcnn", True)
+    unit, made = one.embed(pictures(0.0))
+    assert unit.shape == (1, 3) and not made.any()
+    fake_deepface.error = ValueError("out of memory")
+    with pytest.raises(LabError, match="out of memory"):  # no missed face
+        one.embed(pictures(0.5))
+
+
+def test_without_a_detector_the_face_is_cut_out_where_frontal_portraits_have_it(
+    fake_deepface: SimpleNamespace,
+) -> None:
+    assert adapters.deepface("ArcFace").embed(pictures(0.0, 0.9))[1].all()
+    assert fake_deepface.calls[-1][0] == (102, 102, 3)
+    assert fake_deepface.calls[-1][2] == "skip"
+
+
+def test_dlib_takes_the_largest_face_or_none(fake_dlib: SimpleNamespace) -> None:
+    one = adapters.face_recognition()
+    unit, made = one.embed(pictures(0.9, 0.0))
+    assert unit.shape == (2, 128) and made.tolist() == [True, False]
+    assert fake_dlib.boxes == [(50, 200, 210, 40)]
+    assert adapters.face_recognition(detector="skip").embed(pictures(0.0))[1].all()
+    assert fake_dlib.boxes[-1] == (90, 179, 192, 77)
+    assert len(one.embed(pictures())[0]) == 0
+
+
+# Verdicts -----------------------------------------------------------------------------------------
 
 
 def test_a_verdict_says_by_what_and_fits_json(fake_dlib: SimpleNamespace) -> None:
@@ -72,11 +268,8 @@ def test_where_thresholds_differ_the_library_s_decides_and_both_are_kept(
     fake_deepface.thresholds["cosine"] = 0.05
     (verdict,) = verdicts.verify(adapters.deepface("ArcFace"), first, second)
     assert verdict.verified is False and verdict.differ
-    assert (verdict.threshold, verdict.library_threshold, verdict.table_threshold) == (
-        0.05,
-        0.05,
-        0.68,
-    )
+    limits = (verdict.threshold, verdict.library_threshold, verdict.table_threshold)
+    assert limits == (0.05, 0.05, 0.68)
     assert "our table says 0.68" in adapters.deepface("ArcFace").note
 
 
@@ -104,7 +297,6 @@ def test_the_table_is_the_design_s() -> None:
     wanted = {"VGG-Face": 0.68, "Facenet": 0.40, "Facenet512": 0.30, "ArcFace": 0.68}
     wanted |= {"Dlib": 0.07, "SFace": 0.593, "OpenFace": 0.10, "GhostFaceNet": 0.65}
     assert wanted.items() <= table.items()
-    assert set(table) == set(adapters.DEEPFACE_WEIGHTS)
     assert verdicts.PUBLISHED["face_recognition", "dlib", "euclidean"].threshold == 0.6
     assert verdicts.IDEUDEMON_FACENET.threshold == 1.1
 
@@ -122,7 +314,7 @@ def test_distances() -> None:
 @cache
 def portraits() -> Tensor:
     """(2, 64, 64, 3) one made person from the front and from behind; takes seconds."""
-    album = albums.portraits(40_000, albums.Plan(views=0, faces=1, rear=1))
+    album = faces.portraits(40_000, faces.PortraitPlan(views=0, faces=1, rear=1))
     return torch.cat([album.frontals().rgb(), album.rears().rgb()])
 
 
@@ -141,15 +333,10 @@ def test_face_recognition_for_real() -> None:
 
 def test_deepface_for_real() -> None:
     pytest.importorskip("deepface", reason="deepface is optional: docs/recognisers.md")
-    engine = adapters._engine()
-    there = [m for m in adapters.DEEPFACE_WEIGHTS if adapters.deepface_weights(m, engine).is_file()]
-    missing = [m for m in adapters.DEEPFACE_WEIGHTS if m not in there]
-    for model in missing:
-        with pytest.raises(LabError, match="are missing"):
-            adapters.deepface(model)
-    if not there:
-        pytest.skip("none of deepface's weights is in place: docs/recognisers.md")
-    one = adapters.deepface(there[0])
+    try:
+        one = adapters.deepface("Dlib")
+    except LabError as error:
+        pytest.skip(f"{error}: docs/recognisers.md")
     front = portraits()[:1]
     (same,) = verdicts.verify(one, front, front)
     assert same.verified and same.distance == pytest.approx(0, abs=1e-5)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -16,11 +15,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import ball_scene
+from runs import SHORT, as_read, poison, stop_at, weights
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from test_training import TINY, as_read, weights
 
-from privhead_nb import Reconstruction, Release, protect, reconstruct, reconstruct_full_rgb
+from privhead_nb import Reconstruction, Release, reconstruct, reconstruct_full_rgb
 from privhead_nb.cli import common
 from privhead_nb.errors import OutputError, PrivheadError, TrainingError
 from privhead_nb.scenes.scene import Scene
@@ -28,24 +27,6 @@ from privhead_nb.training import run as run_module
 from privhead_nb.training.checkpoint import NAME, _digest
 from privhead_nb.training.profiles import PROFILES, Profile
 from privhead_nb.training.reconstruction import FILES
-
-SHORT = replace(
-    TINY,
-    stage1=replace(TINY.stage1, steps=6),
-    stage2=replace(TINY.stage2, steps=6),
-    full_rgb=replace(TINY.full_rgb, steps=6),
-    mesh_resolution=24,
-)
-
-
-@pytest.fixture(scope="module")
-def scene() -> Scene:
-    return ball_scene()
-
-
-@pytest.fixture(scope="module")
-def release(scene: Scene) -> Release:
-    return protect(scene, size=32)
 
 
 @pytest.fixture(scope="module")
@@ -65,20 +46,6 @@ def stopped(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Path:
         with pytest.raises(KeyboardInterrupt):
             reconstruct(release, SHORT, out=folder)
     return folder
-
-
-def stop_at(patch: pytest.MonkeyPatch, step: int) -> None:
-    """Ctrl-C in a step, counted over both stages."""
-    render, count = run_module.Run.render, 0
-
-    def interrupt(self: Any, *args: Any) -> Any:
-        nonlocal count
-        count += 1
-        if count == step:
-            signal.raise_signal(signal.SIGINT)
-        return render(self, *args)
-
-    patch.setattr(run_module.Run, "render", interrupt)
 
 
 def copy(folder: Path, to: Path) -> Path:
@@ -318,15 +285,7 @@ def test_absurd_sizes_are_refused_before_memory_is_asked_for() -> None:
 def test_a_bad_step_leaves_a_report_that_is_read(
     release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    render, count = run_module.Run.render, 0
-
-    def poison(self: Any, *args: Any) -> Any:
-        nonlocal count
-        count += 1
-        shown = render(self, *args)
-        return replace(shown, colour=shown.colour * float("nan")) if count == 1 else shown
-
-    monkeypatch.setattr(run_module.Run, "render", poison)
+    poison(monkeypatch, lambda step: step == 1)
     reconstruct(release, SHORT, out=tmp_path)
     text = (tmp_path / "report.json").read_text()
     assert "NaN" not in text and json.loads(text)["history"]["stage1"]["rgb"][0] is None

@@ -1,21 +1,11 @@
 """Samplers on fields whose answer is known: a ball."""
 
-import math
-
 import pytest
 import torch
 
-from privhead_nb.kernels.compositing import laplace_density, weights_from_density
-from privhead_nb.kernels.error_bounded import inverse_cdf, quantiles
 from privhead_nb.kernels.grid_encoding import GridLayout, encode_grid
 from privhead_nb.kernels.surface_march import sphere_interval
-from privhead_nb.render.sampling import (
-    ErrorBound,
-    SdfCache,
-    error_bounded_samples,
-    first_crossing,
-    uniform_samples,
-)
+from privhead_nb.render.sampling import SdfCache, first_crossing, uniform_samples
 
 
 def ball(points, radius=0.5):
@@ -48,19 +38,6 @@ def test_uniform_samples_fill_each_section_once():
     assert torch.allclose(uniform_samples(near, far, 2), torch.tensor([[1.25, 1.75], [3.0, 5.0]]))
 
 
-def test_inverse_cdf_follows_the_density():
-    t = torch.linspace(0, 1, 11).expand(1, 11)
-    pdf = torch.zeros(1, 10)
-    pdf[0, 3] = 3.0
-    pdf[0, 7] = 1.0
-    jitter = torch.rand(1, 4000, generator=torch.Generator().manual_seed(0))
-    drawn = inverse_cdf(t, pdf, quantiles(jitter))
-    assert (drawn.diff() >= 0).all()
-    first = ((drawn > 0.3) & (drawn < 0.4)).float().mean().item()
-    second = ((drawn > 0.7) & (drawn < 0.8)).float().mean().item()
-    assert abs(first - 0.75) < 0.03 and abs(second - 0.25) < 0.03
-
-
 def test_cache_is_the_field_between_lattice_points():
     cache = SdfCache(32)
     with pytest.raises(RuntimeError, match="refresh"):
@@ -90,36 +67,6 @@ def test_first_crossing_finds_the_ball_and_the_nearest_miss():
     assert (found.closest - nearest).abs().max() < 0.02
     assert (found.t_closest + half).abs().max() < 0.05
     assert (found.slope[hits] < 0).all() and hits.sum() > 20 and (~found.hit).sum() > 20
-
-
-@pytest.mark.parametrize("beta", [0.1, 0.01, 0.001])
-def test_error_bounded_samples_bound_the_opacity(beta):
-    settings = ErrorBound()
-    origins, directions = fan(100)
-    near, far, meets = sphere_interval(origins, directions)
-    origins, directions, near, far = origins[meets], directions[meets], near[meets], far[meets]
-    t = error_bounded_samples(ball, origins, directions, beta, settings)
-    assert t.shape == (len(origins), settings.final + settings.extra + 2)
-    assert (t.diff() >= 0).all()
-    assert torch.equal(t[:, 0], near) and torch.allclose(t[:, -1], far)
-
-    def opacity(t):
-        points = origins[:, None] + t[..., None] * directions[:, None]
-        density = laplace_density(ball(points), beta)
-        deltas = torch.cat([t.diff(), far[:, None] - t[:, -1:]], -1)
-        return weights_from_density(density, deltas).sum(-1)
-
-    dense = opacity(uniform_samples(near, far, 20000))
-    assert (opacity(t) - dense).abs().max() < 1.5 * settings.epsilon
-    coarse = opacity(uniform_samples(near, far, t.shape[1]))
-    assert (opacity(t) - dense).abs().mean() <= (coarse - dense).abs().mean() + 1e-3
-
-
-def test_error_bounded_samples_crowd_at_the_surface():
-    origins, directions = torch.tensor([[0.0, 0.0, 3.0]]), torch.tensor([[0.0, 0.0, -1.0]])
-    t = error_bounded_samples(ball, origins, directions, 0.005)
-    near_surface = ((t - 2.5).abs() < 0.05).float().mean().item()
-    assert near_surface > 0.4 and math.isclose(t[0, -1].item(), 4.0, abs_tol=1e-5)
 
 
 def test_points_near_the_surface_lie_on_all_its_sides():

@@ -1,14 +1,13 @@
 """Marching rays through a lattice: the kernels find what the reference finds."""
 
-import math
-
 import pytest
 import torch
 from backends import KERNELS, device_of
 
+from privhead_nb.bench.cases import sphere_rays
 from privhead_nb.kernels.surface_march import march, march_reference
 
-RES = 33
+RES, CPU = 33, torch.device("cpu")
 
 
 def lattice_of(sdf, dtype=torch.float32):
@@ -19,16 +18,6 @@ def lattice_of(sdf, dtype=torch.float32):
 
 def ball(points, radius=0.5):
     return points.norm(dim=-1) - radius
-
-
-def rays(count, seed=0, spread=0.8, dtype=torch.float32):
-    """From a camera at distance 3, towards points spread around the middle."""
-    generator = torch.Generator().manual_seed(seed)
-    origins = torch.randn(count, 3, generator=generator, dtype=dtype)
-    origins = 3 * origins / origins.norm(dim=1, keepdim=True)
-    aim = (torch.rand(count, 3, generator=generator, dtype=dtype) * 2 - 1) * spread
-    directions = aim - origins
-    return origins, directions / directions.norm(dim=1, keepdim=True)
 
 
 def close(got, wanted, bound=1e-5):
@@ -59,7 +48,7 @@ def test_a_miss_reports_how_far_it_misses():
 def test_kernels_equal_the_reference(backend, spread, count, steps):
     bumpy = lambda p: ball(p) + 0.05 * torch.sin(9 * p).sum(-1)  # noqa: E731
     device = device_of(backend)
-    origins, directions = rays(count, seed=steps + count, spread=spread)
+    origins, directions = sphere_rays(CPU, count, spread)
     wanted = march_reference(
         lattice_of(bumpy, torch.float64)[:, None], RES, origins.double(), directions.double(), steps
     )
@@ -99,7 +88,7 @@ def test_edges_of_the_march(backend):
 @pytest.mark.parametrize("backend", KERNELS)
 def test_two_runs_agree_bit_for_bit_and_layout_does_not_matter(backend):
     device = device_of(backend)
-    origins, directions = (x.to(device) for x in rays(50))
+    origins, directions = sphere_rays(torch.device(device), 50, 0.8)
     lattice = lattice_of(ball).to(device)
     first = march(lattice, RES, origins, directions, backend=backend)
     strided = march(
@@ -110,16 +99,14 @@ def test_two_runs_agree_bit_for_bit_and_layout_does_not_matter(backend):
 
 
 def test_wrong_input_says_what_is_wrong():
-    origins, directions = rays(4)
-    lattice = lattice_of(ball)
-    with pytest.raises(ValueError, match=r"33\^3"):
-        march(lattice[:-1], RES, origins, directions)
-    with pytest.raises(ValueError, match=r"\(N, 3\)"):
-        march(lattice, RES, origins, directions[:2])
-    with pytest.raises(ValueError, match="at least 3"):
-        march(lattice, RES, origins, directions, steps=2)
-    with pytest.raises(ValueError, match="float32"):
-        march(lattice.double(), RES, origins.double(), directions.double(), backend="numba")
-    assert math.isfinite(
-        march(lattice.double(), RES, origins.double(), directions.double()).t.sum()
-    )
+    origins, directions = sphere_rays(CPU, 4, 0.8)
+    lattice, double = lattice_of(ball), (origins.double(), directions.double())
+    for call, words in (
+        (lambda: march(lattice[:-1], RES, origins, directions), r"33\^3"),
+        (lambda: march(lattice, RES, origins, directions[:2]), r"\(N, 3\)"),
+        (lambda: march(lattice, RES, origins, directions, steps=2), "at least 3"),
+        (lambda: march(lattice.double(), RES, *double, backend="numba"), "float32"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call()
+    assert march(lattice.double(), RES, *double).t.dtype == torch.float64

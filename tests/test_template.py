@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from runs import stop_at, weights
 
 from privhead_nb import Release, Template, make_template, protect, reconstruct
 from privhead_nb.errors import OutputError, TrainingError
@@ -19,7 +19,6 @@ from privhead_nb.field.model import HeadModel
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.resources import SAMPLES
 from privhead_nb.training import make_template as making
-from privhead_nb.training import run as run_module
 from privhead_nb.training.make_template import Person, mean_sdf, parse_identities
 from privhead_nb.training.profiles import PROFILES
 from privhead_nb.training.template import template_settings
@@ -60,25 +59,9 @@ def template() -> Template:
 
 
 @pytest.fixture(scope="module")
-def scene() -> Any:
-    from conftest import ball_scene
-
-    return ball_scene()
-
-
-@pytest.fixture(scope="module")
-def release(scene: Any) -> Release:
-    return protect(scene, size=32)
-
-
-@pytest.fixture(scope="module")
 def hidden(scene: Any) -> Release:
     """A release without any neutral view."""
     return protect(replace(scene, neutral=()), size=32)
-
-
-def weights(result: Any) -> torch.Tensor:
-    return torch.cat([v.reshape(-1).double() for v in result.model.state_dict().values()])
 
 
 # Making ------------------------------------------------------------------------------------------
@@ -264,16 +247,7 @@ def test_a_run_is_resumed_with_its_own_template(
     template: Template, release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = reconstruct(release, TINY, template=template)
-    render, count = run_module.Run.render, 0
-
-    def interrupt(self: Any, *args: Any) -> Any:
-        nonlocal count
-        count += 1
-        if count == 5:
-            signal.raise_signal(signal.SIGINT)
-        return render(self, *args)
-
-    monkeypatch.setattr(run_module.Run, "render", interrupt)
+    stop_at(monkeypatch, 5)
     with pytest.raises(KeyboardInterrupt):
         reconstruct(release, TINY, template=template, out=tmp_path)
     monkeypatch.undo()
@@ -349,17 +323,17 @@ def test_a_scene_folder_without_neutral_views(tmp_path: Path) -> None:
     """As a user would have it: all views sensitive in scene.json, or by --sensitive."""
     from conftest import ball_scene
 
-    from privhead_nb.privacy.release import protect_folder
-    from privhead_nb.privacy.released import release_facts
+    from privhead_nb.privacy.protect import protect_folder
+    from privhead_nb.privacy.release import release_facts
     from privhead_nb.scenes.camera import facescape_rig
 
     scene = ball_scene()
     replace(scene, neutral=(), sensitive=tuple(range(6))).save(tmp_path / "all")
-    made = protect_folder(tmp_path / "all", tmp_path / "release", size=32)
+    _, made = protect_folder(tmp_path / "all", tmp_path / "release", size=32)
     assert made.neutral == () and len(made.sensitive) == 6
     assert release_facts(Release.load(tmp_path / "release"))["neutral_as_rgb"] == []
     scene.save(tmp_path / "some")
-    told = protect_folder(tmp_path / "some", tmp_path / "told", size=32, sensitive="0-5")
+    _, told = protect_folder(tmp_path / "some", tmp_path / "told", size=32, sensitive="0-5")
     assert torch.equal(told.moduli, made.moduli)
     cameras, sensitive, neutral = facescape_rig(0, 20)
     assert (len(cameras), len(sensitive), neutral) == (20, 20, ())

@@ -1,113 +1,79 @@
-"""Claims about panels: a pure function, its controls, its state, and its twin without a kernel."""
+"""Claims about panels: a pure function, its controls in a kernel, and its twin without one."""
 
 from __future__ import annotations
 
-import asyncio
-import html
 import subprocess
 import sys
 from base64 import b64decode
 from io import BytesIO
-from typing import Any
 
 import numpy as np
 import pytest
+from answers import panels
 from matplotlib.figure import Figure
 from PIL import Image
 
-from privhead_nb.teach import widgets
-from privhead_nb.teach.lesson11 import kernel_plots, roofline
-from privhead_nb.teach.widgets import View, choice, panel, twin, whole
+from privhead_nb.teach.widgets import View, choice, real, tick, twin, values_of, whole
 
-GPU = roofline.H200
-CORES = roofline.Machine("2 CPU cores", bytes_s=1e10, flop_s=4e10, launch_s=2e-6)
+PANELS = panels()
+CELLS = [
+    """
+from matplotlib.figure import Figure
+from privhead_nb.teach.widgets import View, choice, panel, whole
 
-
-def square(side: int) -> View:
-    """A picture that shows its setting as its grey level."""
-    if side < 0:
-        raise ValueError(f"side must not be <negative>, got {side}")
+def square(side, kind):
+    if side == 7:
+        raise ValueError("side must not be <seven>")
     figure = Figure(figsize=(1, 1), dpi=20, facecolor=str(side / 10))
-    return View(figure, f'a "{side}" square', f"side {side}")
+    return View(figure, f'a "{side}" square', f"side {side} & {kind}")
+
+shown = panel(square, {"side": whole("side", 0, 9, 1, 2), "kind": choice("kind", ["a", "b"])})
+side, kind = shown.children[0].children
+shown""",
+    "side.value = 8; kind.value = 'b'",
+    "side.value = 7",
+    "side.value = 4",
+]
 
 
-def parts(box: Any) -> tuple[list[Any], Any, Any]:
-    controls, state, picture = box.children
-    return list(controls.children), state, picture
+@pytest.fixture(scope="module")
+def said() -> list[str]:
+    """What a panel in a kernel shows after each of CELLS."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in CELLS])
+    client, found = NotebookClient(notebook, timeout=60, kernel_name="python3"), []
+    with client.setup_kernel():
+        for number, cell in enumerate(notebook.cells):
+            client.execute_cell(cell, number)
+            (state,) = [s for s in client.widget_state.values() if "outputs" in s]
+            (output,) = state["outputs"]
+            found.append(output["data"]["text/html"])
+    return found
 
 
-def pixel(picture: Any) -> int:
+def grey(shown: str) -> int:
     """The grey level of a panel's picture."""
-    data = picture.value.split("base64,")[1].split('"')[0]
+    data = shown.split("base64,")[1].split('"')[0]
     return int(np.asarray(Image.open(BytesIO(b64decode(data))))[0, 0, 0])
 
 
-def test_a_control_changes_the_picture_and_the_facts() -> None:
-    controls, state, picture = parts(panel(square, {"side": whole("side", 0, 9, 1, 2)}))
-    assert pixel(picture) == 51 and "side 2" in state.value
-    controls[0].value = 8
-    assert pixel(picture) == 204 and "side 8" in state.value
+def test_a_control_changes_the_picture_and_the_facts(said: list[str]) -> None:
+    assert grey(said[0]) == 51 and "side 2 &amp; a" in said[0]
+    assert grey(said[1]) == 204 and "side 8 &amp; b" in said[1]
+    assert all('role="status"' in said[n] for n in (0, 1, 3))
 
 
-def test_the_picture_has_an_alternative_text_that_follows_and_is_escaped() -> None:
-    controls, _, picture = parts(panel(square, {"side": choice("side", [1, 2])}))
-    controls[0].value = 2
-    assert f'alt="{html.escape(chr(34) + "2" + chr(34))}' not in picture.value
-    assert 'alt="a &quot;2&quot; square"' in picture.value
+def test_the_picture_has_an_alternative_text_that_follows_and_is_escaped(said: list[str]) -> None:
+    for shown, side in ((said[0], 2), (said[1], 8), (said[3], 4)):
+        assert f'alt="a &quot;{side}&quot; square"' in shown
 
 
-def test_the_state_says_computing_first_and_is_announced() -> None:
-    controls, state, _ = parts(panel(square, {"side": whole("side", 0, 9, 1, 2)}))
-    said: list[str] = []
-    state.observe(lambda change: said.append(change.new), names="value")
-    controls[0].value = 3
-    assert [widgets.COMPUTING in words for words in said] == [True, False]
-    assert all('role="status"' in words for words in said)
-
-
-def test_an_error_is_shown_in_the_panel_and_the_next_setting_works() -> None:
-    controls, state, picture = parts(panel(square, {"side": whole("side", -5, 9, 1, 2)}))
-    before = picture.value
-    controls[0].value = -1
-    assert "error: ValueError: side must not be &lt;negative&gt;, got -1" in state.value
-    assert 'role="alert"' in state.value and picture.value == before
-    controls[0].value = 4
-    assert "error" not in state.value and pixel(picture) == 102
-
-
-def test_an_error_at_the_start_is_shown_too() -> None:
-    _, state, picture = parts(panel(square, {"side": whole("side", -5, 9, 1, -3)}))
-    assert "got -3" in state.value and picture.value == ""
-
-
-def test_a_preview_is_shown_while_dragging_and_the_full_picture_once_it_rests() -> None:
-    calls: list[tuple[str, int]] = []
-
-    def full(side: int) -> View:
-        calls.append(("full", side))
-        return square(side)
-
-    def preview(side: int) -> View:
-        calls.append(("preview", side))
-        return square(side)
-
-    async def drag() -> None:
-        controls = parts(panel(full, {"side": whole("side", 0, 9, 1, 2)}, preview=preview))[0]
-        for side in (3, 4, 5):
-            controls[0].value = side
-        assert calls == [("full", 2), ("preview", 3), ("preview", 4), ("preview", 5)]
-        await asyncio.sleep(2 * widgets.SETTLE)
-
-    asyncio.run(drag())
-    assert calls[4:] == [("full", 5)]  # once, for where the slider came to rest
-
-
-def test_without_a_loop_the_full_picture_follows_at_once() -> None:
-    controls, state, _ = parts(
-        panel(square, {"side": whole("side", 0, 9, 1, 2)}, preview=lambda side: square(0))
-    )
-    controls[0].value = 7
-    assert "side 7" in state.value
+def test_an_error_is_shown_in_the_panel_and_the_next_setting_works(said: list[str]) -> None:
+    assert "error: ValueError: side must not be &lt;seven&gt;" in said[2]
+    assert 'role="alert"' in said[2] and "<img" not in said[2]
+    assert grey(said[3]) == 102 and "alert" not in said[3]
 
 
 def test_controls_are_reached_and_moved_by_keyboard() -> None:
@@ -122,7 +88,19 @@ def test_controls_are_reached_and_moved_by_keyboard() -> None:
         assert control.description and not control.disabled and control.continuous_update
 
 
+def test_values_that_a_control_can_take() -> None:
+    assert values_of(whole("n", 2, 8, 3, 2)) == [2, 5, 8]
+    assert values_of(real("x", 0.0, 1.0, 0.25, 0.5)) == [0, 0.25, 0.5, 0.75, 1.0]
+    assert values_of(choice("kind", {"one": 1, "two": 2})) == [1, 2]
+    assert values_of(choice("kind", ["a", "b"])) == ["a", "b"]
+    assert values_of(tick("on")) == [False, True]
+
+
 def test_a_twin_shows_all_settings_and_tells_them() -> None:
+    def square(side: int) -> View:
+        figure = Figure(figsize=(1, 1), dpi=20, facecolor=str(side / 10))
+        return View(figure, f'a "{side}" square')
+
     image = twin(square, [{"side": n} for n in (0, 5, 9)], columns=2)
     pixels = np.asarray(Image.open(BytesIO(image.data)))
     assert pixels.shape == (40, 40, 3)
@@ -131,35 +109,25 @@ def test_a_twin_shows_all_settings_and_tells_them() -> None:
     assert image.alt == 'a "0" square a "5" square a "9" square'
 
 
-@pytest.mark.parametrize("function", ["eager", "fused"])
-@pytest.mark.parametrize("machine", [GPU, CORES])
-def test_the_budget_panel_draws_every_corner_of_its_sliders(
-    function: str, machine: roofline.Machine
-) -> None:
-    for rays, samples in ((256, 32), (4**10, 256)):
-        view = kernel_plots.budget(rays, samples, function, machine, 40.0)
-        work = roofline.compositing_work(rays, samples, function, 40.0)
-        assert f"bound by {roofline.times(work, machine).bound}" in view.facts
-        assert str(rays) in view.alt and Image.open(BytesIO(view.png())).size == (800, 310)
-        left, right = view.figure.axes
-        point = left.lines[-1].get_xydata()[0]
-        assert left.get_xlim()[0] < point[0] < left.get_xlim()[1]
-        assert left.get_ylim()[0] < point[1] < left.get_ylim()[1]
-        assert point[1] <= 1.0001 * min(
-            point[0] * machine.bytes_s, machine.flop_s
-        )  # no roof broken
-        ends = [t.get_position()[0] for t in right.texts]
-        assert max(ends) < right.get_xlim()[1]
-
-
-def test_the_panel_shows_what_the_function_draws() -> None:
-    def picture(rays: int) -> View:
-        return kernel_plots.budget(rays, 96, "eager", GPU, 40.0)
-
-    controls, _, shown = parts(panel(picture, {"rays": choice("rays", [256, 1024])}))
-    controls[0].value = 1024
-    data = b64decode(shown.value.split("base64,")[1].split('"')[0])
-    assert data == picture(1024).png(quick=True)
+@pytest.mark.parametrize("lesson", PANELS)
+def test_a_lessons_panel_draws_at_the_ends_of_its_controls(lesson: str) -> None:
+    """Each control at its first and its last value, the others at rest; labels tell them apart."""
+    module = PANELS[lesson]
+    controls = module.controls()
+    rest = {name: control.value for name, control in controls.items()}
+    labels = [control.description for control in controls.values()]
+    assert all(labels) and len(set(labels)) == len(labels)
+    for name, control in controls.items():
+        values = values_of(control)
+        for value in (values[0], values[-1]):
+            view = module.picture(**rest | {name: value})
+            assert isinstance(view, View) and len(view.alt) > 30 and view.facts
+            assert len(view.png()) > 1000
+    assert len(module.TWIN) >= 2
+    for setting in module.TWIN:  # sets what the panel sets
+        assert set(setting) <= set(controls)
+        for name, value in setting.items():
+            assert any(value == v or value == pytest.approx(v) for v in values_of(controls[name]))
 
 
 @pytest.mark.parametrize(

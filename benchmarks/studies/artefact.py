@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,22 +23,24 @@ from typing import Any
 
 import numpy as np
 
-from privhead_nb import resources
-from privhead_nb.files import write_json
-from privhead_nb.heads.codes import GENERATOR_VERSION
-from privhead_nb.lab import albums, captures
-from privhead_nb.lab.artefact_attacks import GROUPS, Group, Study, work
-from privhead_nb.lab.artefacts import ARTEFACT_VERSION, Looking, make_artefacts
-from privhead_nb.lab.attacks.radiance_refit import Refit
-from privhead_nb.lab.intervals import percent
-from privhead_nb.lab.jobs import run_jobs
-from privhead_nb.lab.protocol import check_disjoint
-from privhead_nb.lab.reconstructions import (
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from benchmarks.studies.artefact_attacks import GROUPS, Group, Study, work
+from benchmarks.studies.artefact_pictures import ARTEFACT_VERSION, Looking, make_artefacts
+from benchmarks.studies.reconstructed_heads import (
     FULL_RGB,
     RECONSTRUCTION_VERSION,
     Made,
     make_reconstructions,
 )
+from privhead_nb import resources
+from privhead_nb.files import write_json
+from privhead_nb.heads.codes import GENERATOR_VERSION
+from privhead_nb.lab import attacker_data, faces
+from privhead_nb.lab.attacks.radiance_refit import Refit
+from privhead_nb.lab.intervals import percent
+from privhead_nb.lab.jobs import run_jobs
+from privhead_nb.lab.protocol import check_disjoint
 from privhead_nb.lab.settings import DEFAULT, setting
 
 RESULTS = resources.RESULTS / "artefacts.json"
@@ -66,20 +69,15 @@ def small_study(settings: Sequence[str]) -> Study:
 def run(study: Study, workers: int | None, scheduler: str | None, overwrite: bool) -> Path:
     """Everything that is not there yet; returns the file written."""
     chosen = {name: None if name == FULL_RGB else setting(name) for name in study.settings}
-    check_disjoint(known=study.known(), others=albums.people("attacker", study.others))
+    people = faces.people("evaluation", study.gallery)
+    check_disjoint(known=people, others=faces.people("attacker", study.others))
     folder = Path(study.folder)
     how = {"workers": workers, "progress": True}
-    captures.make_captures(study.known(), folder=folder, **how)
-    captures.make_captures(albums.people("attacker", study.others), folder=folder, **how)
-    for group, count, plan in (
-        ("evaluation", study.gallery, albums.GALLERY),
-        ("attacker", study.others, albums.LEARNING),
-    ):
-        albums.make_album(albums.people(group, count), plan, folder=folder, **how)
+    study.made(**how)
     study = replace(study, looking=replace(study.looking, album=study.folder))
     more = {**how, "scheduler": scheduler, "overwrite": overwrite}
     made = make_reconstructions(
-        albums.people("evaluation", study.people),
+        faces.people("evaluation", study.people),
         chosen,
         folder / "reconstructions" / study.profile,
         study.profile,
@@ -95,8 +93,8 @@ def run(study: Study, workers: int | None, scheduler: str | None, overwrite: boo
         version={
             "generator": GENERATOR_VERSION,
             "study": STUDY_VERSION,
-            "album": albums.ALBUM_VERSION,
-            "captures": captures.CAPTURE_VERSION,
+            "album": faces.FACES_VERSION,
+            "captures": attacker_data.ATTACKER_VERSION,
             "reconstruction": RECONSTRUCTION_VERSION,
             "artefacts": ARTEFACT_VERSION,
             **asdict(replace(study, folder="", looking=replace(study.looking, album=""))),

@@ -15,15 +15,126 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from benchmarks.studies.reconstructed_heads import FULL_RGB, Made, make_reconstructions
+from benchmarks.studies.table2 import mean
+from privhead_nb.errors import LabError
 from privhead_nb.files import write_json
-from privhead_nb.lab import advice, albums, curve
-from privhead_nb.lab.curve import Interval, Point
+from privhead_nb.heads.codes import GENERATOR_VERSION
+from privhead_nb.lab import faces, recommendation
 from privhead_nb.lab.intervals import percent
-from privhead_nb.lab.reconstructions import FULL_RGB, make_reconstructions
+from privhead_nb.lab.privacy_utility import FORMAT, RESULTS, Interval, Point, read
 from privhead_nb.lab.settings import DEFAULT, setting
+
+TOLERANCE = 1.1
+"""How much larger than the paper's default both errors of a recommended setting may be."""
+RECONSTRUCTED = (DEFAULT, "noise-0.1", "noise-0.2")
+"""Settings by default, beside FULL_RGB."""
+
+
+def points(made: Sequence[Made], privacy: dict[str, Any]) -> list[Point]:
+    """One point a setting.
+
+    Args:
+        made: heads; the paper's default must be among the settings, with the same people in each.
+        privacy: the summary that `privhead study privacy --store` writes.
+
+    Raises:
+        LabError: a setting lacks people, or an attack.
+    """
+    by_setting: dict[str, dict[int, Made]] = {}
+    for head in made:
+        by_setting.setdefault(head.setting, {})[head.identity] = head
+    if DEFAULT not in by_setting or len({frozenset(own) for own in by_setting.values()}) != 1:
+        raise LabError(
+            "settings are compared person by person",
+            where="curve",
+            remedy=f"Reconstruct the same people at each setting, and at {DEFAULT}.",
+        )
+    found = []
+    for name, own in by_setting.items():
+        known = None if name == FULL_RGB else privacy["settings"].get(name)
+        if name != FULL_RGB and (known is None or not {"alone", "together"} <= set(known)):
+            raise LabError(
+                f"no attack was measured at {name}",
+                where="curve",
+                remedy=f"Run `privhead study privacy --settings {name}`, with --store.",
+            )
+        errors = {}
+        for measure in ("chamfer", "normals"):
+            value = [getattr(own[i], measure) for i in own]
+            plain = [getattr(by_setting[DEFAULT][i], measure) for i in own]
+            errors[measure] = _interval(value, own)
+            errors[f"{measure}_ratio"] = _interval(np.array(value) / np.array(plain), own)
+        found.append(
+            Point(
+                name,
+                errors["chamfer"],
+                errors["normals"],
+                errors["chamfer_ratio"],
+                errors["normals_ratio"],
+                len(own),
+                None if known is None else tuple(known["alone"]["rank1"]),
+                None if known is None else tuple(known["together"]["rank1"]),
+                None if known is None else (known["alone"]["attack"], known["together"]["attack"]),
+            )
+        )
+    return found
+
+
+def recommended(curve: Iterable[Point]) -> Point:
+    """The setting whose pictures name a person least often, at little cost.
+
+    Of those whose errors of shape and normals are both at most TOLERANCE times the paper's default,
+    the one with the lowest rank-1 of a person's pictures together.
+
+    Raises:
+        LabError: the paper's default is not among them.
+    """
+    able = [
+        p
+        for p in curve
+        if p.together is not None
+        and p.chamfer_ratio[0] <= TOLERANCE
+        and p.normals_ratio[0] <= TOLERANCE
+    ]
+    if DEFAULT not in {p.name for p in able}:
+        raise LabError(f"{DEFAULT} is not on the curve", where="curve")
+    return min(able, key=lambda p: (p.together or (1.0,))[0])
+
+
+def to_dict(curve: Sequence[Point], command: str, profile: str) -> dict[str, Any]:
+    """What is stored."""
+    return {
+        "format": FORMAT,
+        "generator": GENERATOR_VERSION,
+        "command": command,
+        "profile": profile,
+        "rule": f"lowest rank-1 of all pictures together, errors at most {TOLERANCE} x {DEFAULT}",
+        "recommended": recommended(curve).name,
+        "settings": {
+            p.name: asdict(p) | ({} if p.name == FULL_RGB else _described(p.name)) for p in curve
+        },
+    }
+
+
+def _described(name: str) -> dict[str, Any]:
+    operator, size = setting(name)
+    return {"operator": operator.to_dict(), "size": size}
+
+
+def _interval(values: Any, people: Iterable[int]) -> Interval:
+    found = mean(values, list(people))
+    return round(found.value, 4), round(found.low, 4), round(found.high, 4)
 
 
 def run(asked: argparse.Namespace, target: Path) -> None:
@@ -31,22 +142,22 @@ def run(asked: argparse.Namespace, target: Path) -> None:
     profile, people = ("ci", 2) if asked.small else (asked.profile, asked.people)
     names = [DEFAULT, "noise-0.2"] if asked.small else [*asked.settings, FULL_RGB]
     made = make_reconstructions(
-        albums.people("evaluation", people),
+        faces.people("evaluation", people),
         {name: None if name == FULL_RGB else setting(name) for name in names},
-        albums.cache_folder() / "reconstructions" / profile,
+        faces.cache_folder() / "reconstructions" / profile,
         profile,
         views=(4, 6) if asked.small else (10, 20),
         workers=asked.workers,
         scheduler=asked.scheduler,
         overwrite=asked.overwrite,
     )
-    privacy = json.loads(advice.RESULTS.read_text(encoding="utf-8"))
+    privacy = json.loads(recommendation.RESULTS.read_text(encoding="utf-8"))
     command = "python benchmarks/studies/curve.py run"
     if asked.small:
         command += " --small"
-    elif list(asked.settings) != list(curve.SETTINGS) or people != 10:
+    elif list(asked.settings) != list(RECONSTRUCTED) or people != 10:
         command += f" --people {people} --settings {' '.join(asked.settings)}"
-    write_json(target, curve.to_dict(curve.points(made, privacy), command, profile))
+    write_json(target, to_dict(points(made, privacy), command, profile))
 
 
 def table(found: Sequence[Point], best: str) -> str:
@@ -80,17 +191,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("command", choices=("run", "table"))
     parser.add_argument("--people", type=int, default=10)
-    parser.add_argument("--settings", nargs="+", default=list(curve.SETTINGS), metavar="NAME")
+    parser.add_argument("--settings", nargs="+", default=list(RECONSTRUCTED), metavar="NAME")
     parser.add_argument("--profile", default="cpu")
     parser.add_argument("--small", action="store_true", help="two people; not stored")
     parser.add_argument("--workers", type=int)
     parser.add_argument("--scheduler", help='of a Dask cluster, or "local"')
     parser.add_argument("--overwrite", action="store_true", help="drop results of another version")
     asked = parser.parse_args()
-    target = albums.cache_folder() / "curve_small.json" if asked.small else curve.RESULTS
+    target = faces.cache_folder() / "curve_small.json" if asked.small else RESULTS
     if asked.command == "run":
         run(asked, target)
-    print(table(*curve.read(target)))
+    print(table(*read(target)))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,14 +19,16 @@ from typing import Any
 
 import torch
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from benchmarks.studies import diffusion_model as diffusion
+from benchmarks.studies.diffusion_model import spread
+from benchmarks.studies.guessed import judges, quartiles, rate_lines, recognised
 from privhead_nb import resources
 from privhead_nb.files import write_json
 from privhead_nb.heads.codes import GENERATOR_VERSION
-from privhead_nb.lab import albums
-from privhead_nb.lab.attacks import diffusion
-from privhead_nb.lab.attacks.diffusion_spread import spread
-from privhead_nb.lab.attacks.guessed import judges, quartiles, rate_lines, recognised
-from privhead_nb.lab.recognition.stored import NAMES
+from privhead_nb.lab import faces
+from privhead_nb.lab.framing import resized
+from privhead_nb.lab.recognisers.stored import NAMES
 from privhead_nb.privacy.operators import Operator
 
 RESULTS = resources.RESULTS / "diffusion.json"
@@ -36,27 +39,27 @@ def run(asked: argparse.Namespace) -> dict[str, Any]:
     """Train a model on the attacker's portraits; draw for one view of each person."""
     how = diffusion.profile("ci" if asked.small else asked.profile)
     how = replace(how, steps=asked.steps or how.steps, guidance=asked.guidance or how.guidance)
-    folder = albums.cache_folder()
-    album = albums.make_album(
-        albums.people("attacker", 12 if asked.small else asked.learned),
-        albums.LEARNING, folder=folder, progress=True,
+    folder = faces.cache_folder()
+    album = faces.face_dataset(
+        faces.people("attacker", 12 if asked.small else asked.learned),
+        faces.LEARNING, folder=folder, progress=True,
     ).views()  # fmt: skip
     began = time.process_time()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     people = len(torch.unique(album.identity))
     model = diffusion.train(album.rgb(), people, how, device=device, progress=True)
     learned = time.process_time() - began
-    tested = albums.make_album(
-        albums.people("evaluation", 12 if asked.small else 100),
-        albums.GALLERY, folder=folder, progress=True,
+    tested = faces.face_dataset(
+        faces.people("evaluation", 12 if asked.small else 100),
+        faces.GALLERY, folder=folder, progress=True,
     )  # fmt: skip
     gallery, views = tested.frontals(), tested.views()
     chosen = []  # each person's view nearest to the front: not the gallery's picture
-    for person in albums.people("evaluation", asked.people):
+    for person in faces.people("evaluation", asked.people):
         own = (views.identity == person).nonzero()[:, 0]
         chosen.append(int(own[views.yaw[own].abs().argmin()]))
     shown = views.only(torch.tensor(chosen))
-    truth, who = diffusion.resized(shown.rgb(), how.size), shown.identity
+    truth, who = resized(shown.rgb(), how.size), shown.identity
     operator = Operator()
     moduli = operator.protect(truth)
     looking = judges(asked.judges, small=asked.small)
@@ -91,7 +94,7 @@ def run(asked: argparse.Namespace) -> dict[str, Any]:
 
 def _small(pictures: torch.Tensor, size: int) -> torch.Tensor:
     """(N, 3, H, H, 3) uint8 of another size."""
-    flat = diffusion.resized(pictures.flatten(0, 1).float() / 255, size)
+    flat = resized(pictures.flatten(0, 1).float() / 255, size)
     return flat.mul(255).round().byte().reshape(*pictures.shape[:2], size, size, 3)
 
 
@@ -123,7 +126,7 @@ def main(arguments: list[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     if asked.small:
         asked.people = 2
-        small = albums.cache_folder() / "diffusion_small.json"
+        small = faces.cache_folder() / "diffusion_small.json"
         asked.results = asked.results if asked.results != RESULTS else small
     torch.set_num_threads(1)
     if asked.command == "run":

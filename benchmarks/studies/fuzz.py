@@ -49,8 +49,9 @@ from benchmarks.studies.fuzz_mutations import mutate
 from privhead_nb import resources
 from privhead_nb.errors import PrivheadError
 from privhead_nb.files import write_json
-from privhead_nb.lab.known_people import known_people
-from privhead_nb.privacy.release import Release, protect
+from privhead_nb.lab import gallery as lab_gallery
+from privhead_nb.privacy.protect import protect
+from privhead_nb.privacy.release import Release
 from privhead_nb.reading import read_tensors
 from privhead_nb.scenes.camera import custom_rig
 from privhead_nb.scenes.folder import open_scene
@@ -219,11 +220,11 @@ def _begin(release: Release, folder: Path, resume: bool) -> Run:
 
 def read_gallery(folder: Path) -> Content:
     """Known people out of a folder of pictures."""
-    known = known_people(str(folder))
+    known = lab_gallery.read_gallery(str(folder))
     return {
         "names": known.names,
-        "who": known.gallery.identity.numpy(),
-        "pictures": known.gallery.pictures.numpy(),
+        "who": known.enrolled.identity.numpy(),
+        "pictures": known.enrolled.pictures.numpy(),
     }
 
 

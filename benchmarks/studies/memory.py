@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from privhead_nb import resources
 from privhead_nb.files import write_json
 from privhead_nb.resources import SAMPLES
-from privhead_nb.scenes.scene import load_scene
+from privhead_nb.scenes.folder import load_scene
 
 OUT = resources.RESULTS / "memory.json"
 GOAL = 1200.0  # MB

@@ -17,10 +17,9 @@ from typing import Any
 from privhead_nb import resources
 from privhead_nb.bench.harness import cpu_name
 from privhead_nb.files import write_json
-from privhead_nb.lab import albums
+from privhead_nb.lab import faces
 from privhead_nb.lab.picture_jobs import ATTACKS, FULL, LITTLE
-from privhead_nb.lab.picture_study import run, summary, version
-from privhead_nb.lab.privacy_study import stored, wanted
+from privhead_nb.lab.privacy_study import run, stored, summary, version, wanted
 from privhead_nb.lab.settings import SETTINGS
 
 RESULTS = resources.RESULTS / "picture_attacks.json"
@@ -59,7 +58,7 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="only show what is there")
     asked = parser.parse_args()
     size = LITTLE if asked.small else FULL
-    folder = albums.cache_folder() / ("picture_attacks_small" if asked.small else "picture_attacks")
+    folder = faces.cache_folder() / ("picture_attacks_small" if asked.small else "picture_attacks")
     if not asked.table:
         attacks = asked.attacks or (list(ATTACKS) if asked.small else [])
         run(

@@ -19,20 +19,26 @@ from privhead_nb import resources
 from privhead_nb.bench.harness import cpu_name
 from privhead_nb.files import write_json
 from privhead_nb.heads.codes import GENERATOR_VERSION
-from privhead_nb.lab import albums
-from privhead_nb.lab.albums import Album
+from privhead_nb.lab import faces
+from privhead_nb.lab.faces import FaceDataset
 from privhead_nb.lab.protocol import Rate, compare, identification, verification
-from privhead_nb.lab.recognition import Recogniser
-from privhead_nb.lab.recognition.learn import (
+from privhead_nb.lab.recognisers import Recogniser
+from privhead_nb.lab.recognisers.learn import (
     WITH_CODES,
     Learning,
     Projection,
     train_network,
     train_projection,
 )
-from privhead_nb.lab.recognition.network import FaceNetwork
-from privhead_nb.lab.recognition.people import LITTLE_OF, MUCH_OF, learning_album
-from privhead_nb.lab.recognition.stored import NAMES, WEIGHTS, recogniser, save
+from privhead_nb.lab.recognisers.network import FaceNetwork
+from privhead_nb.lab.recognisers.stored import (
+    LITTLE_OF,
+    MUCH_OF,
+    NAMES,
+    learning_faces,
+    recogniser,
+    save,
+)
 
 RESULTS = resources.RESULTS / "recognisers.json"
 TESTED_ON = 100
@@ -43,18 +49,18 @@ NETWORKS = {
 FEATURES = {"hog_lda": "hog", "pca_lda": "pixels"}
 
 
-def train(name: str, album: Album) -> FaceNetwork | Projection:
+def train(name: str, album: FaceDataset) -> FaceNetwork | Projection:
     """One of the four."""
     if name in NETWORKS:
         return train_network(album, NETWORKS[name], progress=True)
     return train_projection(album, FEATURES[name])
 
 
-def clean(one: Recogniser, album: Album) -> dict[str, Any]:
+def clean(one: Recogniser, album: FaceDataset) -> dict[str, Any]:
     """How well unprotected probes are recognised, for each variant of the portraits."""
     gallery, probes = album.frontals(), album.views()
     found = {}
-    for variant in albums.VARIANTS:
+    for variant in faces.VARIANTS:
         known, _ = one.embed(gallery.rgb(variant))
         seen, made = one.embed(probes.rgb(variant))
         scores = compare(seen, probes.identity, known, gallery.identity, made)
@@ -82,13 +88,13 @@ def main() -> None:
     asked = parser.parse_args()
     if unknown := set(asked.names) - set(NAMES):
         parser.error(f"no recogniser {sorted(unknown)}; there are {', '.join(NAMES)}")
-    test = albums.make_album(
-        albums.people("evaluation", TESTED_ON),
-        albums.GALLERY,
-        folder=albums.cache_folder(),
+    test = faces.face_dataset(
+        faces.people("evaluation", TESTED_ON),
+        faces.GALLERY,
+        folder=faces.cache_folder(),
         progress=True,
     )
-    learn = None if asked.measure else learning_album(progress=True)
+    learn = None if asked.measure else learning_faces(progress=True)
     for name in asked.names:
         results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
         told = {k: v for k, v in results.get(name, {}).items() if k in ("seconds", "cpu")}
@@ -100,12 +106,12 @@ def main() -> None:
                 "command": f"python benchmarks/studies/recogniser.py {name}",
                 "seed": 0,
             }
-            save(name, model, facts, WEIGHTS / f"{name}.safetensors")
+            save(name, model, facts, resources.WEIGHTS / f"{name}.safetensors")
             told = {"seconds": round(time.perf_counter() - began, 1), "cpu": cpu_name()}
             recogniser.cache_clear()
         results |= {
             "generator": GENERATOR_VERSION,
-            "album": albums.ALBUM_VERSION,
+            "album": faces.FACES_VERSION,
             "people": TESTED_ON,
             "probes": len(test.views()),
             name: {**told, **clean(recogniser(name), test)},

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from privhead_nb.field.model import HeadModel
@@ -25,9 +26,10 @@ from privhead_nb.geometry.mesh import Mesh, extract_mesh
 from privhead_nb.geometry.metrics import evaluate
 from privhead_nb.privacy.release import Release
 from privhead_nb.resources import SAMPLES
-from privhead_nb.scenes.scene import Scene, load_scene
+from privhead_nb.scenes.folder import load_scene
+from privhead_nb.scenes.scene import Scene
 from privhead_nb.teach.interactive import lighter
-from privhead_nb.teach.lesson05.stages import FOLDER, PLANES, POINTS, Moment, plane_points
+from privhead_nb.teach.lesson05.stages import FOLDER, PLANES, POINTS, SIDE, Moment
 from privhead_nb.training import two_stage
 from privhead_nb.training.batches import released_views
 from privhead_nb.training.profiles import Profile
@@ -51,6 +53,19 @@ with the profile that `make_samples.py` calls small and seed 0; nobody's face is
   24,000 triangles;
 - `report.json`: run, stage, step, beta and distances to the truth of each.
 """
+
+
+def plane_points(plane: str, scene: Scene) -> NDArray[np.float64]:
+    """Where a plane asks, (POINTS, POINTS, 3) in scene units; up is +y, front is +z.
+
+    A picture as `privhead_nb.teach.lesson05.stages.outline` describes it.
+    """
+    along = np.linspace(-SIDE / 2, SIDE / 2, POINTS)
+    right, down = np.meshgrid(along, along)
+    (x, y, z), nose = scene.center, scene.face_region()[0]
+    if plane == "profile":
+        return np.stack([np.full_like(right, nose[0]), y - down, z - right], -1)
+    return np.stack([x + right, np.full_like(right, nose[1]), z + down], -1)
 
 
 def watch(

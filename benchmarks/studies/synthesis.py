@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from dataclasses import asdict
 from functools import cache
@@ -24,24 +25,26 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from privhead_nb import resources
-from privhead_nb.files import atomic_file, write_json
-from privhead_nb.heads.codes import GENERATOR_VERSION
-from privhead_nb.heads.head import make_head
-from privhead_nb.heads.synthetic import RIGS, synthetic_scene
-from privhead_nb.lab import albums
-from privhead_nb.lab.attacks import decoder, synthesis, synthesis_bank
-from privhead_nb.lab.attacks.guessed import judges, quartiles, rate_lines, recognised
-from privhead_nb.lab.attacks.synthesis import Fit
-from privhead_nb.lab.attacks.synthesis_bank import Bank, See, see_colours, see_modulus
-from privhead_nb.lab.attacks.synthesis_codes import (
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from benchmarks.studies import synthesis_bank, synthesis_fit
+from benchmarks.studies.guessed import judges, quartiles, rate_lines, recognised
+from benchmarks.studies.synthesis_bank import Bank, See, see_colours, see_modulus
+from benchmarks.studies.synthesis_codes import (
     Codes,
     code_errors,
     face_distance,
     front_portrait,
 )
+from benchmarks.studies.synthesis_fit import Fit
+from privhead_nb import resources
+from privhead_nb.files import atomic_file, write_json
+from privhead_nb.heads.codes import GENERATOR_VERSION
+from privhead_nb.heads.head import make_head
+from privhead_nb.heads.synthetic import RIGS, synthetic_scene
+from privhead_nb.lab import faces
+from privhead_nb.lab.attacks import decoder
 from privhead_nb.lab.jobs import run_jobs
-from privhead_nb.lab.recognition.stored import NAMES
+from privhead_nb.lab.recognisers.stored import NAMES
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.scenes.camera import Cameras, facescape_rig
 
@@ -78,7 +81,7 @@ def bank_folder(setting: str) -> Path:
 
 def kept() -> Path:
     """Where finished jobs are."""
-    return albums.cache_folder() / f"synthesis{VERSION['synthesis']}"
+    return faces.cache_folder() / f"synthesis{VERSION['synthesis']}"
 
 
 def bank_job(job: tuple[str, int]) -> dict[str, Any]:
@@ -96,7 +99,7 @@ def bank_job(job: tuple[str, int]) -> dict[str, Any]:
 def make_bank(setting: str, count: int, workers: int | None) -> None:
     """Render what is missing of a bank."""
     run_jobs(
-        {str(i): (setting, i) for i in albums.people("attacker", count)},
+        {str(i): (setting, i) for i in faces.people("attacker", count)},
         bank_job,
         bank_folder(setting) / "made",
         version=VERSION,
@@ -110,7 +113,7 @@ def bank(setting: str, count: int) -> Bank:
     """A bank that has been rendered."""
     rows = [
         load_file(bank_folder(setting) / f"{i}.safetensors")
-        for i in albums.people("attacker", count)
+        for i in faces.people("attacker", count)
     ]
     return synthesis_bank.learn_bank(
         Codes(SETTINGS[setting]),
@@ -125,9 +128,7 @@ def bank(setting: str, count: int) -> Bank:
 
 def scene(person: int) -> tuple[Tensor, tuple[float, float, float]]:
     """(V, H, W, 3) sensitive views of a person, traced, and the release's centre; kept."""
-    path = (
-        albums.cache_folder() / f"synthesis{VERSION['synthesis']}" / f"scene_{person}.safetensors"
-    )
+    path = faces.cache_folder() / f"synthesis{VERSION['synthesis']}" / f"scene_{person}.safetensors"
     if not path.is_file():
         made = synthetic_scene(person, neutral=0, sensitive=VIEWS, size=SIZE)
         with atomic_file(path) as aside:
@@ -144,7 +145,7 @@ def oracle_job(job: tuple[str, int, int, dict[str, Any]]) -> dict[str, Any]:
     images, center = scene(person)
     target = images if setting == "colours" else Operator().protect(images)[..., None]
     how = Fit(**{**settings, "levels": tuple(settings["levels"])})
-    found = synthesis.fit(target, rig(), center, see(setting), bank(setting, heads), how)
+    found = synthesis_fit.fit(target, rig(), center, see(setting), bank(setting, heads), how)
     truth = make_head(person)
     average = Codes(SETTINGS[setting]).head(Codes(SETTINGS[setting]).mean)
     return {
@@ -165,7 +166,7 @@ def oracle(asked: argparse.Namespace) -> dict[str, Any]:
     """Fits to releases of the first people of "evaluation", and who the guesses are taken for."""
     how = Fit(levels=(2,), views=4, regressions=1) if asked.small else Fit(restarts=asked.restarts)
     heads = 6 if asked.small else asked.bank
-    people = albums.people("evaluation", asked.people)
+    people = faces.people("evaluation", asked.people)
     settings = ["modulus"] if asked.small else asked.settings
     for setting in settings:
         make_bank(setting, heads, asked.workers)
@@ -198,9 +199,9 @@ def oracle(asked: argparse.Namespace) -> dict[str, Any]:
 
 def learned_decoder(asked: argparse.Namespace) -> dict[str, Any]:
     """A linear decoder fitted to single moduli of portraits."""
-    album = _album("attacker", 12 if asked.small else asked.learned, albums.LEARNING)
+    album = _album("attacker", 12 if asked.small else asked.learned, faces.LEARNING)
     made = decoder.learn(album, components=24 if asked.small else 400)
-    tested = _album("evaluation", asked.people, albums.GALLERY).views()
+    tested = _album("evaluation", asked.people, faces.GALLERY).views()
     tested = tested.only(tested.yaw.abs() <= made.yaw)
     truth, who = tested.rgb(), tested.identity
     how = decoder.Descent(steps=30) if asked.small else decoder.Descent()
@@ -208,24 +209,25 @@ def learned_decoder(asked: argparse.Namespace) -> dict[str, Any]:
     targets = {"modulus": Operator().protect(truth), "colours": truth}
     for name, target in targets.items():
         began, parts = time.process_time(), target.split(32)
-        fits = [decoder.fit(made, Operator(), p, how, colours=name == "colours") for p in parts]
-        pictures = torch.cat([f.pictures for f in fits])
+        plain = name == "colours"
+        fits = [decoder.decode(made, Operator(), p, how, colours=plain) for p in parts]
+        pictures, misfits = (torch.cat(found) for found in zip(*fits, strict=True))
         found[name] = {"recognisers": _named(pictures, who, asked)}
-        found[name]["misfit"] = quartiles(torch.cat([f.misfit for f in fits]).tolist())
+        found[name]["misfit"] = quartiles(misfits.tolist())
         found[name]["error"] = round(float((pictures - truth).square().mean().sqrt()), 4)
         found[name]["cpu_seconds"] = round(time.process_time() - began, 1)
     return found
 
 
 def _named(pictures: Tensor, who: Tensor, asked: argparse.Namespace) -> dict[str, Any]:
-    gallery = _album("evaluation", 12 if asked.small else 100, albums.GALLERY).frontals()
+    gallery = _album("evaluation", 12 if asked.small else 100, faces.GALLERY).frontals()
     return recognised(pictures, who, gallery, judges(asked.judges, small=asked.small))
 
 
 @cache
-def _album(group: str, count: int, plan: albums.Plan) -> albums.Album:
-    folder = albums.cache_folder()
-    return albums.make_album(albums.people(group, count), plan, folder=folder, progress=True)
+def _album(group: str, count: int, plan: faces.PortraitPlan) -> faces.FaceDataset:
+    folder = faces.cache_folder()
+    return faces.face_dataset(faces.people(group, count), plan, folder=folder, progress=True)
 
 
 def table(stored: dict[str, Any]) -> str:

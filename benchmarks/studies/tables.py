@@ -1,6 +1,6 @@
 """The paper's tables in kind: Table 2, cosine distances, perceptual distances, transfers, swaps.
 
-    python benchmarks/studies/tables.py perceptual          albums only
+    python benchmarks/studies/tables.py perceptual          portraits only
     python benchmarks/studies/tables.py appearance          made heads, and trained fields
     python benchmarks/studies/tables.py table2 cosine       trained fields and meshes
     python benchmarks/studies/tables.py face_swap          the longest
@@ -8,7 +8,7 @@
     python benchmarks/studies/tables.py show                what is stored
 
 Parts write benchmarks/results/tables.json, and swaps.png and transfer.png beside it; --small writes
-the same into out/lab/tables_small/. Reconstructions are those of `lab/reconstructions.py` in
+the same into out/lab/tables_small/. Reconstructions are those of `reconstructed_heads.py` in
 out/lab/reconstructions/PROFILE: what is there is read, what is missing is made (minutes each). All
 go on where they stopped. Tested people are of the group "evaluation"; the prior of face swaps
 learned from the group "defender", recognisers from the group "recogniser".
@@ -18,29 +18,31 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict, dataclass, field
+import sys
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import torch
 from torch import Tensor
 
-from privhead_nb.files import atomic_file, write_json
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from benchmarks.studies import face_swap, image_conditions, perceptual, swaps, transfers
+from benchmarks.studies.face_swap_network import Swapping
+from benchmarks.studies.reconstructed_heads import FULL_RGB, Made, make_reconstructions
+from benchmarks.studies.table2 import Entry, Mean, Pictures, mean, table2
+from privhead_nb.files import write_json
 from privhead_nb.heads.codes import GENERATOR_VERSION
-from privhead_nb.lab import albums, appearance, face_swap, kinds, perceptual, swaps, tables
-from privhead_nb.lab import transfers as transfer_jobs
-from privhead_nb.lab.face_swap_network import Swapping
-from privhead_nb.lab.recognition import Recogniser
-from privhead_nb.lab.recognition.learn import train_projection
-from privhead_nb.lab.recognition.stored import shipped
-from privhead_nb.lab.reconstructions import FULL_RGB, Made, make_reconstructions
-from privhead_nb.lab.renders import PROBES, protected
+from privhead_nb.lab import appearance, faces
+from privhead_nb.lab.attacks.no_attack import protected
+from privhead_nb.lab.framing import PROBES
+from privhead_nb.lab.intervals import Rate, share
+from privhead_nb.lab.recognisers import Recogniser
+from privhead_nb.lab.recognisers.learn import train_projection
+from privhead_nb.lab.recognisers.stored import shipped
 from privhead_nb.lab.settings import DEFAULT, setting
-from privhead_nb.lab.tables import KINDS, Pictures
-from privhead_nb.lab.transfers import Mixed
+from privhead_nb.lab.table2 import IMAGE_CONDITIONS, SWAP_SOURCES, SWAP_TOOLS, SmallSample
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.resources import RESULTS
 
@@ -71,17 +73,17 @@ class Study:
     tools: swaps.Tools = field(default_factory=swaps.Tools)
     far: float = 1e-3
     profile: str = "cpu"
-    folder: Path = field(default_factory=albums.cache_folder)
+    folder: Path = field(default_factory=faces.cache_folder)
     small: bool = False
 
     @property
     def tested(self) -> tuple[int, ...]:
         """Who is tested."""
-        return albums.people("evaluation", self.people)
+        return faces.people("evaluation", self.people)
 
     def actor(self, target: int) -> int:
         """Who plays: someone of the gallery's second half, whose people are not tested."""
-        known = albums.people("evaluation", self.gallery)
+        known = faces.people("evaluation", self.gallery)
         half = self.gallery // 2
         return known[half + known.index(target) % (self.gallery - half)]
 
@@ -96,33 +98,24 @@ class Study:
         return self.work if self.small else RESULTS
 
 
-def full_study(folder: Path, people: int) -> Study:
-    """As stored."""
-    work = folder / "tables"
-    return Study(
-        people=people, folder=folder, tools=swaps.Tools(album=str(folder), folder=str(work))
-    )
-
-
-def small_study(folder: Path) -> Study:
-    """Of a size that CI can run: its numbers say only that everything works."""
+def study_of(folder: Path, people: int, small: bool) -> Study:
+    """As stored; or small, of a size that CI can run: numbers then only say that all works."""
+    tools = swaps.Tools(album=str(folder), folder=str(folder / "tables"))
+    if not small:
+        return Study(people=people, folder=folder, tools=tools)
     tiny = Swapping(steps=30, batch=4, width=8, code=24, manner=8, adapt=10)
-    work = folder / "tables_small"
+    few = replace(tools, pair=tiny, prior=tiny, others=4, folder=str(folder / "tables_small"))
     return Study(
         people=2, gallery=8, geometries=3, radiances=2, far=0.05, profile="ci", folder=folder,
-        small=True,
-        tools=swaps.Tools(pair=tiny, prior=tiny, others=4, album=str(folder), folder=str(work)),
+        small=True, tools=few,
     )  # fmt: skip
 
 
-# What is looked at --------------------------------------------------------------------------------
-
-
-def gallery_album(study: Study, workers: int | None) -> albums.Album:
+def gallery_faces(study: Study, workers: int | None) -> faces.FaceDataset:
     """Portraits of all known people."""
-    known = albums.people("evaluation", study.gallery)
-    return albums.make_album(
-        known, albums.GALLERY, folder=study.folder, workers=workers, progress=True
+    known = faces.people("evaluation", study.gallery)
+    return faces.face_dataset(
+        known, faces.GALLERY, folder=study.folder, workers=workers, progress=True
     )
 
 
@@ -130,8 +123,8 @@ def recognisers(study: Study, workers: int | None) -> tuple[Recogniser, ...]:
     """The shipped ones; with --small two that are trained now."""
     if not study.small:
         return shipped()
-    learned = albums.make_album(
-        albums.people("recogniser", 8), albums.GALLERY, folder=study.folder, workers=workers
+    learned = faces.face_dataset(
+        faces.people("recogniser", 8), faces.GALLERY, folder=study.folder, workers=workers
     ).views()
     return tuple(
         Recogniser(f"{kind}, tiny", train_projection(learned, kind)) for kind in ("hog", "pixels")
@@ -148,15 +141,17 @@ def reconstructions(study: Study, workers: int | None) -> dict[int, dict[str, Ma
     return found
 
 
-def clean(album: albums.Album) -> tuple[Pictures, Pictures]:
-    """Views and frontal pictures of an album."""
-    views, front = album.views(), album.frontals()
+def clean(known_faces: faces.FaceDataset) -> tuple[Pictures, Pictures]:
+    """Views and frontal pictures of a data set."""
+    views, front = known_faces.views(), known_faces.frontals()
     return Pictures(views.rgb(), views.identity), Pictures(front.rgb(), front.identity)
 
 
 def seen(study: Study, workers: int | None) -> dict[int, dict[str, Tensor]]:
     """Pictures of every tested person, by name."""
-    return kinds.see(reconstructions(study, workers), study.work / "kinds", workers=workers)
+    return image_conditions.see(
+        reconstructions(study, workers), study.work / "kinds", workers=workers
+    )
 
 
 # Parts --------------------------------------------------------------------------------------------
@@ -164,8 +159,8 @@ def seen(study: Study, workers: int | None) -> dict[int, dict[str, Tensor]]:
 
 def perceptual_part(study: Study, workers: int | None) -> dict[str, Any]:
     """Table 4 of the appendix in kind, on frontal pictures and views near to them."""
-    album = gallery_album(study, workers)
-    front, views = album.frontals(), album.views()
+    known_faces = gallery_faces(study, workers)
+    front, views = known_faces.frontals(), known_faces.views()
     near = views.only(views.yaw.abs() <= NEAR_FRONT)
     shown = {"original": (near.rgb(), front.rgb())}
     for name, operator in OPERATORS.items():
@@ -173,54 +168,45 @@ def perceptual_part(study: Study, workers: int | None) -> dict[str, Any]:
     for name in ("original", "protected"):
         one, two = shown[name]
         shown[f"{name}, contrast stretched"] = perceptual.stretched(one), perceptual.stretched(two)
-    probe, known = near.identity.numpy(), front.identity.numpy()
-    random = np.random.default_rng(0)
-    wanted = probe[:, None] == known
-    for row in wanted:  # all of one person, and four others for each picture
-        row[random.choice(np.flatnonzero(~row), min(4, len(known) - 1), replace=False)] = True
-    found: dict[str, Any] = {"structural": {}}
-    networks = (
-        {} if study.small else {n: perceptual.trunk(n) for n in ("triplet_cnn", "arcface_cnn")}
+    names = () if study.small else ("triplet_cnn", "arcface_cnn")
+    found = perceptual.between_people(
+        shown,
+        near.identity.numpy(),
+        front.identity.numpy(),
+        {n: perceptual.trunk(n) for n in names},
     )
-    for kind, (a, b) in shown.items():
-        distances = perceptual.structural_distances(a, b, wanted)
-        found["structural"][kind] = _plain(perceptual.alike(distances, probe, known))
-        for name, network in networks.items():
-            distances = perceptual.feature_distances(a, b, network)
-            part = found.setdefault(f"features of {name}", {})
-            part[kind] = _plain(perceptual.alike(distances, probe, known))
-    return found
+    return {measure: _plain(kinds) for measure, kinds in found.items()}
 
 
 def appearance_part(study: Study, workers: int | None) -> dict[str, Any]:
     """Does identity follow colours or shape?"""
-    _, gallery = clean(gallery_album(study, workers))
-    known = albums.people("evaluation", study.gallery)
-    mixed, own = transfer_jobs.exact_transfers(
+    _, gallery = clean(gallery_faces(study, workers))
+    known = faces.people("evaluation", study.gallery)
+    mixed, own = transfers.exact_transfers(
         known, study.work / "exact", geometries=study.geometries, radiances=study.radiances,
         workers=workers,
     )  # fmt: skip
     arms = reconstructions(study, workers)
-    made = transfer_jobs.field_transfers(arms, study.work / "fields", workers=workers)
+    made = transfers.field_transfers(arms, study.work / "fields", workers=workers)
     found: dict[str, Any] = {}
     for one in recognisers(study, workers):
         g, _ = one.embed(gallery.rgb)
         itself = (1 - one.embed(own.rgb)[0] @ g.T)[own.geometry[:, None] == gallery.identity]
-        part = {"own shape and colours": _plain(tables.mean(itself, own.geometry))}
+        part = {"own shape and colours": _plain(mean(itself, own.geometry))}
         for name, m in {"generator": mixed, **made}.items():
             near = appearance.nearer(
                 one.embed(m.rgb)[0], m.geometry, m.radiance, g, gallery.identity
             )
             both = (m.geometry.numpy(), m.radiance.numpy())
             part[name] = {
-                "to_geometry": _plain(tables.mean(near.to_geometry, *both)),
-                "to_radiance": _plain(tables.mean(near.to_radiance, *both)),
-                "radiance_nearer": _plain(tables.share(near.radiance_nearer, *both)),
-                "named_geometry": _plain(tables.share(near.named == m.geometry, *both)),
-                "named_radiance": _plain(tables.share(near.named == m.radiance, *both)),
+                "to_geometry": _plain(mean(near.to_geometry, *both)),
+                "to_radiance": _plain(mean(near.to_radiance, *both)),
+                "radiance_nearer": _plain(share(near.radiance_nearer, *both)),
+                "named_geometry": _plain(share(near.named == m.geometry, *both)),
+                "named_radiance": _plain(share(near.named == m.radiance, *both)),
             }
         found[one.name] = part
-    show_transfers(study, own, {"generator": mixed, **made})
+    transfers.draw(own, {"generator": mixed, **made}, study.results / "transfer.png")
     return found
 
 
@@ -234,26 +220,26 @@ def table2_part(study: Study, workers: int | None) -> dict[str, Any]:
         "people": study.people,
         "calibrated_on": study.gallery - study.people,
         "2_of_31": {
-            "wilson": _plain(tables.SmallSample(2, 31).wilson),
-            "exact": _plain(tables.SmallSample(2, 31).exact),
+            "wilson": _plain(SmallSample(2, 31).wilson),
+            "exact": _plain(SmallSample(2, 31).exact),
         },
     }
 
 
 @cache
-def entries(study: Study, workers: int | None) -> dict[str, dict[str, tables.Entry]]:
+def entries(study: Study, workers: int | None) -> dict[str, dict[str, Entry]]:
     """Recogniser -> kind -> entry."""
-    album, pictures = gallery_album(study, workers), seen(study, workers)
-    views, gallery = clean(album)
+    known_faces, pictures = gallery_faces(study, workers), seen(study, workers)
+    views, gallery = clean(known_faces)
     apart = [i for i in gallery.identity.tolist() if i not in study.tested]
     shown = {
         kind: Pictures(
             torch.cat([p[f"probes {kind}"] for p in pictures.values()]),
             torch.tensor([i for i in pictures for _ in PROBES]),
         )
-        for kind in KINDS
+        for kind in IMAGE_CONDITIONS
     }
-    return tables.table2(
+    return table2(
         shown,
         gallery,
         (views.only(apart), gallery.only(apart)),
@@ -275,8 +261,8 @@ def cosine_part(study: Study, workers: int | None) -> dict[str, Any]:
 
 def face_swap_part(study: Study, workers: int | None) -> dict[str, Any]:
     """Is a swapped picture recognised as the target?"""
-    album, given = gallery_album(study, workers), seen(study, workers)
-    views, gallery = clean(album)
+    known_faces, given = gallery_faces(study, workers), seen(study, workers)
+    views, gallery = clean(known_faces)
     made = swaps.make_swaps(
         given, study.actor, lambda person: views.only([person]).rgb, study.tools, workers=workers
     )
@@ -286,8 +272,8 @@ def face_swap_part(study: Study, workers: int | None) -> dict[str, Any]:
     actor = torch.tensor([study.actor(int(i)) for i in target])
     scored: dict[str, Any] = {}
     for one in recognisers(study, workers):
-        for kind in swaps.SWAPPED:
-            for tool in swaps.TOOLS:
+        for kind in SWAP_SOURCES:
+            for tool in SWAP_TOOLS:
                 drawn = torch.cat([made[i, kind][tool] for i in study.tested])
                 for name, rgb in (
                     (tool, drawn),
@@ -296,53 +282,10 @@ def face_swap_part(study: Study, workers: int | None) -> dict[str, Any]:
                     found = face_swap.score(one, rgb, target, actor, gallery)
                     part = scored.setdefault(name, {}).setdefault(kind, {})
                     part[one.name] = _plain(asdict(found))
-    show_swaps(study, views, made, given)
+    two = study.tested[:2]
+    plays = {i: views.only([study.actor(i)]).rgb[:2] for i in two}
+    swaps.draw(plays, made, given, study.results / "swaps.png")
     return {"tools": scored, "people": study.people, "pictures": len(played)}
-
-
-# Pictures -----------------------------------------------------------------------------------------
-
-
-def show_transfers(study: Study, own: Mixed, made: dict[str, Mixed]) -> None:
-    """A row a transfer: the shape's person, the colours' person, the result from three sides."""
-    rows = []
-    for name, wanted in (
-        ("generator", 3),
-        ("full-RGB shapes, same point", 2),
-        ("full-RGB shapes, nearest surface point", 2),
-    ):
-        m, views, shown = made[name], len(appearance.VIEWS), 0
-        for k in range(0, len(m.rgb), views):
-            people = [own.rgb[own.geometry == p[k]][:1] for p in (m.geometry, m.radiance)]
-            if shown < wanted and all(map(len, people)):
-                rows.append(torch.cat([*people, m.rgb[k : k + views]]))
-                shown += 1
-    _sheet(rows, study.results / "transfer.png")
-
-
-def show_swaps(
-    study: Study,
-    views: Pictures,
-    made: dict[tuple[int, str], dict[str, Tensor]],
-    given: dict[int, dict[str, Tensor]],
-) -> None:
-    """Two targets, a row for each kind: the actor twice, what was given, each tool's two swaps."""
-    rows = []
-    for i in study.tested[:2]:
-        plays = views.only([study.actor(i)]).rgb[:2]
-        for kind in swaps.SWAPPED[:-1]:
-            drawn = [made[i, kind][tool][:2] for tool in swaps.TOOLS]
-            rows.append(torch.cat([plays, given[i][f"given {kind}"][[10]], *drawn]))
-    _sheet(rows, study.results / "swaps.png")
-
-
-def _sheet(rows: list[Tensor], path: Path) -> None:
-    """Rows of pictures (K, 64, 64, 3) as one PNG."""
-    lines = [row.movedim(0, 1).reshape(64, -1, 3) for row in rows]
-    rgb = torch.cat(lines).mul(255).round().byte().numpy()
-    _, data = cv2.imencode(".png", np.ascontiguousarray(rgb[..., ::-1]))
-    with atomic_file(path) as aside:
-        aside.write_bytes(data.tobytes())
 
 
 # Results ------------------------------------------------------------------------------------------
@@ -350,9 +293,7 @@ def _sheet(rows: list[Tensor], path: Path) -> None:
 
 def _plain(value: Any) -> Any:
     """Rates and means as [value, low, high], numbers with four digits, ready for JSON."""
-    if isinstance(value, tables.Rate):
-        value = asdict(value)
-    if isinstance(value, tables.Mean | perceptual.Alike):
+    if isinstance(value, Rate | Mean | perceptual.Alike):
         value = asdict(value)
     if isinstance(value, dict):
         if {"value", "low", "high"} <= set(value):
@@ -393,11 +334,11 @@ def main() -> None:
     parser.add_argument("parts", nargs="+", choices=[*PARTS, "all", "show"])
     parser.add_argument("--small", action="store_true", help="a few people, in minutes")
     parser.add_argument("--people", type=int, default=10, help="how many are reconstructed")
-    parser.add_argument("--folder", type=Path, default=albums.cache_folder())
+    parser.add_argument("--folder", type=Path, default=faces.cache_folder())
     parser.add_argument("--workers", type=int, help="processes; all cores by default")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    study = small_study(asked.folder) if asked.small else full_study(asked.folder, asked.people)
+    study = study_of(asked.folder, asked.people, asked.small)
     if "show" in asked.parts:
         print((study.results / "tables.json").read_text())
     else:

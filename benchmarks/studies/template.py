@@ -3,6 +3,7 @@
     python benchmarks/studies/template.py run                # all parts, about an hour of one core
     python benchmarks/studies/template.py run --part views
     python benchmarks/studies/template.py table              # the stored results as Markdown
+    python benchmarks/studies/template.py people             # the template's people, for lesson 8
 
 Parts: `start` (what stage 2 starts from, and everything at once), `views` (15, 10, 5 and 2 neutral
 views, and 5 on a narrow arc), `signal` (fewer sensitive views on a template), `size` (released
@@ -13,6 +14,9 @@ them. Finished runs are kept in benchmarks/results/templates.json and not repeat
 Every head is rendered once, at 128 pixels with 15 neutral and 20 sensitive views; releases are
 made of it at their size, of those views that a run is given. Training is the `cpu` profile with
 fewer steps and a smaller field (`study_profile`), so distances are larger than the README's.
+
+`people` writes benchmarks/results/template_people.safetensors: exact signed distances of the ten on
+the coarse lattice of lesson 8's panel, which says how they are kept.
 """
 
 from __future__ import annotations
@@ -30,14 +34,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from privhead_nb import load_scene, protect, reconstruct, resources, synthetic_scene
-from privhead_nb.files import write_json
+from privhead_nb import load_scene, protect, reconstruct, resources
+from privhead_nb.files import write_json, write_tensors
 from privhead_nb.geometry.mesh import Mesh, extract_mesh
 from privhead_nb.geometry.metrics import closest_points, evaluate, sample_surface
 from privhead_nb.heads.codes import GENERATOR_VERSION
+from privhead_nb.heads.synthetic import synthetic_scene
 from privhead_nb.resources import SAMPLES
 from privhead_nb.scenes.scene import Scene
-from privhead_nb.teach.lesson08 import few_views
+from privhead_nb.teach.lesson08 import few_views, panel
 from privhead_nb.training.make_template import PEOPLE, Person, person
 from privhead_nb.training.profiles import PROFILES, Profile
 from privhead_nb.training.reconstruction import Reconstruction
@@ -154,7 +159,8 @@ def given(run: dict[str, Any]) -> Scene:
         neutral = behind[few_views.farthest_views(towards[behind], int(run["neutral"]))]
     front = np.array(scene.sensitive)
     sensitive = front[few_views.farthest_views(towards[front], run["sensitive"])]
-    return few_views.with_views(scene, sorted(neutral.tolist()), sorted(sensitive.tolist()))
+    views = (tuple(sorted(some.tolist())) for some in (neutral, sensitive))
+    return replace(scene, neutral=next(views), sensitive=next(views))
 
 
 def execute(run: dict[str, Any]) -> dict[str, Any]:
@@ -225,10 +231,10 @@ def bias(made: Reconstruction, scene: Scene) -> dict[str, Any]:
     near = np.linalg.norm(points - np.array(nose), axis=1) < reach
     share = {}
     for name, some in (("face", points[near]), ("rest", points[~near])):
-        share[name] = few_views.template_share(
-            _field(made.model, some[:FACE_POINTS], scene),
-            _field(template_of("mean").model(), some[:FACE_POINTS], scene),
-        )
+        result = _field(made.model, some[:FACE_POINTS], scene)
+        template = _field(template_of("mean").model(), some[:FACE_POINTS], scene)
+        # the b of "the truth with a share b of the template's error left" that fits best
+        share[name] = float(result @ template / max(float(template @ template), 1e-12))
     on, _ = sample_surface(made.mesh, 5 * FACE_POINTS, 0)
     on = on[np.linalg.norm(on - np.array(nose), axis=1) < reach][:FACE_POINTS]
     unit = (on - np.array(scene.center)) / scene.radius
@@ -246,6 +252,14 @@ def _field(model: Any, points: Any, scene: Scene) -> Any:
     """Signed distance, mm, of a model at scene points."""
     unit = torch.from_numpy((points - np.array(scene.center)) / scene.radius).float()
     return model.sdf(unit).numpy().astype(np.float64) * scene.radius
+
+
+def write_people() -> None:
+    """Measure the template's people on the panel's lattice and write their file."""
+    where = np.stack(np.meshgrid(*panel.axes(), indexing="ij"), axis=-1).astype(np.float64)
+    found = np.stack([p.sdf(where.reshape(-1, 3)).reshape(where.shape[:3]) for p in people()])
+    codes = np.round(127.5 * np.tanh(found / panel.SCALE)).clip(-127, 127).astype(np.int8)
+    write_tensors(panel.FILE, {"codes": torch.from_numpy(codes)})
 
 
 def stored() -> dict[str, Any]:
@@ -296,12 +310,14 @@ def table() -> str:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("command", choices=("run", "table"))
+    parser.add_argument("command", choices=("run", "table", "people"))
     parser.add_argument("--part", choices=PARTS, action="append")
     parser.add_argument("--again", action="store_true", help="repeat runs that are stored")
     asked = parser.parse_args()
     if asked.command == "run":
         study(asked.part or list(PARTS), asked.again)
+    elif asked.command == "people":
+        write_people()
     else:
         print(table())
 

@@ -30,8 +30,9 @@ import torch
 from privhead_nb import Operator, Reconstruction, Release, doctor, evaluate, load_scene
 from privhead_nb.resources import SAMPLES
 from privhead_nb.teach import checks, widgets
-from privhead_nb.teach.lesson00 import course, diagrams, panel, start_plots
-from privhead_nb.viz import plots
+from privhead_nb.teach.lesson00 import figures, panel
+from privhead_nb.viz.plots import mesh_row
+from privhead_nb.viz.style import grid, show
 
 # %% [markdown]
 # ## The problem
@@ -62,8 +63,8 @@ print(f"{len(scene.sensitive)} show the face (sensitive), {len(scene.neutral)} d
 # %%
 release = Release.load(SAMPLES / "release")
 head = Reconstruction.load(SAMPLES / "reconstruction")
-plots.show(
-    diagrams.trust_boundary(scene, release, head.mesh),
+show(
+    figures.trust_boundary(scene, release, head.mesh),
     alt="Left of a wall, on your device: three colour photos of a face and three of the back of the "
     "head. An arrow named protect leads through the wall to three line drawings; the photos of the "
     "back pass as they are. Right of the wall, a grey 3D head is made from what passed.",
@@ -190,8 +191,8 @@ changed = {"darker": photo - 0.2, "negative": 1 - photo, "half the contrast": 0.
 for name, other in changed.items():
     same = torch.allclose(operator.modulus(photo), operator.modulus(other), atol=1e-5)
     print(f"{name}: same modulus? {same}")
-plots.show(
-    start_plots.forgets({"the photo": photo, **changed}, operator),
+show(
+    figures.forgets({"the photo": photo, **changed}, operator),
     alt="Four pictures of a face from the front and their moduli as drawings. The photo, a darker one and the "
     "negative, pale on black, have the same drawing; that of half the contrast is paler.",
 )
@@ -224,8 +225,8 @@ checks.ex0003(stranger)
 # %%
 colourful = torch.stack([photo[..., 0], 1 - photo[..., 1], photo[..., 2].roll(8, 1)], -1)
 pictures = {"a colourful picture": colourful, "its stranger": stranger(colourful)}
-plots.show(
-    start_plots.forgets(pictures, operator),
+show(
+    figures.forgets(pictures, operator),
     alt="A face in false colours, with a shifted copy of itself, and the same picture with red and blue "
     "swapped; below them, two drawings that are the same.",
 )
@@ -240,15 +241,15 @@ plots.show(
 # the changes fall into place in twenty views at once.
 
 # %%
-figure, axes = plots.grid(2, 3)
+figure, axes = grid(2, 3)
 meshes = {
     "after stage 1": head.stage1_mesh,
     "after stage 2": head.mesh,
     "truth": scene.truth_mesh(),
 }
-plots.mesh_row(axes[0], meshes, "front")
-plots.mesh_row(axes[1], meshes, "three-quarter", titles=False)
-plots.show(
+mesh_row(axes[0], meshes, "front")
+mesh_row(axes[1], meshes, "three-quarter", titles=False)
+show(
     figure,
     alt="Three grey heads from the front and from three-quarter. After stage 1 the face is a rough "
     "lump; after stage 2 nose, brow, cheeks and the notch of the mouth are there, soft and uneven, without eyelids "
@@ -284,8 +285,8 @@ print("its normals improve by a quarter or more:", turned < 0.75)
 # granted. An arrow means *builds on*. The middle road is 00, 01, 02, 03, 04, 05.
 
 # %%
-plots.show(
-    start_plots.course_map(course.LESSONS),
+show(
+    figures.course_map(),
     alt="A map of twelve boxes and arrows. From 00 to 01, volume rendering, and 03, protecting operators. From "
     "01 to 02, SDF and eikonal, to 04, gradient loss, and to 11, GPU kernels. From 03 to 04 and to 06, "
     "irreversibility. From 02 and 04 to 05, two stages. From 05 to 07, Lipschitz ablation, 08, templates "

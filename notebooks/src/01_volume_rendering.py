@@ -31,20 +31,19 @@ from dataclasses import replace
 import torch
 
 from privhead_nb import Reconstruction, load_scene
-from privhead_nb.kernels.compositing import composite, sdf_weights, weights_from_density
+from privhead_nb.kernels.compositing import (
+    composite,
+    laplace_density,
+    sdf_weights,
+    weights_from_density,
+)
 from privhead_nb.kernels.error_bounded import inverse_cdf, quantiles
+from privhead_nb.render.volume import render_view
 from privhead_nb.resources import SAMPLES
 from privhead_nb.teach import checks, interactive, widgets
-from privhead_nb.teach.lesson01 import (
-    fog,
-    head_pictures,
-    panel,
-    ray_pictures,
-    sampling_error,
-    sampling_pictures,
-)
+from privhead_nb.teach.lesson01 import figures, fog, panel, sampling
 from privhead_nb.training.profiles import get_profile
-from privhead_nb.viz import plots
+from privhead_nb.viz.style import curves, grid, image, images, show
 
 scene = load_scene(SAMPLES / "scene")
 head = Reconstruction.load(SAMPLES / "reconstruction")  # a field that was trained from its release
@@ -118,8 +117,8 @@ print(f"and lies inside the picture of {seen} of {len(scene.cameras)} cameras")
 
 # %%
 rows = (8, 20, 31, 41, 56)
-plots.show(
-    ray_pictures.rays_through_head(scene, head, view=7, rows=rows),
+show(
+    figures.rays_through_head(scene, head, view=7, rows=rows),
     alt="Left, a photo of a made head from the front, with five numbered dots from the crown to below the neck. "
     "Right, the head's outline from the side and the camera 886 mm before it; five rays fan out from the camera. "
     "The first passes just above the crown, three go through the head, the last passes below the neck.",
@@ -137,7 +136,7 @@ plots.show(
 # %%
 corners = torch.tensor([[20.0, 20], [43, 20], [20, 43], [43, 43], [31.5, 31.5]])
 interactive.show(
-    ray_pictures.rays_to_turn(head, scene.cameras, (7, 9), corners),
+    figures.rays_to_turn(head, scene.cameras, (7, 9), corners),
     alt="A grey head in 3D. Five rays come from a camera in front of it and five from one at its left side; "
     "they cross inside and around the head.",
 )
@@ -201,8 +200,8 @@ print("weights and what leaves sum to 1:", bool((theirs.sum() + leaves - 1).abs(
 # *weight*, is what is seen, drawn in the colour of the fog at that place.
 
 # %%
-veil_and_wall = ray_pictures.ray_view(ray_pictures.VEIL_AND_WALL, 40, "even")
-plots.show(veil_and_wall.figure, alt=veil_and_wall.alt)
+veil_and_wall = panel.picture(**panel.REST | {"samples": 40})
+show(veil_and_wall.figure, alt=veil_and_wall.alt)
 
 # %% [markdown]
 # The veil is fifteen times thinner than the wall, and gets about half of all weight, for it comes first. That is
@@ -239,10 +238,30 @@ checks.ex0102(weights_of)
 # Here is the ray through the nose of our head.
 
 # %%
-front = sampling_error.head_rays(head, scene.cameras, view=7, size=64)
-nose = front.number(31, 35)
-plots.show(
-    ray_pictures.real_ray(front, nose, betas=(0.03, 0.01, 0.003)),
+front = sampling.head_rays(head, scene.cameras, view=7, size=64)
+nose = int(front.pixels.flatten()[: 35 * 64 + 31].sum())  # the number of pixel (31, 35)'s ray
+t = torch.linspace(float(front.near[nose]), float(front.far[nose]), 2001)
+o, d = front.rays.origins[nose], front.rays.directions[nose]
+with torch.no_grad():
+    f = head.model.sdf(o + t[:, None] * d)
+deltas, densities, weights = torch.diff(t, append=t[-1:]), {}, {}
+for beta in (0.03, 0.01, 0.003):
+    name = f"beta = {beta * head.radius:.1f} mm"
+    sigma = laplace_density(f, beta)
+    densities[name] = sigma / head.radius
+    weights[name] = weights_from_density(sigma, deltas) / deltas.clamp_min(1e-9) / head.radius
+figure, ((field, density, weight),) = grid(1, 3, width=11, height=2.9)
+mm = head.radius * t
+first = float(mm[(f < 0).nonzero()[0, 0]])
+where = {"xlabel": "depth t [mm]"}
+curves(field, mm, {"f": head.radius * f}, title="signed distance f [mm]", **where)
+curves(density, mm, densities, title="density [1/mm]", **where)
+close = {"xlim": (first - 40, first + 40), "title": "weight per mm, close to the surface"}
+curves(weight, mm, weights, legend=False, **close, **where)
+for ax, line in ((field, field.axhline), (weight, weight.axvline)):
+    line(0 if ax is field else first, color="0.6", lw=0.8)
+show(
+    figure,
     alt="Three plots over the depth along one ray. The signed distance falls from 83 mm through zero near 776 mm, "
     "to -65 mm in the middle of the head, and rises again. The density is a box between front and back, "
     "higher and steeper for smaller beta. The weight is a peak at the front surface, narrow for the smallest beta, tens of mm wide for the largest.",
@@ -283,11 +302,9 @@ print("our depth and the renderer's are within 1 mm:", abs(depth - theirs) < 1)
 # The solid line stands at the expected depth. What is there?
 
 # %%
-exact = fog.exact(ray_pictures.VEIL_AND_WALL)
+exact = fog.exact(fog.VEIL_AND_WALL)
 print(f"expected depth {exact.depth:.2f}, between a veil at 0.60 and a wall at 1.40")
-print(
-    "is there any fog to speak of?", not ray_pictures.not_there(ray_pictures.VEIL_AND_WALL, exact)
-)
+print("is there any fog to speak of?", not fog.not_there(fog.VEIL_AND_WALL, exact))
 
 # %% [markdown]
 # Nothing. Half of the light comes from the veil, half from the wall, and the mean of the two is a place in clear air. The
@@ -324,15 +341,27 @@ checks.ex0103(depth_and_spread)
 
 # %%
 size = {"ci": 48}.get(get_profile().name, 64)
-side = sampling_error.head_rays(head, scene.cameras, view=8, size=size)
-seen = {beta: sampling_error.truth(side, beta, 256) for beta in (0.03, 0.01, 0.0015)}
+side = sampling.head_rays(head, scene.cameras, view=8, size=size)
+seen = {beta: side.truth(beta, 256) for beta in (0.03, 0.01, 0.0015)}
+spreads, crop = {}, slice(size // 6, -size // 10)
 for beta, s in seen.items():
-    wide, lying = sampling_error.uncertain(side, s, beta)
+    met = s.opacity > 0.5
+    f = side.ask(s.depth[:, None] / head.radius)[:, 0]
+    clear = (f > 0) & (torch.exp(-f / beta) / 2 < 0.01)  # density under 1 % of the largest
+    wide, lying = (float(x[met].float().mean()) for x in (s.spread > 6, clear))
+    spreads[f"beta = {beta * head.radius:.1f} mm"] = side.picture(s.spread.where(met, torch.nan))
     words = "all" if wide > 0.99 else "under 3 %" if wide < 0.03 else "some"
     print(f"beta {beta * head.radius:.1f} mm: spread over 6 mm at {words} of the head;", end="")
     print(" depth in clear air at under 2 %:", lying < 0.02)
-plots.show(
-    sampling_pictures.spread_maps(side, seen),
+show(
+    images(
+        [[s[crop, crop] for s in spreads.values()]],
+        list(spreads),
+        bar="spread of the depth [mm]",
+        cmap="cividis",
+        vmin=0,
+        vmax=16,
+    ),
     alt="Three maps of the depth's spread on a head seen from three-quarter. For beta 5.5 mm the face is near 9 mm "
     "everywhere and the outline over 16. For 1.9 mm the face is near 4 mm; the outline and "
     "the lower edge of the jaw stand out. For 0.3 mm all is dark but for single pixels at the jaw and the outline.",
@@ -354,12 +383,26 @@ plots.show(
 # `privhead_nb/render/sampling.py`, without and with a generator. To see shape, the depth is lit like a statue.
 
 # %%
-fine = sampling_error.head_rays(head, scene.cameras, view=8, size=80)
+fine = sampling.head_rays(head, scene.cameras, view=8, size=80)
 sharp = float(head.model.beta())
-right = sampling_error.truth(fine, sharp, 512)
-off = sampling_error.three_errors(fine, right, 12, sharp)
-plots.show(
-    sampling_pictures.terraces(fine, off, right),
+right = fine.truth(sharp, 512)
+many = [fine.error(right, 12, "jittered", sharp, seed) for seed in range(16)]
+off = {
+    "12 even": fine.error(right, 12, "even", sharp),
+    "12 jittered": many[0],
+    "mean of 16 jittered": torch.stack(many).mean(0),
+}
+crop = slice(13, 73)
+figure, (lit, wrong) = grid(2, 4, width=11, height=6)
+for ax, (name, error) in zip(lit, {**off, "truth": 0 * off["12 even"]}.items(), strict=True):
+    down, across = torch.gradient(fine.picture(right.depth + error)[crop, crop])
+    image(ax, 0.62 - 0.055 * (down + across), name)  # light from the upper left
+for ax, error in zip(wrong, off.values(), strict=False):
+    image(ax, fine.picture(error)[crop, crop], cmap="cividis", vmin=0, vmax=30)
+wrong[3].set_axis_off()
+figure.colorbar(wrong[0].images[0], ax=wrong[3], location="left", label="too deep by [mm]")
+show(
+    figure,
     alt="Top: depth maps lit like statues. With 12 even samples the head is a few flat terraces with sharp steps; "
     "with 12 jittered ones it is covered in grain; the mean of 16 jittered pictures shows nose, jaw and neck under "
     "finer grain; the truth is smooth. Bottom: the errors. Even: bands of 0 to 30 mm that follow the terraces. "
@@ -377,9 +420,11 @@ plots.show(
 for name, error in off.items():
     deep = float((error > 0).sum() / (~error.isnan()).sum())
     print(f"{name}: too deep at over 85 % of pixels: {deep > 0.85}")
-even, jittered, _ = (sampling_error.alike(fine.picture(error)) for error in off.values())
-print("neighbouring pixels err together, even:    ", even > 0.3)
-print("neighbouring pixels err together, jittered:", abs(jittered) > 0.15)
+for name in ("12 even", "12 jittered"):
+    errors = fine.picture(off[name])
+    pairs = torch.stack([errors[:, :-1].flatten(), errors[:, 1:].flatten()])
+    alike = float(torch.corrcoef(pairs[:, ~pairs.isnan().any(0)])[0, 1])
+    print(f"neighbouring pixels err together, {name[3:] + ':':<9}", alike > 0.3)
 
 # %% [markdown]
 # The last column is a surprise if you have learnt that averages heal everything. Averaging sixteen jittered pictures took
@@ -425,8 +470,18 @@ weights = torch.exp(-0.5 * ((t[:-1] - 0.6) / 0.1) ** 2) + 2 * torch.exp(
 )
 u = quantiles(torch.full((1, 16), 0.5)).float()
 drawn = inverse_cdf(t[None], weights[None], u.double())
-plots.show(
-    sampling_pictures.inverse_cdf_picture(t, weights, u[0], drawn[0]),
+figure, ((mass, total),) = grid(1, 2, height=3.1)
+mass.stairs(weights, t, fill=True, color="0.8")
+mass.plot(drawn[0], 0 * drawn[0], "|", color="#D55E00", ms=16, mew=1.5)
+running = torch.nn.functional.pad(torch.cumsum(weights, 0), (1, 0)) / weights.sum()
+for height, place in zip(u[0], drawn[0], strict=True):
+    total.plot([t[0], place, place], [height, height, 0], color="#D55E00", lw=0.8, ls="--")
+curves(total, t, {"": running}, title="their running sum: read it backwards", ylabel="u")
+mass.set_title("weights of the sections, and the new samples", fontsize=10)
+for ax in (mass, total):
+    ax.set(xlabel="depth t", xlim=(0, 2), ylim=(0, None))
+show(
+    figure,
     alt="Left, a histogram of weights with a low bump at 0.6 and a high one at 1.4; sixteen ticks under it crowd "
     "where the bars are high. Right, its running sum from 0 to 1, with two steep parts; dashed lines go from "
     "evenly spaced heights to the curve and down to the depths.",
@@ -463,12 +518,31 @@ checks.ex0104(samples_by_weight)
 
 # %%
 counts, small = (8, 16, 32, 64, 128), {"ci": 40}.get(get_profile().name, 64)
-some = sampling_error.head_rays(head, scene.cameras, view=8, size=small)
-errors = {beta: sampling_error.mean_errors(some, beta, counts) for beta in (sharp, 0.02)}
-ours = sampling_error.package_error(some, sampling_error.truth(some, sharp))
-titles = {f"beta = {beta * head.radius:.1f} mm": lines for beta, lines in errors.items()}
-plots.show(
-    sampling_pictures.error_curves(counts, titles, {"near the surface": (8, ours)}),
+some = sampling.head_rays(head, scene.cameras, view=8, size=small)
+figure, axes = grid(1, 2, height=3.9)
+errors = {}
+for ax, beta in zip(axes[0], (sharp, 0.02), strict=True):
+    right = some.truth(beta)
+    errors[beta] = {
+        how: [float(some.error(right, n, how, beta).abs().nanmean()) for n in counts]
+        for how in sampling.PLACINGS
+    }
+    scale = {"xscale": "log", "yscale": "log", "ylim": (0.005, 80), "xlabel": "samples on a ray"}
+    title = f"beta = {beta * head.radius:.1f} mm"
+    curves(ax, counts, errors[beta], marks=True, legend=beta != sharp, title=title, **scale)
+    ax.minorticks_off()
+    ax.set(
+        xticks=counts, xticklabels=counts, yticks=[0.01, 0.1, 1, 10], yticklabels=[0.01, 0.1, 1, 10]
+    )
+axes[0][0].set_ylabel("mean error of the depth [mm]")
+volume = replace(head.settings.render, coverage="volume")  # the package's own sampler, 8 samples
+theirs = render_view(head.model, some.rays, torch.ones(3), volume).depth * head.radius
+right = some.truth(sharp)
+ours = float((theirs - right.depth)[right.opacity > sampling.SURE].abs().mean())
+axes[0][0].plot(8, ours, "*", color="black", ms=13)
+axes[0][0].text(9, ours, "near the surface", fontsize=8, va="center")
+show(
+    figure,
     alt="Two plots of the mean error of the depth in mm over 8 to 128 samples, both logarithmic. For a beta of 0.3 mm "
     "random is worst, then by weight, jittered, even, which all fall slowly; widened falls far below the others; a "
     "star at 8 samples lies between 0.1 and 0.2 mm. For a beta of 3.7 mm even samples are best from 64 on, and widened "
@@ -583,8 +657,20 @@ for setting in panel.TWIN:
 # %%
 large = scene.cameras.resized(160, 160)
 picture = head.render(large, 8)
-plots.show(
-    head_pictures.four_pictures(picture),
+met, crop = picture.opacity > 0.5, (slice(16, 144), slice(16, 144))
+depth = picture.depth.where(met, torch.nan)[crop]
+normals = (0.5 + 0.5 * picture.normals).where(met[..., None], 1.0)[
+    crop
+]  # red +x, green +y, blue +z
+figure, ((one, two, three, four),) = grid(1, 4, width=11.5, height=3.8)
+image(one, picture.colour[crop], "colour")
+image(two, picture.opacity[crop], "opacity")
+image(three, depth, "depth [mm]", cmap="cividis_r", vmin=None, vmax=None)
+image(four, normals, "normals as colours")
+for ax in (two, three):
+    figure.colorbar(ax.images[0], ax=ax, location="bottom", shrink=0.8)
+show(
+    figure,
     alt="Four pictures of one head from three-quarter: in colour, with reddish skin and grey hair; its opacity, white on "
     "black with a soft outline; its depth from 800 mm at nose and cheek to over 900 at the outline; its normals as "
     "colours, violet at the face, pink at the head's left side, yellow-green at the crown, with faint straight lines.",
@@ -608,9 +694,12 @@ plots.show(
 lets_through = 1 - picture.opacity[..., None]
 alone = picture.colour - lets_through * torch.tensor(head.background)
 before = {"white": alone + lets_through, "black": alone}
-before["a chessboard"] = alone + lets_through * head_pictures.checks(160)
-plots.show(
-    head_pictures.backgrounds({"the photo, 64 pixels": scene.images[8], **before}),
+squares = torch.arange(160) // 20
+board = 0.45 + 0.4 * ((squares[:, None] + squares) % 2)
+before["a chessboard"] = alone + lets_through * board[..., None]
+shown = {"the photo, 64 pixels": scene.images[8], **before}
+show(
+    images([list(shown.values())], list(shown)),
     alt="Four pictures: the photo with dark brown skin and grey hair in large pixels before white, and the rendered "
     "head before white, before black and before a chessboard of greys, without a seam at its outline.",
 )
@@ -631,11 +720,12 @@ plots.show(
 by_volume = replace(head.settings, render=replace(head.settings.render, coverage="volume"))
 mask, footprint = scene.masks[8], head.render(scene.cameras, 8).opacity
 volume = replace(head, settings=by_volume).render(scene.cameras, 8).opacity
-points, areas = (sampling_error.mean_opacity_gap(o, mask) for o in (volume, footprint))
+edge = (mask > 0.02) & (mask < 0.98)  # pixels that the outline crosses
+points, areas = (float((o - mask)[edge].abs().mean()) for o in (volume, footprint))
 print("at the outline, volume is over 1.5 times as far off:", points > 1.5 * areas)
 covered = {"the photo's mask": mask, "footprint": footprint, "volume (eq. 1)": volume}
-plots.show(
-    head_pictures.outlines(covered, (slice(4, 36), slice(10, 42))),
+show(
+    images([[o[4:36, 10:42] for o in covered.values()]], list(covered)),
     alt="Three times the crown and forehead as a white shape on black in large pixels. In the photo's mask and with "
     "footprints the outline has grey pixels; by volume it is a hard staircase of black and white.",
 )
@@ -667,10 +757,10 @@ plots.show(
 # | --- | --- |
 # | a pixel's ray is the package's | exercise 0101, `tests/test_camera.py` |
 # | our equation 1 is the package's | section 2, `tests/test_compositing.py` |
-# | weights and what leaves sum to 1 | section 2, `tests/test_lesson_01.py` |
+# | weights and what leaves sum to 1 | section 2 |
 # | a depth can point into clear air, and on a head it rarely does | section 4, measured |
 # | even samples err together, jittered ones on their own, both too deep | section 5, measured |
-# | waits of 1/2, 7/12 and 1 step | the bus stops of section 5, `tests/test_lesson_01.py` |
+# | waits of 1/2, 7/12 and 1 step | the bus stops of section 5 |
 # | plain importance sampling loses at a wall, widened wins | section 5, measured; exercise 0105 |
 # | importance sampling can miss what its first pass missed | section 6 |
 # | the footprint is nearer to the photo's outline | section 7, measured |

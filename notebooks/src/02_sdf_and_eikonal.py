@@ -29,17 +29,20 @@
 import math
 from functools import partial
 
+import numpy as np
 import torch
 
 from privhead_nb import load_scene
+from privhead_nb.field.density import laplace_density
 from privhead_nb.field.sdf import MLPField
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.geometry.metrics import closest_points
 from privhead_nb.resources import SAMPLES
-from privhead_nb.teach import checks, interactive, widgets
-from privhead_nb.teach.lesson02 import panel, sdf_fit, sdf_plots, shapes, wall, wall_plots
+from privhead_nb.teach import checks, interactive, results, widgets
+from privhead_nb.teach.lesson02 import figures, panel, sdf_fit, shapes, wall
 from privhead_nb.training.profiles import PROFILES, get_profile
-from privhead_nb.viz import plots
+from privhead_nb.viz.shading import shaded_normals
+from privhead_nb.viz.style import BLUE, ORANGE, VERMILLION, curves, grid, image, images, show
 
 profile = get_profile()
 steps = min(3 * profile.stage1.steps, 900)  # of each fit below
@@ -82,8 +85,8 @@ four = {
     "capsule": shapes.capsule,
     "torus": shapes.torus,
 }
-plots.show(
-    sdf_plots.slices(four),
+show(
+    figures.slices(four),
     alt="Slices through four shapes with their contour lines. All lines are evenly spaced. Outside the box they "
     "have round corners, inside sharp ones; the torus shows two circles as its surface.",
 )
@@ -145,8 +148,8 @@ joined = {
     "intersection": shapes.intersection(ball, block),
     "smooth union": shapes.smooth_union(ball, block),
 }
-plots.show(
-    sdf_plots.slices(joined, columns=3),
+show(
+    figures.slices(joined, columns=3),
     alt="Slices through a ball joined with a block. The union's outer lines are even, its inner ones are two "
     "separate nests; the intersection is a small half-round slab whose outer lines keep a kink; the smooth union fills "
     "the notch, and its inner lines bulge.",
@@ -158,18 +161,18 @@ plots.show(
 # round. How wrong are they? We make a mesh of each zero set and measure the true distance to its triangles.
 
 # %%
-exact = {}
+short = {}
 for name, shape in joined.items():
     mesh = sdf_fit.level_mesh(shape, 0.0, resolution=128)
     true = closest_points(shapes.plane(61).reshape(-1, 3).numpy(), mesh)[0].reshape(61, 61)
-    exact[name] = (shape, true)
-    f = sdf_plots.values_on(shape, side=61)
-    short = true - abs(f)
-    print(f"{name}: never more than the truth: {short.min() > -0.01}", end="; ")
-    print(f"too short by over 0.03 outside: {short[f > 0].max() > 0.03}", end=", ")
-    print(f"inside: {short[f < 0].max() > 0.03}")
-plots.show(
-    sdf_plots.bound_errors(exact),
+    f = figures.values_on(shape, side=61)
+    short[name] = true - abs(f)
+    print(f"{name}: never more than the truth: {short[name].min() > -0.01}", end="; ")
+    print(f"too short by over 0.03 outside: {short[name][f > 0].max() > 0.03}", end=", ")
+    print(f"inside: {short[name][f < 0].max() > 0.03}")
+scale = {"label": "true distance less |f|", "line": "white", "vmin": 0, "vmax": 0.15}
+show(
+    figures.slices(joined, short, columns=3, **scale),
     alt="By how much three fields fall short of the true distance. Union: inside, where ball and block "
     "overlap. Intersection: faintly, in wedges outside its edge. Smooth union: inside, and faintly above and below its seam.",
 )
@@ -202,9 +205,11 @@ for name, shape in (four | joined).items():
     one = bool(((norm - 1).abs() < 1e-3).float().mean() > 0.95)
     print(f"{name}: norm 1 at more than 95 % of places: {one}", end="; ")
     print(f"never over 1: {bool(norm.max() < 1.001)}")
-ridges = {name: four[name] for name in ("sphere", "box", "torus")}
-plots.show(
-    sdf_plots.creases(ridges | {"smooth union": joined["smooth union"]}),
+ridges = {name: (four | joined)[name] for name in ("sphere", "box", "torus", "smooth union")}
+dips = {name: figures.gradient_norm_on(shape) for name, shape in ridges.items()}
+scale = {"label": "norm of the gradient", "line": ORANGE, "cmap": "gray", "vmin": 0, "vmax": 1}
+show(
+    figures.slices(ridges, dips, **scale),
     alt="The norm of the gradient, white where it is one. It dips at the sphere's centre, on lines from the "
     "box's corners to its middle, on a circle in the torus's tube and at its hole's centre. In the smooth union "
     "there are wide grey areas, too.",
@@ -219,8 +224,19 @@ plots.show(
 # wherever they have one, and all are zero at the two red points.
 
 # %%
-plots.show(
-    sdf_plots.zigzags(),
+x = torch.linspace(-1.6, 1.6, 641)
+zigzags = {
+    "the signed distance": x.abs() - 1,
+    "inside and outside swapped": 1 - x.abs(),
+    "two more kinks": ((x.abs() - 1).abs() - 0.25).abs() - 0.25,
+}
+figure, (axes,) = grid(1, 3, width=9, height=2.3, sharey=True)
+for ax, (title, f) in zip(axes, zigzags.items(), strict=True):
+    curves(ax, x, {"f": f}, title=title, xlabel="x", ylim=(-1.15, 1.15))
+    ax.plot([-1, 1], [0, 0], "o", color=VERMILLION, ms=6)
+axes[0].set_ylabel("f")
+show(
+    figure,
     alt="Three zigzag curves that are zero at -1 and 1: the signed distance, a V; the same upside down; and a "
     "curve that turns back twice and has more zeros.",
 )
@@ -284,9 +300,14 @@ def one_layer(points, width, generator, corner=100):
 one, two = (torch.Generator().manual_seed(3) for _ in range(2))
 theirs = MLPField(width=256, depth=1, frequencies=0, features=1, generator=one).sdf(places)
 print("our start is the package's:", torch.allclose(one_layer(places, 256, two), theirs, atol=0.02))
-sharp = partial(one_layer, generator=one, corner=1e6)
-plots.show(
-    sdf_plots.around({f"{w} wide": partial(sharp, width=w) for w in (16, 128, 2048)}),
+angle = torch.linspace(0, 2 * torch.pi, 361)
+circle = 0.6 * torch.stack([angle.cos(), angle.sin(), 0 * angle], dim=-1)
+along = {f"{w} wide": one_layer(circle, w, one, corner=1e6) for w in (16, 128, 2048)}
+figure, ((ax,),) = grid(1, 1, width=7.5, height=2.8)
+words = {"xlabel": "angle along the circle [degrees]", "ylabel": "f"}
+curves(ax, angle.rad2deg(), along, xticks=range(0, 361, 90), **words)
+show(
+    figure,
     alt="f on the circle where it should be zero, for one layer of 16, 128 and 2048 units: the wider, the nearer to zero.",
 )
 
@@ -296,13 +317,19 @@ plots.show(
 # look at both kinds, each with PyTorch's own random start on the left and with the package's on the right.
 
 # %%
-starts = sdf_fit.starts(profile)
+lattice = sdf_fit.start_grid(profile)
+starts = {
+    "mlp, PyTorch's start": sdf_fit.start_mlp(plain=True).sdf,
+    "mlp, geometric": sdf_fit.start_mlp().sdf,
+    "grid, no sphere": sdf_fit.without_sphere(lattice),
+    "grid + sphere": lattice.sdf,
+}
 rays = torch.nn.functional.normalize(places, dim=-1)
 for name, start in starts.items():
     closed = bool((start(0.2 * rays) < 0).all() and (start(rays) > 0).all())
     print(f"{name}: negative around the middle, positive on the unit sphere: {closed}")
-plots.show(
-    sdf_plots.slices(starts),
+show(
+    figures.slices(starts),
     alt="Slices of four untrained networks. The plain mlp is nearly flat, its zero set a rag through space; the "
     "geometric one shows a dented ball with rings. The grid without sphere is nearly flat and nowhere zero; with it "
     "the rings are perfect circles.",
@@ -328,7 +355,7 @@ for name, (plain, weight) in runs.items():
     sdf_fit.fit(fitted[name], scan, small)
 
 # %%
-longer = sdf_fit.study()
+longer = results.table("sdf_fits")  # by `python benchmarks/studies/sdf.py`
 for name, field in fitted.items():
     zero = sdf_fit.level_mesh(field.sdf, 0.0, resolution=96, largest=False)
     apart, norms = sdf_fit.distance_of(zero, torus_mesh), sdf_fit.gradient_norms(field)
@@ -336,8 +363,8 @@ for name, field in fitted.items():
     print(f"half of the norms are over 0.7: {bool(norms.median() > 0.7)}")
     print("    900 steps, three seeds:", *(f"{1000 * d:.1f}" for d in longer["torus"][name]))
 found = {name: field.sdf for name, field in fitted.items()}
-plots.show(
-    sdf_plots.slices(found, columns=3, truth=shapes.torus, points=scan.points),
+show(
+    figures.slices(found, columns=3, truth=shapes.torus, points=scan.points),
     alt="Slices of three fits to dots on a torus, its outline orange. First: the outer circle is found, the inner one "
     "is not, the hole is filled. Second: a wobbling zero line with a bay in it, and few rings. Third: two round zero "
     "lines on the dots, and even rings outside.",
@@ -374,8 +401,8 @@ for name, (normals, eikonal) in terms.items():
     sdf_fit.fit(heads[name], cloud, large)
 
 # %%
-plots.show(
-    sdf_plots.slices({name: h.sdf for name, h in heads.items()}, axis="x"),
+show(
+    figures.slices({name: h.sdf for name, h in heads.items()}, axis="x"),
     alt="Four slices through the middle of a head, seen from the side, nose to the right. With points only the outline "
     "has holes, bubbles and doubled lines. With the eikonal term the rings follow the head's shape, in and out; "
     "without it the inner rings are circles around the middle.",
@@ -394,8 +421,16 @@ for name, found in judged.items():
     print(f"{name}: zero set within 0.6 mm: {found.distance < 0.6}", end="; ")
     print(f"norm 0.8 to 1.2 at over 3/4 of all places: {bool(near > 0.75)}", end="; ")
     print(f"level 30 mm off by under 2 mm: {abs(found.levels[30.0] - 30) < 2}")
-plots.show(
-    sdf_plots.norm_histograms(norms),
+figure, (axes,) = grid(1, len(norms), width=11, height=2.3, sharey=True)
+for ax, (name, values) in zip(axes, norms.items(), strict=True):
+    shares = torch.full_like(values, 1 / len(values))
+    ax.hist(values.clamp(max=1.999), 40, (0, 2), color=BLUE, weights=shares)
+    ax.axvline(1, color="black", lw=1, ls="--")
+    ax.set(xlim=(0, 2), xlabel="norm of the gradient")
+    ax.set_title(name, fontsize=10)
+axes[0].set_ylabel("share of places")
+show(
+    figure,
     alt="Four histograms of the gradient's norm at random places. Without the eikonal term a broad hill from 0.4 to "
     "1.7, and what is over 2 in its last bar; with it, a narrow peak at one.",
 )
@@ -453,8 +488,12 @@ interactive.show(
 
 # %%
 ragged = {label: level_set("points", level) for label, level in levels.items()}
-plots.show(
-    sdf_plots.level_rows({"all three": dolls, "points only": ragged}),
+widest = np.concatenate([dolls["30 mm"].vertices, ragged["30 mm"].vertices])
+middle, half = (widest.max(0) + widest.min(0)) / 2, 0.52 * (widest.max(0) - widest.min(0)).max()
+look = {"view": "three-quarter", "size": 200, "center": middle, "extent": half}
+clay = [[shaded_normals(mesh, **look) for mesh in row.values()] for row in (dolls, ragged)]
+show(
+    images(clay, list(levels), ["all three", "points only"], width=7),
     alt="Two rows of four grey heads, levels -10, 0, 10 and 30 mm. Upper row, all three terms: a gaunt head, the "
     "head, and two swollen ones that still have its nose and chin. Lower row, points only: a lump, a head "
     "with torn hair, a balloon with a hint of a face, and a balloon.",
@@ -508,17 +547,26 @@ checks.ex0203(trace)
 
 # %%
 side, head = 128, heads["all three"]
+steepest = float(sdf_fit.gradient_norms(head, 50_000, seed=2).max())
 origins, directions = shapes.parallel_rays(side)
 with torch.no_grad():
-    depth = trace(head.sdf, origins, directions, 1.2 * sdf_fit.steepest(head), 2.0)
+    depth = trace(head.sdf, origins, directions, 1.2 * steepest, 2.0)
 hit = torch.isfinite(depth)
 met = origins[hit] + depth[hit, None] * directions[hit]
 gradient = torch.nn.functional.normalize(head.with_gradient(met)[2].detach(), dim=-1)
 off = closest_points((met.double() * scene.radius + torch.tensor(scene.center)).numpy(), truth)[0]
 print(f"more than a quarter of {side * side} rays hit: {bool(hit.float().mean() > 0.25)}")
 print("half of the hits lie within 0.5 mm of the truth:", bool(torch.tensor(off).median() < 0.5))
-plots.show(
-    sdf_plots.shaded(depth, torch.zeros_like(origins).index_put((hit,), gradient), side),
+lamp = torch.nn.functional.normalize(torch.tensor([-0.45, 0.55, 0.70]), dim=0)
+light = 0.12 + 0.45 * gradient[:, 2].clamp_min(0) + 0.43 * (gradient @ lamp).clamp_min(0)
+lit = torch.ones(side**2).masked_scatter(hit, light).reshape(side, side)
+far = depth.where(hit, torch.nan).reshape(side, side)
+figure, ((left, right),) = grid(1, 2, width=7.4, height=3.4)
+image(left, far, "depth along the ray", origin="lower", cmap="cividis_r", vmin=None, vmax=None)
+image(right, lit, "lit by the gradient", origin="lower")
+figure.colorbar(left.images[0], ax=left, shrink=0.8)
+show(
+    figure,
     alt="A head from the front, made by stepping along rays: its depth, least at the nose, and the head as lit.",
 )
 
@@ -534,8 +582,17 @@ plots.show(
 # \end{cases} \qquad \text{(VolSDF, 2 and 3)}$$
 
 # %%
-plots.show(
-    wall_plots.densities(),
+f = torch.linspace(-14, 14, 561, dtype=torch.float64)
+densities, humps = {}, {}
+for beta in (4.0, 2.0, 1.0):
+    densities[f"beta = {beta:g} mm"] = laplace_density(f, beta)
+    humps[f"beta = {beta:g} mm"] = -torch.gradient(wall.stopped(-f, beta), spacing=(f,))[0]
+figure, ((left, right),) = grid(1, 2, width=9.5, height=2.9)
+words = {"xlim": (14, -14), "xlabel": "f [mm], outside to inside"}
+curves(left, f, densities, ylabel="density [1 / mm]", **words)
+curves(right, f, humps, legend=False, ylabel="light stopped a mm", **words)
+show(
+    figure,
     alt="Left, density over the signed distance for beta 4, 2 and 1 mm: it rises towards the inside to 1 / beta. "
     "Right, where the light of a head-on ray is stopped: a hump at the surface, narrower and higher the smaller beta "
     "is, its top a little inside.",
@@ -594,15 +651,18 @@ checks.ex0204(depth_at)
 # the settings of this project, on a head in a sphere of 185 mm:
 
 # %%
-figure, axes = plots.grid(1, 1, width=8.5, height=2.4)
-rows = []
+figure, ((ax,),) = grid(1, 1, width=8.5, height=2.4)
 for stage in ("stage1", "stage2"):
     for when, beta in zip(("first", "last"), getattr(PROFILES["cpu"], stage).beta, strict=True):
         front, back = (depth_at(share, beta * scene.radius, 1.0) for share in (0.05, 0.95))
-        rows.append((f"{stage}, {when} beta {beta:g}", front, back))
+        name = f"{stage}, {when} beta {beta:g}"
+        ax.barh(name, back - front, 0.55, left=front, color=BLUE)
+        ax.text(back + 0.4, name, f"{back - front:.1f} mm", va="center", fontsize=9)
         print(f"{stage}, {when}: the wall is {back - front:.1f} mm thick")
-wall_plots.thickness_bars(axes[0][0], rows)
-plots.show(
+ax.axvline(0, color=ORANGE, lw=1.5, ls=":")
+ax.set(xlabel="mm behind the surface", xlim=(-14, 25))
+ax.invert_yaxis()
+show(
     figure,
     alt="Four bars around the surface, the wall's thickness in mm: about 29 and 3 for the first and the last beta "
     "of stage 1, 12 and 1.5 for those of stage 2.",
@@ -621,12 +681,22 @@ plots.show(
 # ends. Then $T$ knows nothing of the angle. Does VolSDF's? Where half of the light has been stopped is marked by a triangle:
 
 # %%
-for angle in (0, 60, 80):
-    middle = [wall.depth_at(0.5, 1.0, math.cos(math.radians(angle)), form) for form in wall.FORMS]
+f = torch.linspace(6, -6, 481, dtype=torch.float64)
+figure, (axes,) = grid(1, 3, height=2.7, sharey=True)
+for ax, angle in zip(axes, (0, 60, 80), strict=True):
+    cosine = math.cos(math.radians(angle))
+    middle = [wall.depth_at(0.5, 1.0, cosine, form) for form in wall.FORMS]
     print(f"{angle} degrees: half has stopped {middle[0]:+.1f} betas behind the surface", end="")
     print(f" (VolSDF), {middle[1]:.1f} (NeuS)")
-plots.show(
-    wall_plots.grazing(),
+    stopped = {form: wall.stopped(-f, 1.0, cosine, form) for form in wall.FORMS}
+    humps = {form: -torch.gradient(share, spacing=(f,))[0] for form, share in stopped.items()}
+    title = f"{angle} degrees from the normal"
+    curves(ax, f, humps, title=title, xlim=(6, -6), xlabel="f [mm], outside to inside")
+    for depth, colour in zip(middle, (BLUE, VERMILLION), strict=True):
+        ax.plot(-depth, 0, "^", color=colour, ms=8, mec="black", clip_on=False, zorder=5)
+axes[0].set_ylabel("light stopped a mm of f")
+show(
+    figure,
     alt="Where light stops, for rays at 0, 60 and 80 degrees. NeuS's hump is centred on the surface in all three. "
     "VolSDF's lies a little behind the surface head-on, and moves in front of it at grazing angles.",
 )
@@ -653,7 +723,7 @@ widgets.twin(panel.picture, panel.TWIN)
 # %%
 for setting in panel.TWIN:
     beta, angle, form = setting["beta"], setting["angle"], setting["form"]
-    share, middle = wall_plots.exactly(beta, angle, setting["hit"], form)
+    share, middle = wall.exactly(beta, angle, setting["hit"], form)
     print(f"{form}, beta {beta:g} mm, {angle} degrees: {share:.0%} within 1 mm", end="; ")
     print(f"half has stopped {middle:+.1f} mm behind the surface")
 

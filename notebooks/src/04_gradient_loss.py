@@ -34,11 +34,12 @@ import torch
 from torch.nn import functional as F
 
 from privhead_nb import Reconstruction, Release, evaluate, load_scene
-from privhead_nb.kernels.gradient_loss import gradient_loss
+from privhead_nb.kernels.gradient_loss import gradient_loss, gradient_modulus
 from privhead_nb.resources import SAMPLES
 from privhead_nb.teach import checks, widgets
-from privhead_nb.teach.lesson04 import landscape, loss_landscape, panel, toy_head, toy_pictures
-from privhead_nb.viz import plots
+from privhead_nb.teach.lesson04 import figures, landscape, panel, toy_head
+from privhead_nb.training.batches import patch_weights
+from privhead_nb.viz import style
 
 scene, release = load_scene(SAMPLES / "scene"), Release.load(SAMPLES / "release")
 head = Reconstruction.load(SAMPLES / "reconstruction")
@@ -79,12 +80,16 @@ for backend in ("torch", "numba"):
     print(f"our loss is the package's ({backend}):", torch.allclose(by_hand, theirs, rtol=1e-4))
 print("it is less than half of what an empty picture has:", bool(by_hand < 0.5 * target.mean()))
 
-# %%
-plots.show(
-    loss_landscape.side_by_side(
-        {"the photo": photo, "its rendering": shown, "modulus of the photo": target,
-         "modulus of the rendering": modulus, "their difference": (modulus - target).abs()}
-    ),
+drawn = figures.drawings(target, modulus, (modulus - target).abs())
+titles = [
+    "the photo",
+    "its rendering",
+    "modulus of the photo",
+    "modulus of the rendering",
+    "their difference",
+]
+style.show(
+    style.images([[photo, shown, *drawn]], titles, width=12),
     alt="Five pictures in a row. A photo of a dark brown face with grey hair on white; a rendering of the same "
     "head whose face is red; the two moduli as line drawings, nearly alike; and their difference, almost "
     "white, with faint marks at eyes, mouth and hairline.",
@@ -160,8 +165,8 @@ checks.ex0402(patch_count)
 # %%
 even = (release.moduli < 0.005).float().mean()
 print("hardly any signal at over half of all pixels:", bool(even > 0.5))
-plots.show(
-    loss_landscape.patches(release.moduli[VIEW], 10, 10, torch.Generator().manual_seed(4)),
+style.show(
+    figures.patches(release.moduli[VIEW], 10, 10, torch.Generator().manual_seed(4)),
     alt="Left, a line drawing of a head with ten squares on its lines; each has an outer ring that is not "
     "filled. Middle, the same with squares drawn evenly, of which some lie on white. Right, a map of how "
     "often each pixel is compared: 64 in the middle, less towards the borders, none in the outermost ring.",
@@ -177,15 +182,36 @@ plots.show(
 # How large should a patch be? Small ones sit well on the lines but waste rays, large ones waste few but take in
 # white. Multiply the two and you have what a ray is worth.
 
+
 # %%
-sides = (3, 4, 6, 8, 10, 12, 16, 24, 32)
-signal, even = landscape.worth(release.moduli, 10, 0.05)  # useful pixels a ray
-small, large = (landscape.worth(release.moduli, side, 0.05)[0] for side in (4, 24))
-print("at a side of 10, drawing by signal is worth over 1.5 times as much:", signal > 1.5 * even)
-print("going from 4 to 10 wins over a half:", signal > 1.5 * small)
-print("going from 10 to 24 wins less than a fifth:", large < 1.2 * signal)
-plots.show(
-    loss_landscape.patch_sizes(release.moduli, sides, threshold=0.05),
+def useful(patch):
+    """Share of compared pixels with signal, of patches that are drawn by signal and evenly."""
+    places = patch_weights(release.moduli, patch)  # how often a patch is drawn at each place
+    inner = (release.moduli > 0.05).float()[:, None, 1:-1, 1:-1]
+    share = F.avg_pool2d(inner, patch - 2, 1)[:, 0]
+    return (places * share).sum() / places.sum(), share.mean()
+
+
+sides = torch.tensor([3, 4, 6, 8, 10, 12, 16, 24, 32])
+kept = ((sides - 2) / sides) ** 2  # of the rays of a patch, those whose pixel is compared
+by_signal, evenly = torch.tensor([useful(int(side)) for side in sides]).T
+worth, even = kept * by_signal, kept * evenly  # useful pixels a ray
+small, ten, large = (worth[sides == side].item() for side in (4, 10, 24))
+more = bool(ten > 1.5 * even[sides == 10])
+print("at a side of 10, drawing by signal is worth over 1.5 times as much:", more)
+print("going from 4 to 10 wins over a half:", ten > 1.5 * small)
+print("going from 10 to 24 wins less than a fifth:", large < 1.2 * ten)
+figure, ((left, right),) = style.grid(1, 2, height=3.2)
+names = ["share of those with signal, drawn by signal", "share of those with signal, drawn evenly"]
+series = {names[0]: by_signal, names[1]: evenly, "share of rays whose pixel is compared": kept}
+style.curves(left, sides, series, marks=True, ylim=(0, 1.02), xlabel="side of a patch, pixels")
+series = {"drawn by signal": worth, "drawn evenly": even}
+style.curves(right, sides, series, marks=True, title="useful pixels a ray: the product")
+right.set(ylim=(0, None), xlabel="side of a patch, pixels")
+right.axvline(10, color="0.55", ls=":")
+right.text(10.4, 0.01, "the package's 10", fontsize=8, color="0.35")
+style.show(
+    figure,
     alt="Left, three curves over the side of a patch: the share of compared rays rises from 0.1 to 0.9; the "
     "share of those with signal falls from 0.8 to 0.4 where patches are drawn by signal, and rises from 0.2 to "
     "0.4 where they are drawn evenly. Right, the products: drawn by signal it rises steeply up to a side of 8 "
@@ -218,9 +244,10 @@ for name, changed in free.items():
     same = bool(landscape.gradient_losses(changed, own) < 1e-5)
     noticed = bool(landscape.rgb_losses(changed, photo) > 0.02)
     print(f"{name}: the gradient loss is below 1e-5: {same}, the RGB loss notices: {noticed}")
-pictures = {name: changed[0].movedim(0, -1) for name, changed in free.items()}
-plots.show(
-    loss_landscape.side_by_side({"the photo": photo, **pictures, "the modulus of all five": own}),
+pictures = [changed[0].movedim(0, -1) for changed in free.values()]
+titles = ["the photo", *free, "the modulus of all five"]
+style.show(
+    style.images([[photo, *pictures, *figures.drawings(own)]], titles, width=14),
     alt="The same head five times: as it is, darker on grey, as a negative on black, with a blue face, and "
     "with a green one; then one line drawing, the modulus that they share.",
 )  # fmt: skip
@@ -263,15 +290,25 @@ checks.ex0403(disprove)
 # their place is wrong: a clean measure of what either loss makes of a picture that is off. Both are in units of an empty picture: the dotted line is what one gets by showing nothing.
 
 # %%
-found = landscape.changes(photo)
+still = landscape.planes(photo)
+scales, contrasts = torch.linspace(0.7, 1.4, 36), torch.linspace(-1.5, 1.5, 31)
+offsets = torch.linspace(-0.5, 0.5, 21)
+recoloured = torch.cat([landscape.recoloured(still, contrast=a.item()) for a in contrasts])
+lighter = torch.cat([landscape.recoloured(still, offset=o.item()) for o in offsets])
+found = {
+    "shift, pixels": landscape.shift_curve(photo),
+    "scale": landscape.over(photo, landscape.moved(photo, scale=scales), scales),
+    "contrast": landscape.over(photo, recoloured, contrasts),
+    "offset": landscape.over(photo, lighter, offsets),
+}
 shift, contrast = found["shift, pixels"], found["contrast"]
 narrow, wide = (landscape.half_width(shift.steps, losses) for losses in (shift.gradient, shift.rgb))
 print("half-width of the gradient loss under 2.5 pixels:", narrow < 2.5)
 print("half-width of the RGB loss over 3 times as much: ", wide > 3 * narrow)
 w = torch.allclose(contrast.gradient, (contrast.steps.abs() - 1).abs(), atol=1e-4)
 print("over the contrast a, it is | |a| - 1 |:", w)
-plots.show(
-    loss_landscape.curves(found),
+style.show(
+    figures.both_losses(found),
     alt="Four panels with both losses. Shift: the RGB loss is a wide V, the gradient loss a narrow funnel that "
     "crosses the level of an empty picture at about two pixels and goes on to 1.7. Scale: likewise. "
     "Contrast: the RGB loss has one V at 1, the gradient loss is a W with feet at 1 and -1 and its top at 0. "
@@ -299,11 +336,14 @@ plots.show(
 # First the same in two directions.
 
 # %%
-axis, losses = landscape.shift_map(photo)
+axis = torch.arange(-12.0, 13.0)
+rows = [landscape.over(photo, landscape.moved(photo, axis, down), axis) for down in axis]
+gradient, rgb = torch.stack([r.gradient for r in rows]), torch.stack([r.rgb for r in rows])
+losses = landscape.Curve(axis, gradient, rgb)
 print("valleys of the RGB loss:     ", landscape.valleys(losses.rgb))
 print("valleys of the gradient loss:", landscape.valleys(losses.gradient))
-plots.show(
-    loss_landscape.maps(axis, losses),
+style.show(
+    figures.maps(axis, losses),
     alt="Two maps over the shift in both directions. The RGB loss is one wide oval bowl. The gradient loss has "
     "a small dark bowl of a few pixels in the middle of a high, nearly even plain, with a fainter upright "
     "valley where the sides of the outline still meet.",
@@ -317,16 +357,27 @@ plots.show(
 # patches, and what it is to find out lies *inside* the face. Let us look through a window that shows eyes, nose and
 # mouth and no outline at all, and move the face downwards behind it.
 
+
 # %%
-inside = landscape.down_curve(photo, slice(28, 46), slice(26, 38))
-whole = landscape.down_curve(photo, slice(1, -1), slice(1, -1))
+def through_window(rows, columns):
+    """Losses over a shift downwards, over those of an empty window."""
+    steps = torch.arange(-12.0, 13.0)
+    seen = landscape.moved(photo, 0.0, steps)[:, :, rows, columns]
+    still = seen[12]
+    gradient = landscape.gradient_losses(seen, landscape.moduli(still[None])[0])
+    empty = (still - still.mean((1, 2), keepdim=True)).abs().mean()
+    return landscape.Curve(steps, gradient, (seen - still).abs().mean((1, 2, 3)) / empty)
+
+
+inside = through_window(slice(28, 46), slice(26, 38))
+whole = through_window(slice(1, -1), slice(1, -1))
 for name in ("gradient", "rgb"):
     values = getattr(inside, name)
     low, high = landscape.basin(inside.steps, values)
     many = landscape.valleys(values) > 2
     print(f"{name}: false valleys: {many}, downhill leads home from {low:.0f} to {high:.0f} pixels")
-plots.show(
-    loss_landscape.curves({"all of it moved down, pixels": whole, "inside the face": inside}),
+style.show(
+    figures.both_losses({"all of it moved down, pixels": whole, "inside the face": inside}),
     alt="Both losses over a shift downwards. Of the whole picture both rise smoothly to both sides. Inside "
     "the face both have a sharp bottom at 0, rise within a pixel or two, and then go up and down.",
 )
@@ -346,8 +397,17 @@ blurred = {blur: landscape.shift_curve(photo, blur=blur) for blur in (0.0, 1.0, 
 widths = {blur: landscape.half_width(c.steps, c.gradient) for blur, c in blurred.items()}
 print("a blur of 2 makes the funnel over 1.4 times as wide:", widths[2.0] > 1.4 * widths[0.0])
 print("it is still under two thirds of the RGB loss's:     ", widths[2.0] < wide / 1.5)
-plots.show(
-    loss_landscape.blurs(blurred),
+figure, ((left, right),) = style.grid(1, 2, height=3.2)
+series = {f"blur {blur:g}": curve.gradient for blur, curve in blurred.items()}
+style.curves(left, shift.steps, series, ylabel="loss; 1 = an empty picture")
+left.axhline(1, color="0.55", ls=":")
+left.set_xlabel("shift, pixels")
+series = {"gradient loss": list(widths.values()), "RGB loss, pictures not blurred": [wide] * 4}
+loss_looks = list(figures.LOOKS.values())  # colour, mark and dash of each loss
+style.curves(right, list(widths), series, marks=True, looks=loss_looks, ylim=(0, None))
+right.set(xlabel="sigma of the blur, pixels", ylabel="half-width of the basin, pixels")
+style.show(
+    figure,
     alt="Left, the gradient loss over a shift for four widths of blur: the funnel gets wider and smoother, "
     "and its rim lower. Right, its half-width over the blur: it rises from under two pixels to three and then "
     "hardly any more, and stays far below that of the RGB loss.",
@@ -399,13 +459,25 @@ checks.ex0404(best_contrast)
 
 # %%
 away = torch.arange(0.0, 9.0)
-best, left = landscape.fading(photo, away)
-full = landscape.over(photo, landscape.moved(photo, away), away).gradient
+moved = landscape.moduli(landscape.moved(photo, away))
+best = torch.tensor([best_contrast(modulus, own) for modulus in moved])
+full, left = (
+    (contrast[:, None, None] * moved - own).abs().mean((1, 2)) / own.mean()
+    for contrast in (torch.ones(9), best)
+)
 print("3 pixels off, the best contrast is under a half: ", bool(best[3] < 0.5))
 print("5 pixels off, it is under a fifth:               ", bool(best[5] < 0.2))
 print("and what is won by it over no lines is under 5 %:", bool(left[5] > 0.95))
-plots.show(
-    loss_landscape.fading(away, best, left, full),
+figure, axes = style.grid(1, 2, height=3.0)
+label = "how far the lines are off, pixels"
+style.curves(axes[0][0], away, {"": best}, marks=True, ylim=(-0.05, 1.1), xlabel=label)
+axes[0][0].set_ylabel("contrast with the least loss")
+series = {"at full contrast": full, "at the best contrast": left}
+style.curves(axes[0][1], away, series, marks=True, xlabel=label)
+axes[0][1].axhline(1, color="0.55", ls=":")
+axes[0][1].set_ylabel("gradient loss; 1 = an empty picture")
+style.show(
+    figure,
     alt="Left, the best contrast over how far lines are off: it falls from 1 to about a tenth at four pixels. "
     "Right, the loss at full contrast rises past the level of an empty picture; at the best contrast it "
     "approaches that level from below and stays there.",
@@ -438,8 +510,11 @@ plots.show(
 # and by moving the number by a millionth and looking what happens.
 
 # %%
-plots.show(
-    toy_pictures.views(toy_head.VIEWS),
+faces = [toy_head.render(toy_head.shape(), yaw).colour for yaw in toy_head.VIEWS]
+drawn = figures.drawings(*(toy_head.modulus(face) for face in faces), top=0.35)
+titles = [f"{math.degrees(yaw):.0f} degrees" for yaw in toy_head.VIEWS]
+style.show(
+    style.images([faces, drawn], titles),
     alt="A brown ball with a nose, two dark eyes and a mouth, lit from the upper left, from five sides; "
     "under each its modulus: a thick ring, rings around the eyes, and soft lines along nose and mouth.",
 )
@@ -465,17 +540,31 @@ for name, value in wrong.items():
 # the right should go left, a nose that is too short should grow. The sum over pixels can be looked at before it is
 # summed. Each map below adds up to one of the three numbers.
 
+
 # %%
-maps = {name: toy_head.where_from(name, value, target) for name, value in wrong.items()}
+def where_from(name, value):
+    """d loss / d c . d c / d number at each pixel, (S, S); and the opacity, (S, S)."""
+
+    def colour_of(number):
+        return toy_head.render(toy_head.shape(**{name: number})).colour
+
+    number = torch.tensor(value, dtype=torch.float64)
+    colour, change = torch.func.jvp(colour_of, (number,), (torch.ones_like(number),))
+    colour = colour.detach().requires_grad_()
+    (pull,) = torch.autograd.grad(toy_head.loss(colour, target), colour)
+    return (pull * change).sum(-1), toy_head.render(toy_head.shape(**{name: number})).opacity
+
+
+maps = {name: where_from(name, value) for name, value in wrong.items()}
 for name, (share, opacity) in maps.items():
     slope = toy_head.slope(name, wrong[name], target)[1]
     sums = math.isclose(share.sum().item(), slope, rel_tol=1e-6)
-    part = share.abs()[toy_head.outline(opacity)].sum() / share.abs().sum()
-    print(
-        f"{name}: the map sums to the slope: {sums}, over 70 % is the outline's: {bool(part > 0.7)}"
-    )
-plots.show(
-    toy_pictures.where_from(maps),
+    partly = ((opacity > 0.02) & (opacity < 0.98)).double()
+    outline = F.max_pool2d(partly[None, None], 3, 1, 1)[0, 0] > 0  # and its neighbours
+    part = bool(share.abs()[outline].sum() / share.abs().sum() > 0.7)
+    print(f"{name}: the map sums to the slope: {sums}, over 70 % is the outline's: {part}")
+style.show(
+    figures.pull_maps(maps),
     alt="Three maps of the pull of each pixel, with the outline dashed. Radius: a purple ring along the "
     "outline, and little inside. Shift: parts of the ring at its left and right, and faint marks "
     "at eyes, nose and mouth. Nose: nothing at the outline; orange marks around the nose and the mouth.",
@@ -494,17 +583,51 @@ plots.show(
 # The loss asks for lines in the right places. It does not ask who makes them. Take a ball *without a nose*, forbid its
 # shape to move, and let only its colours learn, from one view.
 
+
 # %%
-one = toy_head.paint_it(nose=0.0, yaws=(0.0,))
-print(
-    "a wrong shape, painted: over 90 % of the loss is gone:", one.losses[-1] < 0.1 * one.losses[0]
-)
-print("it is under 5 % of an empty picture's:                ", one.losses[-1] < 0.05)
+def paint_it(nose, yaws, texels=(48, 96), steps=150):
+    """Fit the colours of a shape that stays as it is: losses, and pictures (views, S, S, 3)."""
+    views = [toy_head.render(toy_head.shape(nose=nose), yaw) for yaw in yaws]
+    wanted = [toy_head.render(toy_head.shape(), yaw).colour for yaw in yaws]
+    targets = gradient_modulus(torch.stack(wanted).float().movedim(-1, 1), kx, ky)
+    opacity = torch.stack([view.opacity for view in views]).float()[:, None]
+    places = torch.stack([toy_head.on_texture(view.directions) for view in views]).float()
+    noise = torch.randn(1, 3, *texels, generator=torch.Generator().manual_seed(0))
+    texture = (0.1 * noise).requires_grad_()
+    optimiser = torch.optim.Adam([texture], lr=0.05)
+    fall = torch.optim.lr_scheduler.ExponentialLR(optimiser, 0.03 ** (1 / steps))
+    losses = []
+    for _ in range(steps):
+        colours = torch.sigmoid(texture).expand(len(yaws), -1, -1, -1)
+        painted = F.grid_sample(colours, places, padding_mode="border", align_corners=False)
+        pictures = painted * opacity + 1 - opacity  # on white
+        loss = gradient_loss(pictures, targets, kx, ky)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        fall.step()
+        losses.append(loss.item() / targets.mean().item())
+    return losses, pictures.detach().movedim(1, -1)
+
+
+losses, (ball,) = paint_it(nose=0.0, yaws=(0.0,))
+print("a wrong shape, painted: over 90 % of the loss is gone:", losses[-1] < 0.1 * losses[0])
+print("it is under 5 % of an empty picture's:                ", losses[-1] < 0.05)
+
+# %%
 colour = toy_head.render(toy_head.shape()).colour
-plots.show(
-    toy_pictures.painted({"the true head": colour, "a ball, painted": one.pictures[0]}, one.losses),
-    alt="Left, the true toy head and a grey ball with a coloured, noisy pattern around eyes, nose and mouth; "
-    "under them their moduli, which look the same. Right, the loss of the painted ball falls over the "
+drawn = figures.drawings(toy_head.modulus(colour), toy_head.modulus(ball), top=0.35)
+figure, (axes,) = style.grid(1, 5, width=12, height=2.5, width_ratios=[1, 1, 1, 1, 1.8])
+titles = ("the true head", "its modulus", "a ball, painted", "its modulus")
+for ax, picture, title in zip(axes[:4], (colour, drawn[0], ball, drawn[1]), titles, strict=True):
+    style.image(ax, picture, title)
+style.curves(axes[4], range(1, len(losses) + 1), {"": losses}, looks=loss_looks, yscale="log")
+axes[4].set_title("gradient loss; 1 = an empty picture", fontsize=9)
+axes[4].set_xlabel("steps of the paint alone")
+style.show(
+    figure,
+    alt="Left, the true toy head and its modulus; a grey ball with a coloured, noisy pattern around eyes, nose and "
+    "mouth, and its modulus, which looks the same. Right, the loss of the painted ball falls over the "
     "steps by more than a factor of ten.",
 )
 
@@ -520,16 +643,19 @@ plots.show(
 # %%
 heights = (0.0, 0.1, 0.2, 0.3, 0.4)
 paints = {"one view": (0.0,), "five views": toy_head.VIEWS}
-remains = {
-    name: [toy_head.paint_it(h, yaws).losses[-1] for h in heights] for name, yaws in paints.items()
-}
+remains = {name: [paint_it(h, yaws)[0][-1] for h in heights] for name, yaws in paints.items()}
 one_view, five = remains.values()
 near = max(one_view) < min(one_view) + 0.02
 print("one view: heights differ by less than 2 % of an empty picture:", near)
 print("five views: the true nose is painted best:", five[2] == min(five))
 print("five views: the worst one leaves over 20 % more:", max(five) > 1.2 * five[2])
-plots.show(
-    toy_pictures.noses(heights, remains),
+figure, ((ax,),) = style.grid(1, 1, width=7.5, height=3.2)
+style.curves(ax, heights, remains, marks=True, xlabel="height of the nose that is painted")
+ax.set(ylim=(0, None), ylabel="loss that paint leaves")
+ax.axvline(0.2, color="0.55", ls=":")
+ax.text(0.203, 0.003, "the true nose", fontsize=8, color="0.35")
+style.show(
+    figure,
     alt="Loss that is left over the height of the painted nose. One view: a line that is low and nearly "
     "level. Five views: a shallow valley whose lowest point is at the true height.",
 )
@@ -562,13 +688,30 @@ for light, words in ((0.0, "unlit"), (0.6, "lit from a side")):
 
 # %%
 shifts = torch.arange(1, 37, dtype=torch.float64) / toy_head.SIZE  # from half a pixel to 18
-lost, slopes = toy_head.far_slopes(shifts)
+wanted, found = toy_head.modulus(toy_head.render(toy_head.shape(0.3, 0.0, 0.0)).colour), []
+for value in shifts:
+    shift = value.clone().requires_grad_()
+    loss = toy_head.loss(toy_head.render(toy_head.shape(0.3, shift, 0.0)).colour, wanted)
+    found.append((loss.item() / wanted.mean().item(), torch.autograd.grad(loss, shift)[0].item()))
+lost, slopes = torch.tensor(found).T
 print("within 4 pixels descent always goes home:           ", bool((slopes[:8] > 0).all()))
 print("further off it goes away at some places:            ", bool((slopes[8:] < 0).any()))
 astray = (slopes[28:] < 0).double().mean()
 print("without overlap at a quarter of them or more:        ", bool(astray >= 0.25))
-plots.show(
-    toy_pictures.far(shifts, lost, slopes),
+figure, ((ax,),) = style.grid(1, 1, width=8.5, height=3.2)
+pixels, home = shifts * toy_head.SIZE / 2, slopes > 0
+ax.plot(pixels, lost, color="0.4", lw=1.2, zorder=1)
+ax.plot(pixels[home], lost[home], "<", color=style.BLUE, ms=7, label="descent goes home")
+ax.plot(pixels[~home], lost[~home], ">", color=style.VERMILLION, ms=7, label="descent goes away")
+ax.axhline(1, color="0.55", ls=":")
+apart = 0.3 * toy_head.SIZE  # pixels: two radii
+ax.axvline(apart, color="0.55", ls="--")
+ax.text(apart + 0.2, 0.06, "no overlap beyond", fontsize=8, color="0.35")
+ax.legend(loc="lower center", frameon=False, fontsize=8)
+ax.set(ylim=(0, 1.9), xlabel="how far the ball is to the right of its target, pixels")
+ax.set_ylabel("gradient loss; 1 = an empty picture")
+style.show(
+    figure,
     alt="The gradient loss over the distance of a small ball from its target. It rises steeply for two or three "
     "pixels, past the level of an empty picture, then slowly and in waves. Blue triangles point home; "
     "red triangles, at some places in the middle and most of those without overlap, point away.",
@@ -585,7 +728,7 @@ plots.show(
 # A length is not differentiable at 0: $\lVert g \rVert$ is a cone, and its tip has no slope. Written naively, as the
 # root of a sum of squares, autograd divides 0 by 0 there.
 #
-# The package's choice stands in the first lines of `privhead_nb/kernels/gradient_loss.py`: it computes
+# The package's choice stands in the first lines of `privhead_nb/kernels/gradient_loss/__init__.py`: it computes
 # $g / \sqrt{\max(\lVert g \rVert^2, 10^{-36})}$, which is $g / \lVert g \rVert$ everywhere but at the tip, and 0 there.
 # Zero is the middle of all slopes that the cone has around its tip, and the only one that prefers no direction.
 #
@@ -623,18 +766,39 @@ print("a thousandth of the noise pulls as strongly:", as_strong)
 # settle in. And a ray is a *point*: it looks at the middle of a pixel, while a photo averages over its area. A
 # pattern finer than two pixels is nearly grey in the photo, and full of lines that are not there in the rendering.
 
+
 # %%
-wide = landscape.stripes(8.0, samples=8)
+def stripes(period, size=64, *, shift=0.0, samples=1, angle=0.0):
+    """Grey stripes (size, size, 3): the mean of samples x samples points in each pixel."""
+    fine = (torch.arange(size * samples) + 0.5) / samples
+    y, x = torch.meshgrid(fine, fine, indexing="ij")
+    across = x * math.cos(angle) + y * math.sin(angle) - shift
+    grey = 0.5 + 0.4 * torch.sin(2 * torch.pi * across / period)
+    return F.avg_pool2d(grey[None, None], samples)[0, 0, :, :, None].expand(-1, -1, 3)
+
+
+wide = stripes(8.0, samples=8)
 steps = torch.arange(-12, 12.5, 0.5)
-moves = [landscape.planes(landscape.stripes(8.0, shift=float(s), samples=8)) for s in steps]
+moves = [landscape.planes(stripes(8.0, shift=float(s), samples=8)) for s in steps]
 twice = landscape.over(wide, torch.cat(moves), steps)
 valleys = [landscape.valleys(losses) for losses in (twice.rgb, twice.gradient)]
 print(f"valleys within 12 pixels: RGB {valleys[0]}, gradient {valleys[1]}")
-by_ray, by_area = (landscape.stripes(1.4, samples=s) for s in (1, 8))
+by_ray, by_area = (stripes(1.4, samples=s) for s in (1, 8))
 lines = [landscape.moduli(landscape.planes(p)).mean() for p in (by_ray, by_area)]
 print("stripes of 1.4 pixels: rays see over twice the modulus:", bool(lines[0] > 2 * lines[1]))
-plots.show(
-    loss_landscape.stripes(twice, 8.0, 1.4),
+figure, (axes,) = style.grid(1, 4, width=11.5, height=2.9)
+series = {"gradient": twice.gradient / twice.gradient.max(), "RGB": twice.rgb / twice.rgb.max()}
+style.curves(axes[0], steps, series, looks=loss_looks, title="stripes of 8 pixels: both losses")
+axes[0].set(xlabel="shift, pixels", ylim=(-0.05, 1.45))
+shown = {
+    "drawn finely": stripes(1.4 * 16, 24 * 16, angle=0.15),
+    "averaged over pixels": stripes(1.4, 24, samples=8, angle=0.15),
+    "one ray a pixel": stripes(1.4, 24, angle=0.15),
+}
+for ax, (title, picture) in zip(axes[1:], shown.items(), strict=True):
+    style.image(ax, picture, f"1.4 pixels,\n{title}")
+style.show(
+    figure,
     alt="Left, both losses over the shift of stripes: between two bottoms of the RGB loss the gradient loss has "
     "another one. Then stripes of 1.4 pixels: drawn finely; averaged over pixels, a faint coarse pattern that leans "
     "the other way; and by one ray a pixel, the same coarse pattern, strong.",
@@ -690,7 +854,7 @@ def gradient_by_hand(picture, target, kx, ky):
 checks.ex0405(gradient_by_hand)
 
 # %% [markdown]
-# You have written what `privhead_nb/kernels/gradient_loss.py` does on every step. Its loops gather as yours does, so that no
+# You have written what `privhead_nb/kernels/gradient_loss/` does on every step. Its loops gather as yours does, so that no
 # two of them ever write to one place; [11](11_gpu_kernels.ipynb) tells why that matters.
 #
 # ## 9. What answers all this
@@ -747,10 +911,10 @@ widgets.twin(panel.picture, panel.TWIN)
 #
 # 1. *Easy.* Colours are compared by L1 here. Would a *squared* difference of moduli change which of the two,
 #    silence or a misplaced line, is better? Work it out for lines that don't overlap.
-# 2. *Middle.* Let the paint be calm: set `toy_head.TEXTURE = (8, 16)` and run the noses again. How much deeper is
+# 2. *Middle.* Let the paint be calm: give `paint_it` 8 x 16 texels and run the noses again. How much deeper is
 #    the valley? And is its bottom still in the right place?
-# 3. *Hard.* Give `toy_head.paint_it` a nose that learns together with its paint, and start from a ball. Does it find
-#    the true height? From one view? With which learning rates? Then do it with `by_rgb=True`.
+# 3. *Hard.* Give `paint_it` a nose that learns together with its paint, and start from a ball. Does it find
+#    the true height? From one view? With which learning rates? Then compare colours instead.
 #
 # ## What to remember
 #
@@ -774,13 +938,13 @@ widgets.twin(panel.picture, panel.TWIN)
 # | misplaced lines are worse than none, and fade | section 5, exercise 0404 |
 # | autograd is right about the shape, and the nose is pulled from inside | section 6, `tests/test_lesson_04.py` |
 # | one view can be painted on any nose; five prefer the true one | section 7 |
-# | plain unlit skin has no pull; far off it is meaningless; at the kink it is 0 | section 7, `tests/test_lesson_04.py` |
+# | plain unlit skin has no pull; far off it is meaningless; at the kink it is 0 | section 7 |
 # | the gradient by hand is autograd's | exercise 0405 |
 # | stage 1 ends inside the funnel | section 9 |
 #
 # **Read on**: [05, two-stage reconstruction](05_two_stage_reconstruction.ipynb), where this loss trains a head;
 # [06, irreversibility](06_irreversibility.ipynb), on what else has the same modulus;
 # [07, the Lipschitz term](07_lipschitz_ablation.ipynb); [03, protecting operators](03_protecting_operators.ipynb);
-# `privhead_nb/kernels/gradient_loss.py`, whose first page is section 8. On landscapes of lines: Barrow, Tenenbaum,
+# `privhead_nb/kernels/gradient_loss/__init__.py`, whose first page is section 8. On landscapes of lines: Barrow, Tenenbaum,
 # Bolles and Wolf, *Parametric correspondence and chamfer matching* (1977), which made funnels wider by a distance
 # instead of a blur.

@@ -36,11 +36,12 @@ from privhead_nb import Mesh, Operator, Reconstruction, Release, evaluate, load_
 from privhead_nb.geometry.metrics import closest_points, sample_surface
 from privhead_nb.kernels.compositing import composite, laplace_density, weights_from_density
 from privhead_nb.resources import SAMPLES
-from privhead_nb.teach import checks, interactive, widgets
-from privhead_nb.teach.lesson05 import panel, reconstruction_plots, stage_plots, stages, table1
+from privhead_nb.teach import checks, interactive, results, widgets
+from privhead_nb.teach.lesson05 import figures, panel, stages, table1
+from privhead_nb.training.batches import camera_rays, unit_cameras
 from privhead_nb.training.profiles import get_profile
 from privhead_nb.training.two_stage import reconstruct, reconstruct_full_rgb
-from privhead_nb.viz import plots
+from privhead_nb.viz import plots, style
 
 scene, release = load_scene(SAMPLES / "scene"), Release.load(SAMPLES / "release")
 
@@ -183,7 +184,7 @@ alone = [m for m in moments if m.run == "stage 2 alone"]
 truth = Mesh.from_trimesh(scene.truth_mesh())
 cut = stages.outline(truth, "profile", scene)
 plots.show(
-    stage_plots.moment_row([two[0], two[1], two[3], two[5], two[-1]], "profile", cut),
+    figures.moment_row([two[0], two[1], two[3], two[5], two[-1]], "profile", cut),
     alt="Five cuts through a head from the side, with the signed distance as colour, the surface as a line "
     "and the truth dashed. First a circle; after 30 steps a blob with a bulge for the face; after stage 1 the "
     "back of the head fits and the nose is a wedge; 60 steps into stage 2 the face follows the truth; at "
@@ -232,11 +233,11 @@ lonely = reconstruct(release, few, seed=0, stages=(2,))
 with_it, without = (evaluate(run, scene).distance_mean for run in (started, lonely))
 print("without stage 1 the face is further off:", without > with_it)
 
-study = table1.stored()  # benchmarks/results/reconstruction.json, 2200 steps
+study = table1.study()  # benchmarks/results/reconstruction.json, 2200 steps
 for name, (off, on) in table1.without_stage_1(study).items():
     print(f"{name}: {off:.2f} mm without stage 1, {on:.2f} with, {off / on:.1f} times as far")
 plots.show(
-    stage_plots.progress(moments, 300),
+    figures.progress(moments, 300),
     alt="Distance and normal error over the steps of two runs. With two stages both fall from step 0 on, to 2.2 mm "
     "and 16 degrees where stage 2 begins, then, after a small bump, to 1.2 mm and 11 degrees. Stage 2 alone "
     "starts there from 11 mm, falls steeply and meets the other run after some 600 steps.",
@@ -262,8 +263,22 @@ plots.show(
 # strongest pull.
 
 # %%
+figure, ((left, right),) = style.grid(1, 2, width=9.5, height=3.0)
+f = np.linspace(-20, 40, 3001) / release.radius
+fog, pull = {}, {}
+for beta in (0.03, 0.012, 0.0015):
+    label = f"beta {beta:g}, {beta * release.radius:.1f} mm"
+    fog[label] = laplace_density(torch.from_numpy(f), beta) * beta
+    pull[label] = figures.pull_of_a_wall(beta, f)
+    pull[label] /= pull[label].max()
+style.curves(left, f * release.radius, fog, title="fog: density times beta")
+title = "pull of a ray, as a share of the largest"
+style.curves(right, f * release.radius, pull, title=title, legend=False)
+for ax in (left, right):
+    ax.set_xlabel("how far the ray misses the wall [mm]")
+    ax.axvline(0, color="0.6", lw=0.8, zorder=0)
 plots.show(
-    reconstruction_plots.who_feels(),
+    figure,
     alt="Two panels over the distance by which a ray misses a wall, in mm, with three values of beta. Left: "
     "the fog falls from one to zero, over some forty mm for the largest beta and at once for the "
     "smallest. Right: the pull has a peak, from 0 to 40 mm wide for the largest beta, from 0 to 15 for the "
@@ -303,9 +318,8 @@ for step in (0, 150, 299):
 # one is ours, of which more below. A mark is a run; each was done with two seeds.
 
 # %%
-schedules = table1.stored("beta_schedule")
 plots.show(
-    reconstruction_plots.schedules(schedules),
+    figures.schedules(results.frame("beta_schedule")),
     alt="Bars and marks of distance and normal error for four schedules, stage 1 and stage 2 each. Above, with "
     "footprints, the schedules are alike: about 3.8 mm and 1.4 mm. Below, with fog alone, stage 2 ends at 2 mm for "
     "the shipped schedule, 1.8 if it stops half way and 2.9 for a constant cloud; a constant wall is over 9 mm off "
@@ -368,7 +382,7 @@ plots.show(
 light = {name: interactive.lighter(given_time[name], 2300) for name in order}
 errors = {name: closest_points(light[name].vertices, truth)[0] for name in order[:-1]}
 plots.show(
-    reconstruction_plots.error_row(light, errors, limits=(0, 5), label="to the truth [mm]"),
+    figures.error_row(light, errors, limits=(0, 5), label="to the truth [mm]"),
     alt="The five heads at three-quarter, four of them coloured by distance. Stage 1 has yellow patches of "
     "5 mm and more beside the nose, on the temple and at the neck. The other three are dark blue, with small "
     "bright spots at the eyes and beside the nose; those of full RGB are as large as those of stage 2.",
@@ -430,8 +444,17 @@ for count, off in zip(counts, itself, strict=True):
     print(f"{count:>5} samples: {off:.1f} mm from itself; half a spacing is {spacing / 2:.1f} mm")
 
 # %%
+figure, ((ax,),) = style.grid(1, 1, width=6.5, height=3.2)
+series = {"stage 2 to truth": ours, "truth to itself": itself}
+style.curves(ax, counts, series, marks=True, xscale="log", yscale="log", legend=False)
+ax.axhline(exact, color="black", lw=1.4, ls="--", label="exact, to the triangles")
+ax.legend(frameon=False, fontsize=9)
+ax.set_xticks(counts, [f"{count:,}" for count in counts])
+ax.set_yticks([0.5, 1, 2, 4, 8], ["0.5", "1", "2", "4", "8"])
+ax.minorticks_off()
+ax.set(xlabel="samples on each surface", ylabel="two-way distance [mm]")
 plots.show(
-    reconstruction_plots.bias(counts, {"stage 2 to truth": ours, "truth to itself": itself}, exact),
+    figure,
     alt="Two-way distance over the number of samples, both logarithmic. Stage 2 to truth falls from over 6 mm "
     "with 1000 samples to 1.3 with 64,000; the truth to itself falls on a straight line from over 6 to 0.8 mm. "
     "The exact distance of stage 2 is a dashed line below 1 mm.",
@@ -502,10 +525,10 @@ print("full RGB has the better normals:      ", photos.normal_median_deg < fine.
 # %%
 groups = (*table1.PAPER, *table1.ours(study))
 print(table1.text(groups))
-rows = [round(m, 3) for m in table1.PAPER[1].means]
+rows = [round(float(m), 3) for m in table1.PAPER[1].means]
 print("\nH3DS as printed:", table1.PRINTED["H3DS"], "and as its rows give:", tuple(rows))
 plots.show(
-    reconstruction_plots.ratios(groups),
+    figures.ratios(groups),
     alt="Four rows of marks: stage 2 over full RGB. FaceScape from 1.4 to 2, bar at 1.58; H3DS from 1.04 to 1.4, bar at "
     "1.19; our made heads from 1.1 to 1.5, bar at 1.26; our scan from 1.15 to 1.3, bar at 1.22.",
 )
@@ -550,10 +573,22 @@ for name, image in {"photo": photo, "rendering": shown.colour}.items():
     print(f"skin of the {name}: ({red:.2f}, {green:.2f}, {blue:.2f}), {away:.1f} away from white")
 
 # %%
+drawings = [
+    style.modulus_picture(release.operator.modulus(picture).sqrt().numpy())
+    for picture in (photo, shown.colour)
+]
+pictures = {
+    "the photo\n(stays with its owner)": photo,
+    "its modulus\n(in the release)": drawings[0],
+    "modulus of our rendering\n(what training compares)": drawings[1],
+    "our rendering\n(never compared)": shown.colour,
+    "normals\n(the shape we want)": shown.normals * 0.5 + 0.5,
+}
+figure, (axes,) = style.grid(1, 5, width=11, height=2.7)
+for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
+    style.image(ax, picture, title)
 plots.show(
-    reconstruction_plots.whose_colours(
-        photo.numpy(), shown.colour.numpy(), release.operator, normals=shown.normals.numpy()
-    ),
+    figure,
     alt="Five small pictures of a face from the front: the photo with dark brown skin and grey hair; its "
     "modulus; the modulus of our rendering, hardly different; our rendering, with rust-red skin; and its normals.",
 )
@@ -627,7 +662,12 @@ checks.ex0504(first_hit)
 # and faces us, that is the same.
 
 # %%
-rays, near, far = stages.rays_of(longer, release.cameras[release.sensitive[place]])
+camera = unit_cameras(release.cameras[release.sensitive[place]], longer.center, longer.radius)
+y, x = torch.meshgrid(torch.arange(camera.height), torch.arange(camera.width), indexing="ij")
+xy = torch.stack([x, y], -1).reshape(-1, 2)
+rays = camera_rays(camera, torch.zeros(len(xy), dtype=torch.long), xy)
+middle = camera.c2w[0, :3, 3].norm().item()
+near, far = middle - 1, middle + 1  # between these depths rays meet the unit sphere
 with torch.no_grad():
     t = first_hit(longer.model.sdf, rays.origins, rays.directions, near, far)
 mine = (t * longer.radius).reshape(shown.depth.shape)
@@ -636,9 +676,16 @@ agree = (hit == met).float().mean()
 difference = (mine - shown.depth)[hit & met].abs().median()
 print("you and the package agree on 97 % of the pixels:", bool(agree > 0.97))
 print("depths differ by less than half a mm (median):  ", bool(difference < 0.5))
-pair = [np.where(m, d, np.nan) for m, d in ((hit, mine), (met, shown.depth))]
+yours, theirs = (np.where(m, d, np.nan) for m, d in ((hit, mine), (met, shown.depth)))
+figure, (axes,) = style.grid(1, 3, width=9.5, height=3.0)
+limits = {"vmin": np.nanmin(theirs), "vmax": np.nanmax(theirs)}
+style.image(axes[0], yours, "depth, yours", cmap="viridis_r", **limits)
+style.image(axes[1], theirs, "depth, the package's", cmap="viridis_r", **limits)
+style.image(axes[2], abs(yours - theirs), "difference", cmap="cividis", vmax=2)
+figure.colorbar(axes[1].images[0], ax=axes[:2], label="mm", shrink=0.8)
+figure.colorbar(axes[2].images[0], ax=axes[2], label="mm", shrink=0.8, extend="max")
 plots.show(
-    reconstruction_plots.two_depths(*pair),
+    figure,
     alt="Two depth maps of a face from the front, alike to the eye, with the nose nearest; their difference is "
     "near zero, but for a few bright pixels at the outline and the edge of the hair.",
 )

@@ -31,20 +31,23 @@
 import numpy as np
 import torch
 from scipy.fft import dctn, idctn
+from sklearn.cluster import KMeans
 
 from privhead_nb import Operator
-from privhead_nb.lab import albums
+from privhead_nb.lab import faces
 from privhead_nb.lab.attacks import multiplicity, poisson, prior_free, surface
-from privhead_nb.lab.attacks.identify import fused
 from privhead_nb.lab.attacks.parrot import classical_parrot
+from privhead_nb.lab.attacks.probe import fused, in_batches
 from privhead_nb.lab.attacks.scores import up_to_colours, up_to_constant_and_sign
-from privhead_nb.teach import checks, small_album, widgets
-from privhead_nb.teach.lesson06 import faces, irreversibility, panel, strong_attacks, strong_plots
+from privhead_nb.lab.recognisers.stored import recogniser
+from privhead_nb.teach import checks, stored_faces, widgets
+from privhead_nb.teach.lesson06 import data, figures, panel
+from privhead_nb.teach.results import table
 from privhead_nb.training.profiles import get_profile
-from privhead_nb.viz import plots
+from privhead_nb.viz.style import curves, dots, grid, show
 
 operator = Operator()  # Sobel, norms over the three channels
-people = faces.front(48)  # made heads: (24 people, 2 lights, 48, 48, 3)
+people = data.front(48)  # made heads: (24 people, 2 lights, 48, 48, 3)
 head = people[3, 0]
 
 # %% [markdown]
@@ -63,10 +66,8 @@ head = people[3, 0]
 
 # %%
 modulus = operator.modulus(head)
-plots.show(
-    irreversibility.gallery(
-        [{"stays at home": head, "leaves the device": modulus}], width=5, zoom=4
-    ),
+show(
+    figures.gallery([{"stays at home": head, "leaves the device": modulus}], width=5),
     alt="A small front picture of a made head with short brown hair, and beside it what is released: dark "
     "lines on white along the outline, the hairline, the eyes, nose and mouth.",
 )
@@ -88,8 +89,8 @@ plots.show(
 # %%
 steps = np.array([0.5, 0.3, 0.4])
 print("signals that fit:", len(multiplicity.signals(steps)), "of", 2 ** len(steps))
-plots.show(
-    irreversibility.walks(steps),
+show(
+    figures.walks(steps),
     alt="Left: eight zigzag lines over four pixels; two grey ones leave the band between 0 and 1. Right: "
     "the six that fit, in blue, each in the middle of the band.",
 )
@@ -188,8 +189,8 @@ for flips in ((1, 3, 5), (2, 4, 6, 7), range(1, 10)):
     row[f"{len(flips)} flipped"] = other
 off = max(float((operator.modulus(picture) - rings).abs().max()) for picture in row.values())
 print(f"{multiplicity.parts(rings)[1]} parts; moduli agree to 1e-12: {off < 1e-12}")
-plots.show(
-    irreversibility.gallery([row | {"one modulus for all": rings}], zoom=3),
+show(
+    figures.gallery([row | {"one modulus for all": rings}]),
     alt="Four grey pictures of nine round spots, lighter or darker than the ground in different "
     "combinations, and their one modulus: nine rings.",
 )
@@ -254,8 +255,8 @@ for degrees in (60, 120, 180, 240):
 same = multiplicity.recoloured(head, multiplicity.turn(240))
 print("our turn is the package's:", torch.allclose(same, row["turned by 240 deg"]))
 print("all moduli agree to 1e-12:", max(off) < 1e-12)
-plots.show(
-    irreversibility.gallery([row], zoom=3),
+show(
+    figures.gallery([row]),
     alt="The head five times: as it is, and with its hues turned by 60, 120, 180 and 240 degrees, so that "
     "the face is green, blue or purple. The drawing of the face is the same in all.",
 )
@@ -289,7 +290,7 @@ print("under 1 in 10 for some heads, over 1 in 3 for others:", min(fits) < 100, 
 # again. `surface.wander` does this. We first send it in a random direction, then from there towards red.
 
 # %%
-small, quick = faces.front(32)[3, 0], get_profile().name == "ci"
+small, quick = data.front(32)[3, 0], get_profile().name == "ci"
 noise = torch.rand(small.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 red = torch.tensor([0.8, 0.2, 0.2], dtype=torch.float64).expand_as(small)
 away = surface.wander(small, operator, small + 2 * noise - 1, steps=3)
@@ -302,7 +303,7 @@ row = {"the picture": small, "a random way": away.picture, "then towards red": t
 row |= {"as far as we went": there.picture, "one modulus for all": operator.modulus(small)}
 words = "Five tiles: the head; the same with speckles of all colours; two in which the face is redder under "
 words += "the speckles; and the modulus that all four have. Eyes, nose and hairline stay in their places."
-plots.show(irreversibility.gallery([row], zoom=4), alt=words)
+show(figures.gallery([row]), alt=words)
 
 # %% [markdown]
 # All of these have the same modulus to nine digits: nobody who sees only that can rule any of them out. So the paper is right that the
@@ -362,6 +363,14 @@ widgets.twin(panel.picture, panel.TWIN, columns=1)
 # colour taken off.
 
 # %%
+
+
+def nearest(probes, gallery):
+    """(N,) for each probe the number of the gallery's picture that differs least."""
+    differences = (probes[:, None] - gallery).abs().flatten(2).mean(2)
+    return differences.argmin(1)
+
+
 own = torch.arange(len(people))
 window = (slice(None), slice(20, 34), slice(18, 30))
 shifted = people - people[:, :, *window[1:]].mean((2, 3), keepdim=True)
@@ -371,7 +380,7 @@ for name, (probes, gallery) in {
     "pictures, face window": (people[:, 1][window], people[:, 0][window]),
     "the same, mean off": (shifted[:, 1][window], shifted[:, 0][window]),
 }.items():
-    right = int((faces.nearest(probes, gallery) == own).sum())
+    right = int((nearest(probes, gallery) == own).sum())
     print(f"{name:>21}: {right} of {len(people)} recognised; chance is 1")
 
 # %% [markdown]
@@ -433,11 +442,15 @@ preimages = {
     "stripes of 0.03": small + stripes[..., None],
 }
 mine = {name: up_to_colours(x, small, inside).explained for name, x in preimages.items()}
-others = faces.of_others(small, faces.front(32)[rest, 0], inside)
+others = [up_to_colours(x, small, inside).explained for x in data.front(32)[rest, 0]]
 print("every preimage explains over 60 %:", min(mine.values()) > 0.6)
-print("every other person under 40 %:    ", others.max() < 0.4)
-words = "Four dots, pictures of one modulus, from 0.8 to 1; 23 other people under 0.3, many at -1."
-plots.show(irreversibility.likeness(mine, others), alt=words)
+print("every other person under 40 %:    ", max(others) < 0.4)
+figure, ((ax,),) = grid(1, 1, width=9, height=2.8)
+rows = {name: {"one modulus": 3 * [share]} for name, share in mine.items()} | {"other people": {}}
+dots(ax, rows, extra={"other people": np.maximum(others, -1)}, extra_label="23 of them",
+     percent=False, xlabel="share of the face explained, up to a turn of colours (below -1 at -1)")  # fmt: skip
+words = "Four dots, pictures of one modulus, from 0.8 to 1; 23 other people, crosses, under 0.3, many at -1."
+show(figure, alt=words)
 
 # %% [markdown]
 # So each of the pictures that we built, to hide the truth among them, is nearer to the truth than any other person is.
@@ -498,8 +511,8 @@ for name, change in changes.items():
     found = poisson.rebuilt(head, change)
     row[name] = up_to_constant_and_sign(found, head).picture
     print(f"{name:>15}: explains over 99 %:", up_to_colours(found, head, where).explained > 0.99)
-plots.show(
-    irreversibility.gallery([row], width=8, zoom=3),
+show(
+    figures.gallery([row], width=8),
     alt="Four tiles: the head; the same again, from signed differences; a smear from dark to light with a "
     "shadow of the head; a pale fog in which the outlines of head and hairline can be made out.",
 )
@@ -532,7 +545,7 @@ plots.show(
 size, starts, steps = (40, 2, 150) if quick else (48, 4, 300)
 rows, found = [], {}
 for person in (2, 3):
-    truth = faces.front(size)[person, 0].float()
+    truth = data.front(size)[person, 0].float()
     released = operator.modulus(truth)
     settings = prior_free.suited(operator, starts=starts, steps=steps)
     found[person] = guessed = prior_free.invert(released, operator, settings)
@@ -544,8 +557,8 @@ for person in (2, 3):
 print(guessed.card)
 
 # %%
-plots.show(
-    irreversibility.gallery(rows, width=9, zoom=3),
+show(
+    figures.gallery(rows, width=9),
     alt="Two rows: a made head, its modulus, the guess, and the guess with its colours turned as near to the "
     "truth as can be. In the first guess outline, hair and neck are right and the face is a patchwork of "
     "colours; in the second eyes, nose and mouth are in place, the forehead has the wrong colour.",
@@ -565,7 +578,7 @@ plots.show(
 # reward any face.
 
 # %%
-truth = faces.front(size)[3, 0].float()
+truth = data.front(size)[3, 0].float()
 released, where = operator.modulus(truth), prior_free.interior(operator.modulus(truth), operator)
 gx, gy = prior_free.signed_gradients(truth[None], operator)
 signed = prior_free.invert(released, operator, settings, signed=(gx[0], gy[0]))
@@ -574,8 +587,8 @@ lost = up_to_colours(found[2].guess, truth, where).explained
 print("positive control explains over 95 %:", won > 0.95)
 print("null control explains under 25 %:   ", lost < 0.25)
 way = {f"step {n}": look for n, look in zip(guessed.steps, guessed.history, strict=True)}
-plots.show(
-    irreversibility.gallery([way], width=11, zoom=3),
+show(
+    figures.gallery([way], width=11),
     alt="Eight tiles from step to step: a head full of coloured speckles from the start, which calm down to a face with "
     "patches of grey and green.",
 )
@@ -586,23 +599,24 @@ plots.show(
 # Two faces prove nothing. A study of eight people, four of them with a second seed, is stored with the project, since it
 # takes half an hour (`python benchmarks/studies/inversion.py run`). It changes one setting at a time. The attacker knows
 # the setting: the one who faces noise expects it, the one who faces levels counts only errors of more than half
-# a level. Each dot is a person; the mark is the median, the bar behind it a 95 % interval from drawing people
+# a level. Each cross is a person; the mark is the median, the bar behind it a 95 % interval from drawing people
 # again and again.
 
 # %%
-plain = faces.of_people("as released")  # one score a person
-print(
-    f"{len(faces.runs())} runs; median, its interval, for how many of {len(plain)} more is explained"
-)
-for name in faces.settings():
-    scores = faces.of_people(name)
-    low, high = faces.interval(scores)
-    print(
-        f"{name:>20}: {np.median(scores):5.2f}, {low:5.2f} to {high:5.2f}, {(scores > plain).sum()}"
-    )
-plots.show(
-    irreversibility.study(),
-    alt="A row for each setting, a dot for each person: signed gradients at 1, another's modulus far below 0; noise and an "
+scores = data.explained()  # setting -> one score a person
+plain, count = scores["as released"], len(table("inversion")["rows"])
+print(f"{count} runs; median, its interval, for how many of {len(plain)} more is explained")
+medians = {name: data.median(score) for name, score in scores.items()}
+for name, (median, low, high, *_) in medians.items():
+    print(f"{name:>20}: {median:5.2f}, {low:5.2f} to {high:5.2f}, {(scores[name] > plain).sum()}")
+figure, ((ax,),) = grid(1, 1, width=9, height=6.4)
+dots(ax, {name: {"median": np.maximum(median[:3], -1.5)} for name, median in medians.items()},
+     extra={name: np.maximum(score, -1.5) for name, score in scores.items()},
+     extra_label="a person", percent=False,
+     xlabel="share of the face explained, up to a turn of colours (below -1.5 at -1.5)")  # fmt: skip
+show(
+    figure,
+    alt="A row for each setting, a cross for each person: signed gradients at 1, another's modulus far below 0; noise and an "
     "unknown wall move the median left, blur and small pictures right; intervals are wide.",
 )
 
@@ -641,17 +655,33 @@ plots.show(
 # Now the face alone: the window of section 5, for the four people whose guesses are stored. Beside it, how much of a person's
 # window the *best* of 23 strangers' pictures explains, which is what a guess has to beat.
 
+
 # %%
-print(f"a two-coloured cartoon of the whole head, median: {np.median(faces.cartoons()):.2f}")
+def two_tones(picture, where):
+    """The picture (H, W, 3) with the two colours only that explain most of it: a cartoon."""
+    found = KMeans(2, n_init=4, random_state=0).fit(picture[where])
+    cartoon = picture.clone()
+    cartoon[where] = torch.from_numpy(found.cluster_centers_[found.labels_])
+    return cartoon
+
+
+cartoons = []
+for truth in people[:8, 0]:
+    where = prior_free.interior(operator.modulus(truth), operator)
+    cartoons.append(up_to_colours(two_tones(truth, where), truth, where).explained)
+print(f"a two-coloured cartoon of the whole head, median: {np.median(cartoons):.2f}")
+face = torch.zeros(48, 48, dtype=torch.bool)
+face[window[1:]] = True  # brows to chin, as in section 5
 for name in ("as released", "blur 1", "noise 0.1"):
-    print(f"{name:>13}:", *(f"{score:5.2f}" for score in faces.in_the_face(name)))
-print("best stranger:", *(f"{score:5.2f}" for score in faces.best_strangers()))
+    inside = [up_to_colours(data.guess(name, p), people[p, 0], face).explained for p in range(4)]
+    print(f"{name:>13}:", *(f"{score:5.2f}" for score in inside))
+strangers = [[up_to_colours(x, people[p, 0], face).explained for x in people[own != p, 0]]
+             for p in range(4)]  # fmt: skip
+print("best stranger:", *(f"{max(scores):5.2f}" for scores in strangers))
 chosen = ["as released", "background unknown", "noise 0.1", "8 levels", "blur 2"]
-rows = [
-    {"truth": people[p, 0]} | {name: faces.guess(name, p) for name in chosen} for p in (0, 2, 3)
-]
-plots.show(
-    irreversibility.gallery(rows, width=10, zoom=3),
+rows = [{"truth": people[p, 0]} | {name: data.guess(name, p) for name in chosen} for p in (0, 2, 3)]
+show(
+    figures.gallery(rows, width=10),
     alt="Three people, a row each: truth, and guesses from the plain release, with the background unknown, with noise "
     "0.1, with 8 levels and with blur 2. With noise little more than the outline is left; with blur guesses are "
     "soft, with hair and eyes in place.",
@@ -688,15 +718,22 @@ plots.show(
 # and a linear discriminant. Seconds of work, no network. It looks at the *moduli*.
 
 # %%
-known = small_album.stored()  # made by python -m privhead_nb.teach.small_album
+known = stored_faces.load()  # made by python benchmarks/studies/stored_faces.py
 gallery, probes = known.frontals(), known.views()
-others = albums.make_album(albums.people("attacker", 12 if quick else 40), albums.MANY)
-parrot = classical_parrot(others, operator)
-preimages = {d: strong_attacks.turned(probes.rgb(), d) for d in (0, 120, 240)}
-released = {d: operator.modulus(shown) for d, shown in preimages.items()}
-look = {d: strong_attacks.looked_at(shown, gallery) for d, shown in preimages.items()}
-heard = {d: strong_attacks.answered(parrot, m, gallery) for d, m in released.items()}
-own = strong_attacks.columns(probes, gallery)
+others = faces.face_dataset(faces.people("attacker", 12 if quick else 40), faces.MANY)
+parrot, network = classical_parrot(others, operator), recogniser("arcface_cnn")
+preimages = {0: probes.rgb()} | {
+    d: torch.stack(
+        [multiplicity.recoloured(p.double(), multiplicity.turn(d)) for p in probes.rgb()]
+    )
+    for d in (120, 240)
+}
+released = {d: operator.modulus(shown.float()) for d, shown in preimages.items()}
+known_by_sight = network.embed(gallery.rgb())[0]  # unit vectors: products are cosines
+known_by_modulus = in_batches(parrot.enrol, gallery.rgb())
+look = {d: network.embed(p.float().clamp(0, 1))[0] @ known_by_sight.T for d, p in preimages.items()}
+heard = {d: in_batches(parrot.probe, m) @ known_by_modulus.T for d, m in released.items()}
+own = (probes.identity[:, None] == gallery.identity).float().argmax(1)
 seen, told = ({d: (t.argmax(1) == own).float().mean() for d, t in x.items()} for x in (look, heard))
 print("one modulus, to 1e-5:", bool((released[240] - released[0]).abs().max() < 1e-5))
 print("network on pictures as taken, over 90 %:", bool(seen[0] > 0.9))
@@ -707,8 +744,8 @@ print(f"parrot over four times chance: {told[0] > 4 / 24}; one answer for all: {
 # %%
 row = {"in the gallery": gallery.rgb()[2]}
 row |= {f"a probe, turned by {d} deg": shown[8] for d, shown in preimages.items()}
-plots.show(
-    irreversibility.gallery([row | {"modulus of these three": released[0][8]}], zoom=3),
+show(
+    figures.gallery([row | {"modulus of these three": released[0][8]}]),
     alt="Five tiles: a made head from the front; a probe of the same person from another side; the same with green and "
     "with violet skin; and dark lines on white, the modulus that the last three share.",
 )
@@ -752,15 +789,22 @@ checks.ex0605(crowd)
 four = torch.stack(
     [fused(parrot.probe(released[0][probes.identity == i])) for i in gallery.identity]
 )
-tables = {"one picture": heard[0], "four together": strong_attacks.held(parrot, four, gallery)}
+tables = {"one picture": heard[0], "four together": four @ known_by_modulus.T}
 owns = {"one picture": own, "four together": torch.arange(len(gallery))}
 half = {name: crowd(t.numpy(), owns[name].numpy(), 0.5) for name, t in tables.items()}
 print("half of the probes hide among a quarter of the town or fewer:", half["one picture"] <= 6)
 print("half of the people, by four pictures, among four or fewer:   ", half["four together"] <= 4)
-plots.show(
-    strong_plots.first_so_many(tables, owns),
+k, shares = np.arange(1, 25), {}
+for name, similarity in tables.items():
+    mine = similarity.gather(1, owns[name][:, None])
+    shares[name] = ((similarity >= mine).sum(1, keepdim=True).numpy() <= k).mean(0)
+figure, ((ax,),) = grid(1, 1, width=6, height=3.2)
+curves(ax, k, shares | {"guessing": k / 24}, xlabel="so many people kept, the most similar first",
+       ylabel="the right one is among them", ylim=(0, 1.02))  # fmt: skip
+show(
+    figure,
     alt="Share of probes whose person is among the first k of 24 people: steep curves that begin at about a third for one picture "
-    "and above a half for four together, far above the dotted diagonal of guessing.",
+    "and above a half for four together, far above the diagonal of guessing.",
 )
 
 # %% [markdown]
@@ -779,21 +823,22 @@ plots.show(
 #   Its samples ask our question directly: do pictures that fit the modulus differ in *person* or only in colour?
 #
 # The table is drawn from stored files, for the paper's default (Sobel, 64 pixels). What is not stored says so; the
-# command is how to get it. The picture has one and the same attack, the cheap parrot, at each setting of the operator; a
-# diamond shows where a stronger one was tried.
+# command is how to get it. The picture has one and the same attack, the cheap parrot, at each setting of the operator; marks
+# of their own show where a stronger one was tried.
 
 # %%
-print(strong_attacks.table())
-spread = strong_attacks.samples()
-if spread:
-    print("\ndiffusion, medians over people, of cosines between a recogniser's vectors:")
-    print(f"two samples of one modulus {spread['among']:.2f}; a sample and the truth ", end="")
-    print(f"{spread['to_truth']:.2f}; a sample and other people {spread['to_others']:.2f}")
-plots.show(
-    strong_plots.by_setting(),
+print(f"{'attack':<34}{'one picture':<19}{'eight together':<19}people")
+for attack in data.attacks():
+    alone = attack.alone.percent() if attack.alone.known else "not stored yet"
+    together = attack.together.percent() if attack.together.known else ""
+    count = attack.alone.n if attack.alone.known else ""
+    print(f"{attack.name:<34}{alone:<19}{together:<19}{count}".rstrip())
+    print(f"    knows {attack.knows} | {attack.command}")
+show(
+    figures.by_setting(),
     alt="A row for each of fifteen settings: how many of 100 people the classical parrot names, with intervals, by one picture and "
     "by eight. Half and nine tenths for most; strong noise, two levels, or 16 pixels with noise bring it down, none of them "
-    "to the dotted line of guessing. Diamonds, further to the right, where a stronger attack was tried.",
+    "to the dashed line of guessing. Marks of their own, further to the right, where a stronger attack was tried.",
 )
 
 # %% [markdown]
@@ -801,7 +846,7 @@ plots.show(
 # looks at one, and finds nobody. The classical parrot is a few seconds of linear algebra, and names every second
 # picture. Then look for the *highest* number: **the headline of a defence is its worst line**, and a stronger one may
 # be missing. In the picture, blur and small sizes, which looked dangerous to section 9's descent, make little
-# difference to the parrot; noise hinders both; nothing comes down to guessing. A setting without a diamond is not
+# difference to the parrot; noise hinders both; nothing comes down to guessing. A setting without such a mark is not
 # safer. It was tried less.
 #
 # Rates of ten people have wide intervals, and where an attack lost, ask first whether it *can* win (each has a control
@@ -816,7 +861,7 @@ plots.show(
 #
 # 1. *Easy.* Give the attack `channels=1`, so that it guesses a grey picture. Does the residual come as low? And is
 #    the face worse, for each of three people? Don't trust one.
-# 2. *Easy.* Attack somebody at 64 pixels (`faces.front(64)`) with `steps=300` and with `steps=1200`, three starts
+# 2. *Easy.* Attack somebody at 64 pixels (`data.front(64)`) with `steps=300` and with `steps=1200`, three starts
 #    each. What remains of "it fails at 64"? What does that say of every "it fails" in this lesson?
 # 3. *Middle.* Release the luma only, `Operator(per_channel=False)`. Which turns of colours are left, and what has
 #    become of the $2N$ dimensions? Does the attack get worse?
@@ -850,10 +895,10 @@ plots.show(
 # | signed differences give the picture back | section 7, exercise 0604 |
 # | the attack's controls win and lose | section 8, `tests/test_lab_inversion.py` |
 # | descent explains most of the median head; noise hinders it, blur does not | section 9, stored; `tests/test_lesson_06.py` |
-# | inside the face it beats the best stranger only with blur | section 9, four people; `tests/test_lesson_06.py` |
-# | turned pictures fool a network and not a parrot | section 10, 24 people; `tests/test_lesson_06.py` |
+# | inside the face it beats the best stranger only with blur | section 9, four people |
+# | turned pictures fool a network and not a parrot | section 10, 24 people |
 # | most people hide in a small crowd | section 10, exercise 0605 |
-# | what learned attacks get at the default, and the strongest at each setting | section 10, stored; `privhead_nb/teach/lesson06/strong_attacks.py` |
+# | what learned attacks get at the default, and the strongest at each setting | section 10, stored; `privhead_nb/teach/lesson06/data.py` |
 # | attacks that the table calls *not stored yet*; real faces | **not measured** |
 #
 # **Read on**: `privhead_nb/lab/attacks/prior_free.py` is the descent, `privhead_nb/lab/attacks/surface.py` the walk,

@@ -28,22 +28,24 @@
 # %%
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import torch
 from scipy import stats
+from torch import nn
 from torch.nn import functional as F
 
 from privhead_nb import Reconstruction, Release, reconstruct
 from privhead_nb.field import lipschitz
-from privhead_nb.field.radiance import ColourNetwork
+from privhead_nb.field.radiance import ColourNetwork, LipschitzLinear
 from privhead_nb.resources import SAMPLES
 from privhead_nb.teach import checks, widgets
-from privhead_nb.teach.lesson07 import lipschitz_plots, painted_lines, panel
-from privhead_nb.teach.lesson07 import lipschitz_runs as runs
+from privhead_nb.teach.lesson07 import figures, panel, runs
+from privhead_nb.teach.results import interval
 from privhead_nb.training.losses import lipschitz_loss
 from privhead_nb.training.profiles import PROFILES, get_profile
-from privhead_nb.viz import plots
+from privhead_nb.viz.style import BLUE, GREEN, VERMILLION, curves, grid, image, show
 
 # %% [markdown]
 # ## 1. A painter who lies
@@ -60,8 +62,35 @@ from privhead_nb.viz import plots
 # gives, the modulus of the pictures' gradient.
 
 # %%
-plots.show(
-    lipschitz_plots.flatland(),
+DEPTH, PIXELS, VIEWS = 0.4, 64, 5  # the plane's true depth; pixels of a view
+v, u = torch.meshgrid(
+    torch.linspace(-1, 1, VIEWS), torch.linspace(-1.3, 1.3, PIXELS), indexing="ij"
+)
+
+
+def colour(place):
+    """The plane's true colour: light, with a dark and a fainter line."""
+    dark, faint = (torch.exp(-0.5 * ((place - at) / 0.12) ** 2) for at in (0.2, -0.5))
+    return 0.8 - 0.6 * dark - 0.4 * faint
+
+
+def modulus(pictures):
+    """|d picture / d u| between neighbouring pixels, (VIEWS, PIXELS) -> (VIEWS, PIXELS - 1)."""
+    return pictures.diff(dim=1).abs() * (PIXELS - 1) / 2.6
+
+
+lines = modulus(colour(u - v * DEPTH))  # all that is released
+figure, (axes,) = grid(1, 3, width=10.5, height=2.7)
+place = torch.linspace(-1.3, 1.3, 200)
+curves(axes[0], place, {"": colour(place)}, title="the plane's colour", ylim=(0, 1),
+       xlabel="place x on the plane")  # fmt: skip
+shown = {"its pictures (one row a view)": colour(u - v * DEPTH),
+         "what is released: their modulus": 1 - lines / lines.max()}  # fmt: skip
+for ax, (title, picture) in zip(axes[1:], shown.items(), strict=True):
+    image(ax, picture, title, aspect="auto")
+    ax.set(xlabel="pixel u", ylabel="slant v of the view")
+show(
+    figure,
     alt="Left: the plane's colour over the place, light with two dark dips. Middle: five rows, one a "
     "view, in each of which the two dark lines have shifted a little to the right. Right: the modulus of "
     "these pictures, with two dark strokes at the flanks of every line.",
@@ -73,17 +102,72 @@ plots.show(
 # The first is free, and is told the view. The second is told the view too, but its layers are *bounded*: in all,
 # its colour may not change faster than 6 units per unit of $x$ or $v$. The third is free but blind to the view.
 
+
 # %%
+class Painter(nn.Module):
+    """A network from place and view to a colour in (0, 1).
+
+    Its layers' fixed bounds allow slopes of the colour up to `steepest`, or any if that is None.
+    """
+
+    def __init__(self, steepest, views):
+        super().__init__()
+        self.views = views
+        self.layers = nn.ModuleList(LipschitzLinear(*sizes) for sizes in pairwise((2, 24, 24, 1)))
+        bound = lipschitz.NEVER
+        if steepest is not None:  # all three layers alike; two SiLUs and a sigmoid count, too
+            bound = steepest / (lipschitz.SILU_CONSTANT**2 * lipschitz.SIGMOID_CONSTANT)
+            bound = bound ** (1 / 3)
+        m = torch.tensor(bound, dtype=torch.float64).expm1().log().float()  # softplus(m) = bound
+        for layer in self.layers:
+            layer.m = nn.Parameter(m, requires_grad=False)
+
+    def forward(self, place, view):
+        hidden = torch.stack([place, view if self.views else torch.zeros_like(view)], -1)
+        for layer in self.layers[:-1]:
+            hidden = F.silu(layer(hidden))
+        return torch.sigmoid(self.layers[-1](hidden))[..., 0]
+
+
+# %%
+def fit(steepest, views=True, seed=0, steps=600):
+    """(painter, depth of the plane after each step), from depth 0, by the gradient loss."""
+    torch.manual_seed(seed)
+    painter, depth = Painter(steepest, views), nn.Parameter(torch.zeros(()))
+    trained = [p for p in painter.parameters() if p.requires_grad]
+    optimiser = torch.optim.Adam(
+        [{"params": trained, "lr": 1e-2}, {"params": [depth], "lr": 5e-3}], betas=(0.9, 0.99)
+    )
+    depths = []
+    for _ in range(steps):
+        optimiser.zero_grad()
+        loss = (modulus(painter(u - v * depth, v)) - lines).abs().mean()
+        loss.backward()
+        optimiser.step()
+        depths.append(depth.item())
+    return painter, depths
+
+
 fits = {
-    "free, told the view": painted_lines.fit(None),
-    "bounded, told the view": painted_lines.fit(6.0),
-    "free, not told": painted_lines.fit(None, views=False),
+    "free, told the view": fit(None),
+    "bounded, told the view": fit(6.0),
+    "free, not told": fit(None, views=False),
 }
-for name, fitted in fits.items():
-    near = abs(fitted.depth - painted_lines.DEPTH) < 0.1
-    print(f"{name}: depth within 0.1 of the truth: {near}")
-plots.show(
-    lipschitz_plots.paintings(fits),
+for name, (_, depths) in fits.items():
+    print(f"{name}: depth within 0.1 of the truth: {abs(depths[-1] - DEPTH) < 0.1}")
+
+# %%
+figure, (axes,) = grid(1, 4, width=12, height=2.9)
+view, place = torch.meshgrid(torch.linspace(-1, 1, 40), torch.linspace(-1, 1, 120), indexing="ij")
+for ax, (name, (painter, depths)) in zip(axes, fits.items(), strict=False):
+    image(ax, painter(place, view).detach(), f"{name}\ndepth {depths[-1]:.2f}", aspect="auto")
+    ax.set(xlabel="place x on the plane", ylabel="view")
+curves(axes[3], range(600), {name: depths for name, (_, depths) in fits.items()}, xlabel="step",
+       title="depth of the plane", ylim=(-0.03, 0.5))  # fmt: skip
+axes[3].axhline(DEPTH, color="0.4", lw=1)
+axes[3].text(0, DEPTH + 0.01, "truth", fontsize=8)
+show(
+    figure,
     alt="Three paintings, place to the right and view downwards, and a plot. The free network that is told "
     "the view paints sharp bands that slant from view to view, and its plane stays at a depth below 0.2. The "
     "bounded one paints upright, blurred bands and comes near 0.4. The free one that is not told the view "
@@ -100,16 +184,23 @@ plots.show(
 # depth an error $e$. To keep that flank in place in every view, the painter has to slide it by $e$ per unit of
 # $v$, so its colour has to change by $s\,e$ per unit of $v$. Compare:
 
+
 # %%
-liar = fits["free, told the view"]
-over_places, over_views = liar.slopes()
-cost = painted_lines.released().max().item() * (painted_lines.DEPTH - liar.depth)
-print(f"steepest flank: {over_places:.0f} per unit of place")
+def slopes(painter, depth):
+    """Largest slopes found where the painter was asked: over places, and over views."""
+    place, view = (u - v * depth).requires_grad_(), v.clone().requires_grad_()
+    found = torch.autograd.grad(painter(place, view).sum(), (place, view), materialize_grads=True)
+    return [g.abs().max().item() for g in found]
+
+
+(liar, depths), (calm, calm_depths) = fits["free, told the view"], fits["bounded, told the view"]
+over_views = slopes(liar, depths[-1])[1]
+cost = lines.max().item() * (DEPTH - depths[-1])
+print(f"steepest flank: {slopes(liar, depths[-1])[0]:.0f} per unit of place")
 print("slope over views is what the lie costs, to a quarter:", abs(over_views / cost - 1) < 0.25)
-calm_slopes = fits["bounded, told the view"].slopes()
 print(
     "the bounded painter's slope over views is under a third of it:",
-    calm_slopes[1] < over_views / 3,
+    slopes(calm, calm_depths[-1])[1] < over_views / 3,
 )
 
 # %% [markdown]
@@ -139,8 +230,17 @@ print("the largest row sum is PyTorch's norm:",
 worst = weight[0].sign()
 reached = [round(v, 1) for v in (weight @ worst).tolist()]
 print("the input that reaches it:", worst.tolist(), "->", reached)
-plots.show(
-    lipschitz_plots.boxes(weight),
+square = torch.tensor([[1.0, 1], [-1, 1], [-1, -1], [1, -1], [1, 1]])
+figure, (axes,) = grid(1, 2, width=7.5, height=3.7, sharex=True, sharey=True)
+titles = ("inputs that move by at most 1", "where their outputs go")
+for ax, shape, title in zip(axes, (square, square @ weight.T), titles, strict=True):
+    ax.fill(*shape.T, facecolor=BLUE + "40", edgecolor=BLUE, lw=1.8)
+    ax.set_title(title, fontsize=10)
+    ax.set_aspect("equal")
+axes[1].plot(*(by_hand * square).T, color="0.3", lw=1.4, ls="--")  # what the norm allows
+axes[1].plot(*(weight @ worst), "o", color=VERMILLION, mec="black", ms=8)
+show(
+    figure,
     alt="Left: a square, all inputs that move by at most 1. Right: the parallelogram that the matrix makes of "
     "it, in a dashed box of half-width 2.2; one corner of it, marked, touches the box's side.",
 )
@@ -199,8 +299,16 @@ print("product of the row sums: 1.0")
 print(f"slope at one point:      {slope:.2f}")
 extra = lipschitz.SILU_CONSTANT**2 * lipschitz.SIGMOID_CONSTANT
 print(f"what our network's activations add to equation 8: a factor of {extra:.2f}")
-plots.show(
-    lipschitz_plots.activations(),
+x = torch.linspace(-6, 8, 281, requires_grad=True)
+values = {"SiLU": F.silu(x), "ReLU": F.relu(x)}
+slopes_of = {name: torch.autograd.grad(y.sum(), x)[0] for name, y in values.items()}
+figure, ((left, right),) = grid(1, 2, width=8.5, height=2.9)
+curves(left, x.detach(), {name: y.detach() for name, y in values.items()}, title="the function")
+curves(right, x.detach(), slopes_of, title="its slope", legend=False)
+right.plot(2.4, 1.0998, "o", color=BLUE, mec="black", ms=7)
+right.annotate("1.0998", (2.4, 1.0998), (3.4, 0.72), arrowprops={"arrowstyle": "-"})
+show(
+    figure,
     alt="Left: SiLU and ReLU, nearly alike. Right: their slopes. ReLU's jumps from 0 to 1. SiLU's dips below "
     "zero, rises past 1 to 1.0998 at x = 2.4, and comes back down to 1.",
 )
@@ -247,14 +355,32 @@ checks.ex0702(promise_and_truth)
 # Pythagoras and is translated to our norm by $\sqrt D$ for $D$ inputs; and the steepest slope that we found.
 
 # %%
-release = Release.load(SAMPLES / "release")
-rungs = runs.ladder(Reconstruction.load(SAMPLES / "reconstruction"), release.cameras)
+release, done = Release.load(SAMPLES / "release"), Reconstruction.load(SAMPLES / "reconstruction")
+network, center = done.model.colour, torch.tensor(done.center)
+drawn = torch.randint(len(done.mesh.vertices), (4096,), generator=torch.Generator().manual_seed(0))
+points = (torch.as_tensor(done.mesh.vertices).float()[drawn] - center) / done.radius
+cameras = (release.cameras.c2w[:, :3, 3].float() - center) / done.radius
+seen = lipschitz.seen_from(done.model, points, cameras)
+steep = lipschitz.jacobians(network, seen.points, seen.normals, seen.views, seen.features)
+rungs = {
+    "equation 8": network.bounds().prod(),
+    "and activations": lipschitz.composed_bound(network, network.bounds()),
+    "by row sums": lipschitz.composed_bound(network, lipschitz.row_sums(network)),
+    "by singular values": lipschitz.spectral_bound(network),
+    "steepest found": lipschitz.local_constants(steep).max(),
+}
+rungs = {name: number.item() for name, number in rungs.items()}
 falling = list(rungs.values()) == sorted(rungs.values(), reverse=True)
 loose = rungs["equation 8"] / rungs["steepest found"]
 print("every rung lies under the one before:", falling)
 print("equation 8 is over 100 times what was found:", loose > 100)
-plots.show(
-    lipschitz_plots.ladder(rungs),
+figure, ((ax,),) = grid(1, 1, width=8.5, height=2.8)
+bars = ax.barh(list(rungs), list(rungs.values()), 0.6, color=[BLUE] * 4 + [GREEN])
+ax.bar_label(bars, [f"{bound:.{1 if bound < 10 else 0}f}" for bound in rungs.values()], padding=4)
+ax.invert_yaxis()
+ax.set(xscale="log", xlim=(0.3, 800), xlabel="largest change of a colour, per change of an input")
+show(
+    figure,
     alt="Five horizontal bars on a logarithmic scale, each shorter than the one above it: equation 8 at about "
     "three hundred, with activations under a hundred, by row sums about fifty, by singular values about ten, "
     "and the steepest slope found at about two.",
@@ -297,35 +423,37 @@ print("the two heads are equal, to the last bit:", same)
 # length: one in which no bound is met, then the one in which a bound is met the soonest.
 
 # %%
-shipped = [r for r in runs.stored() if (r["slack"], r["weight"]) == ("shipped", 3e-6)]
-full = {r["head"]: r for r in shipped if r["steps"] == 1900}
-plots.show(
-    lipschitz_plots.race(full[203]),
+everything = runs.stored()
+shipped = everything[(everything["slack"] == "shipped") & (everything["weight"] == 3e-6)]
+full = shipped[shipped["steps"] == 1900].set_index("head")
+show(
+    figures.race(full.loc[203]),
     alt="Three panels, one a layer, over the steps of stage 2. In each a dashed line, the bound, falls by about one "
     "and stays above a solid one, the largest row sum. In the second layer the solid line jumps up at first, and both "
     "are close to each other in the end; in the others a wide gap is left.",
 )
 
 # %%
-plots.show(
-    lipschitz_plots.race(full[204]),
+show(
+    figures.race(full.loc[204]),
     alt="The same for another head. In the second layer the solid line jumps up to the dashed one within the first "
     "three hundred steps, and both go down together from there. In the other layers a wide gap is left.",
 )
 
 # %%
-short = [r for r in shipped if r["steps"] < 1900]
-for name, some in (("short", short), ("full length", list(full.values()))):
-    late = sum(any(runs.met(run)) for run in some)
-    layers = [number for run in some for number, count in enumerate(runs.met(run), 1) if count]
-    print(f"{name}: {late} of {len(some)} runs met a bound, in layers {sorted(set(layers))}")
+for name, some in (("short", shipped[shipped["steps"] < 1900]), ("full length", full)):
+    met = [runs.times_met(run) for _, run in some.iterrows()]
+    layers = {number for counts in met for number, count in enumerate(counts, 1) if count}
+    print(
+        f"{name}: {sum(map(any, met))} of {len(met)} runs met a bound, in layers {sorted(layers)}"
+    )
 ours, theirs = (replace(arm, steps=1900) for arm in (runs.SHIPPED, runs.NONE))
-for on, off in runs.pairs(ours, theirs):
-    before, after = runs.value(off, "distance"), runs.value(on, "distance")
-    equal = on["field"] == off["field"]
-    print(f"head {on['head']}: {before:.3f} mm without, {after:.3f} with; same bits: {equal}")
-found = runs.t_interval(runs.relative(ours, "distance", theirs))
-print(f"change {found.mean:+.1f} %, interval {found.low:+.1f} to {found.high:+.1f}")
+free_field = runs.of_arm(theirs).set_index("head")["field"]
+for (head, _), on, off in runs.in_pairs(ours, "distance", theirs).itertuples():
+    equal = full.loc[head, "field"] == free_field[head]
+    print(f"head {head}: {off:.3f} mm without, {on:.3f} with; same bits: {equal}")
+found = interval(runs.changes(ours, "distance", theirs))
+print(f"change {found.value:+.1f} %, interval {found.low:+.1f} to {found.high:+.1f}")
 
 # %% [markdown]
 # A bound starts at *twice* the largest row sum. As long as no row gets there, the factor in equation 7 is
@@ -361,9 +489,8 @@ for weight in (3e-6, 1e-2, 10.0):
 # %%
 cpu, paper = PROFILES["cpu"], PROFILES["paper"]
 for name, settings in (("cpu", cpu), ("paper", paper)):
-    reach = runs.adam_travel(
-        settings.optimiser.rate, settings.optimiser.decay, settings.stage2.steps
-    )
+    rate, last = settings.optimiser, settings.stage2.steps - 1
+    reach = sum(rate.rate * rate.decay ** (step / last) for step in range(last + 1))
     sizes = settings.field
     torch.manual_seed(0)
     fresh = ColourNetwork(sizes.features, width=sizes.colour_width, depth=sizes.colour_depth,
@@ -382,11 +509,11 @@ for name, settings in (("cpu", cpu), ("paper", paper)):
 # of the product. It stored a fingerprint of each field:
 
 # %%
-tried = [r for r in runs.stored() if r["steps"] == 600]
-for run in tried:
-    last = runs.product(run["constants"]["bounds"])
+tried = everything[everything["steps"] == 600]
+for _, run in tried.iterrows():
+    last = math.prod(run["constants.bounds"])
     print(f"{run['slack']:>8}, weight {run['weight']}: product {last:,.0f}")
-print("different fields among them:", len({run["field"] for run in tried}))
+print("different fields among them:", tried["field"].nunique())
 
 # %% [markdown]
 # The first line is a network with no bound at all (its bounds stand at 100, where no row gets). One field for
@@ -403,13 +530,12 @@ print("different fields among them:", len({run["field"] for run in tried}))
 # itself.
 
 # %%
-for arm in runs.present():
-    found = list(runs.of_arm(arm).values())
-    heads, seeds = {r["head"] for r in found}, {r["seed"] for r in found}
-    eight = np.median([runs.product(r["constants"]["bounds"]) for r in found])
-    steepest = np.median([runs.value(r, "network's steepness") for r in found])
-    print(f"{arm.label:<22} {len(found)} runs, {len(heads)} heads, {len(seeds)} seeds: "
-          f"equation 8 {eight:>9,.0f}, steepest found {steepest:.2f}")  # fmt: skip
+for arm in runs.ARMS:
+    found = runs.of_arm(arm)
+    eight = found["constants.bounds"].map(math.prod).median()
+    print(f"{arm.label:<22} {len(found)} runs, {found['head'].nunique()} heads, "
+          f"{found['seed'].nunique()} seeds: equation 8 {eight:>9,.0f}, "
+          f"steepest found {found['constants.true_max'].median():.2f}")  # fmt: skip
 
 # %% [markdown]
 # Stage 2 has a fifth of its usual steps here, so that many runs fit into an hour; distances are larger than those
@@ -453,27 +579,20 @@ checks.ex0703(paired_interval)
 
 # %%
 rng = np.random.default_rng(7)
-arms = [
-    arm for arm in (runs.AGAIN, runs.TIGHT, runs.HALF, runs.QUARTER) if len(runs.pairs(arm)) > 1
-]
+arms = (runs.AGAIN, runs.TIGHT, runs.HALF, runs.QUARTER)
 for arm in arms:
-    theirs, ours = (
-        np.array([runs.value(pair[i], "distance") for pair in runs.pairs(arm)]) for i in (1, 0)
-    )
-    _, low, high = paired_interval(theirs, ours, rng.integers(0, len(ours), (4000, len(ours))))
-    student = runs.t_interval(runs.relative(arm))
-    print(f"{arm.label:<22} {student.mean:+5.1f} %, {student.count} pairs; "
+    both = runs.in_pairs(arm)
+    draws = rng.integers(0, len(both), (4000, len(both)))
+    _, low, high = paired_interval(both.other.to_numpy(), both.one.to_numpy(), draws)
+    student = interval(runs.changes(arm))
+    print(f"{arm.label:<22} {student.value:+5.1f} %, {student.n} pairs; "
           f"Student {student.low:+.1f} to {student.high:+.1f}, bootstrap {low:+.1f} to {high:+.1f}")  # fmt: skip
-
-# %%
-rows = {arm.label: (runs.relative(arm), runs.t_interval(runs.relative(arm))) for arm in arms}
-rows["the paper's term"] = (runs.paper_relative(), runs.t_interval(runs.paper_relative()))
-styles = [lipschitz_plots.ARMS[arm.slack][:2] for arm in arms] + [("0.3", "*")]
-plots.show(
-    lipschitz_plots.forest(rows, styles),
-    alt="Five rows of dots with an interval under each, over a scale of percent; a line at zero, a dotted one at "
-    "minus nine. The dots of the placebo reach from minus 15 to plus 16. The three bounds scatter alike; all four "
-    "intervals hold zero. The paper's two dots lie close together near minus nine; their interval is wide and "
+rows = {arm.label: runs.changes(arm) for arm in arms} | {"the paper's term": runs.PAPER_CHANGES}
+show(
+    figures.forest({name: (some, interval(some)) for name, some in rows.items()}),
+    alt="Five rows of crosses with their mean and its interval, over a scale of percent; a line at zero, a dotted "
+    "one at minus nine. The crosses of the placebo reach from minus 15 to plus 16. The three bounds scatter alike; all four "
+    "intervals hold zero. The paper's two crosses lie close together near minus nine; their interval is wide and "
     "just reaches over zero.",
 )
 
@@ -483,8 +602,8 @@ plots.show(
 # the bounds. None of their intervals leaves zero out. That of the row sums leaves a gain of 9 % out; for the
 # bound at a half we can't say, since no gain and a gain of 9 % both lie in its interval.
 #
-# Before you believe that, look for what binds dots together. All arms of a pair are compared with the *same* run
-# without a bound; if that run was lucky, its dots sit to the right in every row. And eight pairs are four heads,
+# Before you believe that, look for what binds crosses together. All arms of a pair are compared with the *same* run
+# without a bound; if that run was lucky, its crosses sit to the right in every row. And eight pairs are four heads,
 # twice each. If a head's two seeds agree (turn to the panel of section 10: they do), eight pairs are worth less
 # than eight. The careful count is by heads, with the mean of both seeds for each. And distances are noisy: do
 # other measures see more?
@@ -493,9 +612,10 @@ plots.show(
 for measure in ("distance", "normals", "gradient loss"):
     print(f"{measure:<24} 8 pairs                    4 heads")
     for arm in arms:
-        found = [runs.t_interval(of(arm, measure)) for of in (runs.relative, runs.by_head)]
+        by_pair = runs.changes(arm, measure)
+        found = [interval(by_pair), interval(by_pair.groupby("head").mean())]
         print(f"  {arm.label:<22}", "   ".join(
-            f"{f.mean:+5.1f} % ({f.low:+5.1f} to {f.high:+5.1f}){' ' if f.holds(0) else '*'}" for f in found))  # fmt: skip
+            f"{f.value:+5.1f} % ({f.low:+5.1f} to {f.high:+5.1f}){' ' if f.holds(0) else '*'}" for f in found))  # fmt: skip
 print("*: zero lies outside")
 
 # %% [markdown]
@@ -522,25 +642,25 @@ print("*: zero lies outside")
 # still.
 
 # %%
-plots.show(
-    lipschitz_plots.where_lines_come_from(runs.present()),
+show(
+    figures.where_lines_come_from(),
     alt="Three scatter plots over the steepness of the colour network, a mark a run, all bounds. To the left, where "
     "networks are calm, the slope of the features is several times higher; the slope of the paint spreads between one "
     "and five everywhere, and distances between 1.3 and 2 millimetres, without a trend in either.",
 )
 
 # %%
-free, calm = runs.of_arm(runs.NONE), runs.of_arm(runs.QUARTER)
-both = [(free[who], calm[who]) for who in free if who in calm]
 for measure in ("network's steepness", "slope of the features", "slope of the paint", "distance"):
-    ratio = [runs.value(b, measure) / runs.value(a, measure) for a, b in both]
+    both = runs.in_pairs(runs.QUARTER, measure)
+    ratio = both.one / both.other
     print(
-        f"{measure:<22} calm / free: {min(ratio):.2f} to {max(ratio):.2f} over {len(ratio)} pairs"
+        f"{measure:<22} calm / free: {ratio.min():.2f} to {ratio.max():.2f} over {len(ratio)} pairs"
     )
-share = [a["constants"]["by_input"] for a, _ in both]
+share = np.array(runs.of_arm(runs.NONE)["constants.by_input"].to_list())
+share = (share / share.sum(axis=1, keepdims=True)).mean(axis=0)
 names = ("position", "normal", "view", "features")
-print("what the free painter listens to:", ", ".join(
-    f"{name} {np.mean([s[i] / sum(s) for s in share]):.0%}" for i, name in enumerate(names)))  # fmt: skip
+print("what the free painter listens to:",
+      ", ".join(f"{name} {part:.0%}" for name, part in zip(names, share, strict=True)))  # fmt: skip
 
 # %% [markdown]
 # There is the leak. A quarter of the row sums made the network five to ten times calmer, just as the bound
@@ -564,13 +684,11 @@ for arm, against in (
     (replace(runs.QUARTER, bare=True), replace(runs.NONE, bare=True)),
     (runs.QUARTER, runs.NONE),
 ):
-    both = runs.pairs(arm, against)
     for measure in ("distance", "normals"):
         unit = runs.MEASURES[measure][0]
-        changes = ", ".join(
-            f"{runs.value(b, measure):.2f} -> {runs.value(a, measure):.2f}" for a, b in both
-        )
-        print(f"{arm.label}, {measure} in {unit}, free -> calm: {changes}")
+        both = runs.in_pairs(arm, measure, against)
+        told = ", ".join(f"{free:.2f} -> {calm:.2f}" for calm, free in both.to_numpy())
+        print(f"{arm.label}, {measure} in {unit}, free -> calm: {told}")
 
 # %% [markdown]
 # Two heads give no interval worth having, and we compute none. But both say the opposite of what was hoped:
@@ -618,14 +736,19 @@ checks.ex0704(pairs_needed)
 # %%
 spreads = {}
 for arm in arms:
-    spread = float(np.std(runs.relative(arm), ddof=1))
+    spread = runs.changes(arm).std()
     spreads[f"{arm.label}: spread {spread:.1f} %"] = spread
     print(f"{arm.label:<22} spread {spread:4.1f} %: {pairs_needed(9, spread, 0.8)} pairs to see 9 %, "
           f"{pairs_needed(3, spread, 0.8)} to see 3 %")  # fmt: skip
 chance = runs.power(9, next(iter(spreads.values())), 8)
 print(f"by the placebo's spread, 8 pairs find 9 % with a chance of {chance:.0%}")
-plots.show(
-    lipschitz_plots.power_curves(spreads, effect=9.0),
+counts = range(2, 25)
+found = {name: [runs.power(9, s, n) for n in counts] for name, s in spreads.items()}
+figure, ((ax,),) = grid(1, 1, width=7.5, height=3.3)
+curves(ax, counts, found, xlabel="pairs (head x seed)", ylabel="chance to find 9 %", ylim=(0, 1.03))
+ax.axhline(0.8, color="0.6", lw=0.8)
+show(
+    figure,
     alt="Curves of the chance to find 9 percent over the number of pairs, one for each arm's spread; they rise from about "
     "a tenth at two pairs. The one for the smallest spread passes four fifths at six pairs, the one for the largest at "
     "over twenty.",
@@ -652,11 +775,9 @@ widgets.panel(panel.picture, panel.controls())
 # Four settings, for those who read without a kernel:
 
 # %%
-widgets.twin(panel.picture, panel.TWIN)
-
-# %%
 for setting in panel.TWIN:
     print(panel.picture(**setting).facts)
+widgets.twin(panel.picture, panel.TWIN)
 
 # %% [markdown]
 # ## 11. The verdict
@@ -682,7 +803,7 @@ for setting in panel.TWIN:
 #
 # ## Now you, without a check
 #
-# 1. *Easy.* Give `painted_lines.fit` other bounds and seeds. From which bound on does the plane arrive? Is it where
+# 1. *Easy.* Give `fit` other bounds and seeds. From which bound on does the plane arrive? Is it where
 #    $s\,(1 + e)$ says?
 # 2. *Middle.* The bound by singular values is tighter, but an SVD a step is dear. One round of *power iteration* per step gives the largest
 #    singular value nearly for free. Write it, and compare with `torch.linalg.matrix_norm(W, 2)`.

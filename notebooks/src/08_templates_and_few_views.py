@@ -38,10 +38,13 @@ from privhead_nb.errors import TrainingError
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.resources import SAMPLES
 from privhead_nb.teach import checks, widgets
-from privhead_nb.teach.lesson08 import blend, few_views, panel, template_plots, template_runs
-from privhead_nb.training.joint import reconstruct_at_once
+from privhead_nb.teach.lesson08 import few_views, figures, panel
+from privhead_nb.teach.lesson08.runs import NEUTRAL, STARTS, by_head, means, runs
+from privhead_nb.teach.results import interval, pairs
 from privhead_nb.training.profiles import get_profile
-from privhead_nb.viz import plots
+from privhead_nb.training.two_stage import reconstruct_at_once
+from privhead_nb.viz.plots import mesh_row
+from privhead_nb.viz.style import BLUE, ORANGE, dots, grid, show
 
 scene, release = load_scene(SAMPLES / "scene"), Release.load(SAMPLES / "release")
 template, trained = (Template.load(SAMPLES / name) for name in ("template", "template_trained"))
@@ -54,7 +57,7 @@ template, trained = (Template.load(SAMPLES / name) for name in ("template", "tem
 # would have to begin with a sphere. What does our trainer say to that?
 
 # %%
-hidden = protect(few_views.with_views(scene, neutral=()))
+hidden = protect(replace(scene, neutral=()))
 print(len(hidden.neutral), "neutral views,", len(hidden.sensitive), "sensitive ones")
 try:
     reconstruct(hidden)
@@ -84,8 +87,26 @@ except TrainingError as error:
 # show it best.
 
 # %%
-plots.show(
-    template_plots.two_discs(),
+axis = np.linspace(-1.6, 1.6, 161)
+x, y = np.meshgrid(axis, axis)
+discs = [np.hypot(x - c, y) - 0.6 for c in (-0.45, 0.45)]
+mean = np.mean(discs, axis=0)
+slope = np.hypot(*np.gradient(mean, axis[1] - axis[0]))
+figure, ((left, right),) = grid(1, 2, width=7.5, height=3.3)
+lines = left.contour(x, y, mean, np.arange(0.15, 1.3, 0.15), colors="0.6", linewidths=0.8)
+left.clabel(lines, lines.levels[1::2], fontsize=7)
+shown = right.pcolormesh(x, y, slope, cmap="cividis", vmin=0, vmax=1, shading="auto")
+figure.colorbar(shown, ax=right, shrink=0.8, label="length; a distance has 1")
+titles = ("mean of two distances", "length of its gradient")
+for ax, title, colour in zip((left, right), titles, (BLUE, "white"), strict=True):
+    for disc in discs:
+        ax.contour(x, y, disc, [0], colors=ORANGE, linewidths=1.2, linestyles="--")
+    ax.contour(x, y, mean, [0], colors=colour, linewidths=2.2)
+    ax.set_title(title, fontsize=10)
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+show(
+    figure,
     alt="Left: level lines of the mean distance of two overlapping discs, drawn dashed. Its zero line, solid, "
     "is one oval between them. Right: the length of its gradient, one far away and down to zero on the line "
     "between the two centres.",
@@ -132,9 +153,9 @@ widgets.twin(panel.picture, panel.TWIN)
 
 # %%
 for people in (1, 3, 10):
-    values = blend.mean_of(people)
-    near = np.abs(values) < blend.STEP
-    slope = blend.slope_of(values)[near].mean()
+    values = panel.lattices()[:people].mean(axis=0)
+    near = np.abs(values) < panel.STEP
+    slope = np.linalg.norm(np.gradient(values, panel.STEP), axis=0)[near].mean()
     print(f"{people:>2} people: slope at the surface over 0.85: {slope > 0.85}")
 print("one person is a distance, ten are less so:", slope < 0.94)
 
@@ -191,12 +212,12 @@ for name, one in (("mean", template), ("trained", trained)):
     print("with colours" if one.coloured else "no colours")
 
 # %%
-figure, axes = plots.grid(2, 3, width=7.5)
+figure, axes = grid(2, 3, width=7.5)
 meshes = {"mean of ten": template.mesh(), "trained on ten": trained.mesh()}
 meshes["head 7, the truth"] = scene.truth_mesh()
 for row, view in zip(axes, ("front", "profile"), strict=True):
-    plots.mesh_row(row, meshes, view, titles=view == "front")
-plots.show(
+    mesh_row(row, meshes, view, titles=view == "front")
+show(
     figure,
     alt="Three grey heads from the front and in profile. The mean of ten has a pinched nose and "
     "hollows for eyes, the trained template a blunt nose and little else; neither has lips. Head 7 has a face.",
@@ -242,14 +263,14 @@ closer = from_template.distance_mean < 0.8 * from_sphere.distance_mean
 print("the template's head is closer by a fifth or more:", closer)
 
 # %%
-figure, axes = plots.grid(2, 4, width=8.4)
+figure, axes = grid(2, 4, width=8.4)
 meshes = {
     "sphere, then stage 2": alone.mesh, "template": template.mesh(),
     "template, then stage 2": head.mesh, "truth": scene.truth_mesh(),
 }  # fmt: skip
-plots.mesh_row(axes[0], meshes, "front")
-plots.mesh_row(axes[1], meshes, "profile", titles=False)
-plots.show(
+mesh_row(axes[0], meshes, "front")
+mesh_row(axes[1], meshes, "profile", titles=False)
+show(
     figure,
     alt="Four heads after few steps, from the front and in profile: from a sphere still a ball; the template; "
     "what stage 2 made of the template, a head that is dented all over; and the truth.",
@@ -275,11 +296,22 @@ print("with and without neutral views, the same head bit for bit:", same)
 # are all there are, so trust an ordering only where it holds for each of them.
 
 # %%
-print(template_runs.table({"face, mm": "final.face_mm", "whole head, mm": "final.head_mm"}))
-plots.show(
-    template_plots.starts(),
+
+
+def table(columns):
+    """A line for each start: the mean of each number over the heads that all starts were run with."""
+    found = {title: means(column, "start", STARTS) for title, column in columns.items()}
+    heads = ", ".join(next(iter(found.values()))[1])
+    print(f"{f'mean of heads {heads}':<28}" + "".join(f"{title:>15}" for title in columns))
+    for start in STARTS:
+        print(f"{start:<28}" + "".join(f"{mean[start]:>15.2f}" for mean, _ in found.values()))
+
+
+table({"face, mm": "final.face_mm", "whole head, mm": "final.head_mm"})
+show(
+    figures.starts(),
     alt="Rows of marks, one row for each way to start, over the distance of the face from the truth in "
-    "millimetres. Each head has its own mark; a bar shows the mean.",
+    "millimetres. Each head has its own mark, a line where it has several seeds; a diamond shows the mean.",
 )
 
 # %% [markdown]
@@ -313,10 +345,10 @@ print(
 
 # %%
 for other in ("mean template", "template, stage 1, then 2", "longer stage 1, then 2"):
-    more = template_runs.differences("final.face_mm", "at once on the template", other)
-    mean, half = template_runs.interval(more)
-    print(f"at once on the template, minus {other}: {len(more)} pairs of runs")
-    print(f"  {mean:+.2f} mm on the face, 95 % interval {mean - half:+.2f} to {mean + half:+.2f}")
+    both = pairs(runs(start="at once on the template"), runs(start=other), "final.face_mm")
+    more = interval(both.one - both.other)
+    print(f"at once on the template, minus {other}: {more.n} pairs of runs")
+    print(f"  {more.value:+.2f} mm on the face, 95 % interval {more.low:+.2f} to {more.high:+.2f}")
 
 # %% [markdown]
 # We do **not** see the paper's bad case. On the template, everything at once ends about as near to the truth as stage 2
@@ -370,9 +402,21 @@ choices = {
     "five, in a narrow arc": [int(i) for i in straight[:5]],
 }
 for name, chosen in choices.items():
-    print(f"{name}: worst gap {few_views.largest_gap(behind, chosen):.0f} degrees")
-plots.show(
-    template_plots.view_choices(behind, choices),
+    nearest = (behind @ behind[chosen].T).max(axis=1)  # of each view, the cosine to a chosen one
+    print(f"{name}: worst gap {np.degrees(np.arccos(nearest.min())):.0f} degrees")
+figure, (axes,) = grid(1, 3, width=9.6, height=2.9, sharey=True)
+across = np.degrees(np.arctan2(behind[:, 0], -behind[:, 2]))
+above = np.degrees(np.arcsin(behind[:, 1]))
+for ax, (name, chosen) in zip(axes, choices.items(), strict=True):
+    ax.plot(across, above, "o", color="0.75", ms=6, fillstyle="none")
+    ax.plot(across[chosen], above[chosen], "o", color=BLUE, ms=8)
+    for order, view in enumerate(chosen, start=1):
+        ax.annotate(str(order), (across[view], above[view] + 4), ha="center", fontsize=8)
+    ax.set_title(name, fontsize=10)
+    ax.set(xlabel="degrees from straight behind", xlim=(-90, 90), ylim=(-20, 45))
+axes[0].set_ylabel("degrees above")
+show(
+    figure,
     alt="Three maps of ten neutral views, angle from straight behind across, height upwards; the chosen ones "
     "are filled and numbered. Five spread views cover both ends, two take opposite ends, five in an arc "
     "huddle in the middle.",
@@ -384,13 +428,11 @@ plots.show(
 
 # %%
 for path in ("stage1.face_mm", "final.face_mm"):
-    means, heads = template_runs.common(
-        path, "neutral", template_runs.NEUTRAL, start="stage 1, then 2"
-    )
-    told = ", ".join(f"{name}: {mean:.2f}" for name, mean in means.items())
+    found, heads = means(path, "neutral", NEUTRAL, start="stage 1, then 2")
+    told = ", ".join(f"{name}: {mean:.2f}" for name, mean in found.items())
     print(f"{path.split('.')[0]:>6}, mm by neutral views (heads {', '.join(heads)}): {told}")
-plots.show(
-    template_plots.neutral_views(),
+show(
+    figures.neutral_views(),
     alt="Distance of the face from the truth over the number of neutral views, dashed after stage 1 and solid "
     "at the end. Level from 15 to 5 views, then higher at 2; the narrow arc stands alone on the right, higher "
     "after stage 1 than at the end.",
@@ -404,8 +446,8 @@ plots.show(
 
 # %%
 few_kinds, from_it = ("10", "2", "5 in a narrow arc"), "template, stage 1, then 2"
-means, heads = template_runs.common("final.face_mm", "neutral", few_kinds, start=from_it)
-for count, mean in means.items():
+found, heads = means("final.face_mm", "neutral", few_kinds, start=from_it)
+for count, mean in found.items():
     print(f"{count:>17}, from the template: {mean:.2f} mm, heads {', '.join(heads)}")
 
 # %% [markdown]
@@ -469,11 +511,8 @@ paths = {
     "empty border": "stage1_looks.empty_border", "truth: head, mm": "stage1.head_mm",
 }  # fmt: skip
 print(f"{'neutral views':>17}" + "".join(f"{name:>17}" for name in paths))
-columns = [
-    template_runs.common(path, "neutral", template_runs.NEUTRAL, start="stage 1, then 2")[0]
-    for path in paths.values()
-]
-for count in template_runs.NEUTRAL:
+columns = [means(path, "neutral", NEUTRAL, start="stage 1, then 2")[0] for path in paths.values()]
+for count in NEUTRAL:
     print(f"{count:>17}" + "".join(f"{column[count]:>17.3f}" for column in columns))
 
 # %% [markdown]
@@ -482,8 +521,8 @@ for count in template_runs.NEUTRAL:
 # empty border for two views. Now all stages 1 that were stored, with the truth upwards; stars began with the template:
 
 # %%
-plots.show(
-    template_plots.looks(),
+show(
+    figures.looks(),
     alt="Two scatter plots of stage 1's distance from the truth, over the share of the released signal outside "
     "of its outline and over the share of its outline where no line was released. Hollow marks are stages 1 "
     "with two views or a narrow arc.",
@@ -504,12 +543,10 @@ plots.show(
 # 16, 32, 64 and 128, with the same number of steps and pixels in each step. 256 and 512 were **not run**.
 
 # %%
-means, heads = template_runs.common(
-    "final.face_mm", "size", (16, 32, 64, 128), start="stage 1, then 2"
-)
-print(f"heads {', '.join(heads)}:", ", ".join(f"{n} px {mean:.2f} mm" for n, mean in means.items()))
-plots.show(
-    template_plots.sizes(),
+found, heads = means("final.face_mm", "size", (16, 32, 64, 128), start="stage 1, then 2")
+print(f"heads {', '.join(heads)}:", ", ".join(f"{n} px {mean:.2f} mm" for n, mean in found.items()))
+show(
+    figures.sizes(),
     alt="Distance and angle of normals over the size of the released pictures from 16 to 128 pixels, dashed "
     "after stage 1, solid at the end. The dashed lines are level; the solid ones are lowest in the middle.",
 )
@@ -533,22 +570,28 @@ plots.show(
 # some $b$, too, since all smooth heads err in similar places.
 
 # %%
+
+
+def template_share(r, t):
+    """How much of the template's error t is still in a result's error r: 0 none, 1 all of it."""
+    return float(r @ t / (t @ t))
+
+
 rng = np.random.default_rng(0)
 t, own = rng.normal(size=2000), rng.normal(size=2000)
-share = few_views.template_share(0.3 * t + 0.5 * own, t)
+share = template_share(0.3 * t + 0.5 * own, t)
 print(f"a result with 0.3 of a template and errors of its own: share {share:.1f}")
 with torch.no_grad():
     r = head.model.sdf(where) * scene.radius
-left = few_views.template_share(r.numpy(), off.numpy())
+left = template_share(r.numpy(), off.numpy())
 print("our short run has kept less than all of it:", left < 1)
 
 # %%
-shares = {"face": "bias.share_face", "rest of head": "bias.share_rest"}
-print(template_runs.table(shares))
-plots.show(
-    template_plots.left_of_template(),
-    alt="Left: share of the template's error that is left in a result, a row for each start, face and rest of "
-    "the head by different marks. Right: the same over the number of sensitive views.",
+table({"face": "bias.share_face", "rest of head": "bias.share_rest"})
+show(
+    figures.left_of_template(),
+    alt="Left: share of the template's error that is left in a result, a row for each start, mean and range of the "
+    "heads, face and rest of the head by different marks. Right: the same over the number of sensitive views.",
 )
 
 # %% [markdown]
@@ -560,11 +603,11 @@ plots.show(
 # the shape away, and too few to say where to.
 
 # %%
-means, heads = template_runs.common("final.face_mm", "sensitive", (20, 5, 3), start="mean template")
-for count, mean in means.items():
+found, heads = means("final.face_mm", "sensitive", (20, 5, 3), start="mean template")
+for count, mean in found.items():
     print(f"mean template, {count:>2} sensitive views: {mean:.2f} mm, heads {', '.join(heads)}")
-plain = template_runs.of_heads("final.face_mm", start="the template itself")
-print(f"the template itself: {np.mean([plain[head] for head in heads]):.2f} mm")
+plain = by_head("final.face_mm", "start")["the template itself"]
+print(f"the template itself: {plain[heads].mean():.2f} mm")
 
 # %% [markdown]
 #
@@ -572,14 +615,25 @@ print(f"the template itself: {np.mean([plain[head] for head in heads]):.2f} mm")
 # shows? Here is the mean distance of each result's face to the truth, and to each of the ten.
 
 # %%
-found = template_runs.runs(start=None, neutral=None, sensitive=None, size=None)
-results = [r["bias"] for r in found if r["start"] != "the template itself"]
-nearer = [min(b["to_people_mm"]) < b["to_truth_mm"] for b in results]
+found = runs(neutral=None, sensitive=None, size=None).query("start != 'the template itself'")
+nearer = found["bias.to_people_mm"].map(min) < found["bias.to_truth_mm"]
 print(f"of {len(nearer)} results, nearer to one of the ten than to the truth: {sum(nearer)}")
-plots.show(
-    template_plots.near_whom(),
-    alt="Rows of runs over a distance in millimetres: dots for the truth, and ticks for the ten people of the "
-    "template. With 20 views all ticks lie to the right of the dots; with 5 and 3 views some lie among them.",
+some = {
+    "stage 1, then 2": runs(start="stage 1, then 2"),
+    "mean template": runs(start="mean template"),
+    "mean template, 5 views": runs(start="mean template", sensitive=5),
+    "mean template, 3 views": runs(start="mean template", sensitive=3),
+}
+own = {name: found["bias.to_truth_mm"] for name, found in some.items()}
+figure, ((ax,),) = grid(1, 1, width=8.5, height=3.2)
+dots(ax, {name: {"the truth": (mm.mean(), mm.min(), mm.max())} for name, mm in own.items()},
+     extra={name: np.concatenate([*found["bias.to_people_mm"]]) for name, found in some.items()},
+     extra_label="the template's people", percent=False, xlim=(0, None),
+     xlabel="mean distance from the result's face, mm")  # fmt: skip
+show(
+    figure,
+    alt="Rows of runs over a distance in millimetres: a dot and a range for the truth, and crosses for the ten people "
+    "of the template. With 20 views all crosses lie to the right; with 5 and 3 views some lie within the range.",
 )
 
 # %% [markdown]

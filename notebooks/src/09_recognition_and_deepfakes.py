@@ -34,14 +34,16 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from PIL import Image
 from scipy.optimize import brentq
 from scipy.stats import binom
 
 from privhead_nb import Operator
-from privhead_nb.lab import albums, tables
-from privhead_nb.lab.attacks.identify import fused, in_batches
+from privhead_nb.lab import faces, privacy_utility, table2
+from privhead_nb.lab.attacks.no_attack import as_grey
 from privhead_nb.lab.attacks.parrot import classical_parrot
-from privhead_nb.lab.attacks.shown import as_grey
+from privhead_nb.lab.attacks.probe import fused, in_batches
+from privhead_nb.lab.intervals import percent
 from privhead_nb.lab.protocol import (
     Comparison,
     calibrate,
@@ -52,16 +54,16 @@ from privhead_nb.lab.protocol import (
     verification,
     wilson_interval,
 )
-from privhead_nb.lab.recognition import verdicts
-from privhead_nb.lab.recognition.stored import recogniser, shipped
-from privhead_nb.teach import checks, lab_runs, small_album, widgets
-from privhead_nb.teach.lesson09 import panel, recognition_plots, repeated_studies, swap_pictures
-from privhead_nb.teach.lesson09.roc import error_rates
+from privhead_nb.lab.recognisers import verdicts
+from privhead_nb.lab.recognisers.stored import recogniser, shipped
+from privhead_nb.resources import RESULTS
+from privhead_nb.teach import checks, lab_runs, stored_faces, widgets
+from privhead_nb.teach.lesson09 import figures, panel
 from privhead_nb.training.profiles import get_profile
-from privhead_nb.viz import plots
+from privhead_nb.viz import style
 
-album, operator = small_album.stored(), Operator()  # Sobel on 64 pixels: the paper's default
-gallery, probes = album.frontals(), album.views()
+data, operator = stored_faces.load(), Operator()  # Sobel on 64 pixels: the paper's default
+gallery, probes = data.frontals(), data.views()
 
 # %% [markdown]
 # ## 1. A template, a comparison, a pair
@@ -74,10 +76,10 @@ gallery, probes = album.frontals(), album.views()
 # sometimes another expression. Somebody holds a probe and asks: who is that?
 
 # %%
-plots.show(
-    recognition_plots.portraits(
-        small_album.contact_sheet(album, 3), ["person 1", "person 2", "person 3"]
-    ),
+people = [data.rgb()[data.identity == i] for i in gallery.identity[:3]]
+titles = ["gallery", "probe 1", "probe 2", "probe 3", "probe 4"]
+style.show(
+    style.images(people, titles, ["person 1", "person 2", "person 3"], width=7),
     alt="Three made heads in rows, five small pictures each: the first from the front in even light, the other "
     "four turned by up to 45 degrees, lighter or darker, with a warmer or cooler light.",
 )
@@ -119,8 +121,20 @@ def compared(one, pictures):
 
 clean = {one.name: compared(one, probes.rgb()) for one in shipped()}
 shown = {name: (clean[name], calibrate(clean[name], 0.01)) for name in ("arcface_cnn", "pca_lda")}
-plots.show(
-    recognition_plots.similarities(shown),
+figure, axes = style.grid(1, 2, width=8.4, height=2.9)
+for ax, (name, (one, threshold)) in zip(axes[0], shown.items(), strict=True):
+    scores = {"non-mated": one.similarity[~one.mated], "mated": one.similarity[one.mated]}
+    for (kind, values), colour in zip(scores.items(), (style.VERMILLION, style.BLUE), strict=True):
+        look = {"alpha": 0.35} if kind == "non-mated" else {"histtype": "step", "lw": 2}
+        ax.hist(values, np.linspace(-1, 1, 61), density=True, color=colour, **look,
+                label=f"{kind}, {values.size}")  # fmt: skip
+    ax.axvline(threshold, color="black", ls="--", lw=1.2, label="threshold, FMR 1 %")
+    ax.set(xlabel="cosine similarity", yticks=[], xlim=(-0.8, 1))
+    ax.set_title(name, fontsize=10)
+    ax.set_ylim(top=1.45 * ax.get_ylim()[1])
+    ax.legend(frameon=False, fontsize=8, loc="upper left")
+style.show(
+    figure,
     alt="Two panels of cosines. arcface_cnn: non-mated pairs spread around 0, mated pairs in a hill near 0.9, and "
     "the threshold between them. pca_lda: the two hills overlap, and the threshold cuts through the mated one.",
 )
@@ -177,8 +191,19 @@ print("and at FMR 0.01 %:", verification(one, fars=(1e-4,), resamples=0).tar_at_
 # the corner where both are small. Lower is better:
 
 # %%
-plots.show(
-    error_rates({name: roc(one) for name, one in clean.items()}),
+figure, axes = style.grid(1, 1, width=7, height=5)
+ax, chance = axes[0][0], np.geomspace(1 / 2208, 0.995, 400)
+ax.plot(chance, 1 - chance, color="0.6", lw=1, label="chance")
+for (name, one), (colour, _, dash) in zip(clean.items(), style.LOOKS, strict=False):
+    curve = roc(one)  # a rate of 0 has no logarithm: it is drawn at half of one pair
+    fnmr = np.maximum(curve.fnmr, 0.5 / curve.mated)
+    ax.plot(np.maximum(curve.fmr, 1 / curve.non_mated), fnmr, color=colour, ls=dash,
+            drawstyle="steps-post", label=name)  # fmt: skip
+ax.set(xscale="log", xlim=(1 / 2208, 1), xlabel="FMR: non-mated pairs that match")
+ax.set(yscale="log", ylim=(0.5 / 96, 1.15), ylabel="FNMR: mated pairs that don't match")
+figure.legend(**figures.BESIDE, handlelength=3.5)
+style.show(
+    figure,
     alt="FNMR over FMR on logarithmic axes. The two networks lie low and to the left, under one tenth at FMR one "
     "hundredth; hog_lda and pca_lda lie high, above one half there; chance is the uppermost line.",
 )
@@ -192,13 +217,34 @@ plots.show(
 # and see who comes first. **Rank-1** is how often that is the right person. It is what an attacker wants, what headlines
 # report, and the number that misleads most easily, since it depends on how many people could have come first:
 
+
 # %%
-sizes = (2, 4, 8, 16, 24)
-ranks = {name: repeated_studies.in_galleries(one, sizes) for name, one in clean.items()}
+def among(one, size, random):
+    """Mean rank-1 in 40 galleries of so many people, drawn at random."""
+    found = []
+    for _ in range(40):
+        known = random.choice(one.gallery, size, replace=False)
+        asked, kept = np.isin(one.probe, known), np.isin(one.gallery, known)
+        first = one.gallery[kept][one.similarity[np.ix_(asked, kept)].argmax(axis=1)]
+        found.append((first == one.probe[asked]).mean())
+    return np.mean(found)
+
+
+sizes, ranks = (2, 4, 8, 16, 24), {}
+for name, one in clean.items():
+    random = np.random.default_rng(9)
+    ranks[name] = [among(one, size, random) for size in sizes]
 print("pca_lda among 2 people is right more often than 80 %:", ranks["pca_lda"][0] > 0.8)
 print("and among 24 less often than 75 %:", ranks["pca_lda"][-1] < 0.75)
-plots.show(
-    recognition_plots.galleries(sizes, ranks),
+figure, axes = style.grid(1, 1, width=6.4, height=3.0)
+style.curves(axes[0][0], sizes, ranks, marks=True, legend=False, xscale="log", ylim=(0, 1.05),
+             xlabel="people in the gallery", ylabel="named rightly")  # fmt: skip
+axes[0][0].plot(sizes, [1 / n for n in sizes], color="0.3", ls="--", label="chance")
+axes[0][0].set_xticks(sizes, [str(n) for n in sizes])
+axes[0][0].minorticks_off()
+figure.legend(**figures.BESIDE)
+style.show(
+    figure,
     alt="Rank-1 over the size of the gallery from 2 to 24. The networks stay at the top; hog_lda and pca_lda fall "
     "from about nine tenths to under two thirds. Chance falls from one half to one twenty-fourth.",
 )
@@ -238,10 +284,9 @@ print("and if it finds none at all, rank-1 is", identification(nobody).rank[1])
 # %%
 moduli = operator.protect(probes.rgb())
 some = [0, 5, 42, 71]
-plots.show(
-    recognition_plots.drawings(
-        {"stays at home": probes.rgb()[some], "is released": moduli[some].numpy()}
-    ),
+drawings = [style.modulus_picture(moduli[k].sqrt().numpy()) for k in some]
+style.show(
+    style.images([probes.rgb()[some], drawings], names=["stays at home", "is released"], width=6),
     alt="Four made heads at different angles, and under each its modulus: dark lines on white along the outline, "
     "hair, eyes, nose and mouth.",
 )
@@ -256,8 +301,8 @@ rank1 = {
     for words, found in looks.items()
 }
 rows = {name: {words: found[name] for words, found in rank1.items()} for name in clean}
-plots.show(
-    recognition_plots.dots(rows, 1 / len(gallery)),
+style.show(
+    figures.rates(rows, 1 / len(gallery)),
     alt="Rank-1 of four recognisers, three marks each. Both networks fall from near 100 % on originals to around "
     "the chance line on moduli. pca_lda falls to a little above chance. hog_lda goes from about 63 % to about 50 %.",
 )
@@ -289,7 +334,7 @@ for name in clean:
 
 # %%
 count = 16 if get_profile().name == "ci" else 40
-others = albums.make_album(albums.people("attacker", count), albums.MANY)
+others = faces.face_dataset(faces.people("attacker", count), faces.MANY)
 parrot = classical_parrot(others, operator)
 seen, enrolled = in_batches(parrot.probe, moduli), in_batches(parrot.enrol, gallery.rgb())
 alone = compare(seen, probes.identity, enrolled, gallery.identity)
@@ -306,8 +351,8 @@ rows = {
     "hog_lda, modulus": {"one picture": rank1["white on black"]["hog_lda"]},
     "parrot, modulus": {name: identification(one).rank[1] for name, one in taken.items()},
 }
-plots.show(
-    recognition_plots.dots(rows, 1 / len(gallery)),
+style.show(
+    figures.rates(rows, 1 / len(gallery)),
     alt="Rank-1 with intervals: the best network near 100 % on originals and near chance on moduli; hog_lda and the "
     "parrot on the same moduli around 40 to 50 % with one picture, and the parrot higher with four together.",
 )
@@ -352,15 +397,15 @@ print(parrot.card)
 # %%
 rows = {}
 for taken in lab_runs.TAKEN:
-    found = {v: lab_runs.rate("sobel-64", "parrot-classical", v, taken) for v in albums.VARIANTS}
+    found = {v: lab_runs.rate("sobel-64", "parrot-classical", v, taken) for v in faces.VARIANTS}
     rows[taken] = found
     for variant, rate in found.items():
-        print(f"{taken:>14}, {variant:>11}: {rate}")
-for attack in ("shown", "shown-hog", "parrot-informed"):
-    found = (lab_runs.rate("sobel-64", attack, taken=taken) for taken in lab_runs.TAKEN)
-    print(f"{lab_runs.NAMES[attack]:>22}: one picture {next(found)}, eight {next(found)}")
-plots.show(
-    recognition_plots.dots(rows, 1 / lab_runs.people()),
+        print(f"{taken:>14}, {variant:>11}: {rate.percent()}")
+for attack in ("no-attack", "no-attack-hog", "parrot-informed"):
+    single, eight = (lab_runs.rate("sobel-64", attack, taken=t).percent() for t in lab_runs.TAKEN)
+    print(f"{lab_runs.NAMES[attack]:>22}: one picture {single}, eight {eight}")
+style.show(
+    figures.rates(rows, 1 / lab_runs.people()),
     alt="Rank-1 of the classical parrot among 100 people at the paper's default: about one half with one picture and "
     "about nine tenths with eight together, in all three variants, far above the chance line at one percent.",
 )
@@ -399,7 +444,7 @@ widgets.twin(panel.picture, panel.TWIN)
 worst, taken = lab_runs.WORST, "eight together"
 strongest = {s: lab_runs.rate(s, worst, taken=taken) for s in lab_runs.settings()}
 for setting in ("sobel-64", "blur-2", "sobel-16", "noise-0.2", "levels-2"):
-    print(f"{setting:>10}, eight together, strongest attack: {strongest[setting]}")
+    print(f"{setting:>10}, eight together, strongest attack: {strongest[setting].percent()}")
 print("settings whose interval reaches down to chance:",
       sum(rate.low <= 1 / lab_runs.people() for rate in strongest.values()))  # fmt: skip
 
@@ -414,15 +459,12 @@ print("settings whose interval reaches down to chance:",
 # comes out?
 
 # %%
-spots = lab_runs.curve()
-if spots is None:
-    print("not stored yet: python benchmarks/studies/curve.py run")
-else:
-    for spot in spots:
-        leak = "not protected" if spot.together is None else str(spot.together)
-        print(f"{spot.name:>20}: {spot.shape.value:.2f} mm, eight together {leak}")
-plots.show(
-    recognition_plots.privacy_beside_utility(spots or ()),
+points, recommended = privacy_utility.read()  # python benchmarks/studies/curve.py run
+for point in points:
+    leak = percent(*point.together) if point.together else "not protected"
+    print(f"{point.name:>20}: {point.chamfer_mm[0]:.2f} mm, eight together {leak}")
+style.show(
+    figures.privacy_beside_utility(points, recommended),
     alt="Who is named by the strongest attack, over how far the reconstructed shape is from the truth, a mark with "
     "intervals both ways for each setting.",
 )
@@ -481,10 +523,10 @@ print("both are the lab's:", np.allclose((low, high), exact_interval(2, 31), ato
       np.allclose(wilson(2, 31, 1.959964), wilson_interval(2, 31), atol=1e-6))  # fmt: skip
 needed = next(n for n in range(1, 2000) if exact_interval(0, n)[1] < 0.01)
 print(f"none of 31: up to {100 * exact_interval(0, 31)[1]:.0f} %; under 1 %: {needed} people")
-fits = [bool(tables.counts_that_give(v)) for row in tables.PAPER_TABLE_2.values() for v in row]
+fits = [bool(table2.counts_that_give(v)) for row in table2.PAPER_TABLE_2.values() for v in row]
 print(f"of {len(fits)} figures in the paper's table, {sum(fits)} are k of n with n up to 40")
-plots.show(
-    recognition_plots.two_of_31(),
+style.show(
+    figures.two_of_31(),
     alt="Left: the probability of 2 or more of 31 rises with p, that of 2 or fewer falls; both are over 2.5 % between "
     "0.8 and 21.4 %, in grey. Right: the distance of p from 2/31 in spreads, within 1.96 from 1.8 to 20.7 %.",
 )
@@ -505,11 +547,25 @@ plots.show(
 # draws *people* again, with replacement, with all their pictures: the **identity-level bootstrap**.
 
 # %%
-studies = repeated_studies.repeated()
-print("by picture, under 80 % hold it:", studies.coverage(studies.by_picture) < 0.80)
-print("by person, over 87 % hold it:  ", studies.coverage(studies.by_person) > 0.87)
-plots.show(
-    recognition_plots.held(studies),
+random, people, pictures = np.random.default_rng(9), 24, 8
+shares = random.beta(0.6, 0.6, size=(300, people))  # of each person's pictures; their mean is 1/2
+hits = random.binomial(pictures, shares)
+total = people * pictures
+by_picture = np.array([wilson(h.sum(), total, 1.96) for h in hits])
+counts = random.multinomial(people, np.full(people, 1 / people), size=500)
+by_person = np.quantile(hits @ counts.T / total, [0.025, 0.975], axis=1).T
+
+
+def coverage(ends):
+    """Share of intervals (S, 2) that hold the truth, 1/2."""
+    return ((ends[:, 0] <= 0.5) & (ends[:, 1] >= 0.5)).mean()
+
+
+print("by picture, under 80 % hold it:", coverage(by_picture) < 0.80)
+print("by person, over 87 % hold it:  ", coverage(by_person) > 0.87)
+kinds = {"pictures counted as independent": by_picture, "people drawn": by_person}
+style.show(
+    figures.held(0.5, hits.sum(axis=1) / total, kinds),
     alt="Two panels with the intervals of 40 made-up studies and a line at the truth. Where pictures count as "
     "independent, about a third of the short intervals miss it; where people are drawn, few of the long ones do.",
 )
@@ -569,26 +625,28 @@ print("by people at least 1.3 times as wide:", high - low > 1.3 * (narrow[1] - n
 # ways (`python benchmarks/studies/tables.py table2`). Crosses are the paper's seven.
 
 # %%
-ours = lab_runs.by_kind("verified")
-columns = np.array(list(tables.PAPER_TABLE_2.values())) / 100
-paper = {kind: columns[:, k].tolist() for k, kind in enumerate(tables.KINDS)}
-for k, kind in enumerate(tables.KINDS):
-    said = "".join(f"\n{name:>32} {rate}" for name, rate in ours[kind].items())
+ours = lab_runs.table2("verified")
+columns = np.array(list(table2.PAPER_TABLE_2.values())) / 100
+paper = {kind: columns[:, k].tolist() for k, kind in enumerate(table2.IMAGE_CONDITIONS)}
+for k, kind in enumerate(table2.IMAGE_CONDITIONS):
+    said = "".join(f"\n{name:>32} {rate.percent()}" for name, rate in ours[kind].items())
     print(f"{kind:>18}: paper's mean {100 * columns[:, k].mean():.0f} %{said}")
-print(lab_runs.missing("table2"))
-plots.show(
-    recognition_plots.dots(ours, label="called the same person as in a clean picture", paper=paper),
+style.show(
+    figures.rates(ours, label="called the same person as in a clean picture", paper=paper),
     alt="Five rows, one for each kind of picture. Grey crosses, the paper's recognisers: around 90 % for originals, "
     "under 20 % for protected pictures and meshes, 19 to 44 % for its rendering, over 70 % for full RGB. Beside "
     "them the lab's recognisers with intervals, where they are stored.",
 )  # fmt: skip
 
 # %%
-strict, false = lab_runs.by_kind("verified_strict"), lab_runs.by_kind("false")
-for kind in tables.KINDS:
+strict, false = lab_runs.table2("verified_strict"), lab_runs.table2("false")
+for kind in table2.IMAGE_CONDITIONS:
     for name in ours[kind]:
-        print(f"{kind:>18}, {name:>11}: at the strict threshold {strict[kind][name]}; ", end="")
-        print(f"strangers at the usual one {false[kind][name]}")
+        print(
+            f"{kind:>18}, {name:>11}: at the strict threshold {strict[kind][name].percent()}; ",
+            end="",
+        )
+        print(f"strangers at the usual one {false[kind][name].percent()}")
 
 # %% [markdown]
 # What may be compared, and what not?
@@ -620,8 +678,19 @@ for (library, model, metric), one in sorted(verdicts.PUBLISHED.items()):
 one = clean["arcface_cnn"]
 limits = {"VGG-Face, 2022": 0.40, "VGG-Face, today": 0.68}
 limits["our pairs, FMR 1 %"] = 1 - calibrate(one, 0.01)
-plots.show(
-    recognition_plots.verdict_curves(one, limits),
+figure, axes = style.grid(1, 1, width=7.5, height=3.1)
+distance, apart = np.linspace(0, 1.2, 400), 1 - one.similarity
+called_same = {
+    "mated pairs": (apart[one.mated][:, None] <= distance).mean(axis=0),
+    "non-mated pairs": (apart[~one.mated][:, None] <= distance).mean(axis=0),
+}
+style.curves(axes[0][0], distance, called_same, legend=False, xlim=(0, 1.2), ylim=(0, 1.03),
+             xlabel="cosine distance of the threshold", ylabel="called the same person")  # fmt: skip
+for (name, at), dash in zip(limits.items(), ("--", ":", "-."), strict=True):
+    axes[0][0].axvline(at, color="black", lw=1.2, ls=dash, label=f"{name}: {at:.2f}")
+figure.legend(**figures.BESIDE)
+style.show(
+    figure,
     alt="Shares of pairs called the same person over the threshold's cosine distance. Mated pairs reach 100 % before "
     "0.3; non-mated pairs start to rise there, to a few percent at 0.40 and over a tenth at 0.68.",
 )
@@ -658,7 +727,7 @@ for limit in (None, verdicts.Published(0.68, "a later version")):
 # have, photographs, renderings of a full-colour field, its own renderings, and feeds each of them to two tools. We rebuild
 # both small, at 64 pixels:
 #
-# - **the pair** (`train_pair` in `privhead_nb/lab/face_swap.py`), on the plan of DeepFaceLab. One encoder squeezes a
+# - **the pair** (`train_pair` in `benchmarks/studies/face_swap.py`), on the plan of DeepFaceLab. One encoder squeezes a
 #   picture of either person into 32 numbers; two decoders draw from them, one the actor, one the target. The
 #   bottleneck is the trick: in 32 numbers there is room for pose, light and expression, and these are what both decoders
 #   need. So show it the actor, and let the *target's* decoder draw.
@@ -667,16 +736,29 @@ for limit in (None, verdicts.Published(0.68, "a later version")):
 #   target, how from the actor. It can be used as it is (*injected*) or be tuned to the target's pictures first (*adapted*).
 
 # %%
-plots.show(
-    swap_pictures.plan(),
+style.show(
+    figures.plan(),
     alt="Two plans. Left: pictures of actor and target go into one encoder and out of two decoders; a dashed line "
     "leads from the actor's pictures through the encoder to the target's decoder. Right: who and how are two codes "
     "that feed one decoder, which was learned on 60 others.",
 )
 
 # %%
-plots.show(
-    swap_pictures.sheet(),
+sheet = np.asarray(Image.open(RESULTS / "swaps.png").convert("RGB")) / 255
+tiles = sheet.reshape(8, 64, 9, 64, 3).swapaxes(1, 2)  # two targets x four kinds of picture
+titles = [
+    "actor plays",
+    "",
+    "target, given",
+    "pair",
+    "",
+    "prior,\ninjected",
+    "",
+    "prior,\nadapted",
+    "",
+]
+style.show(
+    style.images(tiles, titles, 2 * list(table2.SWAP_SOURCES[:-1]), width=9),
     alt="Rows for two targets and four kinds of picture that the tool was given; in each row two pictures of the "
     "actor, one given picture of the target, and two swaps by each of three tools.",
 )
@@ -684,13 +766,13 @@ plots.show(
 # %%
 rows = {}
 for tool in ("pair", "prior, adapted"):
-    for kind, asked in (lab_runs.swaps(tool) or {}).items():
+    for kind, asked in lab_runs.swaps(tool).items():
         rows[f"{tool}: {kind}"] = {n: asked[n] for n in ("arcface_cnn", "triplet_cnn")}
 for name, asked in rows.items():
-    print(f"{name:>36}: named as the target by", "; ".join(f"{n} {r}" for n, r in asked.items()))
-print(lab_runs.missing("face_swap"))
-plots.show(
-    recognition_plots.dots(rows, 0.01),
+    said = "; ".join(f"{n} {rate.percent()}" for n, rate in asked.items())
+    print(f"{name:>36}: named as the target by", said)
+style.show(
+    figures.rates(rows, 0.01),
     alt="How often recognisers name a swapped picture as the target among 100 people, by tool and by what the tool "
     "was given of the target, with intervals; the dashed line is chance.",
 )
@@ -737,8 +819,8 @@ plots.show(
 # | a parrot of few strangers names moduli; its controls win and lose | section 4, `tests/test_attack_parrot.py` |
 # | 52 % and 90 %, informed 93 % and 99 %, at the default | section 4, stored; `benchmarks/studies/picture_attacks.py` |
 # | no studied setting comes down to chance | section 5, stored |
-# | 2 of 31 is 1.8 to 20.7 %, or 0.8 to 21.4 % | section 6, exercise 0902, `tests/test_lab_tables.py` |
-# | intervals over pictures are too narrow | section 6, exercise 0903, `tests/test_lesson_09.py` |
+# | 2 of 31 is 1.8 to 20.7 %, or 0.8 to 21.4 % | section 6, exercise 0902, `tests/test_protocol.py` |
+# | intervals over pictures are too narrow | section 6, exercise 0903 |
 # | the paper's field leaks more than its inputs | section 7, the paper's Table 2 |
 # | one pair, two verdicts | section 8, `tests/test_recognition_verdicts.py` |
 # | what face swaps show | section 9, stored; `tests/test_face_swap.py` |

@@ -29,20 +29,30 @@
 # section "Preventing misuse" with Figure 9, which are Figures 10 and 12 of the arXiv version.
 
 # %%
+from dataclasses import replace
+
 import numpy as np
 import torch
+from PIL import Image
 
+from privhead_nb import Template
+from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.heads.head import Head, make_head
+from privhead_nb.heads.light import to_srgb
 from privhead_nb.lab import appearance
 from privhead_nb.lab.attacks.field_renders import renders
+from privhead_nb.lab.framing import FRONT, portrait_cameras
 from privhead_nb.lab.intervals import draws, exact_interval
-from privhead_nb.lab.recognition import Recogniser
-from privhead_nb.lab.recognition.stored import shipped
-from privhead_nb.lab.renders import photograph, portrait_cameras, render_mesh
-from privhead_nb.teach import checks, interactive, lab_runs, widgets
-from privhead_nb.teach.lesson10 import mixed_heads, panel, transfer_plots, transfer_runs
-from privhead_nb.teach.lesson10.mixed_heads import PEOPLE, PLACE, POINT, WAYS
-from privhead_nb.viz import plots
+from privhead_nb.lab.raster import grey_surface, photograph, render_mesh, surface_mesh
+from privhead_nb.lab.recognisers import Recogniser
+from privhead_nb.lab.recognisers.stored import shipped
+from privhead_nb.resources import RESULTS, SAMPLES
+from privhead_nb.teach import checks, interactive, lab_runs, results, widgets
+from privhead_nb.teach.lesson10 import figures, mixed_heads, panel
+from privhead_nb.teach.lesson10.mixed_heads import PEOPLE, PLACE, POINT, WAYS, pictures
+from privhead_nb.training.profiles import get_profile
+from privhead_nb.training.reconstruction import Reconstruction
+from privhead_nb.viz import style
 
 # %% [markdown]
 # ## 1. A claim, and six pictures
@@ -56,12 +66,20 @@ from privhead_nb.viz import plots
 # two people in it. Small means alike.
 
 # %%
+paper = [
+    (401, 429, 0.6360, 0.2570),
+    (401, 491, 0.4295, 0.1109),
+    (429, 401, 0.4728, 0.2308),
+    (429, 491, 0.5468, 0.2183),
+    (491, 429, 0.5964, 0.1534),
+    (491, 401, 0.4804, 0.2512),
+]
 print("shape  colours   to shape  to colours")
-for shape, colours, far, near in transfer_runs.PAPER:
+for shape, colours, far, near in paper:
     print(f"{shape:>5}  {colours:>7}     {far:.4f}      {near:.4f}")
-nearer = sum(near < far for _, _, far, near in transfer_runs.PAPER)
-low, high = exact_interval(nearer, len(transfer_runs.PAPER))
-print(f"{nearer} of {len(transfer_runs.PAPER)} are nearer to whom the colours are from; ", end="")
+nearer = sum(near < far for _, _, far, near in paper)
+low, high = exact_interval(nearer, len(paper))
+print(f"{nearer} of {len(paper)} are nearer to whom the colours are from; ", end="")
 print(f"95 % interval, as if they were independent: {low:.0%} to {high:.0%}")
 
 # %% [markdown]
@@ -99,8 +117,9 @@ print("its colours differ from A's by over 0.1:", bool(apart > 0.1))
 # diagonal are the four as they are. **Before you read on, decide:** do rows look like one person, or do columns?
 
 # %%
-plots.show(
-    transfer_plots.table_of_mixtures(),
+mixtures = {f"shape of {a}": [pictures(a, b, angles=FRONT)[0] for b in PEOPLE] for a in PEOPLE}
+style.show(
+    figures.sheet(mixtures, [f"colours of {b}" for b in PEOPLE]),
     alt="Four by four small portraits from the front. Rows share a shape: short hair and a narrow face, a "
     "fringe and a round face, long hair, long loose hair. Columns share colours: yellowish with grey hair, reddish with black "
     "hair, pale with brown hair, very dark with grey hair.",
@@ -150,11 +169,17 @@ checks.ex1001(to_surface)
 
 # %%
 for shape, whose in ("AC", "BD", "CB"):
-    before, after = mixed_heads.gaps(shape, whose)
+    face = mixed_heads.body(shape).vertices
+    face = face[(face[:, 2] > 40) & (face[:, 1].abs() < 90)]
+    other = mixed_heads.person(whose)
+    with torch.no_grad():
+        before, after = (
+            float(other.sdf(x).abs().mean()) for x in (face, mixed_heads.toward(other, face))
+        )
     words = "over 1.5 mm apart" if before > 1.5 else "close", "under 0.5" if after < 0.5 else "more"
     print(f"the face of {shape} and the surface of {whose}: {words[0]}; after one step {words[1]}")
-plots.show(
-    transfer_plots.steps_to_surface("A", "C"),
+style.show(
+    figures.steps_to_surface("A", "C"),
     alt="Two profiles cut through the nose, A solid and C dashed, a few millimetres apart, and arrows from A to the nearest "
     "point of C. Enlarged at the right, arrows from A's lower lip end below C's mouth, which is higher.",
 )
@@ -166,8 +191,10 @@ plots.show(
 # Here is what that looks like.
 
 # %%
-plots.show(
-    transfer_plots.ways_of("A", "C"),
+rows = {"A itself": pictures("A", "A"), "C itself": pictures("C", "C")}
+rows |= {way: pictures("A", "C", way) for way in WAYS}
+style.show(
+    figures.sheet(rows, ["front", "from one side", "the other"]),
     alt="Five rows, each from the front and from two sides: A with short grey hair; C with long brown hair; A painted in C's colours by "
     "place: short brown hair, all in order; by the same point: brown hair is painted down the cheeks and "
     "neck, where C's long hair would be, and the mouth is smeared; by the nearest surface point: much the same.",
@@ -193,7 +220,14 @@ plots.show(
 # to another's colour network. The next cell does it by hand, with the step of section 3.
 
 # %%
-seven, ten = mixed_heads.sample(), mixed_heads.mean_of_ten()
+seven = Reconstruction.load(SAMPLES / "reconstruction")
+template = Template.load(SAMPLES / "template_trained")
+model, white = template.model(), (1.0, 1.0, 1.0)
+model.beta.set(float(seven.model.beta()))
+settings = get_profile("cpu")
+ten = Reconstruction(
+    model, template.mesh(), None, template.center, template.radius, white, settings
+)
 joined = appearance.transfer(seven, ten, snap=True)
 x = (torch.tensor(seven.mesh.vertices[::97]) - torch.tensor(seven.center)) / seven.radius
 x, n = (
@@ -217,8 +251,8 @@ fields = {
     "shape of 7,\ncolours of the ten": renders(joined, cameras),
     "shape of the ten,\ncolours of 7": renders(appearance.transfer(ten, seven), cameras),
 }
-plots.show(
-    transfer_plots.sheet({k: list(p) for k, p in fields.items()}, ["front", "35 deg", "35 deg"]),
+style.show(
+    figures.sheet(fields, ["front", "35 deg", "35 deg"]),
     alt="Four rows from three sides: head 7 with a dark red face and pale hair, colours that its training made up; a blurred "
     "brownish mean head; head 7's sharper features in those brownish colours; the mean head wearing head 7's red face, eyes "
     "and hairline painted on.",
@@ -268,14 +302,31 @@ checks.ex1002(near_to)
 
 # %%
 judges = (*shipped(), Recogniser("palette", mixed_heads.palette))
+known, who = mixed_heads.gallery()
+sides = torch.cat([pictures(name, name, angles=appearance.VIEWS[1:]) for name in PEOPLE])
+own = who.repeat_interleave(2)[:, None] == who
 for judge in judges:
-    same, strangers = mixed_heads.yardsticks(judge)
+    distance = 1 - judge.embed(sides)[0] @ judge.embed(known)[0].T
+    same, strangers = float(distance[own].mean()), float(distance[~own].mean())
     print(f"{judge.name:>11}: same person nearer than strangers, in the mean: {same < strangers}")
 answers = {j.name: {way: mixed_heads.asked(j, way) for way in WAYS} for j in judges}
 
 # %%
-plots.show(
-    transfer_plots.scatter(answers),
+figure, axes = style.grid(1, len(answers), width=11, height=3.0)
+for ax, (name, by_way) in zip(axes[0], answers.items(), strict=True):
+    for (way, said), (colour, mark, _) in zip(by_way.items(), style.LOOKS, strict=False):
+        ax.plot(said.to_geometry, said.to_radiance, mark, color=colour, mec="black", mew=0.4,
+                ms=4.5, label=way)  # fmt: skip
+    top = max(*ax.get_xlim(), *ax.get_ylim())
+    ax.plot([0, top], [0, top], color="0.4", lw=1, ls=":")  # below it, colours win
+    ax.set(xlim=(0, top), ylim=(0, top), aspect="equal")
+    ax.set_title(name, fontsize=10)
+axes[0][0].set_ylabel("to the colours' person")
+figure.supxlabel("cosine distance to the shape's person", fontsize=9)
+above = {"loc": "outside upper center", "ncols": 3, "fontsize": 8, "frameon": False}
+figure.legend(*axes[0][0].get_legend_handles_labels()[:2], **above)
+style.show(
+    figure,
     alt="Five scatter plots, one a recogniser, of each picture's distance to the colours' person over that to the shape's person. "
     "arcface_cnn: most marks below the diagonal, near to the colours; triplet_cnn: circles above it, squares and triangles "
     "on both sides; hog_lda and pca_lda: most above, frontal pictures in a cloud of their own at the left; palette: all at "
@@ -325,30 +376,42 @@ print("for both networks, the same point gives colours over a fifth more:", min(
 # nobody has. And **without hair**: grey over it, in the probe and in the gallery.
 
 # %%
-plain = [mixed_heads.pictures("A", whose, one_albedo=True) for whose in "AC"]
+nobody = surface_mesh(make_head(torch.zeros(64)), 5.0)  # the average head
+
+
+def colours_alone(name):
+    """(3, 64, 64, 3) the average head in somebody's colours."""
+    head = make_head(torch.zeros(64), albedo=mixed_heads.person(name).albedo)
+    with torch.no_grad():
+        painted = replace(nobody, reflectance=head.reflectance(nobody.vertices))
+    return photograph(painted, portrait_cameras(appearance.VIEWS))
+
+
+plain = [pictures("A", whose, one_albedo=True) for whose in "AC"]
 print("in one albedo, whose colours they were can't be seen:", torch.equal(*plain))
 looks = {
-    "as they are": lambda n: mixed_heads.pictures(n, n),
-    "shape alone": lambda n: mixed_heads.pictures(n, n, one_albedo=True),
-    "colours alone": mixed_heads.colours_alone,
-    "hair masked": lambda n: mixed_heads.pictures(n, n, hair=False),
+    "as they are": {n: pictures(n, n) for n in PEOPLE},
+    "shape alone": {n: pictures(n, n, one_albedo=True) for n in PEOPLE},
+    "colours alone": {n: colours_alone(n) for n in PEOPLE},
+    "hair masked": {n: pictures(n, n, hair=False) for n in PEOPLE},
 }
-plots.show(
-    transfer_plots.sheet({n: [look(n)[0] for look in looks.values()] for n in PEOPLE}, list(looks)),
+style.show(
+    figures.sheet({n: [look[n][0] for look in looks.values()] for n in PEOPLE}, list(looks)),
     alt="Four people in four columns: as they are; all in the same light brown skin and hair, with their shapes; the average head "
     "in each one's colours; and with the hair covered by grey.",
 )
 
 # %%
-print(
-    f"{'named rightly':>13}", *(f"{h:>14}" for h in ("as they are", "shape alone", "colours alone"))
-)
-found = {judge.name: mixed_heads.halves(judge) for judge in judges}
-for name, half in found.items():
-    words = (
-        "over 3 in 4" if s > 0.75 else "under a half" if s < 0.5 else "some" for s in half.values()
-    )
-    print(f"{name:>13}", *(f"{w:>14}" for w in words))
+halves = ("as they are", "shape alone", "colours alone")
+print(f"{'named rightly':>13}", *(f"{half:>14}" for half in halves))
+for judge in judges:
+    words = []
+    for half in halves:
+        shown = torch.cat(list(looks[half].values()))  # three of each person
+        first = (judge.embed(shown)[0] @ judge.embed(known)[0].T).argmax(1)
+        right = float((who[first] == who.repeat_interleave(3)).float().mean())
+        words.append("over 3 in 4" if right > 0.75 else "under a half" if right < 0.5 else "some")
+    print(f"{judge.name:>13}", *(f"{word:>14}" for word in words))
 masked = {j.name: mixed_heads.asked(j, POINT, hair=False) for j in judges[:2]}
 for name in ("arcface_cnn", "triplet_cnn"):
     fewer = share[name][POINT] - masked[name].radiance_nearer.float().mean()
@@ -383,12 +446,8 @@ widgets.twin(panel.picture, panel.TWIN, columns=1)
 
 # %%
 for setting in panel.TWIN:
-    at = ((float(setting["yaw"]), 0.0),)
-    shown = mixed_heads.pictures("B", "D", setting["way"], angles=at, blend=setting["blend"])
-    nearest = []
-    for judge in panel.judges():
-        to_shape, to_colours = transfer_plots.distances(judge, shown, "B", "D")
-        nearest.append(f"{judge.name} {'B' if to_shape < to_colours else 'D'}")
+    found = panel.distances(**setting).items()
+    nearest = [f"{name} {'B' if shape < colours else 'D'}" for name, (shape, colours) in found]
     print(f"blend {setting['blend']}, {setting['way']}: {', '.join(nearest)}")
 
 # %% [markdown]
@@ -396,16 +455,21 @@ for setting in panel.TWIN:
 # moves.
 
 # %%
-mesh, painted = mixed_heads.to_turn("B")
+coarse = mixed_heads.body("B", 8.0)
+mesh = Mesh(coarse.vertices.double().numpy(), coarse.faces.numpy())
+painted = {
+    f"B in {whose}'s colours": to_srgb(mixed_heads.colours("B", whose, spacing=8.0).clamp(0, 1))
+    for whose in "BCD"
+}
 interactive.show(
-    transfer_plots.turning(mesh, {f"B in {whose}'s colours": painted[whose] for whose in "BCD"}),
+    interactive.turning(dict.fromkeys(painted, mesh), {n: p.numpy() for n, p in painted.items()}),
     alt="The head of B in three dimensions, with buttons for the colours of B, C and D.",
 )
 
 # %%
-stills = {f"{w}'s colours": list(mixed_heads.pictures("B", w)) for w in "BCD"}
-plots.show(
-    transfer_plots.sheet(stills, ["front", "one side", "the other"]),
+stills = {f"{w}'s colours": pictures("B", w) for w in "BCD"}
+style.show(
+    figures.sheet(stills, ["front", "one side", "the other"]),
     alt="A still of the same: the head of B from three sides in its own colours, in C's and in D's.",
 )
 
@@ -462,18 +526,40 @@ print("and wider than if the pictures were independent:", high - low > naive)
 # Thirty-six pictures look like a lot. They are four people. Now the study:
 
 # %%
-study = transfer_runs.stored()
-print(transfer_runs.table(study))
-plots.show(
-    transfer_plots.study(study),
+study = results.table("tables")["appearance"]
+arms = [
+    "generator",
+    *(f"{shapes} shapes, {way}" for shapes in ("full-RGB", "our") for way in WAYS[1:]),
+]
+shares = {
+    one.name: {arm: results.rate(study[one.name][arm]["radiance_nearer"]) for arm in arms}
+    for one in shipped()
+}
+print(f"{'':>50} nearer to the colours' person")
+for name, by_arm in shares.items():
+    for arm, rate in by_arm.items():
+        side = "colours" if rate.low > 0.5 else "shape" if rate.high < 0.5 else "undecided"
+        print(f"{name:>11}, {arm:<38} {rate.percent()}: {side}")
+figure, axes = style.grid(1, 1, width=9, height=6.5)
+style.dots(
+    axes[0][0],
+    {"the paper's 6 of 6,\nas if independent": {"the paper": (1, *exact_interval(6, 6))}} | shares,
+    xlabel="share of pictures nearer to the colours' person than to the shape's",
+)
+axes[0][0].axvline(0.5, color="0.4", lw=1, ls=":")
+style.show(
+    figure,
     alt="Rows for each recogniser and kind of transfer over the share of pictures nearer to the colours' person. On the generator "
     "all four lie left, under a fifth. On fields arcface_cnn lies right, triplet_cnn in the middle, the other two left, with "
     "wide bars. On top the paper's six of six with its wide bar.",
 )
 
 # %%
-plots.show(
-    transfer_plots.kept_sheet(),
+sheet = np.asarray(Image.open(RESULTS / "transfer.png").convert("RGB")) / 255
+tiles = sheet.reshape(7, 64, 5, 64, 3).swapaxes(1, 2)
+titles = ["gave the shape", "gave the colours", "front", "one side", "the other"]
+style.show(
+    style.images(tiles, titles, width=6),
     alt="Rows of five portraits: who gave the shape, who gave the colours, and the transfer from three sides; first rows from the "
     "generator, then from trained fields by the same point and by the nearest surface point, with hair painted on cheeks.",
 )
@@ -498,7 +584,14 @@ plots.show(
 # And how often is somebody *named* among the hundred?
 
 # %%
-print(transfer_runs.named(study))
+print(" " * 48 + "the shape's person  the colours' person")
+for name in shares:
+    for arm in arms[:2]:
+        shape, colours = (
+            results.rate(study[name][arm][f"named_{whose}"]).percent()
+            for whose in ("geometry", "radiance")
+        )
+        print(f"{name:>11}, {arm:<35}{shape:<20}{colours}")
 
 # %% [markdown]
 # On the generator the shape's person is named in about half of all pictures, where chance is 1 %: somebody else's
@@ -537,7 +630,7 @@ for judge in judges[:2]:
 # %%
 among = lab_runs.table2("rank1")
 for kind in ("original", "rendered mesh", "our rendering"):
-    rates = ", ".join(f"{name} {found[kind]}" for name, found in among.items())
+    rates = ", ".join(f"{name} {rate.percent()}" for name, rate in among[kind].items())
     print(f"{kind:>13}: {rates}")
 
 # %% [markdown]
@@ -584,22 +677,22 @@ def paint(points, picture, depth, K, c2w):
 checks.ex1004(paint)
 
 # %%
-photo, camera = mixed_heads.photo()  # head 7 from the front: any holiday picture
-figure = mixed_heads.figure_of(seven.mesh)
-depth = mixed_heads.depth_of(figure, camera)
-given = (figure.vertices, photo, depth, camera.K[0], camera.c2w[0])
+photo, camera = mixed_heads.photo(), portrait_cameras(FRONT)  # any holiday picture
+points = grey_surface(seven.mesh).vertices
+depth = mixed_heads.depth_of(grey_surface(seven.mesh), camera)
+given = (points, photo, depth, camera.K[0], camera.c2w[0])
 mine = paint(*(a.double().numpy() for a in given))
-theirs = mixed_heads.painted(figure.vertices, photo, depth, camera)
+theirs = mixed_heads.painted(points, photo, depth, camera)
 agree = (torch.from_numpy(mine[1]) == theirs[1]).float().mean()
 print("our paint is the package's, for over 99 % of the points:", bool(agree > 0.99))
 
 # %%
-of_b = mixed_heads.pictures("B", "B", angles=((0, 0),))[0]
+of_b = pictures("B", "B", angles=FRONT)[0]
 forged = {"truth": photograph(make_head(7), cameras)}
 for name, picture in (("7", photo), ("B", of_b)):
     forged[f"released mesh,\none photo of {name}"] = mixed_heads.forged(seven.mesh, picture, camera)
-plots.show(
-    transfer_plots.sheet({k: list(p) for k, p in forged.items()}, ["front", "35 deg", "35 deg"]),
+style.show(
+    figures.sheet(forged, ["front", "35 deg", "35 deg"]),
     alt="Three rows from three sides: head 7, dark skin and long grey hair; the released mesh with a photograph of head 7 painted on, "
     "much the same, with cheeks and hair smeared behind; the same mesh with a photograph of B, black fringe and red lips, "
     "the lips close under the nose.",
@@ -677,7 +770,7 @@ for judge in judges[:2]:
 # | one photograph makes the released mesh its person | section 9, `tests/test_lesson_10.py` |
 # | real faces, other recognisers | **not measured** |
 #
-# **Read on**: `privhead_nb/lab/appearance.py` joins two fields in a hundred lines; `privhead_nb/lab/transfers.py`
+# **Read on**: `privhead_nb/lab/appearance.py` joins two fields in a hundred lines; `benchmarks/studies/transfers.py`
 # runs many; `privhead_nb/lab/attacks/radiance_refit.py` fits skins of others to a release, which is the attacker's
 # next step. Xu et al., *Deformable model-driven neural rendering for high-fidelity 3D reconstruction of human heads
 # under low-view settings* (2023), whose way to transfer the paper follows; O'Toole, Vetter and Blanz,

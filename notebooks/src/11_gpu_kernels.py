@@ -28,19 +28,25 @@
 from __future__ import annotations  # lets Python read the kernel of section 6 without Triton
 
 import math
+import time
 
+import numpy as np
+import pandas as pd
 import torch
 from numba import njit
 
-from privhead_nb.bench import show
+from privhead_nb.bench import harness, show
 from privhead_nb.kernels import compositing
 from privhead_nb.kernels.lazy import triton_kernel
-from privhead_nb.teach import checks, widgets
-from privhead_nb.teach.lesson11 import kernel_plots, panel, roofline
+from privhead_nb.resources import RESULTS
+from privhead_nb.teach import checks, results, widgets
+from privhead_nb.teach.lesson11 import figures, panel, roofline
 from privhead_nb.teach.lesson11.traffic import backward_traffic, saved_bytes, traffic
-from privhead_nb.viz import plots
+from privhead_nb.viz import style
+from privhead_nb.viz.roofline import largest_rows
+from privhead_nb.viz.roofline import roofline as under_the_roof
 
-stored = roofline.stored()  # what `privhead bench --device cpu` measured on two cores
+stored = results.table("kernels_cpu")  # what `privhead bench --device cpu` measured on two cores
 place = roofline.triton_place()  # "cuda", "cpu" (by its interpreter), or None
 
 # %% [markdown]
@@ -61,8 +67,21 @@ place = roofline.triton_place()  # "cuda", "cpu" (by its interpreter), or None
 # colour. Follow one ray from left to right. The dashed line is where the surface is.
 
 # %%
-plots.show(
-    kernel_plots.along_a_ray(beta=0.02),
+depth = torch.linspace(0, 1, 97)
+sdf = 0.55 - depth
+density, deltas = compositing.laplace_density(sdf, 0.02), torch.full_like(depth, 1 / 96)
+along = {
+    "signed distance f": sdf,
+    "density": density,
+    "T, what gets through": torch.exp(-compositing.sum_before(density * deltas)),
+    "weight w": compositing.weights_from_density(density, deltas),
+}
+figure, axes = style.grid(1, 4, width=11, height=2.6)
+for ax, (name, values) in zip(axes[0], along.items(), strict=True):
+    style.curves(ax, depth, {name: values}, xlabel="depth", title=name)
+    ax.axvline(0.55, color="0.5", lw=1, ls="--")
+style.show(
+    figure,
     alt="Four curves over the depth along a ray, with a dashed line at the surface. The signed distance "
     "falls through zero there; the density rises from nothing to fifty; what gets through falls from one "
     "to zero; the weight is a narrow peak at the surface.",
@@ -153,11 +172,25 @@ eager = {
     "forward": traffic(roofline.render, *inputs),
     "backward": backward_traffic(roofline.render, *inputs),
 }
-floor = dict(zip(eager, roofline.floor_bytes(), strict=True))
+floor = roofline.FLOOR_BYTES
 for name, moved in eager.items():
     print(f"{name}: eager moves over 7 times the floor:", moved.moved > 7 * samples * floor[name])
-plots.show(
-    kernel_plots.byte_bars(eager, floor, samples),
+figure, axes = style.grid(1, 1, width=10, height=3.1)
+ax, names = axes[0][0], []
+for name, moved in eager.items():
+    widths = np.array([o.read + o.written for o in moved.operations]) / samples
+    total, row = widths.sum(), len(names)
+    ax.barh(row, widths, 0.8, left=np.cumsum(widths) - widths, edgecolor="white", lw=0.4,
+            color=[style.VERMILLION, "#F0A878"])  # fmt: skip
+    ax.text(total + 4, row, f"{total:.0f} B in {moved.launches} launches", va="center")
+    ax.barh(row + 1, floor[name], 0.8, color=style.BLUE)
+    ax.text(floor[name] + 4, row + 1, f"{floor[name]} B in one", va="center")
+    names += [f"{name}, eager", f"{name}, fused"]
+ax.set_yticks(range(4), names)
+ax.invert_yaxis()
+ax.set(xlabel="bytes a sample; each slice is one operation", xlim=(0, 520))
+style.show(
+    figure,
     alt="Two pairs of bars of bytes a sample. Eager PyTorch moves over two hundred bytes forward and over "
     "four hundred backward, cut into dozens of operations; the fused floors are 28 and 40 bytes.",
 )
@@ -221,7 +254,7 @@ for name in ("values", "opacity", "depth", "weights"):
 
 # %% tags=["nbval-ignore-output"]
 big = roofline.rays(1024, 98)
-timer = roofline.cpu_timer()
+timer = harness.Timer(torch.device("cpu"), budget=0.2)
 for backend in ("torch", "numba"):
     run = timer(lambda b=backend: compositing.composite_sdf(*big, backend=b))
     print(f"{backend}: {run['median']:.2f} ms a forward of 1024 rays x 98 samples")
@@ -408,9 +441,14 @@ else:
 # measured by this cell:
 
 # %% tags=["nbval-ignore-output"]
-mine = roofline.this_machine()
-print(f"copy {mine.bytes_s / 1e9:.0f} GB/s, product {mine.flop_s / 1e9:.0f} Gflop/s")
-print(f"launch {mine.launch_s * 1e6:.1f} us, ridge at {mine.ridge:.0f} flop per byte")
+bytes_s = harness.copy_bandwidth(torch.device("cpu"))
+flop_s = harness.matmul_rate(torch.device("cpu"))
+tiny, began = torch.ones(8), time.perf_counter()
+for _ in range(2000):
+    tiny.exp()
+launch_s = (time.perf_counter() - began) / 2000
+print(f"copy {bytes_s / 1e9:.0f} GB/s, product {flop_s / 1e9:.0f} Gflop/s")
+print(f"launch {launch_s * 1e6:.1f} us, ridge at {flop_s / bytes_s:.0f} flop per byte")
 
 # %%
 machines = {"2 CPU cores": roofline.machine_of(stored), "H200 on paper": roofline.H200}
@@ -461,15 +499,15 @@ for setting in panel.TWIN + [panel.TWIN[0] | {"machine": "2 CPU cores"}]:
 # they need.)
 
 # %%
-plots.show(
-    kernel_plots.stored_roofline(stored),
+style.show(
+    under_the_roof(stored),
     alt="A roofline on logarithmic axes with one column of marks for each op: eager PyTorch, torch.compile "
     "and the fused form, joined by a line; the roof is what a large copy and a large matrix product reached.",
 )
 
 # %%
-plots.show(
-    kernel_plots.stored_ratios(stored),
+style.show(
+    figures.speedups(stored),
     alt="One row for each op and size: how many times faster than eager PyTorch torch.compile and the "
     "fused form are, on a logarithmic axis, with the fused form's number beside it.",
 )
@@ -483,8 +521,14 @@ plots.show(
 # we are: *least* bytes over time, against what a plain copy reaches.
 
 # %%
-for op, size, peer, longer in roofline.beside_peers(stored):
-    print(f"{op}, {size}: {peer} takes {longer:.1f} times as long as ours")
+ours = {(r["op"], r["size"]): r for r in stored["rows"] if r["function"] == "fused"}
+for row in stored["rows"]:
+    own = ours.get((row["op"], row["size"]))
+    if own and row["function"] not in ("eager", "compile", "fused"):
+        longer = row["forward_ms"]["median"] / own["forward_ms"]["median"]
+        print(
+            f"{row['op']}, {row['size']}: {row['function']} takes {longer:.1f} times as long as ours"
+        )
 lines = show.ratios(stored)
 for name in ("compile", "fused"):
     for line in roofline.of_compositing(lines, name):
@@ -497,12 +541,18 @@ for name in ("compile", "fused"):
 # And are the answers right? Every form was compared with eager before it was timed.
 
 # %%
-for size, eager_factor, fused_factor in roofline.over_model(stored):
+factors, per_sample = {}, {}
+for function in ("eager", "fused"):
+    for row in roofline.of_compositing(stored["rows"], function):
+        rays, samples = roofline.rays_and_samples(row)
+        work = roofline.compositing_work(rays, samples, function, flops)
+        model = roofline.times(work, machines["2 CPU cores"]).total
+        factors[row["size"], function] = 1e-3 * row["forward_ms"]["median"] / model
+        per_sample[row["size"], function] = row["forward_ms"]["median"] / (rays * samples)
+for size in ("1024 x 8", "1024 x 98", "8192 x 98"):
+    eager_factor, fused_factor = factors[size, "eager"], factors[size, "fused"]
     print(f"{size:>12}: eager {eager_factor:.1f} times the model, fused {fused_factor:.1f} times")
-small, large = (
-    row["forward_ms"]["median"] / math.prod(map(int, row["size"].split(" x ")))
-    for row in roofline.of_compositing(stored["rows"], "fused")[-2:]
-)
+small, large = per_sample["1024 x 98", "fused"], per_sample["8192 x 98", "fused"]
 print("a fused sample takes over half as long where all fits in a cache:", small / large > 0.5)
 errors = {"fused": [], "compile": []}
 for row in stored["rows"]:
@@ -549,7 +599,7 @@ def memory_bound(result):
 
 # %%
 checks.ex1104(memory_bound)
-others = set(roofline.largest(stored)) - memory_bound(stored)
+others = set(largest_rows(stored)) - memory_bound(stored)
 print("bound by memory on two cores:", ", ".join(sorted(memory_bound(stored))))
 print("bound by something else:     ", ", ".join(sorted(others)))
 
@@ -571,9 +621,10 @@ print("bound by something else:     ", ", ".join(sorted(others)))
 # $\beta$'s gradient.
 
 # %%
-measured = roofline.measured_on_gpu()  # None, until somebody has stored a run on a GPU
-plots.show(
-    kernel_plots.on_paper(roofline.H200, flops, measured),
+on_gpu = (RESULTS / "kernels_gpu.json").is_file()  # not until somebody has stored a run on a GPU
+measured = results.table("kernels_gpu") if on_gpu else None
+style.show(
+    figures.on_paper(roofline.H200, flops, measured),
     alt="Predicted time over the number of rays, both logarithmic. Eager and fused each are level at first, "
     "where launches count, then rise with the rays, where bytes do; fused lies below by more than a factor of "
     "nine everywhere.",
@@ -605,11 +656,22 @@ for rays, samples in ((1024, 98), (65536, 128)):
 # those in the room.
 
 # %%
-kernels = roofline.compiled()  # benchmarks/results/kernels_sm90.json
+kernels = results.table("kernels_sm90")["kernels"]  # benchmarks/results/kernels_sm90.json
+
+
+def in_flight(kernel):
+    """Programs of a kernel that one multiprocessor of an H100 or H200 can hold at a time."""
+    a_thread = 8 * math.ceil(kernel["registers"] / 8)
+    fit = [65536 // (32 * kernel["warps"] * a_thread), 64 // kernel["warps"], 32]
+    if kernel["shared_bytes"]:
+        fit.append(233472 // (kernel["shared_bytes"] + 1024))  # shared memory, 228 KB
+    return min(fit)
+
+
 for kernel in kernels:
     blocks = kernel["blocks"]
     if kernel["op"] == "compositing" and (blocks["SAMPLES"], blocks["C"]) == (128, 3):
-        threads, held = 32 * kernel["warps"], roofline.in_flight(kernel)
+        threads, held = 32 * kernel["warps"], in_flight(kernel)
         print(f"{kernel['kernel']}: {kernel['registers']} registers in each of {threads} threads,")
         print(f"  {kernel['spill_bytes']} bytes spilled; a room holds {held} programs", end="")
         print(f" of {blocks['RAYS']} rays each")
@@ -626,7 +688,17 @@ for kernel in kernels:
 # each op, the worst of its kernels; a room has places for 64 warps, squads of 32 threads:
 
 # %%
-print(roofline.compiled_table(kernels))
+table = pd.DataFrame(kernels)
+table["warps held"] = [k["warps"] * in_flight(k) for k in kernels]
+worst = table.groupby("op", sort=False).agg(
+    **{
+        "kernels": ("kernel", "size"),
+        "most registers": ("registers", "max"),
+        "most spilled B": ("spill_bytes", "max"),
+        "fewest warps": ("warps held", "min"),
+    }
+)
+print(worst.to_string())
 spilling = sorted({k["op"] for k in kernels if k["spill_bytes"]})
 print("ops with a kernel that spills:", ", ".join(spilling) or "none")
 
@@ -663,7 +735,7 @@ print("ops with a kernel that spills:", ", ".join(spilling) or "none")
 # | what we claimed | which cell or test shows it |
 # | --- | --- |
 # | our equation is the package's | section 1, `tests/test_compositing.py` |
-# | eager moves over 7 times the least bytes | the cell under the bars of section 2, `tests/test_checks.py` |
+# | eager moves over 7 times the least bytes | the cell under the bars of section 2, `tests/test_lesson_11.py` |
 # | the Numba loop gives the specification's answers | section 3, `tests/test_compositing_kernels.py` |
 # | a product's gradient fails behind a wall, a sum's does not | section 4, `tests/test_compositing_kernels.py` |
 # | the backward is a sum of what stands behind | exercise 1103, against autograd |
@@ -672,15 +744,15 @@ print("ops with a kernel that spills:", ", ".join(spilling) or "none")
 # | what the Triton kernels take of a multiprocessor | section 9, as the compiler says |
 # | on a large GPU, small steps wait for launches, large ones for bytes | sections 7, 9: predicted, **not measured** |
 #
-# **Read on**: `privhead_nb/kernels/compositing.py`, whose first page derives the gradient of $\beta$ too. Its
-# neighbours are built alike, reference, loop and Triton kernel in one file, and each teaches something else:
+# **Read on**: `privhead_nb/kernels/compositing/__init__.py`, which derives the gradient of $\beta$ too. Its neighbours
+# are built alike, a folder each: `naive.py` is the maths as you read it, `numba.py` the loop, `triton.py` the kernel.
+# Each teaches something else:
 #
-# - `privhead_nb/kernels/error_bounded.py`: VolSDF's sampler, where each ray needs another number of rounds;
-# - `privhead_nb/kernels/gradient_loss.py`: equations 5 and 6 of the paper, with a backward that gathers;
-# - `privhead_nb/kernels/grid_encoding.py`: look-ups in feature grids, with a backward that scatters;
-# - `privhead_nb/kernels/sdf_head.py`: a small network with its exact gradient in space, near the ridge;
-# - `privhead_nb/kernels/nearest.py`: all pairs on a GPU, a tree on a CPU, and why not by a matrix product;
-# - `privhead_nb/kernels/surface_march.py`: rays that march through a lattice.
+# - `privhead_nb/kernels/error_bounded/`: VolSDF's sampler, where each ray needs another number of rounds;
+# - `privhead_nb/kernels/gradient_loss/`: equations 5 and 6 of the paper, with a backward that gathers;
+# - `privhead_nb/kernels/grid_encoding/`: look-ups in feature grids, with a backward that scatters;
+# - `privhead_nb/kernels/sdf_head/`: a small network with its exact gradient in space, near the ridge;
+# - `privhead_nb/kernels/surface_march/`: rays that march through a lattice.
 #
 # Further: Williams, Waterman and Patterson, *Roofline* (2009); VolSDF (Yariv et al. 2021); the GPU-Puzzles of
 # Sasha Rush, for more small kernels to write;

@@ -20,7 +20,9 @@ from unittest import mock
 
 import torch
 
-from privhead_nb.bench.harness import OPS, BenchError, cases_of
+from privhead_nb.bench.cases import OPS, cases_of
+from privhead_nb.bench.harness import BenchError
+from privhead_nb.bench.show import text_table
 from privhead_nb.kernels.dispatch import interpreting, triton_available
 from privhead_nb.kernels.lazy import TritonKernel
 
@@ -59,7 +61,7 @@ def compile_all(capability: int = 90, ops: tuple[str, ...] = OPS) -> list[dict[s
 
     Args:
         capability: 80 for an A100, 90 for an H100 or H200.
-        ops: names out of `harness.OPS`.
+        ops: names out of `cases.OPS`.
 
     Returns:
         Rows of `Compiled`, as plain dicts.
@@ -85,26 +87,32 @@ def compile_all(capability: int = 90, ops: tuple[str, ...] = OPS) -> list[dict[s
 
 def table(rows: list[dict[str, Any]]) -> str:
     """One line a kernel and set of block sizes."""
-    lines = [f"{'op':<14} {'kernel':<26} {'warps':>5} {'registers':>9} {'spills B':>8} "
-             f"{'shared B':>8}  blocks"]  # fmt: skip
-    for r in rows:
-        blocks = ", ".join(f"{k} {v}" for k, v in r["blocks"].items())
-        lines.append(f"{r['op']:<14} {r['kernel']:<26} {r['warps']:>5} {r['registers']:>9} "
-                     f"{r['spill_bytes']:>8} {r['shared_bytes']:>8}  {blocks}")  # fmt: skip
-    return "\n".join(lines)
+    return text_table(
+        [
+            {
+                "op": r["op"],
+                "kernel": r["kernel"],
+                "warps": r["warps"],
+                "registers": r["registers"],
+                "spills B": r["spill_bytes"],
+                "shared B": r["shared_bytes"],
+                "blocks": ", ".join(f"{k} {v}" for k, v in r["blocks"].items()),
+            }
+            for r in rows
+        ]
+    )
 
 
 def _run_cases(op: str) -> None:
     """Forward and backward of the op's CPU cases, sent to Triton; what they return is zeros."""
     with (
-        mock.patch(f"privhead_nb.kernels.{op}.choose", return_value="triton"),
+        mock.patch("privhead_nb.kernels.dispatch.why_not", return_value=None),
         mock.patch("torch.empty", torch.zeros),
         mock.patch("torch.empty_like", torch.zeros_like),
         mock.patch.object(torch.Tensor, "new_empty", torch.Tensor.new_zeros),
     ):
-        for case in cases_of(op, torch.device("cpu"), False):
-            function = case.functions.get("fused", case.functions["eager"])
-            outputs = function(*case.inputs)
+        for case in cases_of(op, torch.device("cpu"), own="triton"):
+            outputs = case.functions["fused"](*case.inputs)
             some = outputs if isinstance(outputs, tuple) else (outputs,)
             some = tuple(o for o in some if o.requires_grad)
             leaves = [x for x in case.inputs if x.requires_grad]

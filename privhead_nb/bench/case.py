@@ -1,4 +1,4 @@
-"""What is measured: one op at one size, by several functions that must give the same answer."""
+"""A case of the benchmark: one op at one size, by functions that must give the same answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from privhead_nb.kernels.dispatch import Backend
@@ -17,7 +16,7 @@ class Case:
     """One op at one size.
 
     Args:
-        op: the kernel's module name, "compositing".
+        op: the kernel's package name, "compositing".
         size: for the table, "1024 x 98".
         inputs: tensors on the device to be measured; those with `requires_grad` get gradients.
         functions: name -> function of `inputs`, giving a Tensor or a tuple of Tensors. "eager" is
@@ -44,6 +43,10 @@ class Case:
     peers: dict[str, Callable[[], Any]] = field(default_factory=dict)
 
 
-def own_backend(device: torch.device) -> Backend:
-    """The form that "fused" means on a device."""
-    return "triton" if device.type == "cuda" else "numba"
+def forms(call: Callable[..., Any], own: Backend | None) -> dict[str, Callable[..., Any]]:
+    """ "eager" and, where the device has a form of its own, "fused", of a call with `backend`."""
+
+    def form(backend: Backend) -> Callable[..., Any]:
+        return lambda *inputs: call(*inputs, backend=backend)
+
+    return {"eager": form("torch")} | ({"fused": form(own)} if own else {})

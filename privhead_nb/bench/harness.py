@@ -8,33 +8,25 @@ quantiles are kept; what is quoted is ratios.
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch._functorch.config
 from torch import Tensor
 from tqdm import tqdm
 
 from privhead_nb.bench.case import Case
+from privhead_nb.bench.cases import OPS, cases_of
 from privhead_nb.errors import PrivheadError
 
-OPS = (
-    "compositing",
-    "error_bounded",
-    "gradient_loss",
-    "grid_encoding",
-    "sdf_head",
-    "nearest",
-    "surface_march",
-)
 FLUSH = 256 << 20  # bytes written between two calls on a GPU: several times its cache
 Quantiles = dict[str, float]
 
@@ -58,45 +50,31 @@ class Timer:
 
     def __call__(self, run: Callable[[], Any]) -> Quantiles:
         """Median and 0.2 / 0.8 quantiles of a call, in ms."""
-        for _ in range(3):
-            run()
-        self._wait()
-        began = time.perf_counter()
-        run()
-        self._wait()
-        once = max(time.perf_counter() - began, 1e-6)
-        count = int(min(max(self.budget / once, 5), 200))
-        times = self._on_device(run, count) if self.flush is not None else self._on_cpu(run, count)
-        q20, median, q80 = torch.quantile(
-            torch.tensor(times, dtype=torch.float64),
-            torch.tensor([0.2, 0.5, 0.8], dtype=torch.float64),
-        ).tolist()
-        return {"median": round(median, 5), "q20": round(q20, 5), "q80": round(q80, 5)}
+        once = [self._times(run, count)[-1] for count in (3, 1)][-1]
+        count = int(min(max(1e3 * self.budget / max(once, 1e-3), 5), 200))
+        q20, median, q80 = np.quantile(self._times(run, count), (0.2, 0.5, 0.8))
+        found = {"median": median, "q20": q20, "q80": q80}
+        return {name: round(float(value), 5) for name, value in found.items()}
 
-    def _wait(self) -> None:
-        if self.flush is not None:
-            torch.cuda.synchronize(self.device)
-
-    def _on_cpu(self, run: Callable[[], Any], count: int) -> list[float]:
-        times = []
+    def _times(self, run: Callable[[], Any], count: int) -> list[float]:
+        """Of each of some calls, in ms; on a GPU by its own clock, its cache emptied before."""
+        times: list[float] = []
+        events = []
         for _ in range(count):
-            began = time.perf_counter()
-            run()
-            times.append(1e3 * (time.perf_counter() - began))
-        return times
-
-    def _on_device(self, run: Callable[[], Any], count: int) -> list[float]:
-        assert self.flush is not None
-        pairs = []
-        for _ in range(count):
+            if self.flush is None:
+                began = time.perf_counter()
+                run()
+                times.append(1e3 * (time.perf_counter() - began))
+                continue
             self.flush.zero_()
             start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             start.record()
             run()
             end.record()
-            pairs.append((start, end))
-        self._wait()
-        return [start.elapsed_time(end) for start, end in pairs]
+            events.append((start, end))
+        if self.flush is not None:
+            torch.cuda.synchronize(self.device)
+        return times or [start.elapsed_time(end) for start, end in events]
 
 
 def machine(device: torch.device) -> dict[str, Any]:
@@ -153,7 +131,7 @@ def run(
     """Measure ops.
 
     Args:
-        ops: names out of `OPS`.
+        ops: names out of `cases.OPS`.
         device: "cpu" or a CUDA device.
         quick: tiny sizes, to see that everything runs.
         compiled: put `torch.compile` of the reference beside it.
@@ -185,12 +163,6 @@ def run(
             bar.update()
     bar.close()
     return result
-
-
-def cases_of(op: str, device: torch.device, quick: bool) -> Iterator[Case]:
-    """The cases of one op, made one at a time."""
-    module = importlib.import_module(f"privhead_nb.bench.{op}")
-    yield from module.cases(device, quick)
 
 
 def measure(case: Case, timer: Timer, compiled: bool, notes: list[str]) -> list[dict[str, Any]]:

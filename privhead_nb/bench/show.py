@@ -1,4 +1,4 @@
-"""A benchmark's result as a table (its roofline: `teach.kernel_plots.stored_roofline`)."""
+"""A benchmark's result as a table (its roofline: `viz.roofline`)."""
 
 from __future__ import annotations
 
@@ -37,30 +37,36 @@ def _share(amount: int, timed: dict[str, float] | None, copy: float) -> float | 
     return amount / (1e-3 * timed["median"]) / copy if timed else None
 
 
+def text_table(rows: list[dict[str, Any]]) -> str:
+    """Dicts of the same keys as lines of text under those keys, in columns; words to the left."""
+    columns = []
+    for key in rows[0]:
+        cells = [key, *(str(row[key]) for row in rows)]
+        width = max(map(len, cells))
+        numbers = any(cell[:1].isdigit() for cell in cells[1:])
+        columns.append([cell.rjust(width) if numbers else cell.ljust(width) for cell in cells])
+    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
+
+
 def table(result: Result) -> str:
     """Medians in ms with their 0.2 / 0.8 quantiles; x: times faster than eager; bw: share of copy
     bandwidth that the least bytes make, in the forward and in the whole pass."""
     facts = result["machine"]
     lines = [
-        f"{facts['device']}, torch {facts['torch']}, Triton {facts['triton'] or '-'}, "
-        f"Numba {facts['numba'] or '-'}, {facts['threads']} threads, {facts['date']}",
-        f"measured ceilings: copy {facts['copy_gb_s']:g} GB/s, "
-        f"float32 product {facts['fp32_gflop_s']:g} Gflop/s",
-        "",
-        f"{'op':<14} {'size':<20} {'function':<11} {'forward ms':>22} {'backward ms':>22} "
-        f"{'full ms':>22} {'x fwd':>6} {'x bwd':>6} {'x full':>6} {'bw fwd':>6} {'bw all':>6} "
-        f"{'peak MB':>9}",
+        {"op": row["op"], "size": row["size"], "function": row["function"]}
+        | {f"{k} ms": _time(row[f"{k}_ms"]) for k in ("forward", "backward", "full")}
+        | {f"x {k}": _number(line[k], ".1f") for k in ("forward", "backward", "full")}
+        | {f"bw {k}": _number(line[f"share_{k}"], ".0%") for k in ("forward", "full")}
+        | {"peak MB": _number(row["peak_mb"], ".1f")}
+        for row, line in zip(result["rows"], ratios(result), strict=True)
     ]
-    for row, line in zip(result["rows"], ratios(result), strict=True):
-        times = " ".join(f"{_time(row[k]):>22}" for k in ("forward_ms", "backward_ms", "full_ms"))
-        faster = " ".join(f"{_number(line[k], 'x'):>6}" for k in ("forward", "backward", "full"))
-        share = " ".join(f"{_number(line[k], '%'):>6}" for k in ("share_forward", "share_full"))
-        peak = "-" if row["peak_mb"] is None else f"{row['peak_mb']:.1f}"
-        lines.append(
-            f"{row['op']:<14} {row['size']:<20} {row['function']:<11} {times} {faster} {share} "
-            f"{peak:>9}"
-        )
-    return "\n".join([*lines, *result["notes"]])
+    head = (
+        f"{facts['device']}, torch {facts['torch']}, Triton {facts['triton'] or '-'}, "
+        f"Numba {facts['numba'] or '-'}, {facts['threads']} threads, {facts['date']}\n"
+        f"measured ceilings: copy {facts['copy_gb_s']:g} GB/s, "
+        f"float32 product {facts['fp32_gflop_s']:g} Gflop/s\n"
+    )
+    return "\n".join([head, *([text_table(lines)] if lines else []), *result["notes"]])
 
 
 def _time(timed: dict[str, float] | None) -> str:
@@ -69,7 +75,5 @@ def _time(timed: dict[str, float] | None) -> str:
     return f"{timed['median']:.3f} [{timed['q20']:.3f} {timed['q80']:.3f}]"
 
 
-def _number(value: float | None, unit: str) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.0%}" if unit == "%" else f"{value:.1f}"
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)

@@ -16,14 +16,16 @@ from unittest import mock
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from tqdm import tqdm
 
+from privhead_nb.bench.cases import sample_volume
+from privhead_nb.bench.show import text_table
 from privhead_nb.field.model import HeadModel
 from privhead_nb.heads.synthetic import synthetic_scene
 from privhead_nb.kernels.dispatch import Backend
 from privhead_nb.kernels.grid_encoding import GridLayout
-from privhead_nb.privacy.release import Release, protect
+from privhead_nb.privacy.protect import protect
+from privhead_nb.privacy.release import Release
 from privhead_nb.render.volume import render_view
 from privhead_nb.scenes.scene import Scene
 from privhead_nb.training.batches import camera_rays, unit_cameras
@@ -45,22 +47,15 @@ class GridSampleEncoding(nn.Module):
         if any(layout.hashed):
             raise ValueError("grid_sample has no hashed levels")
         self.layout = layout
-        self.levels = nn.ModuleList()
-        for res in layout.resolutions:
-            level = nn.Module()
-            start = torch.rand(1, layout.channels, res, res, res, generator=generator)
-            level.table = nn.Parameter((start * 2 - 1) * 1e-4)
-            self.levels.append(level)
+        shapes = [(1, layout.channels, res, res, res) for res in layout.resolutions]
+        starts = (torch.rand(shape, generator=generator) for shape in shapes)
+        self.volumes = nn.ParameterList((start * 2 - 1) * 1e-4 for start in starts)
 
     def forward(self, points: Tensor, *, jacobian: bool = False) -> tuple[Tensor, None]:
         """Features (N, F); there is no Jacobian, as grid_sample has no second derivative."""
         if jacobian:
             raise ValueError("grid_sample gives no Jacobian: use normals='differences'")
-        at = points.flip(-1)[None, None, None]
-        parts = [
-            F.grid_sample(level.table, at, align_corners=True, padding_mode="border")[0, :, 0, 0].T  # type: ignore[arg-type]
-            for level in self.levels
-        ]
+        parts = [sample_volume(volume, points) for volume in self.volumes]
         return torch.cat(parts, -1), None
 
 
@@ -169,16 +164,16 @@ def growth(profile: Profile, device: str, steps: int, quick: bool = False) -> li
         keep = {k: row[k] for k in ("stage1_ms", "stage2_ms", "peak_mb")}
         rows.append({"what": what, "size": f"x {factor}", **keep})
 
+    one, two, render = profile.stage1, profile.stage2, profile.render
     times = (1, 2) if quick else (1, 2, 4)
-    for factor in times:
-        stage1 = replace(profile.stage1, rays=profile.stage1.rays * factor)
-        stage2 = replace(profile.stage2, patches=profile.stage2.patches * factor)
-        step("pixels a step", factor, replace(profile, stage1=stage1, stage2=stage2))
-    for factor in times:
-        render = replace(profile.render, samples=profile.render.samples * factor)
-        step("samples a ray", factor, replace(profile, render=render))
-    for factor in times:
-        step("views", factor, profile, factor)
+    for k in times:
+        stage1, stage2 = replace(one, rays=one.rays * k), replace(two, patches=two.patches * k)
+        step("pixels a step", k, replace(profile, stage1=stage1, stage2=stage2))
+    for k in times:
+        more = replace(render, samples=render.samples * k)
+        step("samples a ray", k, replace(profile, render=more))
+    for k in times:
+        step("views", k, profile, k)
     for side in (32, 64) if quick else (64, 128, 256, 512):
         rows.append(_apart(device, picture, profile, device, side, bench_release(1, quick)))
     return rows
@@ -240,25 +235,26 @@ def run(
 
 def table(result: dict[str, Any]) -> str:
     """Both tables, with ratios to the reference of the same profile."""
-    lines = [
-        f"{'profile':<8} {'variant':<12} {'stage 1 ms':>11} {'stage 2 ms':>11} {'peak MB':>9} "
-        f"{'a run s':>9} {'x reference':>12}"
-    ]
     slow = {r["profile"]: r["per_run_s"] for r in result["steps"] if r["variant"] == "reference"}
-    for r in result["steps"]:
-        times = slow[r["profile"]] / r["per_run_s"] if r["per_run_s"] else float("nan")
-        lines.append(
-            f"{r['profile']:<8} {r['variant']:<12} {r['stage1_ms']:>11.2f} {r['stage2_ms']:>11.2f} "
-            f"{_mb(r['peak_mb']):>9} {r['per_run_s']:>9.1f} {times:>12.2f}"
-        )
-    if not result["growth"]:
-        return "\n".join(lines)
-    lines += ["", f"{'growth':<14} {'size':<11} {'ms':>22} {'peak MB':>9}"]
-    for r in result["growth"]:
-        ms = f"{r['ms']:.1f}" if "ms" in r else f"{r['stage1_ms']:.2f} + {r['stage2_ms']:.2f}"
-        lines.append(f"{r['what']:<14} {r['size']:<11} {ms:>22} {_mb(r['peak_mb']):>9}")
-    return "\n".join(lines)
-
-
-def _mb(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f}"
+    steps = [
+        {
+            "profile": r["profile"],
+            "variant": r["variant"],
+            "stage 1 ms": f"{r['stage1_ms']:.2f}",
+            "stage 2 ms": f"{r['stage2_ms']:.2f}",
+            "peak MB": "-" if r["peak_mb"] is None else f"{r['peak_mb']:.0f}",
+            "a run s": f"{r['per_run_s']:.1f}",
+            "x reference": f"{slow[r['profile']] / max(r['per_run_s'], 1e-9):.2f}",
+        }
+        for r in result["steps"]
+    ]
+    growth = [
+        {
+            "growth": r["what"],
+            "size": r["size"],
+            "ms": f"{r['ms']:.1f}" if "ms" in r else f"{r['stage1_ms']:.2f} + {r['stage2_ms']:.2f}",
+            "peak MB": "-" if r["peak_mb"] is None else f"{r['peak_mb']:.0f}",
+        }
+        for r in result["growth"]
+    ]
+    return "\n\n".join(text_table(rows) for rows in (steps, growth) if rows)

@@ -18,7 +18,7 @@ from privhead_nb.errors import PrivheadError
 from privhead_nb.files import claim, json_text
 
 if TYPE_CHECKING:
-    from privhead_nb.scenes.about import AboutScene
+    from privhead_nb.scenes.scene import Truth
 
 app = typer.Typer(
     name="privhead",
@@ -181,16 +181,16 @@ def set_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def read_truth(source: Path, format_: str) -> AboutScene:
+def read_truth(source: Path, format_: str) -> Truth:
     """The truth mesh of a scene's folder, with its face region, or a mesh file alone."""
     from privhead_nb.geometry.mesh import Mesh
-    from privhead_nb.scenes.about import TruthFile
     from privhead_nb.scenes.folder import open_truth
+    from privhead_nb.scenes.scene import Truth
 
     if not source.is_file():
         return open_truth(source, format_)
     mesh = Mesh.load(source)
-    return TruthFile(source.name, (mesh.vertices, mesh.faces))
+    return Truth(name=source.name, truth=(mesh.vertices, mesh.faces), unit="unknown")
 
 
 def mesh_path(out: Path, name: str) -> Path:

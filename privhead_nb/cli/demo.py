@@ -11,7 +11,7 @@ from privhead_nb.files import atomic_file, write_json
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.geometry.metrics import Distances, evaluate
 from privhead_nb.heads.synthetic import synthetic_scene
-from privhead_nb.privacy.release import protect
+from privhead_nb.privacy.protect import protect
 from privhead_nb.scenes.scene import Scene
 from privhead_nb.training.reconstruction import Reconstruction
 from privhead_nb.training.two_stage import reconstruct, reconstruct_full_rgb

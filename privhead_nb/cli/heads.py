@@ -82,7 +82,7 @@ def reconstruct(
     from privhead_nb.training.two_stage import reconstruct_full_rgb
 
     if baseline is None:
-        from privhead_nb.privacy.released import Release
+        from privhead_nb.privacy.release import Release
 
         made = train(
             Release.load(source),
@@ -101,7 +101,7 @@ def reconstruct(
             remedy="Leave --template and --stages out.",
         )
     else:
-        from privhead_nb.scenes.scene import load_scene
+        from privhead_nb.scenes.folder import load_scene
 
         made = reconstruct_full_rgb(
             load_scene(source, sensitive=sensitive, format=format_, size=size),

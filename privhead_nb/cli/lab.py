@@ -20,11 +20,11 @@ from privhead_nb.cli.common import (
     show,
     study,
 )
-from privhead_nb.lab import attack_names
+from privhead_nb.lab import attacks
 from privhead_nb.targets import check_file_target
 
 
-@app.command(epilog=attack_names.listed())
+@app.command(epilog=attacks.listed())
 @guarded
 def attack(
     source: Annotated[
@@ -33,7 +33,7 @@ def attack(
     ],
     name: Annotated[
         str, typer.Option("--attack", metavar="NAME", help="One of the names below.")
-    ] = attack_names.DEFAULT,
+    ] = attacks.DEFAULT,
     gallery: Annotated[
         str,
         typer.Option(
@@ -76,11 +76,11 @@ def attack(
     if out is not None:
         check_target(out, overwrite=False)
     set_threads(threads)
-    from privhead_nb.lab.attacks_on_releases import How
-    from privhead_nb.lab.run_attack import Asked, run_attack, text
+    from privhead_nb.lab.embed import AttackConfig
+    from privhead_nb.lab.run_attack import AttackRequest, run_attack, text
 
-    how = How(people, seed, views, guesses=out is not None, workers=workers)
-    answer = run_attack(source, Asked(name, gallery, truth, out, release, how))
+    config = AttackConfig(people, seed, views, guesses=out is not None, workers=workers)
+    answer = run_attack(source, AttackRequest(name, gallery, truth, out, release, config))
     show(answer if json_ else text(answer))
 
 

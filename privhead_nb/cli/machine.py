@@ -85,7 +85,7 @@ def bench(
     import torch
 
     from privhead_nb import __version__
-    from privhead_nb.bench import harness, show
+    from privhead_nb.bench import cases, harness, show
     from privhead_nb.bench import training as steps
     from privhead_nb.files import atomic_file, write_json
 
@@ -93,7 +93,7 @@ def bench(
         from privhead_nb.bench.ahead import compile_all
         from privhead_nb.bench.ahead import table as compiled_table
 
-        rows = compile_all(ahead, tuple(op) if op else harness.OPS)
+        rows = compile_all(ahead, tuple(op) if op else cases.OPS)
         print(compiled_table(rows))
         if json_file is not None:
             write_json(
@@ -102,7 +102,7 @@ def bench(
             )
         return
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    ops = tuple(op) if op else () if training else harness.OPS
+    ops = tuple(op) if op else () if training else cases.OPS
     result = harness.run(ops, torch.device(device), quick=quick, compiled=compiled)
     print(show.table(result))
     if training:
@@ -114,7 +114,7 @@ def bench(
     if json_file is not None:
         write_json(json_file, {"privhead_nb": __version__, **result})
     if picture is not None:
-        from privhead_nb.teach.lesson11.kernel_plots import stored_roofline
+        from privhead_nb.viz.roofline import roofline
 
         with atomic_file(picture) as aside:
-            stored_roofline(result).savefig(aside, dpi=130, metadata={"Software": "privhead_nb"})
+            roofline(result).savefig(aside, dpi=130, metadata={"Software": "privhead_nb"})

@@ -22,6 +22,13 @@ from privhead_nb.cli.common import (
 from privhead_nb.errors import OutputError, PrivheadError
 from privhead_nb.targets import check_file_target, refuse_inside_sources
 
+# What is said where the pictures show another background than the scene states
+BACKGROUND = {
+    "flat": "Background: outside of the masks, the scene's plain colour in all views.",
+    "kept": "Background: kept. The pictures show more than the head before a plain colour, and "
+    "that is released too, in colour in neutral views. --background flat takes it out.",
+}
+
 
 @app.command()
 @guarded
@@ -54,7 +61,7 @@ def synth(
     """Make a scene of a head that belongs to nobody: pictures, masks, cameras and truth mesh."""
     check_target(out, overwrite)
     from privhead_nb.heads.synthetic import synthetic_scene
-    from privhead_nb.scenes.scene import scene_facts
+    from privhead_nb.scenes.folder import scene_facts
 
     scene = synthetic_scene(
         identity,
@@ -92,27 +99,26 @@ def inspect(
 ) -> None:
     """List what a scene or a release holds; draw cameras, sphere and mesh over the pictures."""
     from privhead_nb.privacy.consent import views_to_consent
-    from privhead_nb.privacy.release_files import system_files
-    from privhead_nb.privacy.released import Release, release_facts
-    from privhead_nb.scenes.folder import open_scene
-    from privhead_nb.scenes.scene import scene_facts
+    from privhead_nb.privacy.release import Release, release_facts
+    from privhead_nb.privacy.release_folder import system_files
+    from privhead_nb.scenes.folder import open_scene, scene_facts
 
     if picture is not None:
         if picture.suffix.lower() != ".png":
             raise OutputError("can only be drawn as PNG", where=picture, remedy="End it in .png.")
         refuse_inside_sources(picture, [source])
         check_file_target(picture)
-        from privhead_nb.viz.inspect import inspect_release, inspect_scene, shown_views
+        from privhead_nb.viz.inspect import draw_release, draw_scene, save_page, shown_views
 
     if not source.is_dir() or (source / "release.json").is_file():
         release = Release.load(source)
         if picture is not None:
-            inspect_release(release, picture)
+            save_page(draw_release(release), picture)
         facts = release_facts(release) | {"ignored_files": system_files(source)}
     else:
         scene = open_scene(source, sensitive=sensitive, format=format_)
         if picture is not None:
-            inspect_scene(scene, picture)
+            save_page(draw_scene(scene), picture)
         facts = scene_facts(scene)  # after the page, whose pictures need not be read again
         facts["needs_consent"] = [scene.names[v] for v in views_to_consent(scene)]
     if picture is not None:
@@ -193,10 +199,10 @@ def protect(
 
     Run this on the device that holds the photos. The release is all that has to leave it.
     """
-    from privhead_nb.lab import advice
+    from privhead_nb.lab import recommendation
     from privhead_nb.privacy.operators import Operator
-    from privhead_nb.privacy.release import in_colour, protect_to
-    from privhead_nb.privacy.released import release_facts
+    from privhead_nb.privacy.protect import in_colour, protect_folder
+    from privhead_nb.privacy.release import release_facts
 
     chosen = Operator(
         kind=operator,
@@ -217,8 +223,8 @@ def protect(
                 where="--setting",
                 remedy="Leave the other options of the operator, and --size, out.",
             )
-        chosen, size = advice.named(named)
-    opened, made = protect_to(
+        chosen, size = recommendation.named(named)
+    opened, made = protect_folder(
         scene,
         release,
         chosen,
@@ -232,7 +238,7 @@ def protect(
     )
     shown = in_colour(opened)
     room = opened.background_remark()
-    known = advice.advice(made.operator, made.size)
+    known = recommendation.assess(made.operator, made.size)
     lines = [
         f"{release}: {len(made.neutral)} neutral views as RGB, {len(made.sensitive)} sensitive "
         f"views as {chosen.kind} modulus only, {size} x {size} pixels; masks released: {masks}.",
@@ -241,9 +247,9 @@ def protect(
         f"As modulus only: {len(opened.sensitive)} pictures. "
         f"Not released, without a role: {len(opened.unused)}.",
         *[f"Assumed: {said}" for said in opened.assumptions],
-        *_background(chosen.background, bool(room)),
+        BACKGROUND[chosen.background] if room else "",
         str(known),
-        advice.suggestion(made.operator, made.size),
+        recommendation.suggestion(made.operator, made.size),
         f"Next: privhead reconstruct {release} OUT",
     ]
     facts = {
@@ -253,18 +259,6 @@ def protect(
         "as_modulus": [opened.names[v] for v in opened.sensitive],
         "not_released": [opened.names[v] for v in opened.unused],
         "assumptions": [*opened.assumptions, *room],
-        "study": known.to_dict() | {"recommended": advice.recommendation()},
+        "study": known.to_dict() | {"recommended": recommendation.recommended()},
     }
     show(facts if json_ else "\n".join(filter(None, lines)))
-
-
-def _background(choice: str, room: bool) -> list[str]:
-    """What is said of the background where the pictures show something else than stated."""
-    if not room:
-        return []
-    if choice == "flat":
-        return ["Background: outside of the masks, the scene's plain colour in all views."]
-    return [
-        "Background: kept. The pictures show more than the head before a plain colour, and that "
-        "is released too, in colour in neutral views. --background flat takes it out."
-    ]

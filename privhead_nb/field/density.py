@@ -1,12 +1,34 @@
-"""Beta, the width of the wall, and NeuS's logistic alternative to the Laplace density.
-
-The Laplace density itself lives with the compositing that uses it (`kernels.compositing`).
-"""
+"""From distance to density: VolSDF's Laplace density, its scale beta, and NeuS's logistic form."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+
+
+def laplace_cdf(x: Tensor, beta: Tensor | float) -> Tensor:
+    """Psi_beta, the CDF of the Laplace law with mean 0 and scale beta (VolSDF, eq. 3).
+
+    Both branches come from one exponential of a negative number: the branch that is not taken can't
+    overflow, so no gradient is NaN at tiny beta.
+    """
+    tail = 0.5 * torch.exp(-x.abs() / beta)
+    return torch.where(x < 0, tail, 1 - tail)
+
+
+def laplace_density(sdf: Tensor, beta: Tensor | float) -> Tensor:
+    """sigma = Psi_beta(-f) / beta (VolSDF, Yariv et al. 2021, eq. 2).
+
+    Inside the surface it goes to 1 / beta, outside to 0, over a width of a few beta.
+
+    Args:
+        sdf: f, signed distance, any shape, negative inside.
+        beta: scale, in the unit of `sdf`; positive.
+
+    Returns:
+        Density per unit of length, the shape of `sdf`.
+    """
+    return laplace_cdf(-sdf, beta) / beta
 
 
 def logistic_alpha(sdf: Tensor, beta: Tensor | float) -> Tensor:
@@ -16,7 +38,7 @@ def logistic_alpha(sdf: Tensor, beta: Tensor | float) -> Tensor:
 
     Args:
         sdf: (..., S), signed distances along the ray.
-        beta: width of the wall (NeuS's 1 / s).
+        beta: scale of the logistic law (NeuS's 1 / s).
 
     Returns:
         (..., S); the last section is given none.
@@ -27,7 +49,7 @@ def logistic_alpha(sdf: Tensor, beta: Tensor | float) -> Tensor:
 
 
 class Beta(nn.Module):
-    """The wall's width: learned as in VolSDF, or set by a schedule.
+    """The scale of the density: learned as in VolSDF, or set by a schedule.
 
     Args:
         start: first value, unit-sphere coordinates.

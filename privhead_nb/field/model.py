@@ -1,4 +1,4 @@
-"""The head model: a signed distance field, a colour network and the width of the wall."""
+"""The head model: a signed distance field, a colour network and the scale of the density."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from privhead_nb.field.encoding import GridEncoding, frequency_encoding
 from privhead_nb.kernels.grid_encoding import GridLayout
-from privhead_nb.kernels.sdf_head import sdf_head, sdf_head_with_gradient
+from privhead_nb.kernels.sdf_head import sdf_head
 
 
 class SDF(Protocol):
@@ -86,10 +86,15 @@ class GridField(nn.Module):
     def with_gradient(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(N, 3) -> distance (N,), features (N, F), gradient (N, 3)."""
         encoded, jacobian = self.grid(points, jacobian=True)
-        layers = (self.hidden.weight, self.hidden.bias, self.out.weight, self.out.bias)
-        out, slope = sdf_head_with_gradient(points, encoded, jacobian, *layers)
+        z = self.hidden(torch.cat([points, encoded], -1))
+        gate = torch.sigmoid(z)
+        out = self.out(z * gate)
+        bend = gate * (1 + z * (1 - gate))  # silu'(z)
+        slope = (bend * self.out.weight[0]) @ self.hidden.weight
+        through_code = torch.einsum("nf,nfk->nk", slope[:, 3:], jacobian)
         outward = points / points.norm(dim=-1, keepdim=True).clamp_min(1e-6)
-        return self._ball(points) + out[:, 0], out[:, 1:], outward + slope
+        gradient = outward + slope[:, :3] + through_code
+        return self._ball(points) + out[:, 0], out[:, 1:], gradient
 
     def _head(self, points: Tensor, outputs: int | None = None) -> Tensor:
         """The first of the head's outputs, or all: (N, outputs)."""

@@ -6,18 +6,16 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from privhead_nb.errors import PrivheadError
 from privhead_nb.geometry.mesh import Mesh
-from privhead_nb.kernels.dispatch import numba_available
-from privhead_nb.kernels.nearest import nearest
 
 if TYPE_CHECKING:
     import trimesh
 
-    from privhead_nb.scenes.about import AboutScene
+    from privhead_nb.scenes.scene import Truth
 
 
 @runtime_checkable
@@ -107,7 +105,7 @@ def sample_surface(mesh: Mesh, count: int, seed: int) -> tuple[Points, NDArray[n
 
 def evaluate(
     result: HasMesh | Mesh | trimesh.Trimesh,
-    scene: AboutScene,
+    scene: Truth,
     *,
     protocol: Way = "surface",
     region: Region = "face",
@@ -198,7 +196,7 @@ def _h3ds(
             remedy="ICP needs two meshes of some extent that lie near each other.",
         ) from error
     moved = target @ back[:3, :3].T + back[:3, 3]
-    distance = _nearest_vertex(source, moved)
+    distance = np.asarray(cKDTree(moved).query(source)[0])  # to the nearest vertex
     return Distances(
         protocol="h3ds",
         region=region,
@@ -214,16 +212,6 @@ def _h3ds(
         seed=seed,
         align="icp",
     )
-
-
-def _nearest_vertex(points: Points, vertices: Points) -> Points:
-    """Distance from each point to the nearest vertex, in float64."""
-    if not numba_available():  # all pairs would take minutes
-        from scipy.spatial import cKDTree
-
-        return np.asarray(cKDTree(vertices).query(points)[0])
-    to, among = (torch.from_numpy(np.ascontiguousarray(x)) for x in (points, vertices))
-    return np.asarray(nearest(to, among)[0].numpy())
 
 
 def _rigid_icp(mesh: Mesh, truth: Mesh, ball: Ball | None, seed: int) -> Mesh:

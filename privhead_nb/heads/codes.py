@@ -2,7 +2,7 @@
 
 A head is four vectors. *Identity* (64) is shape that stays with a person, *albedo* (24) is colour
 that stays with a person, *expression* (10) moves the face, *light* (27) holds spherical harmonics
-(head_light.py). All but light live in [-1, 1]; 0 is the average head.
+(light.py). All but light live in [-1, 1]; 0 is the average head.
 """
 
 from __future__ import annotations

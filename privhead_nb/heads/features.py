@@ -1,4 +1,4 @@
-"""Eyes, nose, mouth and ears, in the average head's space (mm; see head_shape.py)."""
+"""Eyes, nose, mouth and ears, in the average head's space (mm; see shape.py)."""
 
 from __future__ import annotations
 

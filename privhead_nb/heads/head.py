@@ -105,15 +105,9 @@ class Head:
         """
         normals = self.normals(points) if normals is None else normals
         open_sky = torch.ones_like(points[:, 0])
-        return to_srgb(self.radiance(points, normals, view, open_sky))
-
-    def radiance(
-        self, points: Tensor, normals: Tensor, view: Tensor | None, occlusion: Tensor
-    ) -> Tensor:
-        """Linear RGB (N, 3) of surface points; N in the ten thousands at most."""
-        return shade_surface(
-            self.surface(points), self.colour_values, normals, view, occlusion, self.light
-        )
+        surface = self.surface(points)
+        linear = shade_surface(surface, self.colour_values, normals, view, open_sky, self.light)
+        return to_srgb(linear)
 
     def landmarks(self) -> Tensor:
         """68 landmarks (68, 3) mm on the skin, in iBUG's order; hair may cover some."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from privhead_nb.errors import SceneError
 from privhead_nb.heads.codes import EXPRESSION_NAMES, GENERATOR_VERSION, code_from
-from privhead_nb.heads.head import FACE_RADIUS, Head, make_head
+from privhead_nb.heads.head import FACE_RADIUS, make_head
 from privhead_nb.heads.tracer import render
 from privhead_nb.scenes.camera import (
     Cameras,
@@ -64,59 +63,6 @@ def _jitter(rig: Rig, center: Vec3, seed: int) -> Rig:
     return jittered, sensitive, neutral
 
 
-def scene_of(
-    head: Head,
-    *,
-    neutral: int = 10,
-    sensitive: int = 20,
-    size: int = 64,
-    rig: str = "facescape",
-    seed: int = 0,
-    samples: int = 3,
-    name: str = "synthetic",
-    progress: bool = False,
-) -> Scene:
-    """Photograph a head with a rig; see `synthetic_scene` for the settings.
-
-    Raises:
-        SceneError: unknown rig, no views, or a size below 1.
-    """
-    if rig not in RIGS:
-        raise SceneError(
-            f"there is no rig {rig!r}", where="rig", remedy=f"Known rigs: {', '.join(RIGS)}."
-        )
-    if neutral < 0 or sensitive < 0 or neutral + sensitive < 1 or size < 1:
-        raise SceneError(
-            f"{neutral} neutral and {sensitive} sensitive views of {size} pixels",
-            where="synthetic scene",
-            remedy="Give at least one view and one pixel.",
-        )
-    vertices, faces = head.truth_mesh()
-    center, radius = bounding_sphere(vertices)
-    make_rig, distance = RIGS[rig]
-    placed = make_rig(neutral, sensitive, size=size, center=center, distance=distance)
-    cameras, secret, free = _jitter(placed, center, seed)
-    pictures = render(head, cameras, samples=samples, progress=progress)
-    landmarks = head.landmarks().detach().numpy().astype(np.float64)
-    tip = landmarks[30]
-    return Scene(
-        images=pictures.images,
-        masks=pictures.masks,
-        cameras=cameras,
-        sensitive=secret,
-        neutral=free,
-        center=center,
-        radius=radius,
-        nose_tip=(float(tip[0]), float(tip[1]), float(tip[2])),
-        face_radius=FACE_RADIUS,
-        licence="made by privhead_nb, CC0",
-        landmarks=landmarks,
-        truth=(vertices, faces),
-        name=name,
-        assumptions=(f"head generator version {GENERATOR_VERSION}",),
-    )
-
-
 def synthetic_scene(
     identity: int,
     *,
@@ -145,19 +91,43 @@ def synthetic_scene(
         progress: show a bar.
 
     Raises:
-        SceneError: an unknown rig, light or expression, or a code out of range.
+        SceneError: an unknown rig, light or expression, a code out of range, no views, or a size
+            below 1.
     """
-    code = expression
-    if code is not None and not isinstance(code, torch.Tensor):
-        code = code_from(EXPRESSION_NAMES, dict(code))
-    return scene_of(
-        make_head(identity, expression=code, light=light),
-        neutral=neutral,
-        sensitive=sensitive,
-        size=size,
-        rig=rig,
-        seed=seed,
-        samples=samples,
+    if rig not in RIGS:
+        raise SceneError(
+            f"there is no rig {rig!r}", where="rig", remedy=f"Known rigs: {', '.join(RIGS)}."
+        )
+    if neutral < 0 or sensitive < 0 or neutral + sensitive < 1 or size < 1:
+        raise SceneError(
+            f"{neutral} neutral and {sensitive} sensitive views of {size} pixels",
+            where="synthetic scene",
+            remedy="Give at least one view and one pixel.",
+        )
+    if expression is not None and not isinstance(expression, Tensor):
+        expression = code_from(EXPRESSION_NAMES, dict(expression))
+    head = make_head(identity, expression=expression, light=light)
+    vertices, faces = head.truth_mesh()
+    center, radius = bounding_sphere(vertices)
+    make_rig, distance = RIGS[rig]
+    placed = make_rig(neutral, sensitive, size=size, center=center, distance=distance)
+    cameras, secret, free = _jitter(placed, center, seed)
+    pictures = render(head, cameras, samples=samples, progress=progress)
+    landmarks = head.landmarks().detach().numpy().astype(np.float64)
+    tip = landmarks[30]
+    return Scene(
+        images=pictures.images,
+        masks=pictures.masks,
+        cameras=cameras,
+        sensitive=secret,
+        neutral=free,
+        center=center,
+        radius=radius,
+        nose_tip=(float(tip[0]), float(tip[1]), float(tip[2])),
+        face_radius=FACE_RADIUS,
+        licence="made by privhead_nb, CC0",
+        landmarks=landmarks,
+        truth=(vertices, faces),
         name=f"head_{identity}",
-        progress=progress,
+        assumptions=(f"head generator version {GENERATOR_VERSION}",),
     )

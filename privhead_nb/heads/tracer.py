@@ -96,8 +96,11 @@ def _polish(head: Head, origins: Tensor, directions: Tensor, t: Tensor, reach: f
     return ahead - (-move).clamp(-reach, reach)
 
 
-def openness(grid: SdfGrid, points: Tensor, normals: Tensor) -> Tensor:
-    """Openness (N,) in [0.25, 1]: how much nearer the head is than h at height h over the point."""
+def ambient_occlusion(grid: SdfGrid, points: Tensor, normals: Tensor) -> Tensor:
+    """Share of the sky's light (N,) that reaches each point, 0.25 to 1 (1: nothing is near).
+
+    At three heights h over the point, it falls by how much nearer the head is than h.
+    """
     shut = torch.zeros(len(points))
     for height, weight in ((3.0, 0.40), (9.0, 0.35), (24.0, 0.30)):
         value = grid(points + height * normals)
@@ -113,7 +116,9 @@ def _shade_hits(
     for p, d in zip(points.split(CHUNK), directions.split(CHUNK), strict=True):
         s: Surface = head.surface(p)
         n = head.normals(p)
-        colours.append(shade_surface(s, head.colour_values, n, d, openness(grid, p, n), head.light))
+        colours.append(
+            shade_surface(s, head.colour_values, n, d, ambient_occlusion(grid, p, n), head.light)
+        )
         normals.append(n)
         labels.append(label(s))
     if not colours:

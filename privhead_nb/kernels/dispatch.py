@@ -54,7 +54,7 @@ def choose(
     tensor: torch.Tensor,
     *,
     has: tuple[Chosen, ...] = ("numba", "triton"),
-    unfit: Mapping[str, str] | None = None,
+    unfit: Mapping[str, str] | str | None = None,
 ) -> Chosen:
     """The backend that will run `op` on `tensor`.
 
@@ -63,7 +63,7 @@ def choose(
         backend: what the caller asked for.
         tensor: the input whose device and dtype decide.
         has: the forms that this op has beside the reference, those that pay.
-        unfit: why a form can't take this input (a shape, say): backend -> reason.
+        unfit: why the kernels can't take this input (a shape, say); or backend -> reason.
 
     Raises:
         ValueError: a forced backend can't run here; the message says why.
@@ -75,10 +75,9 @@ def choose(
         return "torch"
     if wanted == "auto":
         wanted = "numba" if tensor.device.type == "cpu" else "triton"
-    reason = None
-    if not forced and wanted not in has:
-        reason = f"it has no {wanted} form that pays"
-    reason = reason or (unfit or {}).get(wanted) or why_not(wanted, tensor)
+    reason = None if wanted in has else f"it has no {wanted} form that pays"
+    unfit = {wanted: unfit} if isinstance(unfit, str) else unfit or {}
+    reason = reason or unfit.get(wanted) or why_not(wanted, tensor)
     if reason is None:
         return wanted
     if forced:

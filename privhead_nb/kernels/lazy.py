@@ -5,6 +5,7 @@ them. A kernel is written at the top level as usual:
 
     @triton_kernel
     def _forward(p_in, p_out, n, BLOCK: tl.constexpr): ...      _forward[grid](x, y, n, BLOCK=128)
+                                                                _forward.launch(x, grid, x, y, ...)
 
     @numba_kernel()
     def _sort_loop(x, y): ...                                    _sort_loop(x, y)
@@ -69,6 +70,14 @@ class TritonKernel:
 
     def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., Any]:
         return self.compiled[grid]
+
+    def launch(
+        self, like: torch.Tensor, grid: tuple[int, ...], *arguments: Any, **named: Any
+    ) -> None:
+        """Run it on the device of a tensor; an empty grid runs nothing."""
+        if 0 not in grid:
+            with torch.cuda.device_of(like):
+                self[grid](*arguments, **named)
 
     def __call__(self, *_: Any, **__: Any) -> Any:
         """Only inside other kernels, where Triton puts its own object in this one's place."""

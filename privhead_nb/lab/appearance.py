@@ -25,12 +25,10 @@ from torch import Tensor, nn
 from privhead_nb.errors import LabError
 from privhead_nb.field.model import HeadModel
 from privhead_nb.heads.head import Head, make_head
-from privhead_nb.lab.busts import Bust, bust
 from privhead_nb.training.reconstruction import Reconstruction
 
 VIEWS = ((0.0, 0.0), (-35.0, 0.0), (35.0, 0.0))
 """Yaw and pitch of the pictures: frontal and three quarters, degrees."""
-ALIGNMENTS = ("scene", "sphere")
 
 
 class _Geometry(nn.Module):
@@ -93,39 +91,24 @@ class _Joined(nn.Module):
 
 
 def transfer(
-    geometry: Reconstruction,
-    radiance: Reconstruction,
-    *,
-    align: str = "scene",
-    snap: bool = False,
+    geometry: Reconstruction, radiance: Reconstruction, *, snap: bool = False
 ) -> Reconstruction:
     """One field's shape in another field's colours; nothing is trained.
 
+    Scenes are laid over each other as they are, p = c + r x for both, which suits heads in one set
+    of axes and one unit, as made heads are.
+
     Args:
-        geometry: gives distances, normals and the width of the wall.
+        geometry: gives distances, normals and the Laplace scale beta.
         radiance: gives colours.
-        align: "scene" lays scenes over each other as they are, which suits heads in one set of
-            axes and one unit, as made heads are; "sphere" brings the bounding spheres together,
-            centre to centre and radius to radius.
         snap: ask for colours at the nearest point of the other's own surface; False asks at the
             point itself, which is what the paper describes.
 
     Returns:
         Something to render; its mesh, centre and settings are the geometry's. It can't be saved.
-
-    Raises:
-        LabError: no such alignment.
     """
-    if align not in ALIGNMENTS:
-        raise LabError(
-            f"there is no alignment {align!r}",
-            where="appearance transfer",
-            remedy=f"Use one of {', '.join(ALIGNMENTS)}.",
-        )
-    scale, shift = 1.0, torch.zeros(3)
-    if align == "scene":  # p = c + r x in mm for both
-        scale = geometry.radius / radiance.radius
-        shift = (torch.tensor(geometry.center) - torch.tensor(radiance.center)) / radiance.radius
+    scale = geometry.radius / radiance.radius
+    shift = (torch.tensor(geometry.center) - torch.tensor(radiance.center)) / radiance.radius
     colours = _Radiance(radiance.model, scale, shift.float(), snap)
     joined = _Joined(geometry.model, colours).eval()
     return replace(geometry, model=cast(HeadModel, joined), stage1_mesh=None, history={}, report={})
@@ -134,16 +117,6 @@ def transfer(
 def exact_head(geometry: int, radiance: int) -> Head:
     """The generator's head with one person's shape and another's colours."""
     return make_head(geometry, albedo=make_head(radiance).albedo)
-
-
-@torch.no_grad()
-def exact_busts(geometry: int, radiances: list[int]) -> list[Bust]:
-    """One person's shape in the colours of each of some people; the shape is evaluated once."""
-    body = bust(make_head(geometry))
-    return [
-        replace(body, reflectance=exact_head(geometry, other).reflectance(body.vertices))
-        for other in radiances
-    ]
 
 
 @dataclass(frozen=True)

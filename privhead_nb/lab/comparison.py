@@ -1,4 +1,4 @@
-"""Probes against a gallery: similarities, and who is who. All that the protocol measures from.
+"""Probes against a gallery: similarities, who is who, and the pairs that rates are counted on.
 
 A probe is a picture of someone to be told; the gallery holds pictures of known people. A pair of
 pictures of one identity is mated, of two identities non-mated (NIST's words). Original-original,
@@ -8,8 +8,10 @@ of. A picture must not stand on both sides: it would find itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
@@ -63,17 +65,19 @@ class Comparison:
                 where="similarity",
                 remedy="Mark probes without a template as not detected.",
             )
-        for name, value in zip(
-            ("similarity", "probe", "gallery", "detected"),
-            (similarity, probe, gallery, detected),
-            strict=True,
-        ):
+        checked = {"similarity": similarity, "probe": probe, "gallery": gallery}
+        for name, value in (checked | {"detected": detected}).items():
             object.__setattr__(self, name, value)
 
     @property
     def mated(self) -> Bools:
         """(P, G) True where both pictures show the same identity."""
         return np.asarray(self.probe[:, None] == self.gallery[None, :])
+
+    @property
+    def scores(self) -> Floats:
+        """(P, G) similarities, -inf in the rows of undetected probes: they match nobody."""
+        return np.where(self.detected[:, None], self.similarity, -np.inf)
 
     @property
     def identities(self) -> Ints:
@@ -104,24 +108,114 @@ def compare(
     found = _detected(detected, len(people))
     rows = np.asarray(probe_embeddings, dtype=np.float64)
     columns = np.asarray(gallery_embeddings, dtype=np.float64)
-    if rows.ndim != 2 or columns.ndim != 2 or rows.shape[1] != columns.shape[1]:
+    wanted = [(len(people), *rows.shape[-1:]), (len(known), *rows.shape[-1:])]
+    if [rows.shape, columns.shape] != wanted:
         raise LabError(
-            f"embeddings are {rows.shape} and {columns.shape}",
+            f"embeddings are {rows.shape} and {columns.shape} for {len(people)} probes and "
+            f"{len(known)} gallery pictures",
             where="compare",
-            remedy="Give (P, D) and (G, D), from one recogniser.",
-        )
-    if (len(rows), len(columns)) != (len(people), len(known)):
-        raise LabError(
-            f"{len(rows)} and {len(columns)} embeddings for {len(people)} probes and {len(known)} "
-            "gallery pictures",
-            where="compare",
-            remedy="Give one embedding for each picture.",
+            remedy="Give (P, D) and (G, D) from one recogniser, one embedding for each picture.",
         )
     similarity = np.full((len(people), len(known)), np.nan)
     unit_columns = _unit(columns, "gallery_embeddings", "Leave it out of the gallery.")
     unit_rows = _unit(rows[found], "probe_embeddings", "Mark it as not detected.")
     similarity[found] = np.clip(unit_rows @ unit_columns.T, -1.0, 1.0)
     return Comparison(similarity, people, known, found)
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Pairs by falling score; the score of a pair that failed is -inf, below every threshold.
+
+    Scores don't change when identities are drawn again, only how often each counts. With c_i the
+    times that identity i was drawn,
+
+        a mated pair of identity i counts         c_i times: each copy meets its own pictures
+        a non-mated pair of i and j, i != j,      c_i c_j times
+
+    and two copies of the same identity never make a pair, neither mated nor non-mated: they are one
+    face, and calling them two people would put the highest similarities among the false matches.
+
+    Attributes:
+        mated: (M,) scores. mated_identity: (M,) number of the identity, 0 to n - 1.
+        other: (N,) scores of non-mated pairs. other_cell: (N,) i n + j, its two identities.
+        identities: n, of all on either side.
+    """
+
+    mated: Floats
+    mated_identity: Ints
+    other: Floats
+    other_cell: Ints
+    identities: int
+
+    @cached_property
+    def corners(self) -> tuple[Ints, Ints, Ints]:
+        """For each distinct mated score (K,): how many non-mated ones are higher; as high or
+        higher; and its last place among `mated`."""
+        last = np.flatnonzero(np.append(self.mated[1:] != self.mated[:-1], True))
+        higher, as_high = (
+            np.searchsorted(-self.other, -self.mated[last], side=side) for side in ("left", "right")
+        )
+        return higher, as_high, last
+
+
+def sorted_pairs(comparison: Comparison, count_failures: bool = True) -> Pairs:
+    """Mated and non-mated pairs by falling score.
+
+    Args:
+        comparison: of P probes and G gallery pictures.
+        count_failures: whether pairs of undetected probes stay, with the score -inf.
+    """
+    people = comparison.identities
+    i, j = (np.searchsorted(people, side) for side in (comparison.probe, comparison.gallery))
+    score = comparison.scores
+    if not count_failures:
+        score, i = score[comparison.detected], i[comparison.detected]
+    mated = i[:, None] == j
+    cell = i[:, None] * len(people) + j
+    same = np.argsort(-score[mated], kind="stable")
+    other = np.argsort(-score[~mated], kind="stable")
+    return Pairs(
+        mated=score[mated][same],
+        mated_identity=(cell[mated] // len(people))[same],
+        other=score[~mated][other],
+        other_cell=cell[~mated][other],
+        identities=len(people),
+    )
+
+
+def measures(pairs: Pairs, counts: Ints, fars: Sequence[float]) -> Floats:
+    """AUC, EER, and TAR at each FAR, where identity i counts counts[i] times; NaN without pairs.
+
+    The ROC is known from its corners at mated scores, since TAR is flat between them. TAR at FAR f
+    is the best over all thresholds whose share of false matches is at most f. EER is where the ROC,
+    joined by straight lines, meets FMR = FNMR.
+
+    Returns:
+        (2 + len(fars),)
+    """
+    higher, as_high, last = pairs.corners
+    hits = np.cumsum(counts[pairs.mated_identity])[last]
+    other = np.append(0, np.cumsum(np.outer(counts, counts).ravel()[pairs.other_cell]))
+    if hits[-1] == 0 or other[-1] == 0:
+        return np.full(2 + len(fars), np.nan)
+    before = np.append(0, hits)
+    fmr = np.append(np.stack([other[higher], other[as_high]], 1).ravel(), other[-1]) / other[-1]
+    tar = np.append(np.stack([before[:-1], hits], 1).ravel(), hits[-1]) / hits[-1]
+    detected = np.isfinite(pairs.mated[last])
+    limits = [allowed(far, other[-1]) for far in fars]
+    best = before[np.searchsorted(other[as_high][detected], limits, side="right")] / hits[-1]
+    return np.array([np.trapezoid(tar, fmr), np.interp(0.0, fmr + tar - 1, fmr), *best])
+
+
+def finite(score: Floats) -> Floats:
+    """Scores for scikit-learn: failures get a number below all others."""
+    return np.where(np.isfinite(score), score, score[np.isfinite(score)].min() - 1)
+
+
+def allowed(far: float, total: float) -> int:
+    """How many of `total` non-mated pairs may match: 7 of 100 at 0.07, whatever floats say."""
+    return math.floor(far * total + 1e-9)
 
 
 def check_disjoint(**groups: Iterable[int]) -> None:

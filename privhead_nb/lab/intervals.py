@@ -1,23 +1,25 @@
-"""A rate and its interval: how far a number from so few people can be trusted.
+"""Rates with 95 % intervals: how far a number from so few people can be trusted.
 
 Pictures of one person are alike, and so are all pairs that share a person. An interval that counted
 them as independent would be too narrow. So whole identities are drawn again, with replacement
 (Efron's bootstrap over clusters), and 95 % of what they give lies between `low` and `high`.
+`scipy.stats.bootstrap` draws single observations, so that this one is written out.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import special
+from numpy.typing import ArrayLike, NDArray
 
 from privhead_nb.errors import LabError
 
 Floats = NDArray[np.float64]
 LEVEL = 0.95
+TAILS = (0.025, 0.975)
 FEWEST_RESAMPLES = 0.5  # share that must have a value, else the interval is left open
 
 
@@ -67,10 +69,7 @@ def exact_interval(successes: int, trials: int, level: float = LEVEL) -> tuple[f
     The shares that would not give so few, or so many, successes in `level` of all repetitions: it
     covers at least `level`, and most often more.
     """
-    k, n, tail = _trials(successes, trials, level)
-    low = 0.0 if k == 0 else float(special.betaincinv(k, n - k + 1, tail))
-    high = 1.0 if k == n else float(special.betaincinv(k + 1, n - k, 1 - tail))
-    return low, high
+    return _binomial(successes, trials, level, "exact")
 
 
 def wilson_interval(successes: int, trials: int, level: float = LEVEL) -> tuple[float, float]:
@@ -78,11 +77,7 @@ def wilson_interval(successes: int, trials: int, level: float = LEVEL) -> tuple[
 
     All p with |successes / n - p| <= z sqrt(p (1 - p) / n): it covers `level` on average over p.
     """
-    k, n, tail = _trials(successes, trials, level)
-    z, share = float(special.ndtri(1 - tail)), k / n
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return _binomial(successes, trials, level, "wilson")
 
 
 def draws(identities: int, resamples: int, seed: int) -> NDArray[np.int64]:
@@ -120,20 +115,60 @@ def rate(
     else:
         if len(known) < len(resampled):
             notes.append(f"interval from {len(known)} of {len(resampled)} resamples")
-        tail = (1 - LEVEL) / 2
-        low, high = (float(q) for q in np.quantile(known, [tail, 1 - tail]))
+        low, high = (float(q) for q in np.quantile(known, TAILS))
     if value in (0.0, 1.0) and low == high == value:
         low, high = exact_interval(round(value * identities), identities)
         notes.append(f"exact interval of {identities} identities, since all resamples agree")
     return Rate(float(value), low, high, count, note="; ".join(notes))
 
 
-def _trials(successes: int, trials: int, level: float) -> tuple[int, int, float]:
-    """Checked successes and trials, and the probability of each tail."""
+def share(
+    values: ArrayLike,
+    people: ArrayLike,
+    partners: ArrayLike | None = None,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Rate:
+    """Mean of values in [0, 1], one a picture, as a rate whose interval draws people.
+
+    Args:
+        values: (N,) such as hits.
+        people: (N,) whose.
+        partners: (N,) the second person of each picture, where two have to do with it: a picture
+            then counts as often as both are drawn.
+        resamples, seed: of the draws.
+    """
+    x, identities, again = means_of_draws(values, people, partners, resamples, seed)
+    return rate(float(x.mean()), again, count=len(x), identities=identities)
+
+
+def means_of_draws(
+    values: ArrayLike, people: ArrayLike, partners: ArrayLike | None, resamples: int, seed: int
+) -> tuple[Floats, int, Floats]:
+    """Values (N,), number of people, and (B,) means with people drawn again."""
+    x = np.asarray(values, dtype=np.float64)
+    if len(x) == 0:
+        raise LabError("there is nothing to average", where="intervals")
+    given = [people] if partners is None else [people, partners]
+    names, rows = np.unique(np.stack([np.asarray(g) for g in given]), return_inverse=True)
+    counts = draws(len(names), resamples, seed)
+    times = np.prod([counts[:, row] for row in rows.reshape(len(given), -1)], axis=0)
+    with np.errstate(invalid="ignore"):
+        return x, len(names), np.asarray((times @ x) / times.sum(1))
+
+
+def _binomial(
+    successes: int, trials: int, level: float, method: Literal["exact", "wilson"]
+) -> tuple[float, float]:
+    """SciPy's interval of a proportion, "exact" or "wilson"."""
+    from scipy.stats import binomtest
+
     if trials < 1 or not 0 <= successes <= trials:
         raise LabError(
             f"{successes} successes in {trials} trials", remedy="Give 0 <= successes <= trials."
         )
     if not 0 < level < 1:
         raise LabError(f"the level {level:g} is not between 0 and 1", remedy="Give 0.95, say.")
-    return int(successes), int(trials), (1 - level) / 2
+    found = binomtest(int(successes), int(trials)).proportion_ci(level, method)
+    return float(found.low), float(found.high)

@@ -12,44 +12,44 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
-from privhead_nb.files import atomic_file
-from privhead_nb.lab import albums
+from privhead_nb.files import write_tensors
+from privhead_nb.lab import faces
 from privhead_nb.lab.attacks import Attack
-from privhead_nb.lab.attacks.identify import fused, in_batches
 from privhead_nb.lab.attacks.learned_inversion import (
     DEFAULT,
     SMALL,
     Painting,
-    attack_of,
-    train_inversion,
+    learned_inversion,
 )
+from privhead_nb.lab.attacks.no_attack import no_attack
 from privhead_nb.lab.attacks.parrot import (
     CNN,
     classical_parrot,
-    cnn_parrot,
     informed_parrot,
+    network_parrot,
     train_stems,
-    two_stem_parrot,
 )
-from privhead_nb.lab.attacks.shown import shown_to
+from privhead_nb.lab.attacks.probe import fused, in_batches
+from privhead_nb.lab.framing import resized
 from privhead_nb.lab.kept import read_kept, restore
 from privhead_nb.lab.protocol import Rate, compare, identification, verification
-from privhead_nb.lab.recognition.learn import WITH_CODES, Learning, resized
-from privhead_nb.lab.recognition.network import FaceNetwork
-from privhead_nb.lab.recognition.people import learning_album
-from privhead_nb.lab.recognition.stored import recogniser
+from privhead_nb.lab.recognisers.learn import WITH_CODES, Learning
+from privhead_nb.lab.recognisers.network import FaceNetwork
+from privhead_nb.lab.recognisers.stored import learning_faces, recogniser
 from privhead_nb.lab.settings import setting
 from privhead_nb.privacy.operators import Operator
 
 STUDY_VERSION = 1
 """Changes whenever the same setting and attack give other numbers."""
 
-SHOWN, SHOWN_INVERTED, SHOWN_HOG = "shown", "shown-inverted", "shown-hog"
+NO_ATTACK, NO_ATTACK_INVERTED, NO_ATTACK_HOG = "no-attack", "no-attack-inverted", "no-attack-hog"
 CLASSICAL, NETWORK, STEMS = "parrot-classical", "parrot-cnn", "parrot-two-stems"
 INFORMED, INVERSION = "parrot-informed", "inversion"
-ATTACKS = (SHOWN, SHOWN_INVERTED, SHOWN_HOG, CLASSICAL, NETWORK, STEMS, INFORMED, INVERSION)
+ATTACKS = (
+    NO_ATTACK, NO_ATTACK_INVERTED, NO_ATTACK_HOG,
+    CLASSICAL, NETWORK, STEMS, INFORMED, INVERSION,
+)  # fmt: skip
 ONLY_AT = {
     INFORMED: ("sobel-64", "noise-0.1", "noise-0.2"),
     INVERSION: ("sobel-64", "sobel-16", "blur-2", "noise-0.1", "levels-4"),
@@ -89,7 +89,7 @@ LITTLE = Size(people=12, attackers=10, network=FEW, base=FEW, painting=SMALL, re
 """For a test: minutes. It shows that the study runs, and no more."""
 
 
-def score(attack: Attack, test: albums.Album, resamples: int, seed: int = 0) -> dict[str, Any]:
+def score(attack: Attack, test: faces.FaceDataset, resamples: int, seed: int = 0) -> dict[str, Any]:
     """Rates of an attack on people whom it never saw, for each variant of their portraits.
 
     Returns:
@@ -99,7 +99,7 @@ def score(attack: Attack, test: albums.Album, resamples: int, seed: int = 0) -> 
     """
     gallery, probes = test.frontals(), test.views()
     out: dict[str, Any] = {"chance": round(1 / len(gallery), 6)}
-    for variant in albums.VARIANTS:
+    for variant in faces.VARIANTS:
         random = torch.Generator().manual_seed(7919 + seed)  # the owner's noise, not the attacker's
         seen = resized(probes.rgb(variant), attack.size)
         if attack.operator is not None:
@@ -149,43 +149,44 @@ def job(given: tuple[str, str, Size, str]) -> dict[str, Any]:
         "card": asdict(made.card),
         "seconds_to_train": trained,
         "people": size.people,
-        **score(made, _album("evaluation", size), size.resamples),
+        **score(made, _faces("evaluation", size), size.resamples),
     }
 
 
 def _attack(name: str, attack: str, size: Size, folder: str) -> Attack:
     """The attack, trained where it learns."""
     operator, pixels = setting(name)
-    if attack in (SHOWN, SHOWN_INVERTED, SHOWN_HOG):
-        one = recogniser("hog_lda" if attack == SHOWN_HOG else size.scored_by)
-        return shown_to(one, operator, size=pixels, inverted=attack == SHOWN_INVERTED)
+    if attack in (NO_ATTACK, NO_ATTACK_INVERTED, NO_ATTACK_HOG):
+        one = recogniser("hog_lda" if attack == NO_ATTACK_HOG else size.scored_by)
+        return no_attack(one, operator, size=pixels, inverted=attack == NO_ATTACK_INVERTED)
     if attack == INFORMED:
-        much = learning_album(2 * size.attackers, 6 * size.attackers, workers=1)
+        much = learning_faces(2 * size.attackers, 6 * size.attackers, workers=1)
         how = replace(WITH_CODES, epochs=size.base.epochs, batch=size.base.batch)
         return informed_parrot(much, operator, size=pixels, learning=how)
-    learn = _album("attacker", size).views()
+    learn = _faces("attacker", size).views()
     if attack == CLASSICAL:
         return classical_parrot(learn, operator, size=pixels)
     if attack == NETWORK:
         start = _shared("moduli", size, folder)
-        return cnn_parrot(learn, operator, size=pixels, learning=size.network, start=start)
+        return network_parrot(learn, operator, size=pixels, learning=size.network, start=(start,))
     if attack == STEMS:
         both = (_shared("moduli", size, folder), _shared("colours", size, folder))
-        return two_stem_parrot(learn, operator, size=pixels, learning=size.network, start=both)
-    inverter = train_inversion(
-        learn, operator, size.painting, size=pixels, eyes=_shared("colours", size, folder)
-    )
-    return attack_of(inverter, recogniser(size.scored_by))
+        return network_parrot(
+            learn, operator, stems=2, size=pixels, learning=size.network, start=both
+        )
+    return learned_inversion(
+        learn, operator, recogniser(size.scored_by), size.painting, size=pixels,
+        eyes=_shared("colours", size, folder),
+    )  # fmt: skip
 
 
 def base(given: tuple[str, Size, str]) -> dict[str, Any]:
     """Train a network that many jobs go on from: of colours, or of moduli of the plain operator."""
     name, size, folder = given
-    learn = _album("attacker", size).views()
+    learn = _faces("attacker", size).views()
     operator = None if name == "colours" else Operator()
-    (network,) = train_stems(learn, operator, size=64, learning=size.base, start=(None,))
-    with atomic_file(_path(folder, name)) as aside:
-        save_file({k: v.contiguous() for k, v in network.state_dict().items()}, aside)
+    (network,) = train_stems(learn, operator, size=64, learning=size.base)
+    write_tensors(_path(folder, name), network.state_dict(), {})
     return {"name": name, "portraits": len(learn), "learning": asdict(size.base)}
 
 
@@ -205,12 +206,13 @@ def _path(folder: str, name: str) -> Path:
 
 
 def people(size: Size) -> dict[str, tuple[int, ...]]:
+    """Whom attacks are tested on, and whom they learn from."""
     return {
-        "evaluation": albums.people("evaluation", size.people),
-        "attacker": albums.people("attacker", size.attackers),
+        "evaluation": faces.people("evaluation", size.people),
+        "attacker": faces.people("attacker", size.attackers),
     }
 
 
-def _album(group: str, size: Size) -> albums.Album:
-    plan = albums.GALLERY if group == "evaluation" else albums.LEARNING
-    return albums.make_album(people(size)[group], plan, folder=albums.cache_folder(), workers=1)
+def _faces(group: str, size: Size) -> faces.FaceDataset:
+    plan = faces.GALLERY if group == "evaluation" else faces.LEARNING
+    return faces.face_dataset(people(size)[group], plan, folder=faces.cache_folder(), workers=1)

@@ -1,30 +1,42 @@
-"""What `privhead study privacy` calls: the study of attacks on pictures, and its summary.
+"""The study of attacks on pictures: who is recognised, setting by setting, by which attack.
 
-Jobs are kept in a folder, so that a second call does only what is missing. The summary is what
-`advice.py` reads: the strongest attack of each setting, against one picture and against a release.
+One job is one attack at one setting: trained on the attacker's people, tested on the evaluation
+group's, eight probes and one frontal picture each (`picture_jobs.py`). Jobs are kept in a folder,
+so that a second call does only what is missing. The summary, the strongest attack of each setting
+against one picture and against a release, is what `recommendation.py` reads.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from privhead_nb.errors import LabError
 from privhead_nb.files import write_json
-from privhead_nb.lab import albums
-from privhead_nb.lab.advice import ALONE, FORMAT, TOGETHER
-from privhead_nb.lab.jobs import safe_name
+from privhead_nb.heads.codes import GENERATOR_VERSION
+from privhead_nb.lab import faces
+from privhead_nb.lab.attacks import unknown_attack
+from privhead_nb.lab.jobs import run_jobs, safe_name
 from privhead_nb.lab.picture_jobs import (
     ATTACKS,
     CLASSICAL,
     FULL,
+    INVERSION,
     LITTLE,
     NETWORK,
     ONLY_AT,
+    STEMS,
+    STUDY_VERSION,
     Size,
+    base,
+    job,
+    people,
 )
-from privhead_nb.lab.picture_study import run, summary, version
+from privhead_nb.lab.protocol import check_disjoint
+from privhead_nb.lab.recommendation import ALONE, COMMAND, FORMAT, TOGETHER
 from privhead_nb.lab.settings import SETTINGS, setting
 from privhead_nb.reading import read_json
 
@@ -43,16 +55,15 @@ def study_privacy(
     workers: int | None = None,
     scheduler: str | None = None,
     overwrite: bool = False,
-    progress: bool = True,
 ) -> dict[str, Any]:
-    """Do the jobs that are missing, and sum up all that are there.
+    """What `privhead study privacy` does: the jobs that are missing, and the sum of all there are.
 
     Args:
         small: few people, two settings: shows that it runs.
         settings, attacks: names with commas between; all by default, the slowest at some.
         folder: of jobs; the lab's own by default.
         store: a file for the summary.
-        workers, scheduler, overwrite, progress: as in `run_jobs`.
+        workers, scheduler, overwrite: as in `run_jobs`.
 
     Returns:
         The summary, with the folder and the number of finished jobs.
@@ -67,12 +78,9 @@ def study_privacy(
             remedy="Leave --small out, or --store.",
         )
     size = LITTLE if small else FULL
-    kept = folder or albums.cache_folder() / ("privacy_small" if small else "picture_attacks")
+    kept = folder or faces.cache_folder() / ("privacy_small" if small else "picture_attacks")
     jobs = wanted(_names(settings), _names(attacks), small)
-    run(
-        jobs, size, kept,
-        workers=workers, scheduler=scheduler, progress=progress, overwrite=overwrite,
-    )  # fmt: skip
+    run(jobs, size, kept, workers=workers, scheduler=scheduler, overwrite=overwrite)
     results = stored(kept, size)
     found = summed_up(results, size)
     if store is not None:
@@ -82,17 +90,17 @@ def study_privacy(
 
 
 def wanted(settings: list[str], attacks: list[str], small: bool) -> list[tuple[str, str]]:
-    """Setting and attack of each job, quick attacks first; an empty list means all."""
+    """Setting and attack of each job, quick attacks first; an empty list means all.
+
+    Raises:
+        LabError: unknown settings or attacks.
+    """
     if small:
         settings, attacks = settings or [*SMALL_SETTINGS], attacks or [*SMALL_ATTACKS]
     for name in settings:
         setting(name)
     if unknown := [name for name in attacks if name not in ATTACKS]:
-        raise LabError(
-            f"there is no attack {unknown[0]!r}",
-            where="--attacks",
-            remedy=f"Attacks on pictures: {', '.join(ATTACKS)}.",
-        )
+        raise unknown_attack(unknown[0], "--attacks", f"Attacks on pictures: {', '.join(ATTACKS)}.")
     everywhere = bool(attacks or settings) or small
     return [
         (name, attack)
@@ -103,15 +111,55 @@ def wanted(settings: list[str], attacks: list[str], small: bool) -> list[tuple[s
     ]
 
 
+def run(
+    wanted: Iterable[tuple[str, str]],
+    size: Size,
+    folder: Path,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Results by key, "setting.attack"; a killed run goes on where it stopped.
+
+    Args:
+        wanted: setting and attack of each job.
+        size: of the study; a folder holds one size only.
+        folder: of results and shared networks.
+        workers, scheduler, overwrite: as in `run_jobs`.
+    """
+    pairs, groups = list(wanted), people(size)
+    check_disjoint(**groups)
+    for group, plan in (("evaluation", faces.GALLERY), ("attacker", faces.LEARNING)):
+        faces.face_dataset(
+            groups[group], plan, folder=faces.cache_folder(), workers=workers, progress=True
+        )
+    same: dict[str, Any] = {"version": version(size), "workers": workers}
+    same |= {"scheduler": scheduler, "overwrite": overwrite}
+    attacks = {attack for _, attack in pairs}
+    bases = {"colours": {STEMS, INVERSION}, "moduli": {NETWORK, STEMS}}
+    shared = {name: (name, size, str(folder)) for name, users in bases.items() if users & attacks}
+    run_jobs(shared, base, folder / "base", desc="shared networks", **same)
+    jobs = {f"{s}.{a}": (s, a, size, str(folder)) for s, a in pairs}
+    return run_jobs(jobs, job, folder / "jobs", desc="attacks on pictures", **same)
+
+
+def version(size: Size) -> dict[str, Any]:
+    """What must be the same for a stored result to count."""
+    return {
+        "generator": GENERATOR_VERSION,
+        "album": faces.FACES_VERSION,
+        "study": STUDY_VERSION,
+        "size": asdict(size),
+    }
+
+
 def stored(folder: Path, size: Size) -> dict[str, Any]:
     """Finished jobs of this version and size, by key."""
     found, same = {}, json.loads(json.dumps(version(size)))
-    for name in SETTINGS:
-        for attack in ATTACKS:
-            key = f"{name}.{attack}"
-            path = folder / "jobs" / f"{safe_name(key)}.json"
-            if not path.is_file():
-                continue
+    for key in (f"{name}.{attack}" for name in SETTINGS for attack in ATTACKS):
+        path = folder / "jobs" / f"{safe_name(key)}.json"
+        if path.is_file():
             again = "Delete it; the study makes it again."
             record = read_json(path, error=LabError, remedy=again)
             if record.data.get("key") == key and record.data.get("version") == same:
@@ -119,35 +167,49 @@ def stored(folder: Path, size: Size) -> dict[str, Any]:
     return found
 
 
-def summed_up(results: dict[str, Any], size: Size) -> dict[str, Any]:
+def summary(results: Mapping[str, Any], measure: str = "rank1") -> dict[str, dict[str, Any]]:
+    """The strongest attack of each setting.
+
+    Args:
+        results: by key, as `run` gives and the stored file holds under "results".
+        measure: "rank1" of one picture, "release" (rank-1 of eight together), "tar", "auc"; of
+            whole portraits.
+
+    Returns:
+        Setting -> operator, size, the attack's key, and [value, low, high] of the measure; chance;
+        and which attacks were tried. A setting where no attack has a value is left out.
+    """
+    worst: dict[str, dict[str, Any]] = {}
+    tried: dict[str, list[str]] = {}
+    for key, result in results.items():
+        name, value = result["setting"], result["whole"][measure]
+        tried.setdefault(name, []).append(result["attack"])
+        if isinstance(value, dict):  # an abstention
+            continue
+        if name not in worst or value[0] > worst[name][measure][0]:
+            facts = {k: result[k] for k in ("operator", "pixels", "attack", "chance")}
+            worst[name] = {**facts, "key": key, measure: value}
+    return {name: {**found, "attacks": tried[name]} for name, found in worst.items()}
+
+
+def summed_up(results: Mapping[str, Any], size: Size) -> dict[str, Any]:
     """What is stored: for each setting the strongest attack, alone and together."""
-    worst = {name: summary(results, measure) for name, measure in MEASURES.items()}
+    worst = {kind: summary(results, measure) for kind, measure in MEASURES.items()}
     settings: dict[str, Any] = {}
     for name in SETTINGS:
         found = {kind: of[name] for kind, of in worst.items() if name in of}
-        if not found:
-            continue
-        one = next(iter(found.values()))
-        settings[name] = {
-            "operator": one["operator"],
-            "pixels": one["pixels"],
-            "chance": one["chance"],
-            "attacks": one["attacks"],
-            **{
-                kind: {"attack": of["attack"], "rank1": of[MEASURES[kind]]}
-                for kind, of in found.items()
-            },
-        }
+        for kind, one in found.items():
+            facts = {k: one[k] for k in ("operator", "pixels", "chance", "attacks")}
+            strongest = {"attack": one["attack"], "rank1": one[MEASURES[kind]]}
+            settings[name] = settings.get(name, facts) | {kind: strongest}
     facts = version(size)
     return {
         "format": FORMAT,
-        "command": "privhead study privacy",
-        "generator": facts["generator"],
-        "album": facts["album"],
-        "study": facts["study"],
+        "command": COMMAND,
+        **{k: facts[k] for k in ("generator", "album", "study")},
         "people": size.people,
         "attackers": size.attackers,
-        "views": albums.GALLERY.views,
+        "views": faces.GALLERY.views,
         "settings": settings,
     }
 

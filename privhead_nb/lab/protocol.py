@@ -1,11 +1,8 @@
-"""How the lab measures: one door to comparisons, rates and their intervals.
+"""How the lab measures: verification, identification, thresholds; rates with their intervals.
 
-    comparison.py      who is compared with whom, and disjoint groups of identities
-    verification.py    is it the same person: AUC, EER, TAR at FAR, thresholds, ROC
-    folds.py           accuracy with thresholds from other people
-    identification.py  who is it: rank-k beside chance
-    pairs.py           sorted pairs under drawn identities
-    intervals.py       a rate, its interval, and when it abstains
+FMR is the share of non-mated pairs that match, FNMR that of mated pairs that don't, TAR = 1 - FNMR,
+and FAR is FMR here, since one picture is one try. A pair matches where its similarity is at least
+the threshold.
 
 A set-up that can't be measured (one identity, no mates, shapes that don't fit, NaN) raises a
 LabError. Data that leave nothing to measure (no face found, too few pairs) give a Rate that
@@ -14,34 +11,315 @@ abstains and says why: never a zero, which would read as privacy.
 
 from __future__ import annotations
 
-from privhead_nb.lab.comparison import Comparison, check_disjoint, compare
-from privhead_nb.lab.identification import Identification, identification
-from privhead_nb.lab.intervals import Rate, abstain, exact_interval, wilson_interval
-from privhead_nb.lab.verification import (
-    Roc,
-    Verification,
-    calibrate,
-    failure_to_detect,
-    roc,
-    verdicts,
-    verification,
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from privhead_nb.errors import LabError
+from privhead_nb.lab.comparison import (
+    Bools,
+    Comparison,
+    Floats,
+    Pairs,
+    allowed,
+    check_disjoint,
+    compare,
+    finite,
+    measures,
+    need_mates,
+    sorted_pairs,
+)
+from privhead_nb.lab.intervals import (
+    TAILS,
+    Rate,
+    abstain,
+    draws,
+    exact_interval,
+    rate,
+    share,
+    wilson_interval,
 )
 
 __all__ = [
     "Comparison",
     "Identification",
     "Rate",
-    "Roc",
-    "Verification",
     "abstain",
     "calibrate",
     "check_disjoint",
     "compare",
     "exact_interval",
-    "failure_to_detect",
     "identification",
     "roc",
     "verdicts",
     "verification",
     "wilson_interval",
 ]
+
+FARS = (1e-3, 1e-2)
+NO_FACE = "no probe was detected, and a rate of zero would look like privacy"
+ENOUGH = 30  # expected false matches at a FAR; below, the rate is given with a note
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a verifier gets right.
+
+    Attributes:
+        auc: area under the ROC: how often a mated pair beats a non-mated one, a tie half.
+        eer: the rate at which FMR and FNMR are the same.
+        tar_at_far: FAR -> mated pairs that match, at the best threshold with at most that FAR.
+        fnmr_at_fmr: the same as misses, FMR -> 1 - TAR.
+        failure_to_detect: undetected probes, among all probes.
+    """
+
+    auc: Rate
+    eer: Rate
+    tar_at_far: Mapping[float, Rate]
+    fnmr_at_fmr: Mapping[float, Rate]
+    failure_to_detect: Rate
+
+
+@dataclass(frozen=True)
+class Identification:
+    """How often the right person is among the first k.
+
+    Attributes:
+        rank: k -> share of probes with a hit, counted in probes.
+        chance: k -> what a guess gets, k / gallery identities.
+        failure_to_detect: undetected probes, among all probes.
+        gallery_identities: how many can be named.
+    """
+
+    rank: Mapping[int, Rate]
+    chance: Mapping[int, float]
+    failure_to_detect: Rate
+    gallery_identities: int
+
+
+@dataclass(frozen=True, eq=False)
+class Roc:
+    """Error rates from the strictest threshold to the loosest that a detected pair has.
+
+    Attributes:
+        fmr, fnmr: (K,).
+        threshold: (K,) falling; the first is inf.
+        mated, non_mated: pairs behind it.
+        band: (3, L) FMR, and the interval of FNMR at it; None without resamples.
+    """
+
+    fmr: Floats
+    fnmr: Floats
+    threshold: Floats
+    mated: int
+    non_mated: int
+    band: Floats | None = None
+
+
+def verification(
+    comparison: Comparison,
+    *,
+    fars: Sequence[float] = FARS,
+    resamples: int = 1000,
+    seed: int = 0,
+    count_failures: bool = True,
+) -> Verification:
+    """Is it the same person? Rates, each with its 95 % interval from drawing identities again.
+
+    Args:
+        comparison: probes against a gallery.
+        fars: of `tar_at_far` and `fnmr_at_fmr`. Fewer than 1 / far non-mated pairs can't tell: an
+            abstention; fewer than 30 / far (30,000 for 1e-3) are few: a note.
+        resamples: of the identities on both sides; probes and gallery pictures of one identity come
+            together, and its copies never make a pair (`Pairs`).
+        seed: of the draws.
+        count_failures: True counts every mated pair of an undetected probe as a miss and every
+            non-mated one as a correct reject; False leaves them out. An attacker with such
+            pictures would do the second, an entrance gate the first: report both.
+
+    Raises:
+        LabError: one identity only, a gallery without mates, a FAR outside of 0 to 1.
+    """
+    need_mates(comparison)
+    for far in fars:
+        _check_far(far)
+    pairs = sorted_pairs(comparison, count_failures)
+    M, N = len(pairs.mated), len(pairs.other)
+    counts = draws(pairs.identities, resamples, seed)
+    tar: dict[float, Rate] = {}
+    fnmr: dict[float, Rate] = {}
+    if why := _nothing_left(comparison, pairs):
+        auc = eer = abstain(why)
+        tar = fnmr = dict.fromkeys(fars, auc)
+    else:
+        value = measures(pairs, np.ones(pairs.identities, dtype=np.int64), fars)
+        again = np.array([measures(pairs, c, fars) for c in counts]).reshape(-1, 2 + len(fars))
+        people = len(np.unique(pairs.mated_identity))
+        auc, eer = (rate(value[k], again[:, k], count=M, identities=people) for k in (0, 1))
+        for far, hit, hits in zip(fars, value[2:], again[:, 2:].T, strict=True):
+            few, note = _too_few(far, N)
+            for rates, once, drawn in ((tar, hit, hits), (fnmr, 1 - hit, 1 - hits)):
+                known = rate(once, drawn, count=M, identities=people, note=note)
+                rates[far] = abstain(few, M) if few else known
+    failed = failure_to_detect(comparison, resamples=resamples, seed=seed)
+    return Verification(auc, eer, tar, fnmr, failed)
+
+
+def roc(comparison: Comparison, *, resamples: int = 0, seed: int = 0) -> Roc:
+    """FMR and FNMR at every threshold; with resamples, FNMR's interval at 60 rates as well.
+
+    Raises:
+        LabError: as `verification`; or no detected pair of either kind.
+    """
+    from sklearn.metrics import roc_curve
+
+    need_mates(comparison)
+    pairs = sorted_pairs(comparison)
+    if why := _nothing_left(comparison, pairs):
+        raise LabError(why, where="roc", remedy="Report the failure to detect instead.")
+    M, N = len(pairs.mated), len(pairs.other)
+    score = finite(np.concatenate([pairs.mated, pairs.other]))
+    fmr, tar, threshold = roc_curve(np.repeat([1, 0], [M, N]), score, drop_intermediate=False)
+    seen = threshold >= comparison.similarity[comparison.detected].min()
+    band = None
+    if resamples:
+        grid = np.geomspace(1 / N, 1, 60)
+        counts = draws(pairs.identities, resamples, seed)
+        again = 1 - np.array([measures(pairs, c, grid.tolist())[2:] for c in counts])
+        band = np.stack([grid, *np.nanquantile(again, TAILS, axis=0)])
+    return Roc(fmr[seen], 1 - tar[seen], threshold[seen], M, N, band)
+
+
+def calibrate(comparison: Comparison, far: float) -> float:
+    """The lowest threshold at which at most a share `far` of the non-mated pairs match.
+
+    Raises:
+        LabError: fewer than 1 / far non-mated pairs, or no probe detected.
+    """
+    _check_far(far)
+    need_mates(comparison)
+    pairs = sorted_pairs(comparison)
+    few, _ = _too_few(far, len(pairs.other))
+    if few or not comparison.detected.any():
+        raise LabError(
+            few or "no probe was detected", where="calibrate", remedy="Compare more pictures."
+        )
+    last = len(pairs.other) - 1
+    first_too_many = pairs.other[min(allowed(far, len(pairs.other)), last)]
+    if np.isneginf(first_too_many):  # all who were detected may match
+        return float(comparison.similarity[comparison.detected].min())
+    return float(np.nextafter(first_too_many, np.inf))
+
+
+def verdicts(comparison: Comparison, threshold: float) -> Bools:
+    """(P, G) True where a pair matches; False for all pairs of an undetected probe."""
+    if math.isnan(threshold):
+        raise LabError("the threshold is NaN", where="verdicts", remedy="Calibrate it first.")
+    return np.asarray((comparison.scores >= threshold) & comparison.detected[:, None])
+
+
+def identification(
+    comparison: Comparison,
+    *,
+    ranks: Sequence[int] = (1, 5),
+    resamples: int = 1000,
+    seed: int = 0,
+    count_failures: bool = True,
+) -> Identification:
+    """Rank-k rates with 95 % intervals from drawing the probes' identities again.
+
+    An identity is drawn with all its probes and its own gallery pictures; whom it competes with
+    stays the whole gallery. If rivals were drawn too, only 63 % of them would differ, a gallery so
+    much smaller, and every rank would come out too good: chance would lie outside of its interval.
+
+    Args:
+        comparison: probes against a gallery.
+        ranks: the k; one that reaches the size of the gallery is always a hit, so it abstains.
+        resamples: of identities.
+        seed: of the draws.
+        count_failures: True counts undetected probes as misses, False leaves them out.
+
+    Raises:
+        LabError: one identity only, a gallery without mates or of one identity, a rank below 1.
+    """
+    need_mates(comparison)
+    people = np.unique(comparison.gallery)
+    if len(people) < 2:
+        raise LabError(
+            f"the gallery holds identity {people[0]} only: every answer is right",
+            where="gallery",
+            remedy="Put at least two identities into it.",
+        )
+    if any(k < 1 or k != int(k) for k in ranks):
+        raise LabError(f"ranks {tuple(ranks)}", remedy="Give whole numbers from 1.")
+    has_mate = np.isin(comparison.probe, people)
+    kept = has_mate if count_failures else has_mate & comparison.detected
+    hits, owner = rank_hits(comparison, ranks)[:, kept], comparison.probe[kept]
+    why = NO_FACE if not comparison.detected[has_mate].any() else ""
+    rates: dict[int, Rate] = {}
+    for k, hit in zip(ranks, hits, strict=True):
+        if why:
+            rates[k] = abstain(why)
+        elif k >= len(people):
+            rates[k] = abstain(f"{len(people)} identities in the gallery: rank {k} is always a hit")
+        else:
+            rates[k] = share(hit, owner, resamples=resamples, seed=seed)
+    return Identification(
+        rank=rates,
+        chance={k: min(1.0, k / len(people)) for k in ranks},
+        failure_to_detect=failure_to_detect(comparison, resamples=resamples, seed=seed),
+        gallery_identities=len(people),
+    )
+
+
+def rank_hits(comparison: Comparison, ranks: Sequence[int]) -> Floats:
+    """(len(ranks), P) probability of a hit; 0 for undetected probes and those without a mate.
+
+    A probe's rank counts identities, not pictures: a gallery identity is as alike as its best
+    picture. Ties are broken at random, in expectation: if r identities beat the mate and t tie with
+    it, rank k is a hit with probability (k - r) / (t + 1), cut to 0 and 1. So a recogniser that
+    says the same of everybody gets chance, and no more.
+    """
+    order = np.argsort(comparison.gallery, kind="stable")
+    people, starts = np.unique(comparison.gallery[order], return_index=True)
+    best = np.maximum.reduceat(comparison.similarity[:, order], starts, axis=1)
+    column = np.searchsorted(people, comparison.probe).clip(0, len(people) - 1)
+    usable = comparison.detected & (people[column] == comparison.probe)
+    mate = best[np.arange(len(best)), column][:, None]
+    beaten = (best > mate).sum(axis=1)
+    tied = (best == mate).sum(axis=1)  # itself, too
+    hit = (np.asarray(ranks)[:, None] - beaten) / np.maximum(tied, 1)
+    return np.where(usable, np.clip(hit, 0, 1), 0.0)
+
+
+def failure_to_detect(comparison: Comparison, *, resamples: int = 1000, seed: int = 0) -> Rate:
+    """Share of all probes in which no face was found; its count is the number of probes."""
+    return share(~comparison.detected, comparison.probe, resamples=resamples, seed=seed)
+
+
+def _nothing_left(comparison: Comparison, pairs: Pairs) -> str:
+    """Why nothing can be measured, or ""."""
+    if not comparison.detected.any():
+        return NO_FACE
+    if len(pairs.mated) == 0 or len(pairs.other) == 0:
+        kind = "mated" if len(pairs.mated) == 0 else "non-mated"
+        return f"no {kind} pair is left once undetected probes are taken out"
+    if np.isneginf(pairs.mated).all():
+        return "no probe with a mate was detected, and a rate of zero would look like privacy"
+    return ""
+
+
+def _too_few(far: float, other: int) -> tuple[str, str]:
+    """Why a rate at this FAR is not known, or what must be said beside it; "" for neither."""
+    if other * far < 1 - 1e-9:
+        return f"{other:,} non-mated pairs can't show a FAR of {far:g}: {1 / far:,.0f} needed", ""
+    if other * far < ENOUGH - 1e-9:
+        return "", f"only {other:,} non-mated pairs; {ENOUGH / far:,.0f} are wanted at FAR {far:g}"
+    return "", ""
+
+
+def _check_far(far: float) -> None:
+    if not 0 < far < 1:
+        raise LabError(f"a FAR of {far:g}", remedy="Give a rate between 0 and 1, such as 1e-3.")

@@ -1,4 +1,8 @@
-"""One attack on one release or reconstruction: what `privhead attack` calls."""
+"""One attack on one release or reconstruction: what `privhead attack` calls.
+
+The attack is trained here, on the attacker's people, and its embedding of the source is held
+against a gallery (`match.py`).
+"""
 
 from __future__ import annotations
 
@@ -8,32 +12,33 @@ from typing import Any
 
 from privhead_nb.errors import LabError
 from privhead_nb.files import atomic_folder, write_json
-from privhead_nb.lab import attacks_on_reconstructions, attacks_on_releases
-from privhead_nb.lab.attack_names import (
+from privhead_nb.lab.attacks import (
     DEFAULT,
-    ON_RECONSTRUCTIONS,
-    ON_RELEASES,
-    PICTURES_ONLY,
+    RECONSTRUCTION,
+    REGISTRY,
+    RELEASE,
+    names,
+    unknown_attack,
 )
-from privhead_nb.lab.attacks_on_releases import How
-from privhead_nb.lab.known_people import known_people
-from privhead_nb.lab.naming import Guess, named
-from privhead_nb.privacy.released import Release
+from privhead_nb.lab.embed import AttackConfig, embed_reconstruction, embed_release, guess_only
+from privhead_nb.lab.gallery import read_gallery
+from privhead_nb.lab.match import match
+from privhead_nb.privacy.release import Release
 from privhead_nb.reading import is_folder
 from privhead_nb.scenes.images import write_image
 
 
 @dataclass(frozen=True)
-class Asked:
+class AttackRequest:
     """What is wanted.
 
     Args:
-        attack: a name of `attack_names`.
+        attack: a name of `attacks.REGISTRY`.
         gallery: a count of made people, or a folder of pictures.
         truth: who is shown, if that is known.
         out: folder for attack.json and guessed pictures.
         release: beside a reconstruction, where the attack needs it.
-        how: people to learn from, seed, and so on.
+        config: people to learn from, seed, and so on.
     """
 
     attack: str = DEFAULT
@@ -41,11 +46,11 @@ class Asked:
     truth: str | None = None
     out: Path | None = None
     release: Path | None = None
-    how: How = field(default_factory=How)
+    config: AttackConfig = field(default_factory=AttackConfig)
 
 
-def run_attack(source: Path, asked: Asked) -> dict[str, Any]:
-    """Run an attack and say what came of it, ready for JSON; `--out` gets that and pictures.
+def run_attack(source: Path, request: AttackRequest) -> dict[str, Any]:
+    """Run an attack and say what came of it, ready for JSON; `out` gets that and pictures.
 
     Raises:
         LabError: unknown attack, the wrong kind of source, no gallery, or as the attack says.
@@ -53,48 +58,91 @@ def run_attack(source: Path, asked: Asked) -> dict[str, Any]:
         TrainingError: the folder holds no whole reconstruction.
         OutputError: `out` is occupied, or can't be written.
     """
-    name = asked.attack
-    _check(source, asked)
-    release = Release.load(source) if name in ON_RELEASES else None
+    name, config = request.attack, request.config
+    _check(source, request)
+    release = Release.load(source) if REGISTRY[name].source == RELEASE else None
     answer: dict[str, Any] = {"attack": name, "source": str(source)}
-    if name in PICTURES_ONLY:
+    if REGISTRY[name].pictures_only:
         assert release is not None
-        card, guesses = attacks_on_releases.invert(release, asked.how)
+        card, guesses = guess_only(release, config)
     else:
-        known = known_people(asked.gallery, asked.truth, workers=asked.how.workers)
-        held = (
-            attacks_on_releases.hold(name, release, known, asked.how)
+        gallery = read_gallery(request.gallery, request.truth, workers=config.workers)
+        found = (
+            embed_release(name, release, gallery, config)
             if release is not None
-            else attacks_on_reconstructions.hold(name, source, known, asked.how, asked.release)
+            else embed_reconstruction(name, source, gallery, config, request.release)
         )
-        card, guesses = held.card, held.guesses
-        answer |= named(held, known, asked.truth)
+        card, guesses = found.card, found.guesses
+        answer |= match(found, gallery, request.truth).to_dict()
     answer |= {"card": asdict(card)}
     if guesses:
         answer["guesses"] = {
             f"view_{view:04d}": {"misfit": round(g.misfit, 6), "share": round(g.share, 4)}
             for view, g in guesses.items()
         }
-    if asked.out is not None:
-        answer["out"] = str(asked.out)
-        _write(asked.out, answer, guesses)
+    if request.out is not None:
+        answer["out"] = str(request.out)
+        with atomic_folder(request.out) as aside:  # all of it, or nothing
+            for view, guess in guesses.items():
+                write_image(aside / f"view_{view:04d}.png", guess.picture.clamp(0, 1).numpy())
+            write_json(aside / "attack.json", answer)
     return answer
 
 
+def _check(source: Path, request: AttackRequest) -> None:
+    """Refuse what can't work before anything is made."""
+    name = request.attack
+    if name not in REGISTRY:
+        lists = (f"On a {kind}: {', '.join(names(kind))}." for kind in (RELEASE, RECONSTRUCTION))
+        raise unknown_attack(name, "--attack", " ".join(lists))
+    if not is_folder(source):
+        raise LabError("there is no such folder", where=source, remedy="Check the path.")
+    marks = {RELEASE: ("release.json", "manifest.json"), RECONSTRUCTION: ("report.json",)}
+    is_a = [kind for kind, files in marks.items() if any((source / f).is_file() for f in files)]
+    if not is_a:
+        raise LabError(
+            "is neither a release nor a reconstruction",
+            where=source,
+            remedy="Name a folder that `privhead protect` or `privhead reconstruct` wrote.",
+        )
+    wanted = REGISTRY[name].source
+    if wanted not in is_a:
+        command = {RELEASE: "protect", RECONSTRUCTION: "reconstruct"}[wanted]
+        raise LabError(
+            f"{name} attacks a {wanted}, and this is a {is_a[0]}",
+            where=source,
+            remedy=f"Name what `privhead {command}` wrote, or use {', '.join(names(is_a[0]))}.",
+        )
+    if REGISTRY[name].pictures_only and request.out is None:
+        raise LabError(
+            "this attack guesses pictures, and has nowhere to put them",
+            where=name,
+            remedy="Name a new folder: --out FOLDER.",
+        )
+    if REGISTRY[name].pictures_only and request.truth is not None:
+        raise LabError("this attack names nobody", where=name, remedy="Leave --truth out.")
+    if REGISTRY[name].needs_release and request.release is None:
+        raise LabError(
+            "the colours are fitted to a release, and none is named",
+            where=name,
+            remedy="Name the release that the head was made from: --release FOLDER.",
+        )
+
+
 def text(answer: dict[str, Any]) -> str:
-    """The same for a reader."""
+    """What `run_attack` answers, for a reader."""
     lines = [f"{answer['source']}: {answer['card']['attack']}"]
     if "first" in answer:
-        gallery = answer["gallery"]
+        gallery, views = answer["gallery"], answer["views"]
         lines.append(
-            f"{_count(answer['views'], 'view')} against {gallery['people']} people "
+            f"{views} view{'' if views == 1 else 's'} against {gallery['people']} people "
             f"({gallery['from']}); chance {answer['chance']:.3g}"
         )
         lines += [
-            f"  {place}. {one['person']:<12} similarity {one['similarity']:.3f}"
-            for place, one in enumerate(answer["first"], 1)
+            f"  {place}. {row['person']:<12} similarity {row['similarity']:.3f}"
+            for place, row in enumerate(answer["first"], 1)
         ]
-        lines += dict.fromkeys(_threshold(one) for one in answer["thresholds"])
+        lines += dict.fromkeys(_threshold(row) for row in answer["thresholds"])
     if "truth" in answer:
         true = answer["truth"]
         lines.append(
@@ -117,66 +165,12 @@ def text(answer: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")
-
-
-def _threshold(one: dict[str, Any]) -> str:
-    said = f"Threshold at FMR {one['fmr']:g}: "
-    if "pairs" not in one:
-        return f"No threshold: {one['why']}."
-    if "why" in one:
-        return said + f"none ({one['why']})."
-    verdict = "the first passes it" if one["passed"] else "the first does not pass it"
-    note = f" ({one['note']})" if "note" in one else ""
-    return said + f"{one['threshold']:.3f}, {verdict}{note}."
-
-
-def _check(source: Path, asked: Asked) -> None:
-    """Refuse what can't work before anything is made."""
-    name = asked.attack
-    if name not in ON_RELEASES and name not in ON_RECONSTRUCTIONS:
-        raise LabError(
-            f"there is no attack {name!r}",
-            where="--attack",
-            remedy=f"On a release: {', '.join(ON_RELEASES)}. On a reconstruction: "
-            f"{', '.join(ON_RECONSTRUCTIONS)}.",
-        )
-    if not is_folder(source):
-        raise LabError("there is no such folder", where=source, remedy="Check the path.")
-    release = (source / "release.json").is_file() or (source / "manifest.json").is_file()
-    made = (source / "report.json").is_file()
-    if not release and not made:
-        raise LabError(
-            "is neither a release nor a reconstruction",
-            where=source,
-            remedy="Name a folder that `privhead protect` or `privhead reconstruct` wrote.",
-        )
-    if name in ON_RELEASES and not release:
-        raise LabError(
-            f"{name} attacks a release, and this is a reconstruction",
-            where=source,
-            remedy=f"Name a release, or use {', '.join(ON_RECONSTRUCTIONS)}.",
-        )
-    if name in ON_RECONSTRUCTIONS and not made:
-        raise LabError(
-            f"{name} attacks a reconstruction, and this is a release",
-            where=source,
-            remedy=f"Name what `privhead reconstruct` wrote, or use {', '.join(ON_RELEASES)}.",
-        )
-    if name in PICTURES_ONLY and asked.out is None:
-        raise LabError(
-            "this attack guesses pictures, and has nowhere to put them",
-            where=name,
-            remedy="Name a new folder: --out FOLDER.",
-        )
-    if name in PICTURES_ONLY and asked.truth is not None:
-        raise LabError("this attack names nobody", where=name, remedy="Leave --truth out.")
-
-
-def _write(out: Path, answer: dict[str, Any], guesses: dict[int, Guess]) -> None:
-    """All of it, or nothing."""
-    with atomic_folder(out) as aside:
-        for view, guess in guesses.items():
-            write_image(aside / f"view_{view:04d}.png", guess.picture.clamp(0, 1).numpy())
-        write_json(aside / "attack.json", answer)
+def _threshold(row: dict[str, Any]) -> str:
+    said = f"Threshold at FMR {row['fmr']:g}: "
+    if "pairs" not in row:
+        return f"No threshold: {row['why']}."
+    if "why" in row:
+        return said + f"none ({row['why']})."
+    verdict = "the first passes it" if row["passed"] else "the first does not pass it"
+    note = f" ({row['note']})" if "note" in row else ""
+    return said + f"{row['threshold']:.3f}, {verdict}{note}."

@@ -1,59 +1,36 @@
-"""Aligned pictures of a shape: what a shape-only recogniser looks at.
+"""Aligned pictures of a head's shape, and its colours unrolled: what attacks on meshes look at.
 
-A mesh is turned by the axes that its release states, moved so that its nose tip is the origin, and
-seen from the front and from both sides by a camera that the face fills. Nothing else aligns it.
+A scan shows a mesh, turned by the axes that its release states and moved so that its nose tip is
+the origin, from the front and from both sides by a camera that the face fills. Nothing else aligns
+it. An atlas is the head unrolled: azimuth to the right, height downward, from the nose tip. Points
+of two heads that lie in one cell are taken for the same place: coarse, since noses and eyes sit
+higher on some, but it needs nothing of a head but its surface.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from privhead_nb.errors import LabError
 from privhead_nb.geometry.mesh import Mesh
-from privhead_nb.lab.busts import Bust, shoot
+from privhead_nb.heads.light import to_srgb
+from privhead_nb.lab.framing import DISTANCE, SIZE, Axes
+from privhead_nb.lab.raster import SurfaceMesh, grey_surface, rasterize
 from privhead_nb.scenes.camera import Cameras, custom_rig
 
-SIZE = 64
-YAWS = (-30.0, 0.0, 30.0)  # degrees
-HEAD, FACE = 230.0, 170.0  # mm across the picture
-DISTANCE = 885.0  # mm
+YAWS = (-30.0, 0.0, 30.0)  # degrees, of a scan
+ACROSS = 230.0  # mm across the picture, at the face
 DEPTH = 80.0  # mm of depth at a code of 127
 _BELOW, _BEHIND = 6.0, -35.0  # mm from the nose tip to the picture's middle
-_AXIS = {"x": 0, "y": 1, "z": 2}
-
-
-@dataclass(frozen=True)
-class Axes:
-    """Where a head's crown and face point in its scene, as a release states it ("+y", "+z")."""
-
-    up: str = "+y"
-    front: str = "+z"
-
-    def turn(self) -> Tensor:
-        """(3, 3) float64 rotation that brings the crown to +y and the face to +z.
-
-        Raises:
-            LabError: no axes, or one axis twice.
-        """
-        try:
-            up, front = (_direction(name) for name in (self.up, self.front))
-        except (KeyError, IndexError) as error:
-            raise LabError(
-                f"axes are {self.up!r} and {self.front!r}", remedy='Name them "+y" and "-z", say.'
-            ) from error
-        if abs(float(up @ front)) > 0.5:
-            raise LabError(f"up {self.up!r} and front {self.front!r} are one axis", where="axes")
-        return torch.stack([torch.linalg.cross(up, front), up, front])
-
-
-def _direction(name: str) -> Tensor:
-    out = torch.zeros(3, dtype=torch.float64)
-    out[_AXIS[name[1]]] = {"+": 1.0, "-": -1.0}[name[0]]
-    return out
+SIDE = 96  # cells of an atlas
+HALF_TURN = 100.0  # degrees of azimuth to each side
+TOP, BOTTOM = 130.0, -110.0  # mm above the nose tip
+AXIS = -100.0  # mm from the nose tip back to the axis of the unrolling
 
 
 def nose_tip(vertices: Tensor) -> Tensor:
@@ -73,56 +50,83 @@ def nose_tip(vertices: Tensor) -> Tensor:
     return near[near[:, 2] > near[:, 2].amax() - 1.5].mean(0)
 
 
-def cameras_of_scan(across: float) -> Cameras:
-    """Three cameras around a head whose nose tip is the origin, `across` mm wide at the face."""
-    target = (0.0, _BELOW, _BEHIND)
-    eyes = [
-        (
-            DISTANCE * np.sin(np.radians(yaw)),
-            _BELOW,
-            _BEHIND + DISTANCE * np.cos(np.radians(yaw)),
-        )
-        for yaw in YAWS
-    ]
-    fov = 2 * float(np.degrees(np.arctan(across / 2 / DISTANCE)))
-    cameras, _, _ = custom_rig(eyes, range(len(eyes)), target=target, size=SIZE, fov_deg=fov)
-    return cameras
-
-
-def shape_only(vertices: Tensor, faces: Tensor, normals: Tensor) -> Bust:
-    """A bust without colours, for `shoot`."""
-    grey, one = torch.full_like(vertices, 0.5), torch.ones(len(vertices))
-    return Bust(vertices, faces, normals, grey, grey, one, one, one.long())
-
-
-def scan(
-    vertices: Tensor, faces: Tensor, normals: Tensor, axes: Axes, across: float = HEAD
-) -> Tensor:
+def scan_of_mesh(mesh: Mesh, axes: Axes | None = None) -> Tensor:
     """(3, S, S, 4) int8 from -30, 0 and 30 degrees: normals of length 127, then depth.
 
     Args:
-        vertices: (N, 3) mm.
-        faces: (F, 3).
-        normals: (N, 3) unit, outward.
-        axes: of the scene.
-        across: width of the picture at the face, mm: HEAD shows hair and neck, FACE hardly.
+        mesh: mm.
+        axes: of its scene; crown to +y and face to +z by default.
     """
-    turn = axes.turn()
-    turned = vertices.double() @ turn.T
+    turn, figure = (Axes() if axes is None else axes).turn(), grey_surface(mesh)
+    turned = figure.vertices.double() @ turn.T
     placed = (turned - nose_tip(turned)).float()
-    body = shape_only(placed, faces, normals.float() @ turn.float().T)
-    cover, depth, seen = shoot(body, cameras_of_scan(across)).maps()
+    body = replace(figure, vertices=placed, normals=figure.normals @ turn.float().T)
+    cover, depth, seen = rasterize(body, _cameras()).maps()
     relief = torch.where(cover > 0.5, (DISTANCE - depth) / DEPTH, torch.full_like(depth, -1.0))
     both = torch.cat([seen, relief.clamp(-1, 1)[..., None]], -1)
     return both.mul(127).round().to(torch.int8)
 
 
-def scan_of_mesh(mesh: Mesh, axes: Axes | None = None, across: float = HEAD) -> Tensor:
-    """As `scan`, of a released mesh in mm."""
-    return scan(
-        torch.from_numpy(mesh.vertices).float(),
-        torch.from_numpy(mesh.faces),
-        torch.from_numpy(mesh.vertex_normals()).float(),
-        Axes() if axes is None else axes,
-        across,
+def _cameras() -> Cameras:
+    """Three cameras around a head whose nose tip is the origin."""
+    yaw = np.radians(YAWS)
+    away = DISTANCE * np.stack([np.sin(yaw), np.zeros(len(yaw)), np.cos(yaw)], -1)
+    target = (0.0, _BELOW, _BEHIND)
+    fov = 2 * float(np.degrees(np.arctan(ACROSS / 2 / DISTANCE)))
+    return custom_rig(away + target, range(len(yaw)), target=target, size=SIZE, fov_deg=fov)[0]
+
+
+def places(points: Tensor) -> Tensor:
+    """Where points (N, 3) mm from the nose tip lie: (N, 2) column and row, in [-1, 1] if inside."""
+    azimuth = torch.rad2deg(torch.atan2(points[:, 0], points[:, 2] - AXIS))
+    row = (TOP - points[:, 1]) / (TOP - BOTTOM) * 2 - 1
+    return torch.stack([azimuth / HALF_TURN, row], -1)
+
+
+def lookup(atlas: Tensor, where: Tensor) -> Tensor:
+    """Values (N, C) of an atlas (A, A, C) at places (N, 2), bilinear; outside its border's."""
+    picture = atlas.movedim(-1, 0)[None]
+    found = F.grid_sample(
+        picture, where[None, None].to(picture), align_corners=False, padding_mode="border"
     )
+    return found[0, :, 0].T
+
+
+def reflectance_atlas(body: SurfaceMesh) -> Tensor:
+    """(A, A, 4) uint8 of a surface: mean reflectance as sRGB, and 255 where it is known.
+
+    Cells that no surface point falls into are filled from their neighbours.
+    """
+    shares = torch.tensor(
+        [[a / 6, b / 6, (6 - a - b) / 6] for a in range(7) for b in range(7 - a)],
+        dtype=torch.float32,
+    )
+
+    def dense(values: Tensor) -> Tensor:
+        return torch.einsum("sk,fkd->fsd", shares, values[body.faces]).reshape(-1, 3)
+
+    points = dense(body.vertices - nose_tip(body.vertices))
+    colour, outward = dense(body.reflectance), dense(body.normals)
+    cell = ((places(points) + 1) / 2 * SIDE).floor().long()
+    inside = ((cell >= 0) & (cell < SIDE)).all(1)
+    radial = points - torch.tensor([0.0, 0.0, AXIS])
+    inside &= (outward[:, [0, 2]] * radial[:, [0, 2]]).sum(1) > 0  # no inner side of ears and lips
+    number = cell[inside, 1] * SIDE + cell[inside, 0]
+    total = torch.zeros(SIDE * SIDE, 4)
+    total.index_add_(0, number, torch.cat([colour[inside], torch.ones(len(number), 1)], 1))
+    known = (total[:, 3:] > 0).reshape(SIDE, SIDE, 1)
+    mean = (total[:, :3] / total[:, 3:].clamp_min(1)).reshape(SIDE, SIDE, 3)
+    coded = torch.cat([to_srgb(_filled(mean, known)), known.float()], -1)
+    return coded.mul(255).round().byte()
+
+
+def _filled(values: Tensor, known: Tensor, rounds: int = 40) -> Tensor:
+    """Unknown cells (A, A, 1) of values (A, A, C) become the mean of known neighbours, outward."""
+    x, k = values.movedim(-1, 0)[None], known.movedim(-1, 0)[None].float()
+    for _ in range(rounds):
+        summed = F.avg_pool2d(x * k, 3, stride=1, padding=1)
+        weight = F.avg_pool2d(k, 3, stride=1, padding=1)
+        fresh = (k == 0) & (weight > 0)
+        x = torch.where(fresh, summed / weight.clamp_min(1e-6), x)
+        k = torch.where(fresh, torch.ones_like(k), k)
+    return x[0].movedim(0, -1)

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from privhead_nb.errors import PrivheadError
-from privhead_nb.scenes.about import AboutScene, axis_vector
+from privhead_nb.scenes.camera import axis_vector
+from privhead_nb.scenes.scene import AboutScene
 
 FACE_ANGLE = 100.0
 """Degrees from the front within which a camera is taken to see the face. An eye's corner is seen

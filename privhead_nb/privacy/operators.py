@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.signal import convolve2d
+from scipy.special import binom
 from torch import Tensor
 
 from privhead_nb.errors import PrivheadError
@@ -186,7 +188,7 @@ def _kernels(kind: str, size: int, sigma: float, blur: float) -> tuple[np.ndarra
     kx, ky = _derivative_pair(kind, size, sigma)
     if blur > 0:
         g = _gaussian(2 * math.ceil(3 * blur) + 1, blur)
-        kx, ky = (_convolve2d(k, np.outer(g, g)) for k in (kx, ky))
+        kx, ky = (convolve2d(k, np.outer(g, g)) for k in (kx, ky))
     return kx, ky
 
 
@@ -203,8 +205,8 @@ def _derivative_pair(kind: str, size: int, sigma: float) -> tuple[np.ndarray, np
         return dog, np.zeros_like(dog)
     ramp = np.arange(size) - size // 2
     if kind == "sobel":
-        across = _binomial(size)
-        along = np.convolve(_binomial(size - 2), [-1.0, 0.0, 1.0])
+        across = binom(size - 1, np.arange(size))
+        along = np.convolve(binom(size - 3, np.arange(size - 2)), [-1.0, 0.0, 1.0])
     elif kind == "gaussian":
         across = _gaussian(size, sigma)
         along = ramp * across
@@ -215,25 +217,10 @@ def _derivative_pair(kind: str, size: int, sigma: float) -> tuple[np.ndarray, np
     return kx, kx.T.copy()
 
 
-def _binomial(size: int) -> np.ndarray:
-    row = np.ones(1)
-    for _ in range(size - 1):
-        row = np.convolve(row, [1.0, 1.0])
-    return row
-
-
 def _gaussian(size: int, sigma: float) -> np.ndarray:
     x = np.arange(size) - size // 2
     g = np.exp(-(x**2) / (2 * sigma**2))
     return g / g.sum()
-
-
-def _convolve2d(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Full convolution of two small kernels."""
-    out = np.zeros(np.array(a.shape) + b.shape - 1)
-    for i, j in np.ndindex(*a.shape):
-        out[i : i + b.shape[0], j : j + b.shape[1]] += a[i, j] * b
-    return out
 
 
 def _sizes(kind: str) -> tuple[int, ...]:

@@ -5,13 +5,26 @@ Everything is in unit-sphere coordinates; t is the distance from the camera alon
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from privhead_nb.kernels.error_bounded import ErrorBound, error_bounded_samples
-from privhead_nb.kernels.surface_march import Crossing, march
+from privhead_nb.field.density import laplace_density
+from privhead_nb.kernels.compositing import weights_from_density
+from privhead_nb.kernels.dispatch import Backend, choose
+from privhead_nb.kernels.error_bounded import (
+    ErrorBound,
+    closest_on_section,
+    fused_samples,
+    inverse_cdf,
+    opacity_error,
+    quantiles,
+    why_not_fused,
+)
+from privhead_nb.kernels.inputs import check_rays, one_number
+from privhead_nb.kernels.surface_march import Crossing, march, sphere_interval
 
 __all__ = [
     "ErrorBound",
@@ -20,6 +33,8 @@ __all__ = [
     "first_crossing",
     "uniform_samples",
 ]
+
+VOLSDF = ErrorBound()  # the counts of VolSDF's own code
 
 
 def uniform_samples(
@@ -38,6 +53,107 @@ def uniform_samples(
     if generator is not None:
         jitter = torch.rand(len(near), count, generator=generator, device=near.device)
     return near[:, None] + (far - near)[:, None] * ((steps + jitter) / count)
+
+
+@torch.no_grad()
+def error_bounded_samples(
+    sdf: Callable[[Tensor], Tensor],
+    origins: Tensor,
+    directions: Tensor,
+    beta: Tensor | float,
+    settings: ErrorBound = VOLSDF,
+    generator: torch.Generator | None = None,
+    *,
+    backend: Backend = "auto",
+) -> Tensor:
+    """Samples whose opacity is off by at most epsilon (VolSDF, Yariv et al. 2021, algorithm 1).
+
+    A ray starts from an even grid and from a beta_+ so wide that this grid bounds its error
+    (lemma 2). Each round then tests whether the bound B holds at beta itself: then the ray is left
+    alone. Else it shrinks beta_+ by bisection, as far as max_k B_k(beta_+) <= epsilon allows, and
+    adds samples by the inverse CDF of B(beta_+). A ray that never converges keeps its last beta_+.
+    The final samples follow the weights at beta_+, with a few even ones among them.
+
+    Samples and field values are single, what is made of them is double: a quantile behind a wall
+    lies where the CDF is 1 - 1e-4, and an error of 1e-7 there moves its sample by a thousandth of
+    what is left of the ray; and a bisection that takes one other turn ends elsewhere.
+
+    Args:
+        sdf: (M, 3) -> (M,), the field in unit-sphere coordinates; any M, 0 too.
+        origins, directions: (N, 3), rays that meet the unit sphere, directions of unit length.
+        beta: the density's scale, a number or a tensor of one.
+        settings: counts and epsilon.
+        generator: jitter, all of it drawn at once; evenly spread without one.
+        backend: "torch" asks the field only at rays that have not converged; "triton", on a GPU,
+            at all of them in each round, so that the host waits for nothing.
+
+    Returns:
+        (N, final + extra + 2), rising; both ends of the sphere's interval are among them. Nothing
+        is differentiated.
+
+    Raises:
+        ValueError: shapes that do not fit, or a forced backend that can't run.
+    """
+    check_rays(origins, directions)
+    beta = one_number(beta, origins).detach()
+    unfit = why_not_fused(settings)
+    chosen = choose("error_bounded", backend, origins, has=("triton",), unfit=unfit)
+    shape = len(origins), settings.numbers
+    jitter = origins.new_full(shape, 0.5)
+    if generator is not None:
+        jitter = torch.rand(shape, generator=generator, device=origins.device, dtype=origins.dtype)
+    added = [settings.more] * (settings.rounds - 1)
+    first, *rounds, final, extra = jitter.split(
+        [settings.first, *added, settings.final, settings.extra], 1
+    )
+
+    def ask(t: Tensor, rays: Tensor | slice = slice(None)) -> Tensor:
+        points = torch.addcmul(origins[rays, None], t[..., None], directions[rays, None])
+        return sdf(points.reshape(-1, 3)).reshape(t.shape)
+
+    near, far, _ = sphere_interval(origins, directions)
+    t = _even_samples(near, far, first)
+    widest = (t.double().diff().square().sum(-1) / (4 * math.log1p(settings.epsilon))).sqrt()
+    beta_plus = torch.maximum(widest, beta)
+    if chosen == "triton":
+        return fused_samples(
+            ask, near, far, t, beta_plus, beta, settings, tuple(rounds), final, extra
+        )
+
+    values = ask(t)
+    drawn = torch.empty_like(final)
+    rays = torch.arange(len(t), device=t.device)  # the active ones; t, values, beta_plus are theirs
+    for number in range(settings.rounds):
+        f, deltas = values.double(), t.double().diff()
+        star = closest_on_section(f, deltas)
+        low, high = beta.double().expand_as(beta_plus), beta_plus
+        done = opacity_error(low, f, deltas, star).amax(-1) <= settings.epsilon
+        for _ in range(settings.bisections):
+            middle = (low + high) / 2
+            good = opacity_error(middle, f, deltas, star).amax(-1) <= settings.epsilon
+            high, low = torch.where(good, middle, high), torch.where(good, low, middle)
+        beta_plus = torch.where(done, beta, high)
+
+        done |= number + 1 == settings.rounds
+        ready, active = done.nonzero()[:, 0], (~done).nonzero()[:, 0]
+        density = laplace_density(f[ready, :-1], beta_plus[ready, None])
+        weights = weights_from_density(density, deltas[ready])
+        drawn[rays[ready]] = inverse_cdf(t[ready], weights, quantiles(final[rays[ready]]))
+        if not len(active):
+            break
+
+        error = opacity_error(beta_plus[active], f[active], deltas[active], star[active])
+        rays, t, values, beta_plus = rays[active], t[active], values[active], beta_plus[active]
+        new = inverse_cdf(t, error, quantiles(rounds[number][rays]))
+        t, order = torch.cat([t, new], -1).sort(-1)
+        values = torch.cat([values, ask(new, rays)], -1).gather(1, order)
+    even = _even_samples(near, far, extra)
+    return torch.cat([near[:, None], drawn, even, far[:, None]], -1).sort(-1).values
+
+
+def _even_samples(near: Tensor, far: Tensor, jitter: Tensor) -> Tensor:
+    """Samples from near to far (N,), one in each of n equal sections; (N, n)."""
+    return torch.lerp(near[:, None], far[:, None], quantiles(jitter).to(near.dtype))
 
 
 class SdfCache:

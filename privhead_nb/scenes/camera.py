@@ -18,6 +18,7 @@ from torch import Tensor
 
 from privhead_nb.errors import SceneError
 
+AXES = ("+x", "-x", "+y", "-y", "+z", "-z")
 Vec3 = tuple[float, float, float]
 Rig = tuple["Cameras", tuple[int, ...], tuple[int, ...]]
 
@@ -150,27 +151,39 @@ def check_cameras(K: Tensor, c2w: Tensor, where: str | Path = "cameras") -> None
             remedy="They must be (V, 3, 3) and (V, 4, 4).",
         )
     bad = ~(torch.isfinite(K).all((1, 2)) & torch.isfinite(c2w).all((1, 2)))
-    _refuse(bad, "has NaN or infinite numbers", "Calibrate or export it again.", where)
+    refuse_views(bad, "has NaN or infinite numbers", "Calibrate or export it again.", where)
     focal = torch.stack([K[:, 0, 0], K[:, 1, 1]], 1)
-    _refuse((focal <= 1e-6).any(1), "has a focal length of zero or below", "Mend its K.", where)
+    refuse_views(
+        (focal <= 1e-6).any(1), "has a focal length of zero or below", "Mend its K.", where
+    )
     R = c2w[:, :3, :3]
     det = torch.linalg.det(R)
-    _refuse(
+    refuse_views(
         det < 0,
         "has mirrored axes (det R < 0)",
         "Axes must be OpenCV's, right-handed: x right, y down, z forward; flip none of them alone.",
         where,
     )
     off = (R @ R.transpose(1, 2) - torch.eye(3, dtype=R.dtype, device=R.device)).abs()
-    _refuse(
+    refuse_views(
         off.amax((1, 2)) > 1e-3, "has axes that are no rotation", "Remove scale and shear.", where
     )
 
 
-def _refuse(bad: Tensor, problem: str, remedy: str, where: str | Path) -> None:
+def refuse_views(bad: Tensor, problem: str, remedy: str, where: str | Path) -> None:
+    """Raise SceneError that names the first view for which `bad` (V,) is true, if there is one."""
     if bool(bad.any()):
         view = int(bad.nonzero()[0, 0])
         raise SceneError(f"camera of view {view} {problem}", where=where, remedy=remedy)
+
+
+def axis_vector(name: str) -> np.ndarray:
+    """ "+y" to (0, 1, 0), and so on: (3,) float64; SceneError for any other name."""
+    if name not in AXES:
+        raise SceneError(f"unknown axis {name!r}", remedy=f"Use one of {' '.join(AXES)}.")
+    vector = np.zeros(3)
+    vector["xyz".index(name[1])] = 1.0 if name[0] == "+" else -1.0
+    return vector
 
 
 def look_at(eye: Tensor, target: Tensor, up: Vec3 = (0.0, 1.0, 0.0)) -> Tensor:

@@ -1,15 +1,18 @@
-"""What must hold between the cameras, the bounding sphere and the roles of a scene's views."""
+"""What must hold between a scene's cameras, bounding sphere, axes, unit and roles."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from privhead_nb.errors import SceneError
-from privhead_nb.scenes.camera import Cameras, Vec3
+from privhead_nb.scenes.camera import AXES, Cameras, Vec3, axis_vector, refuse_views
 
+UNITS = ("mm", "cm", "m", "scene", "unknown")
+"""Names of the scene unit; "scene" and "unknown" say that nobody knows its length."""
 RADII = (1e-6, 1e7)
 """Of a bounding sphere, in any unit: a head's is 1e-4 km and 1e5 micrometres."""
 FARTHEST = 1e10
@@ -56,27 +59,25 @@ def check_surroundings(cameras: Cameras, center: Vec3, radius: float, where: str
         )
     _check_lenses(cameras, where)
     offset = cameras.centers - cameras.centers.new_tensor(center)
-    inside = (offset.norm(dim=1) <= radius).nonzero().flatten().tolist()
-    if inside:
-        raise SceneError(
-            f"camera of view {inside[0]} is inside the bounding sphere",
-            where=where,
-            remedy="scale_mat's sphere must hold the head and no camera; mend it or the camera.",
-        )
-    away = ((offset * cameras.forward).sum(1) >= 0).nonzero().flatten().tolist()
-    if away:
-        raise SceneError(
-            f"camera of view {away[0]} has the bounding sphere behind it",
-            where=where,
-            remedy="Axes must be OpenCV's, z forward; OpenGL cameras need y and z negated.",
-        )
-    far = (offset.norm(dim=1) > MOST_RADII * radius).nonzero().flatten().tolist()
-    if far:
-        raise SceneError(
-            f"camera of view {far[0]} is more than {MOST_RADII} radii from the bounding sphere",
-            where=where,
-            remedy="Cameras and sphere must be in one unit; check scale_mat and translations.",
-        )
+    distance = offset.norm(dim=1)
+    refuse_views(
+        distance <= radius,
+        "is inside the bounding sphere",
+        "scale_mat's sphere must hold the head and no camera; mend it or the camera.",
+        where,
+    )
+    refuse_views(
+        (offset * cameras.forward).sum(1) >= 0,
+        "has the bounding sphere behind it",
+        "Axes must be OpenCV's, z forward; OpenGL cameras need y and z negated.",
+        where,
+    )
+    refuse_views(
+        distance > MOST_RADII * radius,
+        f"is more than {MOST_RADII} radii from the bounding sphere",
+        "Cameras and sphere must be in one unit; check scale_mat and translations.",
+        where,
+    )
     if len(cameras) > 1 and float((offset - offset[:1]).norm(dim=1).max()) < 1e-3 * radius:
         raise SceneError(
             f"all {len(cameras)} cameras are on one spot",
@@ -104,11 +105,45 @@ def _check_lenses(cameras: Cameras, where: str | Path) -> None:
         "a skew above its focal length": K[:, 0, 1].abs() > focal[:, 0],
     }
     for problem, views in wrong.items():
-        if bool(views.any()):
-            view = int(views.nonzero()[0, 0])
-            raise SceneError(
-                f"camera of view {view} has {problem} (K is {K[view].tolist()} for pictures of "
-                f"{cameras.width} x {cameras.height})",
-                where=where,
-                remedy="K must be in pixels of the pictures as they are stored.",
-            )
+        view = int(views.int().argmax())
+        refuse_views(
+            views,
+            f"has {problem} (K is {K[view].tolist()} for pictures of "
+            f"{cameras.width} x {cameras.height})",
+            "K must be in pixels of the pictures as they are stored.",
+            where,
+        )
+
+
+def check_description(
+    unit: str, axes: tuple[str, str], center: Vec3, nose_tip: Vec3 | None, where: str | Path
+) -> None:
+    """Raise SceneError for an unknown unit, axes that are no frame, or a nose tip elsewhere."""
+    if unit not in UNITS:
+        raise SceneError(
+            f"unit is {unit[:60]!r}", where=where, remedy=f"It must be one of {', '.join(UNITS)}."
+        )
+    up, front = axes
+    if up not in AXES or front not in AXES or up[1] == front[1]:
+        raise SceneError(
+            f"up and front are {up!r} and {front!r}",
+            where=where,
+            remedy="They must be two different axes such as +y and +z.",
+        )
+    if nose_tip is None:
+        return
+    tip = np.array(nose_tip) - center
+    level = tip - (tip @ axis_vector(up)) * axis_vector(up)
+    # The rule for views that show the face counts from `front`: both must tell the same side.
+    if tip @ axis_vector(front) < 0.7 * np.linalg.norm(level) or not level.any():
+        raise SceneError(
+            f"the face looks along {front}, but nose_tip {point(nose_tip)} lies to another side "
+            f"of the bounding sphere's centre {point(center)}",
+            where=where,
+            remedy="Which views show the face hangs on it: mend front or nose_tip.",
+        )
+
+
+def point(values: Sequence[float]) -> str:
+    """Coordinates for a message: "(1, 2.5, 3)"."""
+    return "(" + ", ".join(f"{v:.7g}" for v in values) + ")"

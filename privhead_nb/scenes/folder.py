@@ -6,18 +6,17 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from privhead_nb.errors import SceneError
 from privhead_nb.reading import unreadable
-from privhead_nb.scenes.about import HEAD_AXES, AboutScene, check_description
 from privhead_nb.scenes.camera import Cameras, Vec3
-from privhead_nb.scenes.checks import check_surroundings
+from privhead_nb.scenes.checks import check_description, check_surroundings
 from privhead_nb.scenes.formats import read_parts
-from privhead_nb.scenes.formats.parts import Hints, SceneParts, small_masks
-from privhead_nb.scenes.formats.volsdf_sphere import looks_like_volsdf, refit_sphere
+from privhead_nb.scenes.formats.parts import Hints, SceneParts
 from privhead_nb.scenes.images import (
     image_size,
     read_image,
@@ -25,27 +24,29 @@ from privhead_nb.scenes.images import (
     resize_area,
     turned_pictures,
 )
-from privhead_nb.scenes.mask_check import check_masks
-from privhead_nb.scenes.roles import parse_views, read_roles
-from privhead_nb.scenes.scene import Scene
-from privhead_nb.scenes.scene_json import SceneInfo, missing_scene_json, read_scene_json
-from privhead_nb.scenes.truth import Triangles, read_landmarks
+from privhead_nb.scenes.mask_check import check_masks, looks_like_volsdf, refit_sphere, small_masks
+from privhead_nb.scenes.mesh_files import read_landmarks
+from privhead_nb.scenes.scene import HEAD_AXES, WHITE, AboutScene, Scene, Truth
+from privhead_nb.scenes.scene_json import (
+    SceneInfo,
+    missing_scene_json,
+    parse_views,
+    read_roles,
+    read_scene_json,
+)
 
 MAX_SCENE_PIXELS = 256_000_000
 """Pixels of a whole scene in memory: 4.1 GB with its masks."""
-WHITE: Vec3 = (1.0, 1.0, 1.0)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class SceneFolder(AboutScene):
-    """V views of one head on disk; `load` makes the `Scene` of them, whose fields these are.
+    """V views of one head on disk; `load` makes the `Scene` of them.
 
     Args:
-        image_paths: the picture of each view.
+        image_paths: the picture of each view; `cameras` are at the files' size.
         mask_paths: its mask.
         small_masks: (V, h, w) float32 in [0, 1], at most 128 pixels wide and high.
-        names: file name of each picture.
-        cameras: V cameras at the files' size.
         background_errors: `background_error` of the views read so far, so that none is read
             twice for it.
     """
@@ -53,27 +54,6 @@ class SceneFolder(AboutScene):
     image_paths: tuple[Path, ...]
     mask_paths: tuple[Path, ...]
     small_masks: np.ndarray
-    names: tuple[str, ...]
-    cameras: Cameras
-    sensitive: tuple[int, ...]
-    neutral: tuple[int, ...]
-    center: Vec3
-    radius: float
-    nose_tip: Vec3 | None
-    face_radius: float | None
-    background: Vec3
-    unit: str
-    up: str
-    front: str
-    licence: str
-    landmarks: np.ndarray | None
-    truth_path: Path | None
-    name: str
-    assumptions: tuple[str, ...]
-    truth: Triangles | None = None
-    origin: Vec3 = (0.0, 0.0, 0.0)
-    file_axes: tuple[str, str] = HEAD_AXES
-    doubts: tuple[str, ...] = ()
     background_errors: dict[int, float] = field(default_factory=dict)
 
     def picture(self, view: int, size: int | None = None) -> np.ndarray:
@@ -134,16 +114,10 @@ class SceneFolder(AboutScene):
             images[view] = self._sized(self._pixels(view), self.image_paths[view], size)
             masks[view] = self.mask(view, size)
             errors.append(background_error(images[view], masks[view], self.background))
-        shared = {f.name: getattr(self, f.name) for f in fields(Scene) if hasattr(self, f.name)}
-        return Scene(
-            **shared
-            | {
-                "images": torch.from_numpy(images),
-                "masks": torch.from_numpy(masks),
-                "cameras": self.cameras.resized(W, H),
-                "assumptions": (*self.assumptions, *_remark(errors)),
-            }
-        )
+        shared = {f.name: getattr(self, f.name) for f in fields(AboutScene)}
+        shared["cameras"] = self.cameras.resized(W, H)
+        shared["assumptions"] = (*self.assumptions, *_remark(errors))
+        return Scene(**shared, images=torch.from_numpy(images), masks=torch.from_numpy(masks))
 
     def _pixels(self, view: int) -> np.ndarray:
         return read_image(self.image_paths[view], background=self.background)
@@ -198,7 +172,30 @@ def open_scene(
     return _made(path, info, parts, parts.cameras(), (chosen, others))
 
 
-def open_truth(folder: str | Path, format: str = "auto") -> AboutScene:
+def load_scene(
+    folder: str | Path,
+    *,
+    sensitive: str | None = None,
+    format: str = "auto",
+    size: int | None = None,
+) -> Scene:
+    """Read a folder of views into memory; see `open_scene`, which leaves the pictures on disk.
+
+    Args:
+        folder: H3DS, IDR, NeuS or VolSDF folder (docs/formats.md).
+        sensitive: views that show the face, such as "img_0003.png,front_*.png" or "0-19"; all
+            others are neutral. It stands in for, and overrules, the roles in scene.json.
+        format: "auto", or the name of a loader.
+        size: bring every view to `size` x `size` pixels as it is read (see `Scene.resized`), so
+            that memory doesn't grow with the pictures.
+
+    Raises:
+        SceneError: what is missing or wrong, in which file, and what to do.
+    """
+    return open_scene(folder, sensitive=sensitive, format=format).load(size)
+
+
+def open_truth(folder: str | Path, format: str = "auto") -> Truth:
     """What distances need of a scene's folder: truth mesh, face region, unit. Reads no picture.
 
     Raises:
@@ -206,6 +203,40 @@ def open_truth(folder: str | Path, format: str = "auto") -> AboutScene:
     """
     path, info, parts = _read(Path(folder), format)
     return _made(path, info, parts, None, ((), ()))
+
+
+def scene_facts(scene: Scene | SceneFolder) -> dict[str, Any]:
+    """What `inspect` prints: counts, sizes, distances and assumptions, ready for JSON."""
+    cameras = scene.cameras
+    distance = (cameras.centers - cameras.centers.new_tensor(scene.center)).norm(dim=1)
+    return {
+        "kind": "scene",
+        "name": scene.name,
+        "views": len(cameras),
+        "sensitive": list(scene.sensitive),
+        "neutral": list(scene.neutral),
+        "in_colour": [scene.names[v] for v in scene.neutral],
+        "as_modulus": [scene.names[v] for v in scene.sensitive],
+        "unused": [scene.names[v] for v in scene.unused],
+        "width": cameras.width,
+        "height": cameras.height,
+        "pixel_center": cameras.pixel_center,
+        "unit": scene.unit,
+        "up": scene.up,
+        "front": scene.front,
+        "center": list(scene.center),
+        "radius": scene.radius,
+        "origin": list(scene.origin),
+        "camera_distance": [float(distance.min()), float(distance.max())],
+        "focal_pixels": [float(cameras.K[:, 0, 0].min()), float(cameras.K[:, 0, 0].max())],
+        "mask_share": scene.mask_share(),
+        "nose_tip": None if scene.nose_tip is None else list(scene.nose_tip),
+        "face_radius": scene.face_radius,
+        "landmarks": 0 if scene.landmarks is None else len(scene.landmarks),
+        "truth": scene.truth is not None or scene.truth_path is not None,
+        "licence": scene.licence,
+        "assumptions": [*scene.assumptions, *scene.background_remark()],
+    }
 
 
 def background_error(picture: np.ndarray, mask: np.ndarray, background: Vec3) -> float:
@@ -267,9 +298,9 @@ def _made(
     if cameras is not None:
         check_surroundings(cameras, center, radius, parts.camera_file)
     check_description(info.unit or parts.unit, (info.up, front), center, info.nose_tip, path)
-    landmarks = info.landmarks
+    landmarks, truth = info.landmarks, None
     if landmarks is None and parts.landmarks_path is not None:
-        landmarks = read_landmarks(parts.landmarks_path, parts.truth_path)
+        landmarks, truth = read_landmarks(parts.landmarks_path, parts.truth_path)
     made = SceneFolder(
         image_paths=parts.images,
         mask_paths=parts.masks,
@@ -288,6 +319,7 @@ def _made(
         front=front,
         licence=info.licence,
         landmarks=landmarks,
+        truth=truth,
         truth_path=parts.truth_path,
         name=path.parent.resolve().name,
         assumptions=tuple(said),

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from privhead_nb.errors import SceneError
+from privhead_nb.errors import SceneError, listed
 from privhead_nb.reading import check_file
 
 MAX_PIXELS = 64_000_000
@@ -118,11 +118,10 @@ def turned_pictures(paths: Iterable[Path]) -> list[str]:
     turned = {path.name: n for path in paths if (n := exif_orientation(path)) != 1}
     if not turned:
         return []
-    first = ", ".join(f"{name} (orientation {n})" for name, n in list(turned.items())[:3])
-    more = f" and {len(turned) - 3} more" if len(turned) > 3 else ""
+    views = listed([f"{name} (orientation {n})" for name, n in turned.items()], 3)
     return [
         f"turned by EXIF, but used as stored, since cameras are calibrated on stored pixels: "
-        f"{first}{more}; if heads lie on their side in `inspect`, turn the pixels or mend K"
+        f"{views}; if heads lie on their side in `inspect`, turn the pixels or mend K"
     ]
 
 

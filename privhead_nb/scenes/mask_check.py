@@ -1,4 +1,9 @@
-"""Do cameras, bounding sphere and masks belong together? Wrong poses and orders show here."""
+"""Do cameras, bounding sphere and masks belong together? Wrong poses and orders show here.
+
+And so does VolSDF's scale_mat, which fits the cameras, not the object, into a sphere: its script
+puts the farthest camera at 3 / 1.1 of its unit, where IDR, NeuS and H3DS put the object into the
+unit sphere.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +17,18 @@ from numpy.typing import NDArray
 
 from privhead_nb.errors import SceneError
 from privhead_nb.scenes.camera import Cameras, Vec3
+from privhead_nb.scenes.images import read_mask, resize_area
 
+SMALL = 128
+"""Longer side, in pixels, of the masks that are held to check cameras and sphere against."""
 VIEWS = 100
 """Of more views than this, evenly spaced ones are checked."""
 GRID = 64
 """Points of the visual hull along the sphere's diameter; no more than a mask has pixels."""
 OUTSIDE, UNEXPLAINED = 0.05, 0.02
 """Shares of a mask's pixels that, passed in a quarter of the views, make a scene suspicious."""
+
+_VOLSDF_GRID = 40
 
 Points = NDArray[np.float64]
 
@@ -27,6 +37,37 @@ _CAUSES = (
     "given as camera-to-world, OpenGL axes, K of another picture size, masks of other views, or "
     "the sphere of another object"
 )
+
+
+def small_masks(masks: Sequence[Path], width: int, height: int) -> np.ndarray:
+    """All masks at SMALL pixels or less, (V, h, w) float32 in [0, 1]; one at a time is read.
+
+    Args:
+        masks: their files.
+        width, height: of the files.
+
+    Raises:
+        SceneError: damaged, or an empty mask.
+    """
+    scale = min(1.0, SMALL / max(width, height))
+    w, h = max(1, round(width * scale)), max(1, round(height * scale))
+    coverage = np.empty((len(masks), h, w), np.float32)
+    for view, path in enumerate(masks):
+        coverage[view] = resize_area(read_mask(path), w, h)
+    if coverage.max() < 0.5:
+        raise SceneError(
+            "all masks are empty",
+            where=masks[0].parent,
+            remedy="White (255) must mark the head; are they inverted or 0/1 valued?",
+        )
+    empty = np.flatnonzero(coverage.reshape(len(masks), -1).max(1) < 0.5)
+    if len(empty):
+        raise SceneError(
+            "the mask is empty",
+            where=masks[empty[0]],
+            remedy="White (255) must mark the head; remove views that don't show it.",
+        )
+    return coverage
 
 
 def check_masks(
@@ -46,7 +87,7 @@ def check_masks(
 
     Args:
         cameras: V cameras, scene unit, that `check_surroundings` accepts.
-        masks: (V, h, w) in [0, 1], small (`formats.parts.small_masks`): time grows with them.
+        masks: (V, h, w) in [0, 1], small (`small_masks`): time grows with them.
         center: of the bounding sphere, scene unit.
         radius: its radius.
         names: what to call each view.
@@ -176,3 +217,62 @@ def _in_pixels(camera: Cameras, points: Points, reach: float) -> float:
     offset = points.mean(0) - camera.centers[0].numpy()
     depth = float(offset @ camera.forward[0].numpy())
     return reach * float(camera.K[0, :2, :2].diagonal().max()) / depth + 0.71
+
+
+def looks_like_volsdf(cameras: Cameras, center: Vec3, radius: float) -> bool:
+    """True where the farthest camera is near 3 sphere radii away (2.5 to 3.1)."""
+    far = (cameras.centers - cameras.centers.new_tensor(center)).norm(dim=1).max() / radius
+    return 2.5 <= float(far) <= 3.1
+
+
+def refit_sphere(
+    cameras: Cameras, masks: np.ndarray, center: Vec3, radius: float
+) -> tuple[Vec3, float, str]:
+    """Keep the sphere if it fits the masks' visual hull, else take the hull's; say which.
+
+    Args:
+        cameras: V cameras, scene unit.
+        masks: (V, H, W) in [0, 1].
+        center: of the sphere as stored, scene unit.
+        radius: its radius.
+
+    Returns:
+        Centre, radius and a sentence for `assumptions`.
+    """
+    said = "VolSDF-like normalisation (farthest camera near 3 sphere radii)"
+    hull = _hull_sphere(cameras, masks, center)
+    # The hull of few views is larger than the object: only a clear misfit counts.
+    if hull is None or 0.4 * radius <= hull[1] <= 1.25 * radius:
+        return center, radius, f"{said}; its sphere fits the masks and is kept"
+    place = ", ".join(f"{c:.4g}" for c in hull[0])
+    return (
+        *hull,
+        f"{said}: its sphere of radius {radius:.4g} doesn't fit the object, and was replaced by "
+        f"the masks' visual hull's, centre ({place}), radius {hull[1]:.4g}",
+    )
+
+
+def _hull_sphere(cameras: Cameras, masks: np.ndarray, center: Vec3) -> tuple[Vec3, float] | None:
+    """A sphere around the points that all masks cover, None where there are none."""
+    middle = np.array(center, np.float64)
+    reach = float(np.linalg.norm(cameras.centers.numpy() - middle, axis=1).min())
+    for _ in range(2):  # the second grid looks closer at what the first one found
+        axis = np.linspace(-reach, reach, _VOLSDF_GRID)
+        points = np.stack(np.meshgrid(axis, axis, axis), -1).reshape(-1, 3) + middle
+        points = points[_covered(cameras, masks, points)]
+        if not len(points):
+            return None
+        middle = (points.min(0) + points.max(0)) / 2
+        step = 2 * reach / (_VOLSDF_GRID - 1)
+        reach = float(np.linalg.norm(points - middle, axis=1).max()) + step
+    return (float(middle[0]), float(middle[1]), float(middle[2])), 1.02 * reach
+
+
+def _covered(cameras: Cameras, masks: np.ndarray, points: Points) -> NDArray[np.bool_]:
+    """(P,): in the mask of every view that shows the point, and shown by most views."""
+    inside, shown = np.ones(len(points), bool), np.zeros(len(points), np.int64)
+    for view, mask in enumerate(masks):
+        y, x, seen = _pixels(cameras[view], points)
+        inside &= ~seen | (mask[y, x] >= 0.5)
+        shown += seen
+    return inside & (2 * shown > len(cameras))

@@ -1,7 +1,8 @@
-"""Reading mesh files: OBJ and PLY as they stand in the file, binary glTF and STL through trimesh.
+"""Mesh files: OBJ and PLY as they stand in the file, binary glTF and STL through trimesh.
 
 Vertices keep the file's order and its numbers, since landmarks name vertices. What a file says of
-itself (counts, lengths, indices) is checked, so that a truncated one is refused.
+itself (counts, lengths, indices) is checked, so that a truncated one is refused. The truth mesh
+beside a scene is plain OBJ, and H3DS's landmarks.txt names vertices of it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
-from privhead_nb.reading import Error, read_bytes
+from privhead_nb.errors import SceneError
+from privhead_nb.reading import Error, read_bytes, read_text
 from privhead_nb.scenes.ply import MeshFileError, Triangles, read_ply
 
 ENDINGS = (".obj", ".ply", ".glb", ".stl")
@@ -22,6 +24,8 @@ MAX_BYTES = 2_000_000_000
 """Bytes of a mesh file."""
 MAX_PARTS = 50_000_000
 """Vertices, or triangles, of a mesh."""
+MAX_LANDMARKS = 1_000_000
+"""Bytes of landmarks.txt."""
 _LINE = 1_000_000  # characters of an OBJ line
 _AGAIN = "Export it again as OBJ or PLY, with triangles."
 
@@ -36,22 +40,62 @@ def read_mesh(path: Path, *, error: Error) -> Triangles:
         error: missing, closed to us, too large, of another kind, damaged, truncated, a cloud of
             points, or with a triangle whose corner is missing or not finite.
     """
-    vertices, faces = _read(path, error)
+    return _finite(*_read(path, error), path, error)
+
+
+def write_obj(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
+    """Write v and f lines, 6 decimals, and how many there are, so that a cut file is found out."""
+    with path.open("w", encoding="utf-8") as out:
+        out.write(f"# Vertices: {len(vertices)}\n# Faces: {len(faces)}\n")
+        np.savetxt(out, vertices, fmt="v %.6f %.6f %.6f")
+        np.savetxt(out, faces + 1, fmt="f %d %d %d")
+
+
+def read_landmarks(path: Path, mesh_path: Path | None) -> tuple[np.ndarray, Triangles]:
+    """What landmarks.txt ("name vertex" lines) names of the truth mesh, and that mesh.
+
+    Returns:
+        (L, 3) float64 landmarks, and the mesh as `read_mesh` gives it.
+
+    Raises:
+        SceneError: unreadable, no mesh, or vertices that the mesh doesn't have.
+    """
+    if mesh_path is None:
+        raise SceneError(
+            "names vertices, but full_head.obj is missing", where=path, remedy="Add the mesh."
+        )
+    remedy = 'Each line must be "name vertex", and vertices count from 0 as in full_head.obj.'
+    text = read_text(path, error=SceneError, remedy=remedy, most=MAX_LANDMARKS)
+    words = [(n, line.split()[-1]) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+    wrong = [(n, word) for n, word in words if not (word.isdecimal() and len(word) < 12)]
+    vertices, faces = _read(mesh_path, SceneError)
+    finite = np.asarray(np.isfinite(vertices).all(axis=1))
+    wrong = wrong or [(n, w) for n, w in words if int(w) >= len(finite) or not finite[int(w)]]
+    if wrong:
+        raise SceneError(
+            f"line {wrong[0][0]} names the vertex {wrong[0][1][:40]!r}, which isn't there",
+            where=path,
+            remedy=remedy,
+        )
+    marks = vertices[[int(word) for _, word in words]]
+    return marks, _finite(vertices, faces, mesh_path, SceneError)
+
+
+def write_landmarks(path: Path, landmarks: np.ndarray, vertices: np.ndarray) -> None:
+    """Write H3DS's "name vertex" lines: the vertex nearest to each landmark."""
+    _, nearest = cKDTree(vertices).query(landmarks)
+    lines = [f"landmark_{i:02d} {v}" for i, v in enumerate(nearest)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _finite(vertices: np.ndarray, faces: np.ndarray, path: Path, error: Error) -> Triangles:
+    """The mesh without vertices that are not finite, which no triangle may use."""
     finite = np.asarray(np.isfinite(vertices).all(axis=1))
     if finite.all():
         return vertices, faces
     if not finite[faces].all():
         raise error("the mesh has vertices that are not finite", where=path, remedy=_AGAIN)
     return vertices[finite], (np.cumsum(finite) - 1)[faces]
-
-
-def read_vertices(path: Path, *, error: Error) -> NDArray[np.float64]:
-    """All vertices (N, 3) of a mesh file in the file's order, those that are not finite too.
-
-    Raises:
-        error: as for `read_mesh`.
-    """
-    return _read(path, error)[0]
 
 
 def _read(path: Path, error: Error) -> Triangles:

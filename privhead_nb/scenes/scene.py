@@ -1,6 +1,7 @@
 """A scene: views of one head with cameras and masks, and which of them are sensitive.
 
-A scene never leaves its owner's machine; `privacy.release.protect` makes what may.
+A scene never leaves its owner's machine; `privacy.protect` makes what may. `Scene` holds its
+pictures in memory, `folder.SceneFolder` leaves them on disk; what they share stands here.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -17,43 +18,158 @@ from torch import Tensor
 
 from privhead_nb.errors import OutputError, SceneError
 from privhead_nb.files import atomic_folder
-from privhead_nb.scenes.about import HEAD_AXES, AboutScene, check_description
-from privhead_nb.scenes.camera import Cameras, Vec3
-from privhead_nb.scenes.checks import check_roles, check_surroundings
+from privhead_nb.scenes.camera import Cameras, Vec3, axis_vector
+from privhead_nb.scenes.checks import check_description, check_roles, check_surroundings, point
 from privhead_nb.scenes.images import resize_area, write_image
-from privhead_nb.scenes.truth import Triangles, write_landmarks, write_obj
+from privhead_nb.scenes.mesh_files import read_mesh, write_landmarks, write_obj
+from privhead_nb.scenes.ply import Triangles
 
 if TYPE_CHECKING:
-    from privhead_nb.scenes.folder import SceneFolder
+    import trimesh
+
+WHITE: Vec3 = (1.0, 1.0, 1.0)
+HEAD_AXES = ("+y", "+z")
+"""up and front of the head's own frame."""
+
+AnyScene = TypeVar("AnyScene", bound="AboutScene")
 
 
-@dataclass(frozen=True, eq=False)
-class Scene(AboutScene):
-    """V views of one head.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Truth:
+    """A head to measure against: its mesh, the unit of it, and where the face is.
 
     Args:
-        images: (V, H, W, 3) float32 in [0, 1], sRGB values as stored.
-        masks: (V, H, W) float32 in [0, 1], 1 = head.
+        name: what to call it in reports.
+        truth: vertices (N, 3) float64 and faces (M, 3) int64, unless they are still on disk.
+        truth_path: file of the truth mesh, where it isn't in memory.
+        unit: name of the scene unit.
+        nose_tip: centre of the face region for distances, scene unit; None where unknown.
+        face_radius: radius of the face region, scene unit; None where unknown.
+        origin: where the origin stood in the files' coordinates (see `AboutScene.in_head_frame`).
+        file_axes: what up and front were called there.
+    """
+
+    name: str = "scene"
+    truth: Triangles | None = None
+    truth_path: Path | None = None
+    unit: str = "mm"
+    nose_tip: Vec3 | None = None
+    face_radius: float | None = None
+    origin: Vec3 = (0.0, 0.0, 0.0)
+    file_axes: tuple[str, str] = HEAD_AXES
+
+    def face_region(self) -> tuple[Vec3, float]:
+        """Nose tip and radius of the face region, scene unit; SceneError where unknown."""
+        if self.nose_tip is None or self.face_radius is None:
+            raise SceneError(
+                "the face region is unknown",
+                where=self.name,
+                remedy="Name a scene whose scene.json has nose_tip and face_radius, or use the "
+                "head region (--region head).",
+            )
+        return self.nose_tip, self.face_radius
+
+    def truth_mesh(self) -> trimesh.Trimesh:
+        """The truth mesh, scene unit; SceneError where the scene has none."""
+        import trimesh
+
+        vertices, faces = self.truth_triangles()
+        return trimesh.Trimesh(vertices, faces, process=False)
+
+    def truth_triangles(self) -> Triangles:
+        """Vertices (N, 3) and faces (M, 3) of the truth mesh; SceneError where there is none."""
+        if self.truth is not None:
+            return self.truth
+        if self.truth_path is None:
+            raise SceneError(
+                "the scene has no truth mesh",
+                where=self.name,
+                remedy="Put the true head, in the scene's unit, into full_head.obj.",
+            )
+        vertices, faces = read_mesh(self.truth_path, error=SceneError)
+        return _moved(vertices, self.origin, self.file_axes), faces
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AboutScene(Truth):
+    """All of a scene but its pictures: V views of one head.
+
+    Args:
         cameras: V cameras, scene unit.
         sensitive: views that show the face.
         neutral: views that don't; those in neither list are never released.
         center: centre of the bounding sphere, scene unit.
         radius: its radius, scene unit.
-        nose_tip: centre of the face region for distances, scene unit; None where unknown.
-        face_radius: radius of the face region, scene unit; None where unknown.
+        names: file name of each view's picture; img_%04d.png where none are given.
         background: colour behind the head, in [0, 1].
-        unit: name of the scene unit.
         up: axis towards the crown.
         front: axis that the face looks along.
         licence: licence of the pictures.
         landmarks: (L, 3) float64, scene unit.
-        truth: truth mesh, vertices (N, 3) float64 and faces (M, 3) int64.
-        truth_path: file of the truth mesh, where it isn't in memory.
-        name: what to call the scene in reports.
         assumptions: what the loader took for granted, one sentence each.
-        names: file name of each view's picture; img_%04d.png where none are given.
-        origin: where the origin stood in the files' coordinates (see `in_head_frame`).
-        file_axes: what up and front were called there.
+        doubts: why the cameras can't tell which views show the face; empty where they can.
+    """
+
+    cameras: Cameras
+    sensitive: tuple[int, ...]
+    neutral: tuple[int, ...]
+    center: Vec3
+    radius: float
+    names: tuple[str, ...] = ()
+    background: Vec3 = WHITE
+    up: str = HEAD_AXES[0]
+    front: str = HEAD_AXES[1]
+    licence: str = ""
+    landmarks: np.ndarray | None = None
+    assumptions: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def unused(self) -> tuple[int, ...]:
+        """Views without a role: shown by `inspect`, never released."""
+        used = {*self.sensitive, *self.neutral}
+        return tuple(v for v in range(len(self.cameras)) if v not in used)
+
+    def in_head_frame(self: AnyScene) -> AnyScene:
+        """The scene in the head's own frame, where its numbers tell of another place.
+
+        Where the origin lies outside of the bounding sphere (a map's or a hall's coordinates),
+        the sphere's centre becomes the origin, `up` +y and `front` +z, and `origin` says where the
+        new origin was. Any other scene is returned as it is.
+        """
+        if float(np.linalg.norm(self.center)) <= self.radius:
+            return self
+        axes = (self.up, self.front)
+        c2w = self.cameras.c2w.clone()
+        c2w[:, :3, 3] = torch.from_numpy(_moved(c2w[:, :3, 3].numpy(), self.center, axes))
+        c2w[:, :3, :3] = torch.from_numpy(turn(axes)) @ c2w[:, :3, :3]
+        tip, marks, truth = self.nose_tip, self.landmarks, self.truth
+        if tip is not None:
+            x, y, z = _moved(np.array(tip), self.center, axes).tolist()
+            tip = (x, y, z)
+        said = f"moved to the head's own frame: its origin was at {point(self.center)}"
+        return replace(
+            self,
+            cameras=replace(self.cameras, c2w=c2w),
+            center=(0.0, 0.0, 0.0),
+            nose_tip=tip,
+            landmarks=None if marks is None else _moved(marks, self.center, axes),
+            truth=None if truth is None else (_moved(truth[0], self.center, axes), truth[1]),
+            up=HEAD_AXES[0],
+            front=HEAD_AXES[1],
+            origin=self.center,
+            file_axes=axes,
+            assumptions=(*self.assumptions, said),
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Scene(AboutScene):
+    """A scene in memory; `AboutScene` and `Truth` have its other fields.
+
+    Args:
+        images: (V, H, W, 3) float32 in [0, 1], sRGB values as stored.
+        masks: (V, H, W) float32 in [0, 1], 1 = head.
 
     Raises:
         SceneError: counts, sizes, names, roles, unit, masks or cameras that can't be right.
@@ -61,27 +177,6 @@ class Scene(AboutScene):
 
     images: Tensor
     masks: Tensor
-    cameras: Cameras
-    sensitive: tuple[int, ...]
-    neutral: tuple[int, ...]
-    center: Vec3
-    radius: float
-    nose_tip: Vec3 | None = None
-    face_radius: float | None = None
-    background: Vec3 = (1.0, 1.0, 1.0)
-    unit: str = "mm"
-    up: str = "+y"
-    front: str = "+z"
-    licence: str = ""
-    landmarks: np.ndarray | None = None
-    truth: Triangles | None = None
-    truth_path: Path | None = None
-    name: str = "scene"
-    assumptions: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    origin: Vec3 = (0.0, 0.0, 0.0)
-    file_axes: tuple[str, str] = HEAD_AXES
-    doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         views, size = len(self.cameras), (self.cameras.height, self.cameras.width)
@@ -189,63 +284,15 @@ class Scene(AboutScene):
         return data
 
 
-def load_scene(
-    folder: str | Path,
-    *,
-    sensitive: str | None = None,
-    format: str = "auto",
-    size: int | None = None,
-) -> Scene:
-    """Read a folder of views into memory; see `open_scene`, which leaves the pictures on disk.
-
-    Args:
-        folder: H3DS, IDR, NeuS or VolSDF folder (docs/formats.md).
-        sensitive: views that show the face, such as "img_0003.png,front_*.png" or "0-19"; all
-            others are neutral. It stands in for, and overrules, the roles in scene.json.
-        format: "auto", or the name of a loader.
-        size: bring every view to `size` x `size` pixels as it is read (see `Scene.resized`), so
-            that memory doesn't grow with the pictures.
-
-    Raises:
-        SceneError: what is missing or wrong, in which file, and what to do.
-    """
-    from privhead_nb.scenes.folder import open_scene  # which builds on this file
-
-    return open_scene(folder, sensitive=sensitive, format=format).load(size)
+def turn(axes: tuple[str, str]) -> np.ndarray:
+    """(3, 3) rotation from axes named (up, front) to (+y, +z): a permutation with signs."""
+    up, front = map(axis_vector, axes)
+    return np.stack([np.cross(up, front), up, front])
 
 
-def scene_facts(scene: Scene | SceneFolder) -> dict[str, Any]:
-    """What `inspect` prints: counts, sizes, distances and assumptions, ready for JSON."""
-    cameras = scene.cameras
-    distance = (cameras.centers - cameras.centers.new_tensor(scene.center)).norm(dim=1)
-    return {
-        "kind": "scene",
-        "name": scene.name,
-        "views": len(cameras),
-        "sensitive": list(scene.sensitive),
-        "neutral": list(scene.neutral),
-        "in_colour": [scene.names[v] for v in scene.neutral],
-        "as_modulus": [scene.names[v] for v in scene.sensitive],
-        "unused": [scene.names[v] for v in scene.unused],
-        "width": cameras.width,
-        "height": cameras.height,
-        "pixel_center": cameras.pixel_center,
-        "unit": scene.unit,
-        "up": scene.up,
-        "front": scene.front,
-        "center": list(scene.center),
-        "radius": scene.radius,
-        "origin": list(scene.origin),
-        "camera_distance": [float(distance.min()), float(distance.max())],
-        "focal_pixels": [float(cameras.K[:, 0, 0].min()), float(cameras.K[:, 0, 0].max())],
-        "mask_share": scene.mask_share(),
-        "nose_tip": None if scene.nose_tip is None else list(scene.nose_tip),
-        "face_radius": scene.face_radius,
-        "landmarks": 0 if scene.landmarks is None else len(scene.landmarks),
-        "truth": scene.truth is not None or scene.truth_path is not None,
-        "licence": scene.licence,
-        "assumptions": [*scene.assumptions, *scene.background_remark()],
-    }
+def _moved(points: np.ndarray, origin: Vec3, axes: tuple[str, str]) -> np.ndarray:
+    """Points (..., 3) after the move that puts `origin` at 0 and `axes` at (+y, +z)."""
+    return np.asarray((points - np.array(origin)) @ turn(axes).T)
 
 
 def _sized(pixels: torch.Tensor, size: int | None) -> np.ndarray:

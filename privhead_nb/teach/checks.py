@@ -10,8 +10,10 @@ so the answers stand nowhere.
 `check` takes functions that return something, `check_loop` loops that fill their last argument.
 Both call the specification and yours on the same cases, and stop at the first that differs. A new
 check is a function ex<lesson><number> in lesson<lesson>/checks.py that calls one of them with a
-specification, a few cases, a hint, and the slips that are worth a hint of their own. A lesson's
-checks are loaded when the first of them is asked for.
+specification, a dict of cases, a hint, and a dict of the slips that are worth a hint of their own.
+Answers may be numbers, arrays, tensors, or tuples of them: no wrapping is needed. With
+`same=same_names` they are sets of names. A lesson's checks are loaded when the first of them is
+asked for.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 Function = Callable[..., Any]
@@ -125,7 +128,8 @@ def _compare(
         hint: for any wrong answer.
         slips: a common mistake, in words -> a function that makes it.
         call: how to get an answer from `yours` and the arguments.
-        same: (got, wanted) -> None or what differs, in words; by default compares numbers.
+        same: (got, wanted) -> None or what differs, in words; by default compares numbers with
+            `rtol` and `atol` (0 for whole numbers).
         words: put behind the case's name.
     """
     same = same or (lambda got, wanted: _numbers(got, wanted, rtol, atol))
@@ -147,20 +151,28 @@ def _compare(
 
 
 def _numbers(got: Any, wanted: Any, rtol: float, atol: float) -> list[str] | None:
-    """What differs between two arrays or tuples of numbers; None where nothing does."""
-    wanted = np.asarray(wanted, dtype=np.float64)
+    """What differs between two numbers, arrays, tensors, or tuples of them; None where nothing."""
+    if isinstance(wanted, tuple) and len({np.shape(part) for part in wanted}) > 1:
+        if not isinstance(got, tuple | list) or len(got) != len(wanted):
+            return [f"yours is {type(got).__name__}, not {len(wanted)} things"]
+        for number, parts in enumerate(zip(got, wanted, strict=True), start=1):
+            wrong = _numbers(*parts, rtol, atol)
+            if wrong:
+                return [f"output {number} of {len(wanted)}:", *wrong]
+        return None
+    wanted = _array(wanted)
     try:
-        mine = np.asarray(got, dtype=np.float64)
+        mine = _array(got)
     except (TypeError, ValueError):
         return [f"yours is {got!r}, which is not made of numbers"]
     if mine.shape != wanted.shape:
         return [f"yours has the shape {mine.shape}, the specification {wanted.shape}"]
-    wrong = np.argwhere(~np.isclose(mine, wanted, rtol=rtol, atol=atol))
-    if not len(wrong):
+    places = np.argwhere(~np.isclose(mine, wanted, rtol=rtol, atol=atol))
+    if not len(places):
         return None
     if mine.ndim == 0:
         return [f"yours {mine:.6g}, specification {wanted:.6g}"]
-    first = tuple(int(i) for i in wrong[0])
+    first = tuple(int(i) for i in places[0])
     row = first[:-1]
     return [
         f"yours          {_row(mine[row], first)}",
@@ -168,8 +180,17 @@ def _numbers(got: Any, wanted: Any, rtol: float, atol: float) -> list[str] | Non
         f"first wrong index {first if len(first) > 1 else first[0]}: "
         f"yours {mine[first]:.6g}, specification {wanted[first]:.6g}"
         + ("  (never written)" if np.isnan(mine[first]) else ""),
-        f"{len(wrong)} of {wanted.size} numbers are wrong",
+        f"{len(places)} of {wanted.size} numbers are wrong",
     ]
+
+
+def _array(values: Any) -> Array:
+    """Numbers, or a tensor, or a tuple of such, as one float64 array."""
+    if isinstance(values, torch.Tensor):
+        return np.asarray(values.detach().cpu().numpy(), dtype=np.float64)
+    if isinstance(values, tuple | list):
+        return np.asarray([_array(part) for part in values], dtype=np.float64)
+    return np.asarray(values, dtype=np.float64)
 
 
 def _row(values: Array, first: tuple[int, ...]) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privhead_nb.geometry.mesh import Mesh
-from privhead_nb.scenes.about import axis_vector
+from privhead_nb.scenes.camera import axis_vector
 from privhead_nb.teach.extras import notebook_library
 
 if TYPE_CHECKING:
@@ -53,28 +53,35 @@ def turning(
 
     Args:
         meshes: by the name on the button; the first is seen at the start.
-        values: by the same names, a number for each vertex (N,), shown as colour; a mesh without
-            is grey. Meshes with values are taken as they are, not made lighter.
+        values: by the same names, a number for each vertex (N,), shown as colour, or its colour
+            (N, 3), sRGB in [0, 1]; a mesh without is grey. Meshes with values are taken as they
+            are, not made lighter.
         label: what the values are, with their unit.
         limits: values at the two ends of the colour map.
         up, front: the scene's axes.
         faces: largest number of faces of a mesh without values.
     """
+    from matplotlib.colors import to_hex
+
     go = notebook_library("plotly.graph_objects")
     values = values or {}
     traces = []
     for number, (name, mesh) in enumerate(meshes.items()):
         colour: dict[str, Any] = {"color": _CLAY}
         if name in values:
+            shown = np.asarray(values[name], np.float32)
             scale = {"title": {"text": label}, "thickness": 14, "len": 0.7}
             colour = {
-                "intensity": np.asarray(values[name], np.float32), "colorscale": "Cividis",
+                "intensity": shown, "colorscale": "Cividis",
                 "cmin": limits[0], "cmax": limits[1], "colorbar": scale,
             }  # fmt: skip
+            if shown.ndim == 2:
+                colour = {"vertexcolor": [to_hex(rgb) for rgb in shown.clip(0, 1)]}
         else:
             mesh = lighter(mesh, faces)
         x, y, z = mesh.vertices.astype(np.float32).T
-        i, j, k = mesh.faces.astype(np.int32).T
+        small = len(mesh.vertices) < 2**15  # numbers of half the bytes
+        i, j, k = mesh.faces.astype(np.int16 if small else np.int32).T
         traces.append(
             go.Mesh3d(
                 x=x, y=y, z=z, i=i, j=j, k=k, name=name, visible=number == 0,

@@ -1,18 +1,17 @@
-"""Panels: a pure function that makes a picture, and a thin layer of controls around it.
+"""Panels: a pure function that makes a picture, and ipywidgets' controls around it.
 
     def picture(rays: int, machine: str) -> View: ...      can be called and tested without a widget
 
     panel(picture, {"rays": choice("rays", (256, 1024)), "machine": choice("machine", MACHINES)})
     twin(picture, [{"rays": 256, "machine": "laptop"}, ...])     the same for readers with no kernel
 
-Controls are ipywidgets' own and work by mouse and keyboard (Tab, then arrow keys). A line over the
-picture says "computing" while it is made, then what it shows, or what went wrong.
+Controls work by mouse and keyboard (Tab, then arrow keys). A line over the picture says what it
+shows, or what went wrong. A lesson's panel.py has its `picture`, `controls()`, which makes the
+controls by the names of picture's arguments, and TWIN, a few settings for readers without a kernel.
 """
 
 from __future__ import annotations
 
-import asyncio
-import gc
 import html
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -27,9 +26,11 @@ if TYPE_CHECKING:
     from IPython.display import Image
     from matplotlib.figure import Figure
 
-SETTLE = 0.25  # seconds without a change until a preview gives way to the full picture
-COMPUTING = "computing ..."
 Compute = Callable[..., "View"]
+_WIDE: dict[str, Any] = {
+    "style": {"description_width": "110px"},
+    "layout": {"width": "420px", "max_width": "100%"},
+}
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,10 @@ class View:
     alt: str
     facts: str = ""
 
-    def png(self, *, quick: bool = False) -> bytes:
-        """The picture as PNG; `quick` writes it in half the time, and a little larger."""
+    def png(self) -> bytes:
+        """The picture as PNG."""
         data = BytesIO()
-        packing: dict[str, Any] = {"pil_kwargs": {"compress_level": 1}} if quick else {}
-        self.figure.savefig(data, format="png", **packing)
+        self.figure.savefig(data, format="png")
         return data.getvalue()
 
 
@@ -98,83 +98,39 @@ def values_of(control: Any) -> list[Any]:
     return [False, True]
 
 
-_WIDE: dict[str, Any] = {
-    "style": {"description_width": "110px"},
-    "layout": {"width": "420px", "max_width": "100%"},
-}
-
-
-def panel(
-    compute: Compute,
-    controls: Mapping[str, ipywidgets.ValueWidget],
-    *,
-    preview: Compute | None = None,
-) -> ipywidgets.VBox:
-    """Controls, a line of state and a picture.
+def panel(compute: Compute, controls: Mapping[str, ipywidgets.ValueWidget]) -> ipywidgets.VBox:
+    """Controls, and under them a line of facts and a picture, made anew at each change.
 
     Args:
-        compute: called with the controls' values by their names; under 100 ms, or with a `preview`.
+        compute: called with the controls' values by their names.
         controls: by the name of the argument that they set.
-        preview: a quick form of `compute`, shown while a slider moves; the full picture follows
-            when it rests.
 
     Returns:
-        A box of (box of controls, state, picture); an error of `compute` is shown as the state.
+        A box of (box of controls, output); an error of `compute` is shown in place of the facts.
     """
+    from IPython.display import HTML, display
+
     ipywidgets = notebook_library("ipywidgets")
-    state, picture = ipywidgets.HTML(), ipywidgets.HTML()
-    pending: list[asyncio.TimerHandle] = []
 
-    def draw(function: Compute, *, quick: bool = True) -> None:
-        state.value = _state(COMPUTING)
+    def draw(**setting: Any) -> None:
         try:
-            setting = {name: control.value for name, control in controls.items()}
-            picture.value, facts = redraw(function, setting, quick=quick)
-            state.value = _state(facts or "done")
+            shown = _shown(compute(**setting))
         except Exception as error:  # shown where the reader looks, whatever it is
-            state.value = _state(f"error: {type(error).__name__}: {error}", "alert")
+            words = html.escape(f"error: {type(error).__name__}: {error}")
+            shown = f'<div role="alert" style="font-weight: bold">{words}</div>'
+        display(HTML(shown))
 
-    def changed(_: object) -> None:
-        if preview is None:
-            draw(compute)
-            return
-        draw(preview)
-        while pending:
-            pending.pop().cancel()
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # no kernel runs this: nothing to wait for
-            draw(compute)
-        else:
-            pending.append(loop.call_later(SETTLE, draw, compute))
-
-    for control in controls.values():
-        control.observe(changed, names="value")
-    draw(compute, quick=False)  # what a notebook stores
-    return ipywidgets.VBox([ipywidgets.VBox(list(controls.values())), state, picture])
+    output = ipywidgets.interactive_output(draw, dict(controls))
+    return ipywidgets.VBox([ipywidgets.VBox(list(controls.values())), output])
 
 
-def redraw(compute: Compute, setting: Mapping[str, Any], *, quick: bool = True) -> tuple[str, str]:
-    """What a panel shows of one setting: the picture as HTML, and its facts.
-
-    A figure is thousands of objects that know each other. Were garbage collected while they are
-    made, it would be collected several times, and now and then through all that the session holds,
-    for near half a second. So the collector waits until the figure is gone, and then looks at what
-    is new only.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        return _shown(compute, setting, quick)
-    finally:
-        if was_on:
-            gc.enable()
-            gc.collect(0)
-
-
-def _shown(compute: Compute, setting: Mapping[str, Any], quick: bool) -> tuple[str, str]:
-    view = compute(**setting)
-    return _img(view, quick), view.facts
+def _shown(view: View) -> str:
+    """A line that screen readers announce, and the picture."""
+    data, alt = b64encode(view.png()).decode(), html.escape(view.alt, quote=True)
+    return (
+        f'<div role="status" style="min-height: 1.5em">{html.escape(view.facts or "done")}</div>'
+        f'<img alt="{alt}" style="max-width: 100%" src="data:image/png;base64,{data}">'
+    )
 
 
 def twin(compute: Compute, settings: Sequence[Mapping[str, Any]], *, columns: int = 2) -> Image:
@@ -192,15 +148,3 @@ def twin(compute: Compute, settings: Sequence[Mapping[str, Any]], *, columns: in
     Pillow.fromarray(np.vstack(rows)).save(data, format="png", optimize=True)
     kept: dict[str, Any] = {"alt": " ".join(v.alt for v in views)}
     return Image(data=data.getvalue(), format="png", **kept)
-
-
-def _img(view: View, quick: bool) -> str:
-    data = b64encode(view.png(quick=quick)).decode()
-    alt = html.escape(view.alt, quote=True)
-    return f'<img alt="{alt}" style="max-width: 100%" src="data:image/png;base64,{data}">'
-
-
-def _state(words: str, role: str = "status") -> str:
-    """A line that screen readers announce; an error is marked by more than a colour."""
-    style = "font-weight: bold" if role == "alert" else ""
-    return f'<div role="{role}" style="min-height: 1.5em; {style}">{html.escape(words)}</div>'

@@ -1,11 +1,11 @@
-"""The terms of eq. 9, each by its equation's name, and two regularisers of our own.
-
-The gradient loss (eq. 5) stands with its kernel: `kernels.gradient_loss.gradient_loss`.
-"""
+"""The terms of eq. 9, each with its equation, and two regularisers of our own."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
+
+from privhead_nb.kernels.gradient_loss import gradient_modulus
 
 
 def rgb_loss(rendered: Tensor, target: Tensor) -> Tensor:
@@ -18,6 +18,29 @@ def eikonal_loss(gradients: Tensor) -> Tensor:
     if len(gradients) == 0:
         return gradients.sum()
     return (gradients.norm(dim=-1) - 1).square().mean()
+
+
+def gradient_loss(
+    rendered: Tensor, target: Tensor, kx: Tensor, ky: Tensor, mask: Tensor | None = None
+) -> Tensor:
+    """mean | ||g_hat|| - ||g|| | (eq. 5), where ||g|| = ||dc/dx||_2 + ||dc/dy||_2 (eq. 6).
+
+    A training step takes `kernels.gradient_loss.gradient_loss`, which makes the same number and its
+    gradient in one pass.
+
+    Args:
+        rendered: (B, C, H, W), rendered colours.
+        target: (B, H - k + 1, W - k + 1), released moduli ||g||.
+        kx, ky: (k, k), derivative kernels.
+        mask: weights like the target, at least 0; the mean is then over their sum.
+
+    Returns:
+        Scalar; 0 where all weights are 0.
+    """
+    error = (gradient_modulus(rendered, kx, ky) - target).abs()
+    if mask is None:
+        return error.mean()
+    return (error * mask).sum() / mask.sum().clamp_min(torch.finfo(error.dtype).tiny)
 
 
 def lipschitz_loss(bounds: Tensor, *, log_sum: bool = False) -> Tensor:

@@ -82,26 +82,18 @@ class Stage2:
 
 
 @dataclass(frozen=True)
-class FullRGB:
+class FullRGB(Stage1):
     """The baseline that sees everything: rgb on all views; tuned on its own.
 
     Args: as in `Stage1`.
     """
 
     steps: int = 2200
-    rays: int = 1024
     beta: tuple[float, float] = (0.03, 0.0015)
     rgb: float = 20.0
-    eikonal: float = 0.1
-    mask: float = 0.5
-    laplacian: float = 2e-3
-    probes: int = 512
-
-    def __post_init__(self) -> None:
-        _check_stage(self)
 
 
-def _check_stage(stage: Stage1 | Stage2 | FullRGB) -> None:
+def _check_stage(stage: Stage1 | Stage2) -> None:
     name = type(stage).__name__
     object.__setattr__(stage, "beta", tuple(stage.beta))
     if len(stage.beta) != 2 or min(stage.beta) <= 0:

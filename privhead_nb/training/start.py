@@ -12,10 +12,10 @@ import torch
 
 from privhead_nb.errors import OutputError, TrainingError
 from privhead_nb.field.model import HeadModel
-from privhead_nb.files import claim, clear, left_over, refuse_inside_sources
+from privhead_nb.files import claim, clear
 from privhead_nb.kernels.dispatch import Backend, check_name, why_not
 from privhead_nb.render.sampling import SdfCache
-from privhead_nb.targets import resolved
+from privhead_nb.targets import left_over, refuse_inside_sources, resolved
 from privhead_nb.training.checkpoint import (
     NAME,
     check_same_run,

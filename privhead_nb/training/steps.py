@@ -26,7 +26,7 @@ from privhead_nb.training.losses import (
     rgb_loss,
     smoothness_loss,
 )
-from privhead_nb.training.profiles import FullRGB, Stage1, Stage2
+from privhead_nb.training.profiles import Stage1, Stage2
 from privhead_nb.training.run import Run, Terms
 
 
@@ -43,9 +43,7 @@ def eikonal_points(run: Run, count: int) -> Tensor:
     return torch.cat([near, anywhere[len(near) :]])
 
 
-def rgb_terms(
-    run: Run, views: Views, background: Tensor, stage: Stage1 | FullRGB
-) -> Callable[[], Terms]:
+def rgb_terms(run: Run, views: Views, background: Tensor, stage: Stage1) -> Callable[[], Terms]:
     """A function that draws pixels and returns one step's terms: rgb + eikonal + mask (eq. 9).
 
     Args:

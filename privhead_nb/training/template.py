@@ -19,13 +19,13 @@ from privhead_nb.field.model import FieldSettings, HeadModel
 from privhead_nb.files import atomic_folder, write_json, write_tensors
 from privhead_nb.geometry.mesh import Mesh, extract_mesh
 from privhead_nb.reading import is_file, read_json, read_tensors
-from privhead_nb.scenes.about import AXES
+from privhead_nb.scenes.camera import AXES
 from privhead_nb.targets import contents, resolved
 from privhead_nb.training.checkpoint import check_tensors, fingerprint
 from privhead_nb.training.profiles import read_settings
 
 if TYPE_CHECKING:
-    from privhead_nb.privacy.released import Release
+    from privhead_nb.privacy.release import Release
 
 FORMAT, VERSION = "privhead template", 1
 WORDS, NUMBERS = "template.json", "template.safetensors"

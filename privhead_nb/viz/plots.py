@@ -3,68 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.geometry.metrics import Distances
-from privhead_nb.viz.palette import (
-    BLUE,
-    GREEN,
-    NEUTRAL,
-    ORANGE,
-    PURPLE,
-    SENSITIVE,
-    VERMILLION,
-    modulus_picture,
-)
 from privhead_nb.viz.shading import frame_of, shaded_normals
+from privhead_nb.viz.style import (
+    LOOKS,
+    NEUTRAL,
+    SENSITIVE,
+    curves,
+    grid,
+    image,
+    modulus_picture,
+    show,
+)
 
 if TYPE_CHECKING:
-    from IPython.display import Image
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from trimesh import Trimesh
 
-    from privhead_nb.privacy.released import Release
+    from privhead_nb.privacy.release import Release
 
-__all__ = [
-    "grid",
-    "loss_curves",
-    "mesh_row",
-    "released_views",
-    "result_page",
-    "shaded_normals",
-    "short",
-    "show",
-]
+__all__ = ["grid", "loss_curves", "mesh_row", "released_views", "result_page", "short", "show"]
 
 History = Mapping[str, Mapping[str, Sequence[float]]]
 
 STAGES = {"stage1": "stage 1", "stage2": "stage 2", "full_rgb": "full RGB"}
-# Every term has its own colour and dash, so that neither alone has to tell them apart.
-LINES = {
-    "rgb": (BLUE, "-"),
-    "gradient": (VERMILLION, "-"),
-    "eikonal": (GREEN, "--"),
-    "mask": (ORANGE, "-."),
-    "laplacian": (PURPLE, ":"),
-    "smoothness": ("0.35", (0, (3, 1, 1, 1))),
-    "lipschitz": ("black", (0, (1, 3))),
-}
-
-
-def grid(
-    rows: int, columns: int, *, width: float = 10.0, height: float | None = None
-) -> tuple[Figure, list[list[Axes]]]:
-    """A figure with rows of axes, in inches; by default the axes are about square."""
-    from matplotlib.figure import Figure
-
-    tall = width / columns * rows if height is None else height
-    figure = Figure(figsize=(width, tall), layout="constrained", dpi=100)
-    return figure, [list(row) for row in figure.subplots(rows, columns, squeeze=False)]
+TERMS = ("rgb", "gradient", "eikonal", "mask", "laplacian", "smoothness", "lipschitz")
+"""Of the losses; each has its own look in all pictures."""
 
 
 def loss_curves(axes: Sequence[Axes], history: History) -> None:
@@ -75,18 +45,10 @@ def loss_curves(axes: Sequence[Axes], history: History) -> None:
         history: of a Reconstruction; "step" and one list for each term.
     """
     for ax, (stage, record) in zip(axes, history.items(), strict=True):
-        for term, values in record.items():
-            if term == "step":
-                continue
-            colour, dash = LINES.get(term, ("0.5", "-"))
-            # A term that starts late has fewer entries: they are the last ones.
-            steps = record["step"][-len(values) :]
-            ax.plot(steps, np.maximum(values, 1e-9), color=colour, ls=dash, lw=1.2, label=term)
-        ax.set_yscale("log")
-        ax.set_title(f"{STAGES.get(stage, stage)}: weighted losses", fontsize=9)
-        ax.set_xlabel("step", fontsize=8)
-        ax.tick_params(labelsize=7)
-        ax.legend(fontsize=7, frameon=False, ncols=2)
+        terms = {t: np.maximum(values, 1e-9) for t, values in record.items() if t != "step"}
+        looks = [LOOKS[TERMS.index(term)] for term in terms]
+        title = f"{STAGES.get(stage, stage)}: weighted losses"
+        curves(ax, record["step"], terms, looks=looks, title=title, xlabel="step", yscale="log")
 
 
 def released_views(axes: Sequence[Axes], release: Release) -> None:
@@ -106,7 +68,7 @@ def released_views(axes: Sequence[Axes], release: Release) -> None:
     for ax in axes:
         ax.set_axis_off()
     for ax, (picture, title, colour) in zip(axes, pictures, strict=False):
-        ax.imshow(picture, vmin=0, vmax=1, interpolation="nearest")
+        image(ax, picture)
         ax.set_title(title, fontsize=8, color=colour, pad=3)
 
 
@@ -127,10 +89,7 @@ def mesh_row(
         picture = shaded_normals(
             mesh, view, size, center=list(center), extent=extent, up=up, front=front
         )
-        ax.imshow(picture, vmin=0, vmax=1)
-        ax.set_axis_off()
-        if titles:
-            ax.set_title(name, fontsize=9)
+        image(ax, picture, name if titles else "")
 
 
 def result_page(
@@ -175,16 +134,6 @@ def short(distance: Distances) -> str:
     if distance.normal_median_deg is not None:
         text += f", {distance.normal_median_deg:.1f} deg"
     return text
-
-
-def show(figure: Figure, alt: str) -> Image:
-    """A figure as a PNG with alternative text, for the last line of a notebook cell."""
-    from IPython.display import Image
-
-    data = BytesIO()
-    figure.savefig(data, format="png")
-    kept: dict[str, Any] = {"alt": alt}
-    return Image(data=data.getvalue(), format="png", **kept)
 
 
 def _spread(count: int, wanted: int) -> list[int]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from privhead_nb.errors import PrivheadError
 from privhead_nb.geometry.mesh import Mesh
-from privhead_nb.scenes.about import axis_vector
+from privhead_nb.scenes.camera import axis_vector
 
 Array = NDArray[np.float64]
 Pixels = NDArray[np.float32]

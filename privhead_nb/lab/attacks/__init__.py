@@ -1,18 +1,22 @@
-"""Attacks, one a file. Each takes what a release holds, and says on its card what it needs.
+"""Attacks, one a file, and the registry of those that `privhead attack` runs.
 
 Two things come out of an attack: a guess at the pictures, scored against the truth (`scores.py`),
-or vectors that are held against a gallery of known people, scored by the protocol. The second kind
-is an `Attack`, whatever it does inside.
+or embeddings that are held against a gallery of known people, scored by the protocol. The second
+kind is an `Attack`, whatever it does inside. Nothing heavy is imported here: `--help` reads it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+from privhead_nb.errors import LabError
 
-from privhead_nb.privacy.operators import Operator
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from privhead_nb.privacy.operators import Operator
 
 
 @dataclass(frozen=True)
@@ -36,16 +40,16 @@ class Card:
 
 @dataclass(frozen=True, eq=False)
 class Attack:
-    """A way to say who is in a protected picture, given a gallery of known people.
+    """A way to say who is in a source, given a gallery of known people.
 
     Args:
         card: what it needed.
-        probe: (N, H, H) float32 released moduli -> (N, D) vectors.
-        enrol: (N, H, H, 3) float32 colours of known people -> (N, D) vectors of the same space.
+        probe: what the source shows -> (N, D) embeddings: released moduli (N, H, H), or pictures
+            (N, H, H, 3), or scans of meshes (N, 3, S, S, 4), as the attack says.
+        enrol: what the gallery holds of known people, colours (N, H, H, 3) or scans -> (N, D)
+            embeddings of the same space.
         picture: (N, H, H) -> (N, H, H, 3) guessed colours, where the attack makes pictures.
-        operator: the protection that it was made for; None where pictures are not protected: a
-            positive control, whose probes are colours (N, H, H, 3), or grey pictures where the
-            attack says so.
+        operator: the protection that it was made for; None where what it looks at is not protected.
         size: H of the protected pictures, pixels.
     """
 
@@ -55,3 +59,111 @@ class Attack:
     picture: Callable[[Tensor], Tensor] | None = None
     operator: Operator | None = None
     size: int = 64
+
+
+RELEASE, RECONSTRUCTION = "release", "reconstruction"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An attack of the registry.
+
+    Args:
+        source: what it attacks, RELEASE or RECONSTRUCTION.
+        help: what it does, in a line.
+        imitates: the release's operator, on small pictures of other people.
+        pictures_only: it guesses pictures and names nobody.
+        scans: its gallery holds shapes, not pictures.
+        needs_release: also what the reconstruction was made from.
+    """
+
+    source: str
+    help: str
+    imitates: bool = False
+    pictures_only: bool = False
+    scans: bool = False
+    needs_release: bool = False
+
+
+DEFAULT = "parrot-classical"
+REGISTRY = {
+    "parrot-classical": Entry(
+        RELEASE, "learned on other people's protected pictures, HOG + LDA; quickest", imitates=True
+    ),
+    "parrot-cnn": Entry(RELEASE, "the same with a network; minutes", imitates=True),
+    "parrot-two-stems": Entry(
+        RELEASE,
+        "the same with two networks, so that the gallery is not protected",
+        imitates=True,
+    ),
+    "inversion": Entry(
+        RELEASE,
+        "a U-Net paints colours, a recogniser looks at them; --out keeps the guesses",
+        imitates=True,
+    ),
+    "decoder": Entry(
+        RELEASE,
+        "portraits whose modulus is the released one, a recogniser looks; --out too",
+        imitates=True,
+    ),
+    "no-attack": Entry(
+        RELEASE, "the baseline: a recogniser of clean faces looks at the moduli as they are"
+    ),
+    "no-attack-inverted": Entry(RELEASE, "the same, dark lines on white"),
+    "neutral-views": Entry(
+        RELEASE, "hair, ears and skin of the neutral views, which no operator protects"
+    ),
+    "neutral-palette": Entry(RELEASE, "the same by colours alone; seconds"),
+    "prior-free": Entry(
+        RELEASE,
+        "names nobody: guesses a picture from its modulus alone; needs --out",
+        imitates=True,
+        pictures_only=True,
+    ),
+    "mesh-matching": Entry(
+        RECONSTRUCTION, "the mesh against true scans of known people, pixel by pixel", scans=True
+    ),
+    "mesh-network": Entry(
+        RECONSTRUCTION, "the same with a network that learned on roughened scans", scans=True
+    ),
+    "mesh-two-stems": Entry(RECONSTRUCTION, "the mesh against pictures of known people"),
+    "field-renders": Entry(
+        RECONSTRUCTION, "a recogniser of clean faces looks at renders of the field"
+    ),
+    "field-colour-blind": Entry(
+        RECONSTRUCTION, "the same by a network that learned to see through wrong colours"
+    ),
+    "radiance-refit": Entry(
+        RECONSTRUCTION,
+        "skins of others fitted on the mesh to the moduli; needs --release",
+        needs_release=True,
+    ),
+}
+"""Name on the command line -> what the attack needs, in the order of the help."""
+RENAMED = {
+    "shown": "no-attack",
+    "shown-inverted": "no-attack-inverted",
+    "shown-hog": "no-attack-hog",
+}
+"""Old name -> the one that took its place."""
+
+
+def names(source: str) -> list[str]:
+    """Attacks on RELEASE or RECONSTRUCTION."""
+    return [name for name, entry in REGISTRY.items() if entry.source == source]
+
+
+def listed() -> str:
+    """A paragraph for each attack, and two headings."""
+    parts = []
+    for source in (RELEASE, RECONSTRUCTION):
+        parts.append(f"On a {source.upper()}:")
+        parts += [f"{name}: {REGISTRY[name].help}" for name in names(source)]
+    return "\n\n".join(parts)
+
+
+def unknown_attack(name: str, where: str, remedy: str) -> LabError:
+    """The error for a name that no attack has; one that was renamed is told its new name."""
+    if name in RENAMED:
+        remedy = f"It is called {RENAMED[name]} now."
+    return LabError(f"there is no attack {name!r}", where=where, remedy=remedy)

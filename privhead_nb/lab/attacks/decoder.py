@@ -16,9 +16,11 @@ import torch
 from torch import Tensor
 
 from privhead_nb.errors import LabError
-from privhead_nb.lab.albums import Album
 from privhead_nb.lab.attacks import Attack, Card
-from privhead_nb.lab.recognition import Recogniser
+from privhead_nb.lab.attacks.no_attack import by_pictures
+from privhead_nb.lab.faces import FaceDataset
+from privhead_nb.lab.fit import fit
+from privhead_nb.lab.recognisers import Recogniser
 from privhead_nb.privacy.operators import Operator
 
 
@@ -68,18 +70,20 @@ class Descent:
     seed: int = 0
 
 
-def learn(album: Album, *, components: int = 400, yaw: float = 30.0, seed: int = 0) -> Decoder:
-    """A decoder of an album's portraits within `yaw` degrees of the front; mirrored ones count too.
+def learn(
+    others: FaceDataset, *, components: int = 400, yaw: float = 30.0, seed: int = 0
+) -> Decoder:
+    """A decoder of portraits within `yaw` degrees of the front; mirrored ones count too.
 
     Raises:
         LabError: fewer such portraits than it takes.
     """
-    near = album.only((album.yaw.abs() <= yaw) & (album.role < 2))
+    near = others.only((others.yaw.abs() <= yaw) & (others.role < 2))
     if len(near) < 8:
         raise LabError(
             f"{len(near)} portraits within {yaw:g} degrees of the front",
             where="decoder",
-            remedy="Give an album of more people.",
+            remedy="Give portraits of more people.",
         )
     rgb = near.rgb()
     sine = torch.sin(torch.deg2rad(torch.cat([near.yaw, -near.yaw]).float()))
@@ -94,32 +98,14 @@ def learn(album: Album, *, components: int = 400, yaw: float = 30.0, seed: int =
     return Decoder(mean, v[:, :rank].T.contiguous(), spread, rgb.shape[1], yaw, people)
 
 
-@dataclass(frozen=True, eq=False)
-class Decoded:
-    """What was found for N moduli.
-
-    Attributes:
-        pictures: (N, H, H, 3) in [0, 1].
-        z: (N, K) in spreads.
-        yaw: (N,) degrees.
-        misfit: (N,) root mean square of m(picture) - modulus, over that of the modulus.
-    """
-
-    pictures: Tensor
-    z: Tensor
-    yaw: Tensor
-    misfit: Tensor
-
-
-@torch.enable_grad()  # it descends, also where its caller wants no graph
-def fit(
+def decode(
     decoder: Decoder,
     operator: Operator,
     targets: Tensor,
     how: Descent | None = None,
     *,
     colours: bool = False,
-) -> Decoded:
+) -> tuple[Tensor, Tensor]:
     """The decoder's best picture for each of N moduli.
 
     Args:
@@ -128,6 +114,10 @@ def fit(
         targets: (N, H, H) moduli.
         how: settings.
         colours: targets are (N, H, H, 3) colours instead: the positive control.
+
+    Returns:
+        Pictures (N, H, H, 3) in [0, 1], and their misfit (N,): root mean square of m(picture) -
+        modulus, over that of the modulus.
 
     Raises:
         LabError: targets of another size.
@@ -158,22 +148,12 @@ def fit(
     parts: list[dict[str, Any]] = [{"params": [z]}, {"params": [turn], "lr": 0.2 * how.rate}]
     adam = torch.optim.Adam(parts, how.rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, how.steps, 0.05 * how.rate)
-    for _ in range(how.steps):
-        adam.zero_grad(set_to_none=True)
-        loss = off()[0] + how.prior * z.square().mean(1)
-        loss.sum().backward()
-        adam.step()
-        schedule.step()
+    fit(adam, lambda _: off()[0] + how.prior * z.square().mean(1), how.steps, schedule=schedule)
     with torch.no_grad():
         left, pictures = off()
         cost = (left + how.prior * z.square().mean(1)).reshape(count, S)
         best = cost.argmin(1) + S * torch.arange(count)
-        return Decoded(
-            pictures[best].clamp(0, 1),
-            z[best].clone(),
-            torch.rad2deg(torch.asin(turn[best].clamp(-limit, limit))),
-            left[best].sqrt(),
-        )
+        return pictures[best].clamp(0, 1), left[best].sqrt()
 
 
 def attack(
@@ -183,22 +163,17 @@ def attack(
     chosen = Descent() if how is None else how
 
     def picture(moduli: Tensor) -> Tensor:
-        parts = moduli.split(32)
-        return torch.cat([fit(decoder, operator, part, chosen).pictures for part in parts])
+        return torch.cat([decode(decoder, operator, p, chosen)[0] for p in moduli.split(32)])
 
-    return Attack(
-        card=Card(
-            attack="analysis by synthesis (learned decoder)",
-            knowledge="the operator",
-            data=f"portraits of {decoder.people} other people",
-            cost=f"{len(decoder.spread)} components, {chosen.starts} starts of {chosen.steps} "
-            "steps a picture",
-            seed=chosen.seed,
-        ),
-        probe=lambda moduli: recogniser.embed(picture(moduli))[0],
-        enrol=lambda pictures: recogniser.embed(pictures)[0],
-        picture=picture,
+    card = Card(
+        attack="analysis by synthesis (learned decoder)",
+        knowledge="the operator",
+        data=f"portraits of {decoder.people} other people",
+        cost=f"{len(decoder.spread)} components, {chosen.starts} starts of {chosen.steps} "
+        "steps a picture",
+        seed=chosen.seed,
     )
+    return by_pictures(card, picture, recogniser, operator, decoder.size)
 
 
 def _turn(sine: Tensor) -> Tensor:

@@ -14,19 +14,21 @@ With operator None the U-Net colours grey pictures: the positive control.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from privhead_nb.errors import LabError
-from privhead_nb.lab.albums import SIZE, Album
 from privhead_nb.lab.attacks import Attack, Card
-from privhead_nb.lab.descent import descend
-from privhead_nb.lab.recognition import Recogniser, head_crop
-from privhead_nb.lab.recognition.learn import Learning, disturbed, resized, train_network
-from privhead_nb.lab.recognition.network import FaceNetwork
+from privhead_nb.lab.attacks.no_attack import by_pictures
+from privhead_nb.lab.faces import FaceDataset
+from privhead_nb.lab.fit import fit
+from privhead_nb.lab.framing import SIZE, resized
+from privhead_nb.lab.recognisers import Recogniser, head_crop
+from privhead_nb.lab.recognisers.learn import Learning, disturbed, train_network
+from privhead_nb.lab.recognisers.network import FaceNetwork
 from privhead_nb.privacy.operators import Operator
 
 _LUMA = (0.299, 0.587, 0.114)
@@ -55,6 +57,10 @@ class Painting:
     identity: float = 0.2
     eyes: Learning = field(default_factory=lambda: Learning("arcface", epochs=14))
     seed: int = 0
+
+    def seeded(self, seed: int) -> Painting:
+        """The same with another seed, of the attacker's recogniser too."""
+        return replace(self, seed=seed, eyes=replace(self.eyes, seed=seed))
 
 
 SMALL = Painting(
@@ -93,62 +99,39 @@ class UNet(nn.Module):
         return torch.sigmoid(F.pixel_shuffle(self.exit(torch.cat([fine, x], 1)), 2))
 
 
-@dataclass(frozen=True, eq=False)
-class Inverter:
-    """A trained U-Net.
-
-    Args:
-        network: what paints.
-        operator: what it undoes; None: nothing but the loss of colour.
-        size: H of the pictures that it is given, pixels.
-        card: what it needed.
-    """
-
-    network: UNet
-    operator: Operator | None
-    size: int
-    card: Card
-
-    def __call__(self, released: Tensor) -> Tensor:
-        """(N, H, H) moduli (or grey pictures) -> (N, 64, 64, 3) guessed colours."""
-        with torch.no_grad():
-            parts = [
-                self.network(_input(part, self.operator)) for part in released.float().split(256)
-            ]
-        return torch.cat(parts).movedim(1, -1)
-
-
-def train_inversion(
-    album: Album,
+def learned_inversion(
+    others: FaceDataset,
     operator: Operator | None,
+    recogniser: Recogniser,
     settings: Painting = DEFAULT,
     *,
     size: int = 64,
     eyes: FaceNetwork | None = None,
     progress: bool = False,
-) -> Inverter:
-    """Teach a U-Net to undo an operator on the attacker's people.
+) -> Attack:
+    """A U-Net that learned to undo an operator; a recogniser looks at its guesses (N, 64, 64, 3).
 
     Noise is drawn anew in every step.
 
     Args:
-        album: the attacker's people, none of whom may be tested.
+        others: the attacker's people, none of whom may be tested.
         operator: what the release was made with; None: a grey picture is given, a positive control.
+        recogniser: of clean pictures, which taught the U-Net nothing.
         settings: of training.
         size: pixels of the released pictures.
-        eyes: the attacker's own recogniser of colours; trained here on the album if None.
+        eyes: the attacker's own recogniser of colours; trained here on `others` if None.
         progress: show a bar.
 
     Raises:
-        LabError: the album is empty, or its portraits have another size than 64 pixels.
+        LabError: no portraits, or of another size than 64 pixels.
     """
-    if len(album) == 0 or album.pictures.shape[2] != SIZE:
+    if len(others) == 0 or others.pictures.shape[2] != SIZE:
         raise LabError(
-            f"the attacker's {len(album)} portraits have {album.pictures.shape[2]} pixels",
+            f"the attacker's {len(others)} portraits have {others.pictures.shape[2]} pixels",
             where="learned inversion",
             remedy=f"Give portraits of {SIZE} pixels, better thousands.",
         )
-    looking = train_network(album, settings.eyes, progress=progress) if eyes is None else eyes
+    looking = train_network(others, settings.eyes, progress=progress) if eyes is None else eyes
     looking = looking.eval().requires_grad_(False)
     torch.manual_seed(settings.seed)
     random = torch.Generator().manual_seed(settings.seed)
@@ -157,34 +140,29 @@ def train_inversion(
     adam = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=1e-3)
 
     def loss(_: int) -> Tensor:
-        rows = torch.randint(len(album), (settings.batch,), generator=random)
-        truth = disturbed(album, rows, random)[0]
+        rows = torch.randint(len(others), (settings.batch,), generator=random)
+        truth = disturbed(others, rows, random)[0]
         guess = network(_input(shown(truth, operator, size, random), operator))
         truth = truth.movedim(-1, 1)
         return (guess - truth).abs().mean() + _seen(looking, guess, truth, settings)
 
-    descend(adam, loss, settings.steps, desc="inversion", progress=progress)
+    fit(adam, loss, settings.steps, desc="inversion", progress=progress)
+    network.eval()
+
+    def picture(released: Tensor) -> Tensor:
+        with torch.no_grad():
+            parts = [network(_input(part, operator)) for part in released.float().split(256)]
+        return torch.cat(parts).movedim(1, -1)
+
     card = Card(
         attack="learned inversion" + ("" if operator else ", positive control on grey pictures"),
         knowledge="the operator" if operator else "a grey picture",
-        data=f"{len(album)} portraits of {len(torch.unique(album.identity))} other people",
+        data=f"{len(others)} portraits of {len(torch.unique(others.identity))} other people",
         cost=f"{settings.steps} steps of {settings.batch} pictures, "
         f"{sum(p.numel() for p in network.parameters()):,} numbers; and a recogniser to look",
         seed=settings.seed,
     )
-    return Inverter(network.eval(), operator, size, card)
-
-
-def attack_of(inverter: Inverter, recogniser: Recogniser) -> Attack:
-    """The U-Net's guesses, looked at by a recogniser of clean pictures that it never met."""
-
-    def embed(pictures: Tensor) -> Tensor:
-        return recogniser.embed(pictures)[0]
-
-    def probe(released: Tensor) -> Tensor:
-        return embed(inverter(released))
-
-    return Attack(inverter.card, probe, embed, inverter, inverter.operator, inverter.size)
+    return by_pictures(card, picture, recogniser, operator, size)
 
 
 def shown(

@@ -18,56 +18,41 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from privhead_nb.errors import LabError
-from privhead_nb.lab.albums import Album
-from privhead_nb.lab.attacks import Card
-from privhead_nb.lab.captures import Captures
-from privhead_nb.lab.descent import descend
-from privhead_nb.lab.recognition import head_crop
-from privhead_nb.lab.recognition.learn import disturbed
-from privhead_nb.lab.recognition.network import ArcFace, FaceNetwork
+from privhead_nb.lab.attacker_data import AttackerData
+from privhead_nb.lab.attacks import Attack, Card
+from privhead_nb.lab.faces import FaceDataset
+from privhead_nb.lab.fit import fit_identities
+from privhead_nb.lab.recognisers import head_crop
+from privhead_nb.lab.recognisers.learn import disturbed
+from privhead_nb.lab.recognisers.network import ArcFace, FaceNetwork
 
 FACE = (slice(14, 50), slice(18, 46))
 """Rows and columns of a frontal scan that hold brows to chin, but little hair."""
 FRONT = 1  # which of a scan's sides
+TRUE_SCANS = "true scans of known people at rest; the release's axes"
 
 
-@dataclass(frozen=True, eq=False)
-class ShapeAttack:
-    """Says whose mesh it is.
-
-    Args:
-        card: what it needed.
-        probe: (N, 3, S, S, 4) int8 scans of released meshes -> (N, D) unit vectors.
-        enrol: what the gallery holds of known people, scans or (N, H, H, 3) pictures -> (N, D).
-    """
-
-    card: Card
-    probe: Callable[[Tensor], Tensor]
-    enrol: Callable[[Tensor], Tensor]
-
-
-def matching(others: Captures, *, face_only: bool = False) -> ShapeAttack:
+def matching(others: AttackerData, *, face_only: bool = False) -> Attack:
     """Difference to the mean head, in units of how much heads differ there, as one long vector.
 
     Args:
         others: people to take mean and spread from.
         face_only: the frontal side's middle alone, so that hair and ears hardly count.
     """
-    known = _flat(others.scan, face_only)
-    mean, spread = known.mean(0), known.std(0) + 0.05
-    heads = "the face" if face_only else "the head"
+    flat = _flat(others.scan, face_only)
+    mean, spread = flat.mean(0), flat.std(0) + 0.05
 
     def embed(scans: Tensor) -> Tensor:
-        return F.normalize((_flat(scans, face_only) - mean) / spread, dim=1)
+        return (_flat(scans, face_only) - mean) / spread
 
     card = Card(
-        attack=f"mesh, matching of {heads}",
-        knowledge="true scans of known people at rest; the release's axes",
+        attack=f"mesh, matching of {'the face' if face_only else 'the head'}",
+        knowledge=TRUE_SCANS,
         data=f"mean and spread of {len(others)} other people's scans",
         cost="a picture of normals and depth from three sides",
         seed=0,
     )
-    return ShapeAttack(card, embed, embed)
+    return Attack(card, embed, embed)
 
 
 def _flat(scans: Tensor, face_only: bool) -> Tensor:
@@ -95,7 +80,7 @@ def roughened(x: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
     flipped = x.flip(3) * torch.tensor([-1.0, 1.0, 1.0, 1.0])[:, None, None]
     x = torch.where(mirrored[:, None, None, None], flipped, x)
     moves = torch.randint(-2, 3, (n, 2), generator=random).tolist()
-    x = torch.stack([one.roll((a, b), (1, 2)) for one, (a, b) in zip(x, moves, strict=True)])
+    x = torch.stack([scan.roll((a, b), (1, 2)) for scan, (a, b) in zip(x, moves, strict=True)])
     soft = F.avg_pool2d(F.avg_pool2d(x, 3, 1, 1), 3, 1, 1)
     share = torch.rand(n, 1, 1, 1, generator=random)
     x = share * soft + (1 - share) * x
@@ -109,21 +94,6 @@ def roughened(x: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
     x = x + bumps * there
     normals = F.normalize(x[:, :3], dim=1) * there
     return torch.cat([normals, x[:, 3:]], 1), mirrored.long()
-
-
-def _stem_input(x: Tensor) -> Tensor:
-    """(N, 4, S, S) -> (N, 4, 56, 40), the middle."""
-    return x[:, :, 4:60, 12:52].contiguous()
-
-
-def _embed_scans(network: FaceNetwork) -> Callable[[Tensor], Tensor]:
-    def embed(scans: Tensor) -> Tensor:
-        x = as_channels(scans)
-        with torch.no_grad():
-            sides = [network(_stem_input(x[:, side])) for side in range(x.shape[1])]
-        return F.normalize(torch.stack([F.normalize(s, dim=1) for s in sides]).mean(0), dim=1)
-
-    return embed
 
 
 @dataclass(frozen=True)
@@ -146,95 +116,95 @@ class ShapeLearning:
 
 
 def learn_network(
-    others: Captures, learning: ShapeLearning | None = None, *, progress: bool = False
-) -> ShapeAttack:
-    """A network that tells the attacker's scans apart however rough they are."""
-    chosen = ShapeLearning() if learning is None else learning
-    shape, _ = _train(others, None, chosen, progress)
-    card = Card(
-        attack="mesh, network",
-        knowledge="true scans of known people at rest; the release's axes",
-        data=f"scans of {len(others)} other people",
-        cost=f"{chosen.steps} steps of {chosen.batch} roughened scans",
-        seed=chosen.seed,
-    )
-    embed = _embed_scans(shape)
-    return ShapeAttack(card, embed, embed)
-
-
-def learn_two_stems(
-    others: Captures, album: Album, learning: ShapeLearning | None = None, *,
+    others: AttackerData,
+    portraits: FaceDataset | None = None,
+    learning: ShapeLearning | None = None,
+    *,
     progress: bool = False,
-) -> ShapeAttack:  # fmt: skip
-    """A network for scans and one for RGB pictures that put one person in one place.
+) -> Attack:
+    """A network that tells the attacker's scans apart, however rough they are.
 
     Args:
         others: scans of other people.
-        album: portraits of the same people.
+        portraits: of the same people: a second network (stem) for RGB pictures learns to put each
+            person in the same place, and the gallery then holds pictures.
         learning: settings.
         progress: show a bar.
+
+    Raises:
+        LabError: `portraits` has none of these people from the front.
     """
     chosen = ShapeLearning() if learning is None else learning
-    shape, picture = _train(others, album, chosen, progress)
-    assert picture is not None
-    card = Card(
-        attack="mesh, two stems",
-        knowledge="frontal RGB pictures of known people; the release's axes",
-        data=f"scans and portraits of {len(others)} other people",
-        cost=f"{chosen.steps} steps of {chosen.batch} scans and as many portraits",
-        seed=chosen.seed,
-    )
-
-    def enrol(pictures: Tensor) -> Tensor:
-        with torch.no_grad():
-            return F.normalize(picture(head_crop(pictures)), dim=1)
-
-    return ShapeAttack(card, _embed_scans(shape), enrol)
-
-
-def _train(
-    others: Captures, album: Album | None, chosen: ShapeLearning, progress: bool
-) -> tuple[FaceNetwork, FaceNetwork | None]:
-    """ArcFace over the attacker's people and their mirror images, one set of centres for both."""
     torch.manual_seed(chosen.seed)
     random = torch.Generator().manual_seed(chosen.seed)
-    people = len(others)
-    shape, centres = FaceNetwork(4), ArcFace(2 * people)
-    picture: FaceNetwork | None = None
-    known, who = album, torch.empty(0, dtype=torch.long)
-    modules: list[torch.nn.Module] = [shape, centres]
-    if album is not None:
-        picture = FaceNetwork(3)
-        modules.append(picture)
-        number = {int(i): k for k, i in enumerate(others.identity)}
-        rows = torch.isin(album.identity, others.identity) & (album.role < 2)
-        known = album.only(rows & (album.yaw.abs() <= chosen.yaw))
-        if len(known) == 0:
-            raise LabError(
-                f"no portrait within {chosen.yaw:g} degrees of people whose scans are given",
-                where="two stems",
-                remedy="Give an album of the same people.",
-            )
-        who = torch.tensor([number[int(i)] for i in known.identity])
-    parts = [p for m in modules for p in m.parameters()]
-    adam = torch.optim.AdamW(parts, lr=chosen.rate, weight_decay=5e-2)
-    scans = as_channels(others.scan)
-    for module in modules:
-        module.train()
+    people, scans = len(others), as_channels(others.scan)
+    stems, centres = [FaceNetwork(4)], ArcFace(2 * people)
+    if portraits is not None:
+        stems.append(FaceNetwork(3))
+        portraits, who = _of_same_people(portraits, others, chosen.yaw)
 
-    def loss(step: int) -> Tensor:
-        centres.margin = 0.3 * min(1.0, 2 * step / chosen.steps)
+    def batch() -> tuple[list[Tensor], list[Tensor]]:
         rows = torch.randint(people, (chosen.batch,), generator=random)
         sides = torch.randint(scans.shape[1], (chosen.batch,), generator=random)
         x, mirrored = roughened(scans[rows, sides], random)  # side 0 mirrored is side 2
-        off: Tensor = centres(shape(_stem_input(x)), rows + people * mirrored)
-        if picture is not None and known is not None:
-            drawn = torch.randint(len(known), (chosen.batch,), generator=random)
-            seen, turned = disturbed(known, drawn, random)
-            off = off + centres(picture(head_crop(seen)), who[drawn] + people * turned)
-        return off
+        inputs, names = [_stem_input(x)], [rows + people * mirrored]
+        if portraits is not None:
+            drawn = torch.randint(len(portraits), (chosen.batch,), generator=random)
+            seen, turned = disturbed(portraits, drawn, random)
+            inputs.append(head_crop(seen))
+            names.append(who[drawn] + people * turned)
+        return inputs, names
 
-    descend(adam, loss, chosen.steps, desc="shapes", progress=progress)
-    for module in modules:
-        module.eval()
-    return shape, picture
+    fit_identities(
+        stems, centres, batch, chosen.steps, rate=chosen.rate, desc="shapes", progress=progress
+    )
+    embed, cost = _embed_scans(stems[0]), f"{chosen.steps} steps of {chosen.batch}"
+    if portraits is None:
+        card = Card(
+            attack="mesh, network",
+            knowledge=TRUE_SCANS,
+            data=f"scans of {people} other people",
+            cost=f"{cost} roughened scans",
+            seed=chosen.seed,
+        )
+        return Attack(card, embed, embed)
+    card = Card(
+        attack="mesh, two stems",
+        knowledge="frontal RGB pictures of known people; the release's axes",
+        data=f"scans and portraits of {people} other people",
+        cost=f"{cost} scans and as many portraits",
+        seed=chosen.seed,
+    )
+    return Attack(card, embed, lambda pictures: stems[1](head_crop(pictures)))
+
+
+def _of_same_people(
+    portraits: FaceDataset, others: AttackerData, yaw: float
+) -> tuple[FaceDataset, Tensor]:
+    """Frontal portraits of people whose scans are given, and each one's place among the scans."""
+    number = {int(i): k for k, i in enumerate(others.identity)}
+    rows = torch.isin(portraits.identity, others.identity) & (portraits.role < 2)
+    same = portraits.only(rows & (portraits.yaw.abs() <= yaw))
+    if len(same) == 0:
+        raise LabError(
+            f"no portrait within {yaw:g} degrees of people whose scans are given",
+            where="two stems",
+            remedy="Give portraits of the same people.",
+        )
+    return same, torch.tensor([number[int(i)] for i in same.identity])
+
+
+def _stem_input(x: Tensor) -> Tensor:
+    """(N, 4, S, S) -> (N, 4, 56, 40), the middle."""
+    return x[:, :, 4:60, 12:52].contiguous()
+
+
+def _embed_scans(network: FaceNetwork) -> Callable[[Tensor], Tensor]:
+    """Scans (N, 3, S, S, 4) -> (N, D), the mean of their sides' unit vectors."""
+
+    def embed(scans: Tensor) -> Tensor:
+        x = as_channels(scans)
+        sides = [F.normalize(network(_stem_input(x[:, k])), dim=1) for k in range(x.shape[1])]
+        return torch.stack(sides).mean(0)
+
+    return embed

@@ -9,141 +9,75 @@ are added up, and so are those of a known person's pictures.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from privhead_nb.errors import LabError
-from privhead_nb.lab.albums import VARIANTS, Album
-from privhead_nb.lab.attacks import Card
-from privhead_nb.lab.captures import Captures
-from privhead_nb.lab.recognition.learn import Learning, telling_apart, train_network
-from privhead_nb.lab.recognition.stored import of_network
+from privhead_nb.lab.attacker_data import AttackerData
+from privhead_nb.lab.attacks import Attack, Card
+from privhead_nb.lab.faces import VARIANTS, FaceDataset
+from privhead_nb.lab.recognisers.learn import Learning, telling_apart, train_network
+from privhead_nb.lab.recognisers.stored import of_network
 
 BINS = 6  # of a palette, along each of brightness, red - green, yellow - blue
-OUTERMOST = 115.0
-"""Degrees from the front up to which a neutral view shows a sliver of the profile: facescape's and
-the orbit's rig have views at 105 degrees, H3DS's at 108."""
+KNOWLEDGE = "a gallery of known people, from behind or from the front"
 
 
-@dataclass(frozen=True, eq=False)
-class ViewAttack:
-    """Says who is seen, from ordinary pictures.
-
-    Args:
-        card: what it needed.
-        embed: (N, H, H, 3) float32 in [0, 1] -> (N, D).
-    """
-
-    card: Card
-    embed: Callable[[Tensor], Tensor]
-
-    def person(self, pictures: Tensor) -> Tensor:
-        """(P, D) unit vectors of people, each seen in V pictures (P, V, H, H, 3).
-
-        Raises:
-            LabError: no picture.
-        """
-        if pictures.dim() != 5 or pictures.shape[1] == 0:
-            raise LabError(
-                f"pictures of shape {tuple(pictures.shape)}, not (P, V, H, H, 3)",
-                where=self.card.attack,
-                remedy="Give at least one picture of each person.",
-            )
-        with torch.no_grad():
-            found = self.embed(pictures.flatten(0, 1)).float()
-        unit = F.normalize(found, dim=1).reshape(*pictures.shape[:2], -1)
-        return F.normalize(unit.mean(1), dim=1)
-
-
-def away_from_front(yaw: Tensor) -> Tensor:
-    """Degrees (V,) between a camera's azimuth and the front, 0 to 180."""
-    return ((yaw + 180) % 360 - 180).abs()
-
-
-def shown(yaw: Tensor, which: str) -> Tensor:
-    """Indices of neutral views at `yaw` (V,) degrees: "all", "inner" or "outermost".
-
-    Raises:
-        LabError: none of these, or no such view.
-    """
-    away = away_from_front(yaw)
-    masks = {"all": away >= 0, "inner": away > OUTERMOST, "outermost": away <= OUTERMOST}
-    if which not in masks or not bool(masks[which].any()):
-        raise LabError(
-            f"there are no {which!r} views",
-            where="neutral views",
-            remedy=f"Use {', '.join(masks)}.",
-        )
-    return masks[which].nonzero()[:, 0]
-
-
-def all_sides(captured: Captures, album: Album | None = None) -> Album:
-    """One album of people from behind and, from `album`, from the front."""
-    P, _, _, H, _, _ = captured.behind.shape
-    pictures = torch.cat([captured.behind, captured.neutral], 1)
-    views = pictures.shape[1]
-    behind = Album(
-        identity=captured.identity.repeat_interleave(views),
-        role=torch.full((P * views,), 2),
-        yaw=torch.full((P * views,), 180.0),
-        pictures=pictures.flatten(0, 1),
-        masks=torch.zeros(P * views, H, H, dtype=torch.uint8),
-        normals=torch.zeros(P * views, H, H, 3, dtype=torch.int8),
-    )
-    if album is None:
+def all_sides(data: AttackerData, front: FaceDataset | None = None) -> FaceDataset:
+    """Pictures of people from behind and, from `front`, of the same people from the front."""
+    pictures = torch.cat([data.behind, data.neutral], 1)
+    who = data.identity.repeat_interleave(pictures.shape[1])
+    behind = FaceDataset.of_pictures(who, torch.full_like(who, 2), pictures.flatten(0, 1))
+    if front is None:
         return behind
-    known = album.only(torch.isin(album.identity, captured.identity) & (album.role < 2))
-    both = (
-        torch.cat([getattr(behind, name), getattr(known, name).to(getattr(behind, name).dtype)])
-        for name in ("identity", "role", "yaw", "pictures", "masks", "normals")
-    )
-    return Album(*both)
+    same = torch.isin(front.identity, data.identity) & (front.role < 2)
+    return FaceDataset.join([behind, front.only(same)])
 
 
 def learn_network(
-    captured: Captures, album: Album | None = None, *, epochs: int = 12, seed: int = 0,
+    data: AttackerData, front: FaceDataset | None = None, *, epochs: int = 12, seed: int = 0,
     progress: bool = False,
-) -> ViewAttack:  # fmt: skip
-    """A network that tells the attacker's people apart from all sides.
+) -> Attack:  # fmt: skip
+    """A network that tells the attacker's people apart from all sides; it looks at colours.
 
     Args:
-        captured: other people, from behind.
-        album: the same people from the front; None leaves the front out, for rear galleries.
+        data: other people, from behind.
+        front: the same people from the front; None leaves the front out, for rear galleries.
         epochs: passes over the pictures.
         seed: of the training.
         progress: show a bar.
     """
-    pictures = all_sides(captured, album)
+    pictures = all_sides(data, front)
     network = train_network(pictures, Learning(epochs=epochs, seed=seed), progress=progress)
-    sides = "from behind" if album is None else "from all sides"
+    sides = "from behind" if front is None else "from all sides"
     card = Card(
         attack=f"neutral views, network that learned {sides}",
-        knowledge="a gallery of known people, from behind or from the front",
-        data=f"{len(pictures)} pictures {sides} of {len(captured)} other people",
+        knowledge=KNOWLEDGE,
+        data=f"{len(pictures)} pictures {sides} of {len(data)} other people",
         cost=f"{epochs} passes over them",
         seed=seed,
     )
-    return ViewAttack(card, of_network("neutral views", network).function)
+    embed = of_network("neutral views", network).function
+    return Attack(card, embed, embed)
 
 
-def learn_palette(captured: Captures, album: Album | None = None) -> ViewAttack:
+def learn_palette(data: AttackerData, front: FaceDataset | None = None) -> Attack:
     """Colour histograms and LDA: what colours alone give away. Arguments as `learn_network`."""
-    pictures = all_sides(captured, album)
+    pictures = all_sides(data, front)
     rows = torch.cat([palette(pictures.rgb(name)) for name in VARIANTS[:2]]).numpy()
     who = pictures.identity.repeat(2).numpy()
     mean, matrix = telling_apart(rows, who, 60, 40, shrinkage=1e-2)
     card = Card(
         attack="neutral views, palette",
-        knowledge="a gallery of known people, from behind or from the front",
-        data=f"{len(pictures)} pictures of {len(captured)} other people",
+        knowledge=KNOWLEDGE,
+        data=f"{len(pictures)} pictures of {len(data)} other people",
         cost="a projection of colour histograms",
         seed=0,
     )
-    return ViewAttack(card, lambda x: (palette(x) - mean) @ matrix)
+
+    def embed(colours: Tensor) -> Tensor:
+        return (palette(colours) - mean) @ matrix
+
+    return Attack(card, embed, embed)
 
 
 def palette(pictures: Tensor) -> Tensor:

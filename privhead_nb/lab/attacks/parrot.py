@@ -1,12 +1,13 @@
-"""The parrot: a recogniser that learned from other people's protected pictures.
+"""The "parrot attack" (Newton et al. 2005): a recogniser trained on protected images.
 
-It guesses no colours. Whoever has the operator can protect any album and train on that; what the
-modulus keeps of a person is then used as it is (McPherson et al., "Defeating Image Obfuscation with
-Deep Learning", 2016). Three kinds:
+It guesses no colours. Whoever has the operator can protect any portraits and train on that; what
+the modulus keeps of a person is then used as it is (McPherson et al., "Defeating Image Obfuscation
+with Deep Learning", 2016). Three kinds:
 
-    cnn_parrot         protected against protected: the gallery goes through the operator, too
-    two_stem_parrot    protected against original: two networks, one for moduli and one for colours,
-                       learn one space, since they share the centres of ArcFace
+    network_parrot     one network: protected against protected, the gallery goes through the
+                       operator, too; or two stems: protected against original, one network for
+                       moduli and one for colours, that learn one space by sharing ArcFace's centres
+    informed_parrot    one network that also learned the codes of made people
     classical_parrot   protected against protected in seconds: HOG and pixels, PCA, LDA
 
 With operator None the same code learns and is tested on plain colours: the positive control.
@@ -14,7 +15,7 @@ With operator None the same code learns and is tested on plain colours: the posi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -22,20 +23,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from privhead_nb.errors import LabError
-from privhead_nb.lab.albums import VARIANTS, Album
 from privhead_nb.lab.attacks import Attack, Card
-from privhead_nb.lab.descent import descend
-from privhead_nb.lab.recognition import head_crop
-from privhead_nb.lab.recognition.learn import (
+from privhead_nb.lab.faces import FaceDataset
+from privhead_nb.lab.fit import fit_identities
+from privhead_nb.lab.framing import resized
+from privhead_nb.lab.recognisers import head_crop
+from privhead_nb.lab.recognisers.learn import (
     WITH_CODES,
     Learning,
     as_input,
     disturbed,
-    resized,
     train_network,
     train_projection,
 )
-from privhead_nb.lab.recognition.network import ArcFace, FaceNetwork
+from privhead_nb.lab.recognisers.network import ArcFace, FaceNetwork
 from privhead_nb.privacy.operators import Operator
 
 CNN = Learning("arcface", epochs=14)
@@ -44,54 +45,36 @@ NOISE_DRAWS = 4  # protected copies of a gallery picture, where the operator add
 TIE = 1.0  # weight of the angle between a picture's two vectors, of modulus and of colours
 
 
-def cnn_parrot(
-    album: Album,
+def network_parrot(
+    others: FaceDataset,
     operator: Operator | None,
     *,
+    stems: int = 1,
     size: int = 64,
     learning: Learning = CNN,
-    start: FaceNetwork | None = None,
+    start: Sequence[FaceNetwork] = (),
     progress: bool = False,
 ) -> Attack:
-    """Protected against protected, with the lab's network.
+    """Protected against protected (one stem) or against original (two), with the lab's network.
 
     Args:
-        album: the attacker's people, none of whom may be tested.
+        others: the attacker's people, none of whom may be tested.
         operator: what the release was made with; None: nothing, a positive control.
+        stems: 1, or 2 with a second network for the gallery's colours.
         size: pixels of the released pictures.
         learning: settings; only ArcFace's loss is used.
-        start: a network to go on from, say one that learned another operator.
+        start: networks to go on from, one a stem, say such as learned another operator.
         progress: show a bar.
     """
-    (network,) = train_stems(
-        album, operator, size=size, learning=learning, start=(start,), progress=progress
+    networks = train_stems(
+        others, operator, stems=stems, size=size, learning=learning, start=start, progress=progress
     )
-    return parrot_of((network,), operator, size, _card("parrot, CNN", album, operator, learning))
-
-
-def two_stem_parrot(
-    album: Album,
-    operator: Operator | None,
-    *,
-    size: int = 64,
-    learning: Learning = CNN,
-    start: tuple[FaceNetwork | None, FaceNetwork | None] = (None, None),
-    progress: bool = False,
-) -> Attack:
-    """Protected against original: moduli and colours are brought to one space.
-
-    Args:
-        start: networks for moduli and for colours to go on from.
-    """
-    stems = train_stems(
-        album, operator, size=size, learning=learning, start=start, progress=progress
-    )
-    card = _card("parrot, two stems", album, operator, learning)
-    return parrot_of(stems, operator, size, card)
+    name = "parrot, two stems" if stems == 2 else "parrot, CNN"
+    return _attack(networks, operator, size, _card(name, others, operator, learning))
 
 
 def informed_parrot(
-    album: Album,
+    others: FaceDataset,
     operator: Operator,
     *,
     size: int = 64,
@@ -104,44 +87,26 @@ def informed_parrot(
     say *how* two people differ. For real faces these would be a face model's, fitted to photos.
 
     Args:
-        album: people none of whom may be tested, many of them.
+        others: people none of whom may be tested, many of them.
         operator, size: what the release was made with.
     """
-    network = train_network(album, learning, operator=operator, size=size, progress=progress)
-    card = _card("parrot, informed", album, operator, learning)
+    network = train_network(others, learning, operator=operator, size=size, progress=progress)
+    card = _card("parrot, informed", others, operator, learning)
     told = replace(card, knowledge=f"{card.knowledge}, the codes of other people's heads")
-    return parrot_of((network,), operator, size, told)
-
-
-def parrot_of(
-    stems: tuple[FaceNetwork, ...], operator: Operator | None, size: int, card: Card
-) -> Attack:
-    """The attack of one trained network, or of two, of which the second sees the gallery."""
-    probing, enrolling = stems[0], stems[-1]
-
-    def probe(released: Tensor) -> Tensor:
-        if operator is not None:
-            released = _scaled(released, operator)
-        return probing(head_crop(released))
-
-    def enrol(colours: Tensor) -> Tensor:
-        if len(stems) == 2:
-            return enrolling(head_crop(colours))
-        return _enrolled(colours, operator, size, card.seed, lambda x: probing(head_crop(x)))
-
-    return Attack(card, probe, enrol, None, operator, size)
+    return _attack((network,), operator, size, told)
 
 
 def train_stems(
-    album: Album,
+    others: FaceDataset,
     operator: Operator | None,
     *,
-    size: int,
-    learning: Learning,
-    start: tuple[FaceNetwork | None, ...],
+    stems: int = 1,
+    size: int = 64,
+    learning: Learning = CNN,
+    start: Sequence[FaceNetwork] = (),
     progress: bool = False,
 ) -> tuple[FaceNetwork, ...]:
-    """One network for moduli, or, where `start` has two places, a second one for colours.
+    """The networks of `network_parrot`, trained: one for moduli, and with 2 stems one for colours.
 
     Both see the same pictures of the same people, and share one centre for each person. Pictures
     are protected anew in every step, so no noise is seen twice.
@@ -149,10 +114,10 @@ def train_stems(
     Raises:
         LabError: fewer than two people, or a loss that is not ArcFace.
     """
-    numbers, who = torch.unique(album.identity, return_inverse=True)
+    numbers, who = torch.unique(others.identity, return_inverse=True)
     if len(numbers) < 2:
         raise LabError(
-            f"the attacker's album shows {len(numbers)} people",
+            f"the attacker's pictures show {len(numbers)} people",
             where="parrot",
             remedy="It needs at least two, better hundreds.",
         )
@@ -162,111 +127,96 @@ def train_stems(
         )
     torch.manual_seed(learning.seed)
     random = torch.Generator().manual_seed(learning.seed)
-    stems = [FaceNetwork(3 if operator is None else 1), FaceNetwork(3)][: len(start)]
-    for stem, before in zip(stems, start, strict=True):
-        if before is not None:
-            nn.Module.load_state_dict(stem, before.state_dict())
-    for stem in stems:
-        stem.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    head = ArcFace(2 * len(numbers))
-    parts = [p for module in (*stems, head) for p in module.parameters()]
-    steps = max(1, len(album) // learning.batch) * learning.epochs
-    adam = torch.optim.AdamW(parts, lr=learning.rate, weight_decay=5e-2)
+    networks = [FaceNetwork(3 if operator is None else 1), FaceNetwork(3)][:stems]
+    for network, before in zip(networks, start, strict=False):
+        nn.Module.load_state_dict(network, before.state_dict())
+    for network in networks:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def loss(step: int) -> Tensor:
-        rows = torch.randint(len(album), (learning.batch,), generator=random)
-        colours, mirrored = disturbed(album, rows, random)
-        people = who[rows] + len(numbers) * mirrored
-        head.margin = learning.margin * min(1.0, 2 * step / steps)
-        found = [stems[0](head_crop(_protected(colours, operator, size, random)))]
-        if len(stems) == 2:
-            found.append(stems[1](head_crop(colours)))
-        off = torch.stack([head(vectors, people) for vectors in found]).sum()
-        if len(stems) == 2:
-            off = off + TIE * (1 - F.cosine_similarity(*found)).mean()
-        return off
+    def batch() -> tuple[list[Tensor], list[Tensor]]:
+        rows = torch.randint(len(others), (learning.batch,), generator=random)
+        colours, mirrored = disturbed(others, rows, random)
+        protected = _protected(colours, operator, size, random)
+        inputs = [head_crop(x) for x in (protected, colours)[:stems]]
+        return inputs, [who[rows] + len(numbers) * mirrored] * stems
 
-    descend(adam, loss, steps, desc="parrot", progress=progress)
-    return tuple(stem.eval() for stem in stems)
+    fit_identities(
+        networks, ArcFace(2 * len(numbers)), batch, _steps(others, learning), rate=learning.rate,
+        margin=learning.margin, tie=TIE if stems == 2 else 0.0, desc="parrot", progress=progress,
+    )  # fmt: skip
+    return tuple(networks)
 
 
 def classical_parrot(
-    album: Album, operator: Operator | None, *, size: int = 64, seed: int = 0
+    others: FaceDataset, operator: Operator | None, *, size: int = 64, seed: int = 0
 ) -> Attack:
     """Protected against protected without a network: seconds of work, for every setting.
 
     The cosines of HOG + LDA and of pixels + LDA are averaged.
     """
-    variants = [resized(album.rgb(name), size).mul(255).round().byte() for name in VARIANTS]
-    small = replace(album, pictures=torch.stack(variants, 1))
+    small = others.resized(size)
     both = [
         train_projection(small, kind, operator=operator, seed=seed) for kind in ("hog", "pixels")
     ]
 
     def embed(pictures: Tensor) -> Tensor:
         pictures = pictures.clamp(0, 1)
-        return torch.cat([F.normalize(one(pictures).float(), dim=1) for one in both], 1)
+        return torch.cat([F.normalize(kind(pictures).float(), dim=1) for kind in both], 1)
+
+    card = _card("parrot, HOG + LDA and pixels + LDA", others, operator, Learning(seed=seed))
+    return _protected_gallery(embed, operator, size, replace(card, cost="two projections, seconds"))
+
+
+def _attack(
+    networks: tuple[FaceNetwork, ...], operator: Operator | None, size: int, card: Card
+) -> Attack:
+    """The attack of one trained network, or of two, of which the second sees the gallery."""
+    attack = _protected_gallery(lambda x: networks[0](head_crop(x)), operator, size, card)
+    if len(networks) == 1:
+        return attack
+    return replace(attack, enrol=lambda colours: networks[1](head_crop(colours)))
+
+
+def _protected_gallery(
+    embed: Callable[[Tensor], Tensor], operator: Operator | None, size: int, card: Card
+) -> Attack:
+    """An attack whose gallery is protected as the probes are; its noise is averaged."""
+    noisy = operator is not None and operator.noise > 0
 
     def probe(released: Tensor) -> Tensor:
-        return embed(released if operator is None else _scaled(released, operator))
+        if operator is not None:  # (N, H, H) moduli, as `as_input` scales them
+            released = released[..., None] / (0.25 * operator.peak)
+        return embed(released)
 
     def enrol(colours: Tensor) -> Tensor:
-        return _enrolled(colours, operator, size, seed, embed)
+        random = torch.Generator().manual_seed(card.seed)
+        found = [
+            F.normalize(embed(_protected(colours, operator, size, random)), dim=1)
+            for _ in range(NOISE_DRAWS if noisy else 1)
+        ]
+        return torch.stack(found).mean(0)
 
-    card = Card(
-        attack="parrot, HOG + LDA and pixels + LDA",
-        knowledge=_knowledge(operator),
-        data=_data(album),
-        cost="two projections, seconds",
-        seed=seed,
-    )
     return Attack(card, probe, enrol, None, operator, size)
 
 
 def _protected(
-    colours: Tensor, operator: Operator | None, size: int, random: torch.Generator | None
+    colours: Tensor, operator: Operator | None, size: int, random: torch.Generator
 ) -> Tensor:
     """(N, H, H, 3) -> (N, size, size, 1) as a network sees them; colours where nothing protects."""
     small = resized(colours, size)
     return small if operator is None else as_input(small, operator, random)
 
 
-def _scaled(released: Tensor, operator: Operator) -> Tensor:
-    """(N, H, H) moduli -> (N, H, H, 1) as `as_input` scales them."""
-    return released[..., None] / (0.25 * operator.peak)
+def _steps(others: FaceDataset, learning: Learning) -> int:
+    return max(1, len(others) // learning.batch) * learning.epochs
 
 
-def _enrolled(
-    colours: Tensor,
-    operator: Operator | None,
-    size: int,
-    seed: int,
-    embed: Callable[[Tensor], Tensor],
-) -> Tensor:
-    """(N, D) of gallery pictures (N, H, H, 3), protected as the probes are; noise is averaged."""
-    noisy = operator is not None and operator.noise > 0
-    random = torch.Generator().manual_seed(seed)
-    found = [
-        F.normalize(embed(_protected(colours, operator, size, random)), dim=1)
-        for _ in range(NOISE_DRAWS if noisy else 1)
-    ]
-    return torch.stack(found).mean(0)
-
-
-def _card(attack: str, album: Album, operator: Operator | None, learning: Learning) -> Card:
-    steps = max(1, len(album) // learning.batch) * learning.epochs
+def _card(name: str, others: FaceDataset, operator: Operator | None, learning: Learning) -> Card:
+    control = "unprotected pictures (positive control)"
     return Card(
-        attack=attack,
-        knowledge=_knowledge(operator),
-        data=_data(album),
-        cost=f"{steps} steps of {learning.batch} pictures",
+        attack=name,
+        knowledge=control if operator is None else "the operator",
+        data=f"{len(others)} portraits of {len(torch.unique(others.identity))} other people",
+        cost=f"{_steps(others, learning)} steps of {learning.batch} pictures",
         seed=learning.seed,
     )
-
-
-def _knowledge(operator: Operator | None) -> str:
-    return "unprotected pictures (positive control)" if operator is None else "the operator"
-
-
-def _data(album: Album) -> str:
-    return f"{len(album)} portraits of {len(torch.unique(album.identity))} other people"

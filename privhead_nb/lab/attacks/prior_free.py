@@ -26,6 +26,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from privhead_nb.lab.attacks import Card
+from privhead_nb.lab.fit import fit
 from privhead_nb.privacy.operators import BORDERS, Operator
 
 Colour = tuple[float, float, float]
@@ -178,25 +179,29 @@ def invert(
     generator = torch.Generator().manual_seed(settings.seed)
     x = torch.rand(settings.starts, H, W, settings.channels, generator=generator)
     x = (0.5 + 0.2 * (x - 0.5)).requires_grad_()
-    adam = torch.optim.Adam([x], lr=settings.rate)
-    kept, steps = [], []
-    for step in range(settings.steps):
-        share = step / max(1, settings.steps - 1)
-        for group in adam.param_groups:
-            group["lr"] = settings.rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share)))
+    last, kept, steps = max(1, settings.steps - 1), [], []
+
+    def loss(step: int) -> Tensor:
+        share = step / last
         pictures = _pictures(x, known, colour)
         smooth, tv = _between(settings.smooth, share), _between(settings.tv, share)
-        loss = _misfit(pictures, target, operator, smooth, signed) + tv * _variation(pictures)
+        off = _misfit(pictures, target, operator, smooth, signed) + tv * _variation(pictures)
         if (grey := _between(settings.grey, share)) > 0:
-            loss = loss + grey * _variation(pictures - pictures.mean(-1, keepdim=True))
-        adam.zero_grad(set_to_none=True)
-        loss.sum().backward()
-        adam.step()
-        with torch.no_grad():
-            x.clamp_(0, 1)
+            off = off + grey * _variation(pictures - pictures.mean(-1, keepdim=True))
+        return off
+
+    @torch.no_grad()
+    def look(step: int) -> None:
+        x.clamp_(0, 1)
         if looks and (step + 1) * looks // settings.steps > step * looks // settings.steps:
-            kept.append(_pictures(x, known, colour).detach().clone())
+            kept.append(_pictures(x, known, colour).clone())
             steps.append(step + 1)
+
+    adam = torch.optim.Adam([x], lr=settings.rate)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        adam, lambda step: 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / last))
+    )
+    fit(adam, loss, settings.steps, schedule=schedule, after_step=look)
     with torch.no_grad():
         guesses = _pictures(x, known, colour).clone()
         residuals = _misfit(guesses, target, operator, 0.0, signed)

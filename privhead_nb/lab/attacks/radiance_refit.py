@@ -20,12 +20,13 @@ from torch import Tensor
 from privhead_nb.errors import LabError
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.heads.light import LIGHTS, shade, to_srgb
-from privhead_nb.lab.atlas import SIDE, lookup, places
+from privhead_nb.lab.attacker_data import AttackerData
 from privhead_nb.lab.attacks import Card
-from privhead_nb.lab.attacks.field_renders import YAWS, portrait_cameras
-from privhead_nb.lab.busts import FINE, Shots, shoot
-from privhead_nb.lab.captures import Captures, azimuths
-from privhead_nb.lab.scans import nose_tip, shape_only
+from privhead_nb.lab.attacks.field_renders import YAWS
+from privhead_nb.lab.fit import fit
+from privhead_nb.lab.framing import cameras_around, yaw_of
+from privhead_nb.lab.raster import FINE, grey_surface, rasterize
+from privhead_nb.lab.scans import SIDE, lookup, nose_tip, places
 from privhead_nb.privacy.release import Release
 from privhead_nb.scenes.camera import Cameras
 
@@ -52,7 +53,7 @@ class SkinPrior:
         return coded.clamp(0.005, 1.0) ** 2.2
 
 
-def learn_skins(others: Captures, components: int = 40) -> SkinPrior:
+def learn_skins(others: AttackerData, components: int = 40) -> SkinPrior:
     """Principal components of the skins of other people, mirrored ones included.
 
     Raises:
@@ -102,16 +103,12 @@ class Refitted:
     Attributes:
         portraits: (V, H, H, 3) at `field_renders.YAWS`, colours as fitted, in studio light.
         plain: (V, H, H, 3) the same mesh in the mean skin: what geometry alone would show.
-        c: (K,) coefficients.
-        light: (27,).
-        residuals: (starts,) of the objective; the lowest was taken.
+        residual: of the objective, the lowest of all starts.
     """
 
     portraits: Tensor
     plain: Tensor
-    c: Tensor
-    light: Tensor
-    residuals: Tensor
+    residual: float
 
 
 def card(prior: SkinPrior, settings: Refit) -> Card:
@@ -125,43 +122,29 @@ def card(prior: SkinPrior, settings: Refit) -> Card:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """What cameras see of the frozen mesh: which small pixels, their atlas places and normals."""
+class _Frozen:
+    """The frozen mesh before cameras: which small pixels see it, their atlas places and normals."""
 
-    shots: Shots
-    where: Tensor
-    inside: Tensor
-
-    @classmethod
-    def of(cls, mesh: Mesh, cameras: Cameras) -> _Seen:
-        vertices = torch.from_numpy(mesh.vertices).float()
-        normals = torch.from_numpy(mesh.vertex_normals()).float()
-        shots = shoot(shape_only(vertices, torch.from_numpy(mesh.faces), normals), cameras)
-        _, H, W = shots.size
-        view = shots.pixel // (FINE * FINE * H * W)
+    def __init__(self, mesh: Mesh, cameras: Cameras) -> None:
+        surface = grey_surface(mesh)
+        self.buffer = seen = rasterize(surface, cameras)
+        _, H, W = seen.size
+        view = seen.pixel // (FINE * FINE * H * W)
         axis, eye = cameras.forward.float()[view], cameras.centers.float()[view]
-        along = shots.depth / (shots.view * axis).sum(1)
-        points = eye + along[:, None] * shots.view
-        where = places(points - nose_tip(vertices))
-        return cls(shots, where, where.abs().amax(1) <= 1)
+        along = seen.depth / (seen.view * axis).sum(1)
+        points = eye + along[:, None] * seen.view
+        self.where = places(points - nose_tip(surface.vertices))
 
     def picture(self, atlas: Tensor, light: Tensor, background: Tensor) -> Tensor:
         """(V, H, W, 3) sRGB, differentiable."""
-        V, H, W = self.shots.size
         one = torch.ones(len(self.where))
-        colour = shade(lookup(atlas, self.where), self.shots.normals, one, light, one)
-        small = background.expand(V * FINE * H * FINE * W, 3)
-        small = small.index_copy(0, self.shots.pixel, colour.clamp(1e-4, 1))
-        mean = small.reshape(V, H, FINE, W, FINE, 3).mean(dim=(2, 4))
-        return to_srgb(mean)
+        colour = shade(lookup(atlas, self.where), self.buffer.normals, one, light, one)
+        return to_srgb(self.buffer.average(colour.clamp(1e-4, 1), background))
 
     def known(self) -> Tensor:
-        """(V, H, W) pixels that show the atlas and nothing beside it."""
-        V, H, W = self.shots.size
-        small = torch.zeros(V * FINE * H * FINE * W)
-        small[self.shots.pixel] = self.inside.float()
-        return small.reshape(V, H, FINE, W, FINE).amin(dim=(2, 4))
+        """(V, H, W, 1) 1 at pixels that show the atlas and nothing beside it, else 0."""
+        inside = (self.where.abs().amax(1) <= 1).float()
+        return (self.buffer.average(inside[:, None], 0.0) > 1 - 1e-6).float()
 
 
 def refit(
@@ -179,18 +162,18 @@ def refit(
         LabError: no sensitive view near enough to the front.
     """
     chosen = Refit() if settings is None else settings
-    away = (azimuths(release.cameras, release.center) + 180) % 360 - 180
+    away = yaw_of(release.cameras, release.center)
     front = [k for k, v in enumerate(release.sensitive) if float(away[v].abs()) <= chosen.within]
     side = [k for k, v in enumerate(release.neutral) if float(away[v].abs()) <= chosen.beside]
     if not front:
         raise LabError(f"no sensitive view within {chosen.within:g} degrees", where="release")
     white = torch.tensor(release.background) ** 2.2
-    seen = _Seen.of(mesh, release.cameras[[release.sensitive[k] for k in front]])
+    seen = _Frozen(mesh, release.cameras[[release.sensitive[k] for k in front]])
     wanted = release.moduli[front]
     beside = None
     if side:
-        beside = _Seen.of(mesh, release.cameras[[release.neutral[k] for k in side]])
-        shown, there = release.neutral_images[side], beside.known()[..., None]
+        beside = _Frozen(mesh, release.cameras[[release.neutral[k] for k in side]])
+        shown, there = release.neutral_images[side], beside.known()
 
     def objective(c: Tensor, light: Tensor) -> Tensor:
         atlas = prior.atlas(c)
@@ -202,35 +185,27 @@ def refit(
         return loss + chosen.weight * c.square().sum()
 
     fits = [_descend(objective, prior, start, chosen) for start in chosen.starts]
-    residuals = torch.tensor([fit[2] for fit in fits])
-    c, light, _ = fits[int(residuals.argmin())]
-    portraits = _Seen.of(mesh, portrait_cameras(release.center, YAWS))
+    c, residual = min(fits, key=lambda fitted: fitted[1])
+    portraits = _Frozen(mesh, cameras_around(release.center, YAWS))
     studio = LIGHTS["studio"]
     with torch.no_grad():
         return Refitted(
             portraits=portraits.picture(prior.atlas(c), studio, white),
             plain=portraits.picture(prior.atlas(torch.zeros_like(c)), studio, white),
-            c=c,
-            light=light,
-            residuals=residuals,
+            residual=residual,
         )
 
 
 def _descend(
     objective: Callable[[Tensor, Tensor], Tensor], prior: SkinPrior, start: float, chosen: Refit
-) -> tuple[Tensor, Tensor, float]:
-    """Coefficients, light and objective from one start."""
+) -> tuple[Tensor, float]:
+    """Coefficients and objective from one start."""
     c = torch.zeros(len(prior.spread))
     c[0] = start
     c.requires_grad_()
     light = LIGHTS["even"].clone().requires_grad_()
     adam = torch.optim.Adam([{"params": [c], "lr": chosen.rate}, {"params": [light], "lr": 0.02}])
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, chosen.steps)
-    for _ in range(chosen.steps):
-        loss = objective(c, light)
-        adam.zero_grad(set_to_none=True)
-        loss.backward()
-        adam.step()
-        schedule.step()
+    fit(adam, lambda _: objective(c, light), chosen.steps, schedule=schedule)
     with torch.no_grad():
-        return c.detach(), light.detach(), float(objective(c, light))
+        return c.detach(), float(objective(c, light))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from privhead_nb.errors import SceneError
 from privhead_nb.scenes.formats import idr
-from privhead_nb.scenes.formats.npz_cameras import read_npz_cameras
 from privhead_nb.scenes.formats.parts import Hints, SceneParts, list_pictures
 
 
@@ -22,7 +21,7 @@ def read(folder: Path, hints: Hints) -> SceneParts:
     Raises:
         SceneError: besides what IDR's loader refuses, the name of the first missing view.
     """
-    K, _, _, _ = read_npz_cameras(idr.camera_file(folder))
+    K, _, _, _ = idr.read_npz_cameras(idr.camera_file(folder))
     for kind, stem in (("image", "img"), ("mask", "mask")):
         there = {path.stem for path in list_pictures(folder / kind)}
         missing = [name for i in range(len(K)) if (name := f"{stem}_{i:04d}") not in there]

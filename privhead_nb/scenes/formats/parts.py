@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from privhead_nb.errors import SceneError
+from privhead_nb.errors import SceneError, listed
 from privhead_nb.scenes.camera import Cameras, Vec3
-from privhead_nb.scenes.images import FORMATS, image_size, read_mask, resize_area
+from privhead_nb.scenes.images import FORMATS, image_size
 
 _CALLED = {"img", "image", "rgb", "mask", "alpha", "matte", "png", "jpg", "jpeg"}
 """Words in a file's name that say what it is, not which view."""
-SMALL = 128
-"""Longer side, in pixels, of the masks that are held to check cameras and sphere against."""
 
 
 @dataclass(frozen=True)
@@ -146,10 +142,12 @@ def pair_views(
             return [there[name] for name in wanted]
     lost = [image.name for image in images if numbers_in(image) not in there]
     extra = [mask.name for mask in masks if numbers_in(mask) not in wanted]
-    said = f"no mask for {_few(lost)}" if lost else "masks can't be told apart by their numbers"
+    said = (
+        f"no mask for {listed(lost, 3)}" if lost else "masks can't be told apart by their numbers"
+    )
     raise SceneError(
         f"{len(masks)} masks but {len(images)} images: {said}"
-        + (f", and no image for {_few(extra)}" if extra else ""),
+        + (f", and no image for {listed(extra, 3)}" if extra else ""),
         where=camera_file.parent / "mask",
         remedy="Give every view its mask (white = head), with the same numbers in its name; "
         "none is made up.",
@@ -159,38 +157,3 @@ def pair_views(
 def _words_in(path: Path) -> tuple[str, ...]:
     words = re.split(r"[\W_]+", path.stem.lower())
     return tuple(word for word in words if word not in _CALLED)
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def small_masks(masks: Sequence[Path], width: int, height: int) -> np.ndarray:
-    """All masks at SMALL pixels or less, (V, h, w) float32 in [0, 1]; one at a time is read.
-
-    Args:
-        masks: their files.
-        width, height: of the files.
-
-    Raises:
-        SceneError: damaged, or an empty mask.
-    """
-    scale = min(1.0, SMALL / max(width, height))
-    w, h = max(1, round(width * scale)), max(1, round(height * scale))
-    coverage = np.empty((len(masks), h, w), np.float32)
-    for view, path in enumerate(masks):
-        coverage[view] = resize_area(read_mask(path), w, h)
-    if coverage.max() < 0.5:
-        raise SceneError(
-            "all masks are empty",
-            where=masks[0].parent,
-            remedy="White (255) must mark the head; are they inverted or 0/1 valued?",
-        )
-    empty = np.flatnonzero(coverage.reshape(len(masks), -1).max(1) < 0.5)
-    if len(empty):
-        raise SceneError(
-            "the mask is empty",
-            where=masks[empty[0]],
-            remedy="White (255) must mark the head; remove views that don't show it.",
-        )
-    return coverage

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from privhead_nb.privacy.operators import Operator
-from privhead_nb.privacy.release import protect
+from privhead_nb import Operator, protect
 from privhead_nb.resources import SAMPLES
-from privhead_nb.scenes.scene import load_scene
+from privhead_nb.scenes.folder import load_scene
 from privhead_nb.teach.checks import Function, check
 
 APART = 0.05  # mean difference of two pictures that count as two
@@ -41,9 +41,10 @@ def ex0002(yours: Function) -> None:
     """Numbers that leave the device: (neutral, sensitive, size) -> number of them."""
     scene = load_scene(SAMPLES / "scene")
 
-    def spec(neutral: int, sensitive: int, size: int) -> list[int]:
-        release = protect(_some_views(scene, neutral, sensitive), size=size)
-        return [release.neutral_images.numel() + release.moduli.numel()]
+    def spec(neutral: int, sensitive: int, size: int) -> int:
+        some, face = scene.neutral[:neutral], scene.sensitive[:sensitive]
+        release = protect(replace(scene, neutral=some, sensitive=face), size=size)
+        return release.neutral_images.numel() + release.moduli.numel()
 
     check(
         "ex0002",
@@ -57,36 +58,27 @@ def ex0002(yours: Function) -> None:
         hint="a neutral view has size x size pixels of three numbers, a sensitive one has one "
         "number for each",
         slips={
-            "of a sensitive view's pixel one number leaves, not three": lambda n, s, size: [
+            "of a sensitive view's pixel one number leaves, not three": lambda n, s, size: (
                 3 * (n + s) * size**2
-            ],
-            "a neutral view's pixel has three numbers: red, green, blue": lambda n, s, size: [
+            ),
+            "a neutral view's pixel has three numbers: red, green, blue": lambda n, s, size: (
                 (n + s) * size**2
-            ],
-            "a view is size x size pixels": lambda n, s, size: [(3 * n + s) * size],
-            "it is the sensitive views that lose their colours": lambda n, s, size: [
+            ),
+            "a view is size x size pixels": lambda n, s, size: (3 * n + s) * size,
+            "it is the sensitive views that lose their colours": lambda n, s, size: (
                 (n + 3 * s) * size**2
-            ],
+            ),
         },
-        call=lambda function, *given: [function(*given)],  # one number as a list of one
+        rtol=0,
     )
-
-
-def _some_views(scene: Any, neutral: int, sensitive: int) -> Any:
-    """The scene with its first views of each kind in their roles, and no role for the others."""
-    from dataclasses import replace
-
-    return replace(scene, neutral=scene.neutral[:neutral], sensitive=scene.sensitive[:sensitive])
 
 
 def ex0003(yours: Function) -> None:
     """A stranger: a picture (H, W, 3) -> another with the same modulus."""
     operator = Operator("sobel")
     noise = torch.rand(16, 20, 3, generator=torch.Generator().manual_seed(3))
-    ramp = torch.linspace(0.1, 0.9, 24)
-    colours = torch.stack(
-        [ramp.expand(24, 24), ramp.square()[:, None].expand(24, 24), 1 - ramp.expand(24, 24)], -1
-    )
+    across = torch.linspace(0.1, 0.9, 24).expand(24, 24)
+    ramps = torch.stack([across, across.square().T, 1 - across], -1)
 
     def complaints(stranger: Any, photo: Tensor) -> list[str] | None:
         if not isinstance(stranger, Tensor) or stranger.shape != photo.shape:
@@ -109,7 +101,7 @@ def ex0003(yours: Function) -> None:
         "ex0003",
         yours,
         lambda photo: photo,
-        {"made of ramps": (colours,), "16 x 20 random colours": (noise,)},
+        {"made of ramps": (ramps,), "16 x 20 random colours": (noise,)},
         hint="the modulus takes a norm over the three colour channels. What can be done to three "
         "numbers that leaves the root of the sum of their squares as it was?",
         slips={},

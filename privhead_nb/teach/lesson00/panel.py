@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from privhead_nb.privacy.release import Release
 from privhead_nb.resources import SAMPLES
-from privhead_nb.scenes.scene import Scene, load_scene
+from privhead_nb.scenes.folder import load_scene
+from privhead_nb.scenes.scene import Scene
 from privhead_nb.teach import widgets
-from privhead_nb.teach.lesson00 import start_plots
-
-if TYPE_CHECKING:
-    from privhead_nb.teach.widgets import View
+from privhead_nb.teach.lesson00 import figures
 
 TWIN: list[dict[str, Any]] = [
-    {"view": view, "side": side} for view in (7, 24) for side in start_plots.SIDES
+    {"view": view, "side": side} for view in (7, 24) for side in figures.SIDES
 ]
 
 
-def picture(view: int, side: str) -> View:
+def picture(view: int, side: str) -> widgets.View:
     """Where the camera of a view stands, and what one side of the wall has of it."""
-    return start_plots.view_of(_scene(), _release(), view, side)
+    return figures.view_of(*_head(), view, side)
 
 
 def controls() -> dict[str, Any]:
     """The view, and whose eyes we look through."""
     return {
-        "view": widgets.whole("view", 0, len(_scene().cameras) - 1, 1, 7),
-        "side": widgets.choice("seen by", start_plots.SIDES),
+        "view": widgets.whole("view", 0, len(_head()[0].cameras) - 1, 1, 7),
+        "side": widgets.choice("seen by", figures.SIDES),
     }
 
 
 @cache
-def _scene() -> Scene:
-    return load_scene(SAMPLES / "scene")
-
-
-@cache
-def _release() -> Release:
-    return Release.load(SAMPLES / "release")
+def _head() -> tuple[Scene, Release]:
+    return load_scene(SAMPLES / "scene"), Release.load(SAMPLES / "release")

@@ -6,15 +6,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from privhead_nb.kernels.compositing import weights_from_alpha
 from privhead_nb.kernels.error_bounded import inverse_cdf
 from privhead_nb.scenes.camera import Cameras, look_at
 from privhead_nb.teach.checks import Function, check
-from privhead_nb.teach.lesson01 import question_budget
-from privhead_nb.teach.lesson01.fog import depth_and_spread
-from privhead_nb.teach.lesson01.question_budget import BUDGET, EVEN, Course, Run
+from privhead_nb.teach.lesson01 import contest
+from privhead_nb.teach.lesson01.contest import BUDGET, EVEN, Course, Run
+from privhead_nb.teach.lesson01.sampling import depth_and_spread
 
 LADDER = (EVEN, 256, 512, 1024, 2048)  # even samples, for the last exercise's score
 
@@ -26,24 +25,9 @@ def ex0101(yours: Function) -> None:
         cameras = Cameras(K[None], c2w[None], 64, 48, pixel_center)
         return cameras.rays(torch.zeros(len(xy), dtype=torch.long), xy)[1]
 
-    def by_hand(K: Tensor, R: Tensor, xy: Tensor, center: float) -> Tensor:
-        uv1 = torch.cat([xy + center, torch.ones_like(xy[:, :1])], 1)
-        return uv1 @ torch.linalg.inv(K).T @ R.T
-
     def no_length(K: Tensor, c2w: Tensor, xy: Tensor, pixel_center: float) -> Tensor:
-        return by_hand(K, c2w[:3, :3], xy, pixel_center)
-
-    def no_center(K: Tensor, c2w: Tensor, xy: Tensor, _: float) -> Tensor:
-        return spec(K, c2w, xy, 0.0)
-
-    def camera_axes(K: Tensor, c2w: Tensor, xy: Tensor, pixel_center: float) -> Tensor:
-        return spec(K, torch.eye(4).to(c2w), xy, pixel_center)
-
-    def other_way(K: Tensor, c2w: Tensor, xy: Tensor, pixel_center: float) -> Tensor:
-        return normalize(by_hand(K, c2w[:3, :3].T, xy, pixel_center))
-
-    def swapped(K: Tensor, c2w: Tensor, xy: Tensor, pixel_center: float) -> Tensor:
-        return spec(K, c2w, xy.flip(1), pixel_center)
+        uv1 = torch.cat([xy + pixel_center, torch.ones_like(xy[:, :1])], 1)
+        return uv1 @ torch.linalg.inv(K).T @ c2w[:3, :3].T
 
     xy = torch.tensor([[0.0, 0.0], [63.0, 10.0], [31.5, 23.5], [7.25, 40.0]], dtype=torch.float64)
     K = torch.tensor([[90.0, 0, 32], [0, 90, 24], [0, 0, 1]], dtype=torch.float64)
@@ -63,25 +47,24 @@ def ex0101(yours: Function) -> None:
         "the camera's axes; c2w[:3, :3] turns it into the scene's; divide by its length",
         slips={
             "a direction must have length 1: divide by its norm": no_length,
-            "K counts from where pixel_center says, xy from the first pixel's centre": no_center,
-            "this is in the camera's axes; c2w turns it into the scene's": camera_axes,
-            "you turned it the other way: columns of c2w are the camera's axes": other_way,
-            "x comes first: it counts to the right, y downwards": swapped,
+            "K counts from where pixel_center says, xy from the first pixel's centre": (
+                lambda K, c2w, xy, _: spec(K, c2w, xy, 0.0)
+            ),
+            "this is in the camera's axes; c2w turns it into the scene's": lambda K, _, xy, p: (
+                spec(K, still, xy, p)
+            ),
+            "you turned it the other way: columns of c2w are the camera's axes": (
+                lambda K, c2w, xy, p: spec(K, c2w.T, xy, p)
+            ),
+            "x comes first: it counts to the right, y downwards": lambda K, c2w, xy, p: spec(
+                K, c2w, xy.flip(1), p
+            ),
         },
     )
 
 
 def ex0102(yours: Function) -> None:
     """Weights of eq. 1 from opacities: alpha (N, S) -> (N, S)."""
-
-    def inclusive(alpha: Tensor) -> Tensor:
-        return torch.cumprod(1 - alpha, 1) * alpha
-
-    def through_only(alpha: Tensor) -> Tensor:
-        return weights_from_alpha(alpha) / alpha.clamp_min(1e-9)
-
-    def from_behind(alpha: Tensor) -> Tensor:
-        return weights_from_alpha(alpha.flip(1)).flip(1)
 
     random = torch.Generator().manual_seed(1)
     check(
@@ -98,10 +81,16 @@ def ex0102(yours: Function) -> None:
         hint="what gets to sample i has passed all samples before it, and not sample i itself: "
         "shift the running product by one and let it start with 1",
         slips={
-            "your product contains the sample itself; T counts only what stands before": inclusive,
+            "your product contains the sample itself; T counts only what stands before": (
+                lambda alpha: torch.cumprod(1 - alpha, 1) * alpha
+            ),
             "this is alpha alone; multiply it by what gets that far": lambda alpha: alpha,
-            "this is T, what gets through; the weight is T times alpha": through_only,
-            "the first sample is the nearest; you walk from the far end": from_behind,
+            "this is T, what gets through; the weight is T times alpha": lambda alpha: (
+                weights_from_alpha(alpha) / alpha.clamp_min(1e-9)
+            ),
+            "the first sample is the nearest; you walk from the far end": lambda alpha: (
+                weights_from_alpha(alpha.flip(1)).flip(1)
+            ),
         },
     )
 
@@ -152,12 +141,6 @@ def ex0104(yours: Function) -> None:
         edges = torch.cumsum(weights + 1e-6, 1)
         return t.gather(1, torch.searchsorted(edges, u * edges[:, -1:], right=True))
 
-    def by_length(t: Tensor, weights: Tensor, u: Tensor) -> Tensor:
-        return inverse_cdf(t, weights * torch.diff(t), u)
-
-    def not_scaled(t: Tensor, weights: Tensor, u: Tensor) -> Tensor:
-        return inverse_cdf(t, weights, u / (weights + 1e-6).sum(1, keepdim=True))
-
     random = torch.Generator().manual_seed(4)
     ends = torch.tensor([[0.0, 1.0, 1.5, 4.0]], dtype=torch.float64)
     three = torch.tensor([[0.1, 0.3, 0.0]], dtype=torch.float64)
@@ -180,8 +163,12 @@ def ex0104(yours: Function) -> None:
             "you found the section, and took its near end: go into it by the share that is left": (
                 left_ends
             ),
-            "a weight is the mass of its whole section: don't multiply by its length": by_length,
-            "weights need not sum to 1: multiply u by their sum": not_scaled,
+            "a weight is the mass of its whole section: don't multiply by its length": (
+                lambda t, weights, u: inverse_cdf(t, weights * torch.diff(t), u)
+            ),
+            "weights need not sum to 1: multiply u by their sum": lambda t, weights, u: inverse_cdf(
+                t, weights, u / (weights + 1e-6).sum(1, keepdim=True)
+            ),
         },
         rtol=1e-4,
         atol=1e-5,
@@ -190,43 +177,39 @@ def ex0104(yours: Function) -> None:
 
 def ex0105(yours: Function) -> None:
     """48 questions a ray: (ask, near, far, beta) -> t, f (N, S); as good as 144 even samples."""
-    courses = question_budget.courses()
     reached = list(LADDER)
 
     def same(got: Any, wanted: Any) -> list[str] | None:
-        if isinstance(wanted, Run):
-            same_t = got.t.shape == wanted.t.shape and torch.allclose(got.t, wanted.t, atol=1e-4)
-            return None if same_t else ["other samples"]
+        if isinstance(wanted, Run):  # of a slip
+            alike = got.t.shape == wanted.t.shape and torch.allclose(got.t, wanted.t, atol=1e-4)
+            return None if alike else ["other samples"]
         wrong = _foul(got, wanted)
         if wrong:
             return wrong
-        off, bar = wanted.off(got.t), wanted.off(wanted.even(EVEN))
+        off, bar = wanted.off(got.t), wanted.even(EVEN)
         if off > bar:
             return [
                 f"the depth is off by {off:.4f} in the mean",
                 f"{EVEN} even samples are off by {bar:.4f}, and that is the bar",
             ]
-        reached[:] = [n for n in reached if off <= wanted.off(wanted.even(n))]
+        reached[:] = [n for n in reached if off <= wanted.even(n)]
         return None
-
-    def ran(sampler: question_budget.Sampler) -> Function:
-        return lambda course: question_budget.run(sampler, course)
 
     check(
         "ex0105",
         yours,
         lambda course: course,
-        {name: (course,) for name, course in courses.items()},
+        {name: (course,) for name, course in contest.courses().items()},
         hint="spend half of the questions evenly, look where f changes its sign, and spend the "
         "other half there; the surface lies before the first sample that is inside",
         slips={
             "the first sample inside has the weight, but the wall stands before it: look at the "
-            "sections beside, too": ran(question_budget.plain),
-            "these are even samples: use what the first questions tell": ran(
-                question_budget.all_even
+            "sections beside, too": lambda course: course.placed("by weight"),
+            "these are even samples: use what the first questions tell": lambda course: (
+                course.placed("even")
             ),
         },
-        call=question_budget.run,
+        call=contest.run,
         same=same,
     )
     print(f"  {BUDGET} questions, as good as {max(reached)} even samples; the ladder: {LADDER}")

@@ -10,19 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from privhead_nb.kernels.compositing import LEAST_OPACITY, composite, weights_from_density
-from privhead_nb.kernels.error_bounded import inverse_cdf, quantiles
+from privhead_nb.kernels.compositing import composite, weights_from_density
+from privhead_nb.teach.lesson01 import sampling
 
 LENGTH = 2.0
 FINE = 4000  # samples of what we call exact
-PLACINGS = ("even", "jittered", "by weight", "by weight, widened")
+VEIL_COLOUR, WALL_COLOUR = (0.902, 0.624, 0.0), (0.0, 0.447, 0.698)  # style.ORANGE, BLUE
 
 
 @dataclass(frozen=True)
@@ -42,18 +40,20 @@ class Bump:
     colour: tuple[float, float, float]
 
 
+VEIL_AND_WALL = (Bump(0.6, 4.0, 0.07, VEIL_COLOUR), Bump(1.4, 60.0, 0.06, WALL_COLOUR))
+
+
 class Seen(NamedTuple):
     """What happens on one ray with S samples (eq. 1).
 
     Attributes:
-        t, deltas, density, alpha, through, weights: (S,); `through` is T before the sample.
+        t, density, alpha, through, weights: (S,); `through` is T before the sample.
         colours: (S, 3), the fog's own.
-        colour: (3,), on the background.
-        opacity, depth, spread: numbers; see `depth_and_spread`.
+        colour: (3,), on white.
+        opacity, depth, spread: numbers; see `sampling.depth_and_spread`.
     """
 
     t: Tensor
-    deltas: Tensor
     density: Tensor
     alpha: Tensor
     through: Tensor
@@ -74,72 +74,38 @@ def fog(bumps: Sequence[Bump], t: Tensor) -> tuple[Tensor, Tensor]:
     return parts.sum(0), (parts + 1e-30).T @ colours / (parts + 1e-30).sum(0)[:, None]
 
 
-def look(
-    bumps: Sequence[Bump], t: Tensor, background: tuple[float, float, float] = (1.0, 1.0, 1.0)
-) -> Seen:
+def look(bumps: Sequence[Bump], t: Tensor) -> Seen:
     """Eq. 1 on one ray: t (S,) rising in [0, LENGTH]; the last sample stands for the rest."""
     deltas = torch.diff(t, append=t.new_tensor([LENGTH]))
     density, colours = fog(bumps, t)
     weights = weights_from_density(density, deltas)
     through = torch.exp(-torch.cumsum(density * deltas, 0) + density * deltas)
-    depth, spread = depth_and_spread(weights, t)
+    depth, spread = sampling.depth_and_spread(weights, t)
     opacity = float(weights.sum())
-    colour = composite(weights, colours) + (1 - opacity) * t.new_tensor(background)
+    colour = composite(weights, colours) + 1 - opacity
+    alpha = -torch.expm1(-density * deltas)
     return Seen(
-        t, deltas, density, -torch.expm1(-density * deltas), through, weights, colours, colour,
-        opacity, float(depth), float(spread),
-    )  # fmt: skip
+        t, density, alpha, through, weights, colours, colour, opacity, float(depth), float(spread)
+    )
 
 
 def exact(bumps: Sequence[Bump]) -> Seen:
     """The same with so many samples that more change nothing that is seen."""
-    return look(bumps, (torch.arange(FINE, dtype=torch.float64) + 0.5) * (LENGTH / FINE))
+    return look(bumps, place(bumps, FINE, "even"))
 
 
-def depth_and_spread(weights: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-    """Expected depth, and the standard deviation of the depth, of samples with weights.
+def place(bumps: Sequence[Bump], count: int, how: str) -> Tensor:
+    """Distances (count,) of samples on the ray, doubles; `how` is one of `sampling.PLACINGS`."""
+    near = torch.zeros(1, dtype=torch.float64)
 
-    Args:
-        weights: (..., S), eq. 1.
-        t: (..., S).
+    def weigh(t: Tensor) -> Tensor:
+        return look(bumps, t[0]).weights[None]
 
-    Returns:
-        Two tensors (...), in the unit of t; both are 0 where the weights are.
-    """
-    mass = weights.sum(-1).clamp_min(LEAST_OPACITY)
-    depth = (weights * t).sum(-1) / mass
-    off = (t - depth[..., None]).square()
-    return depth, ((weights * off).sum(-1) / mass).sqrt()
+    random = torch.Generator().manual_seed(0)
+    return sampling.place(near, near + LENGTH, count, how, weigh, random)[0]
 
 
-def place(bumps: Sequence[Bump], count: int, how: str, seed: int = 0) -> Tensor:
-    """Distances (count,) of samples on the ray, rising, doubles; `how` is one of PLACINGS.
-
-    "by weight" spends half of the samples evenly, and the other half by the inverse CDF of the
-    weights that those found; "widened" gives each section the largest weight of its neighbours.
-    """
-    if how not in PLACINGS:
-        raise ValueError(f"samples are placed {how!r}; use one of {PLACINGS}")
-    random = torch.Generator().manual_seed(seed)
-    if how in ("even", "jittered"):
-        jitter = torch.full((1, count), 0.5)
-        if how == "jittered":
-            jitter = torch.rand(1, count, generator=random)
-        return LENGTH * quantiles(jitter)[0]
-    first = LENGTH * quantiles(torch.full((1, count // 2), 0.5))
-    weights = look(bumps, first[0]).weights[None]
-    if how == "by weight, widened":
-        weights = widened(weights)
-    edges = torch.nn.functional.pad(first, (0, 1), value=LENGTH)
-    more = inverse_cdf(edges, weights, quantiles(torch.full((1, count - count // 2), 0.5)))
-    return torch.cat([first, more], 1)[0].sort().values
-
-
-def widened(weights: Tensor) -> Tensor:
-    """Each section's largest weight among itself and its two neighbours; (N, S) -> (N, S)."""
-    return torch.nn.functional.max_pool1d(weights[:, None], 3, 1, 1)[:, 0]
-
-
-def rgb(colour: Tensor) -> NDArray[Any]:
-    """A colour for matplotlib."""
-    return np.clip(colour.double().numpy(), 0.0, 1.0)
+def not_there(bumps: Sequence[Bump], seen: Seen, least: float = 0.05) -> bool:
+    """Whether a ray that is at least half stopped shows a depth where there is next to no fog."""
+    density, _ = fog(bumps, torch.tensor([seen.depth], dtype=torch.float64))
+    return seen.opacity >= 0.5 and float(density) < least * float(seen.density.max())

@@ -17,31 +17,22 @@ from privhead_nb.training.losses import eikonal_loss
 def ex0201(yours: Function) -> None:
     """Distance to a box: (points (N, 3), half (3,)) -> (N,)."""
 
-    def q(points: Tensor, half: Tensor) -> Tensor:
-        return points.abs() - half
-
-    def flat_inside(points: Tensor, half: Tensor) -> Tensor:
-        return q(points, half).clamp_min(0).norm(dim=-1)
-
-    def largest(points: Tensor, half: Tensor) -> Tensor:
-        return q(points, half).amax(dim=-1)
+    def spec(points: Tensor, half: Tensor) -> Tensor:
+        return shapes.box(points, tuple(half.tolist()))
 
     def no_sides(points: Tensor, half: Tensor) -> Tensor:
         beyond = points - half
         return beyond.clamp_min(0).norm(dim=-1) + beyond.amax(dim=-1).clamp_max(0)
 
-    def whole_edges(points: Tensor, half: Tensor) -> Tensor:
-        return shapes.box(points, tuple((half / 2).tolist()))
-
     def summed(points: Tensor, half: Tensor) -> Tensor:
-        beyond = q(points, half)
+        beyond = points.abs() - half
         return beyond.clamp_min(0).sum(dim=-1) + beyond.amax(dim=-1).clamp_max(0)
 
     half = torch.tensor([0.5, 0.4, 0.3])
     check(
         "ex0201",
         yours,
-        lambda points, half: shapes.box(points, tuple(half.tolist())),
+        spec,
         {
             "in front of a face": (torch.tensor([[1.0, 0, 0], [0, -1, 0], [0, 0, 0.5]]), half),
             "beyond an edge and a corner": (torch.tensor([[0.8, 0.8, 0], [0.8, -0.8, 0.6]]), half),
@@ -52,10 +43,12 @@ def ex0201(yours: Function) -> None:
         "the positive entries of q count, inside only the largest",
         slips={
             "inside the box yours is 0; there it is minus the distance to the nearest face, which "
-            "is max(q)": flat_inside,
-            "beyond an edge or a corner two or three entries of q count, by Pythagoras": largest,
+            "is max(q)": lambda points, half: (points.abs() - half).clamp_min(0).norm(dim=-1),
+            "beyond an edge or a corner two or three entries of q count, by Pythagoras": (
+                lambda points, half: (points.abs() - half).amax(dim=-1)
+            ),
             "a box has six faces: take |x| before you subtract": no_sides,
-            "half is half of an edge already": whole_edges,
+            "half is half of an edge already": lambda points, half: spec(points, half / 2),
             "positive entries of q are legs of a right angle: take the norm, not the sum": summed,
         },
     )
@@ -85,15 +78,6 @@ def ex0202(yours: Function) -> None:
     def by(make_loss: Function) -> Function:
         return lambda *case: learn(make_loss, *case)
 
-    def stretched(scale: Tensor) -> Callable[[Tensor], Tensor]:
-        return lambda x: scale * shapes.torus(x)
-
-    def wavy(scale: Tensor) -> Callable[[Tensor], Tensor]:
-        return lambda x: shapes.sphere(x) + 0.1 * torch.sin(scale * x).sum(dim=-1)
-
-    def bulged(scale: Tensor) -> Callable[[Tensor], Tensor]:
-        return lambda x: x.square().sum(dim=-1) * scale - 0.3
-
     def right(field: Any, points: Tensor) -> Tensor:
         return eikonal_loss(slopes(field, points))
 
@@ -102,9 +86,16 @@ def ex0202(yours: Function) -> None:
         yours,
         by(right),
         {
-            "twice a distance, 7 places": (stretched, 2.0, _places(7)),
-            "a sphere with waves, 200 places": (wavy, 3.0, _places(200)),
-            "a quadratic, 50 places": (bulged, 0.8, _places(50)),
+            "twice a distance, 7 places": (
+                lambda scale: lambda x: scale * shapes.torus(x), 2.0, _places(7),
+            ),
+            "a sphere with waves, 200 places": (
+                lambda scale: lambda x: shapes.sphere(x) + 0.1 * torch.sin(scale * x).sum(dim=-1),
+                3.0, _places(200),
+            ),
+            "a quadratic, 50 places": (
+                lambda scale: lambda x: x.square().sum(dim=-1) * scale - 0.3, 0.8, _places(50),
+            ),
         },
         call=lambda loss, *case: learn(loss, *case),
         hint="let autograd give the gradient of field(points).sum() by the points, with "
@@ -133,7 +124,7 @@ def ex0202(yours: Function) -> None:
         },
         rtol=1e-4,
         atol=1e-5,
-    )
+    )  # fmt: skip
 
 
 def ex0203(yours: Function) -> None:
@@ -197,35 +188,16 @@ def ex0203(yours: Function) -> None:
 def ex0204(yours: Function) -> None:
     """How deep a share of the light gets: (share, beta, cosine) -> -f there."""
 
-    def no_angle(share: float, beta: float, _: float) -> float:
-        return wall.depth_at(share, beta)
-
-    def along(share: float, beta: float, cosine: float) -> float:
-        return wall.depth_at(share, beta, cosine) / cosine
-
     def hard(share: float, beta: float, cosine: float) -> float:
         return float(-beta * np.log1p(-share) * cosine)
 
     def front_only(share: float, beta: float, cosine: float) -> float:
         return float(beta * np.log(-2 * np.log1p(-share) * cosine))
 
-    def outwards(share: float, beta: float, cosine: float) -> float:
-        return -wall.depth_at(share, beta, cosine)
-
-    def what_is_left(share: float, beta: float, cosine: float) -> float:
-        return wall.depth_at(1 - share, beta, cosine)
-
-    def in_betas(share: float, _: float, cosine: float) -> float:
-        return wall.depth_at(share, 1.0, cosine)
-
-    def one(function: Function) -> Function:
-        """The same, its single number as a row of one."""
-        return lambda *case: np.atleast_1d(np.asarray(function(*case), dtype=np.float64))
-
     check(
         "ex0204",
         yours,
-        one(wall.depth_at),
+        wall.depth_at,
         {
             "5 % of the light, in front": (0.05, 2.0, 1.0),
             "half of it": (0.5, 1.5, 1.0),
@@ -235,15 +207,22 @@ def ex0204(yours: Function) -> None:
         },
         hint="share = 1 - exp(-R), so R is known; R times the cosine is e^u / 2 in front of the "
         "surface (up to 1/2) and u + e^-u / 2 behind it; solve for u, multiply by beta",
-        call=lambda function, *case: one(function)(*case),
         slips={
-            "a slanting ray gathers 1 / cosine as much for each unit of depth": one(no_angle),
-            "depth is asked perpendicular to the surface, as -f, not along the ray": one(along),
-            "behind the surface the fog of its front must be counted: the term e^-u / 2": one(hard),
-            "that is the formula in front of the surface; behind it, R is another": one(front_only),
-            "behind the surface is positive here: the sign is swapped": one(outwards),
-            "the share that has been stopped, not the share that is left": one(what_is_left),
-            "this is in units of beta": one(in_betas),
+            "a slanting ray gathers 1 / cosine as much for each unit of depth": lambda s, b, _: (
+                wall.depth_at(s, b)
+            ),
+            "depth is asked perpendicular to the surface, as -f, not along the ray": (
+                lambda s, b, c: wall.depth_at(s, b, c) / c
+            ),
+            "behind the surface the fog of its front must be counted: the term e^-u / 2": hard,
+            "that is the formula in front of the surface; behind it, R is another": front_only,
+            "behind the surface is positive here: the sign is swapped": lambda *case: (
+                -wall.depth_at(*case)
+            ),
+            "the share that has been stopped, not the share that is left": lambda s, b, c: (
+                wall.depth_at(1 - s, b, c)
+            ),
+            "this is in units of beta": lambda s, _, c: wall.depth_at(s, 1.0, c),
         },
         rtol=1e-4,
         atol=1e-4,

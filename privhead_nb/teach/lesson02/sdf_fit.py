@@ -1,7 +1,6 @@
 """Fit a signed distance to points, with or without the eikonal term, and measure what came out.
 
-    cloud = cloud_of(truth, 20000, scene.center, scene.radius)
-    fit(field, cloud, FitSettings(steps=200, eikonal=0.1))
+    fit(field, cloud_of(truth, 20000, scene.center, scene.radius), FitSettings(steps=200))
     print(judge(field.sdf, scene))
 
 The loss is IGR's (Gropp et al. 2020): mean |f(p)| + normals * mean ||grad f(p) - n|| + eikonal *
@@ -11,16 +10,14 @@ eq. 4 at random places, for points p and normals n of the surface.
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from privhead_nb import resources
 from privhead_nb.field.sdf import GridField, MLPField
 from privhead_nb.geometry.mesh import Mesh, extract_mesh
 from privhead_nb.geometry.metrics import closest_points, evaluate, sample_surface
@@ -32,8 +29,6 @@ if TYPE_CHECKING:
     from privhead_nb.training.profiles import Profile
 
 Field = GridField | MLPField
-History = dict[str, list[float]]
-STUDY = resources.RESULTS / "sdf_fits.json"
 
 
 @dataclass(frozen=True)
@@ -101,8 +96,8 @@ def cloud_of(
     return Cloud(torch.from_numpy(unit).float(), torch.from_numpy(normals).float())
 
 
-def fit(field: Field, cloud: Cloud, settings: FitSettings, *, seed: int = 0) -> History:
-    """Train `field` in place; one number a step for each term that counts, weighted.
+def fit(field: Field, cloud: Cloud, settings: FitSettings, *, seed: int = 0) -> None:
+    """Train `field` in place.
 
     Args:
         field: with its start values.
@@ -110,47 +105,34 @@ def fit(field: Field, cloud: Cloud, settings: FitSettings, *, seed: int = 0) -> 
         settings: weights and sizes.
         seed: of the points drawn in each step.
     """
-    optimiser = _adam(field, settings)
+    parameters = dict(field.named_parameters())
+    grids = [p for name, p in parameters.items() if name.startswith("grid.")]
+    others = [p for name, p in parameters.items() if not name.startswith("grid.")]
+    groups = [{"params": grids, "lr": settings.grid_rate}, {"params": others, "lr": settings.rate}]
+    optimiser = torch.optim.Adam([g for g in groups if g["params"]], betas=(0.9, 0.99), eps=1e-15)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, 0.1 ** (1 / settings.steps))
     generator = _generator(seed)
-    history: History = {"step": []}
-    for step in range(settings.steps):
+    for _ in range(settings.steps):
         optimiser.zero_grad(set_to_none=True)
-        terms = _terms(field, cloud, settings, generator)
-        torch.stack(list(terms.values())).sum().backward()
+        loss(field, cloud, settings, generator).backward()
         optimiser.step()
         schedule.step()
-        history["step"].append(step)
-        for name, value in terms.items():
-            history.setdefault(name, []).append(float(value.detach()))
-    return history
 
 
-def _adam(field: Field, settings: FitSettings) -> torch.optim.Optimizer:
-    grids: list[Tensor] = []
-    others: list[Tensor] = []
-    for name, parameter in field.named_parameters():
-        (grids if name.startswith("grid.") else others).append(parameter)
-    groups = [{"params": grids, "lr": settings.grid_rate}, {"params": others, "lr": settings.rate}]
-    return torch.optim.Adam([g for g in groups if g["params"]], betas=(0.9, 0.99), eps=1e-15)
-
-
-def _terms(
-    field: Field, cloud: Cloud, settings: FitSettings, generator: torch.Generator
-) -> dict[str, Tensor]:
+def loss(field: Field, cloud: Cloud, settings: FitSettings, generator: torch.Generator) -> Tensor:
+    """One step's loss: of points of the surface, their normals, and the eikonal term."""
     chosen = torch.randint(len(cloud.points), (settings.batch,), generator=generator)
     points, normals = cloud.points[chosen], cloud.normals[chosen]
     if settings.normals == 0 and settings.eikonal == 0:
-        return {"surface": field.sdf(points).abs().mean()}
+        return field.sdf(points).abs().mean()
     places = _probes(points, settings, generator) if settings.eikonal else points[:0]
     value, _, gradient = field.with_gradient(torch.cat([points, places]))
-    terms = {"surface": value[: len(points)].abs().mean()}
+    total = value[: len(points)].abs().mean()
     if settings.normals:
-        off = (gradient[: len(points)] - normals).norm(dim=-1).mean()
-        terms["normals"] = settings.normals * off
+        total = total + settings.normals * (gradient[: len(points)] - normals).norm(dim=-1).mean()
     if settings.eikonal:
-        terms["eikonal"] = settings.eikonal * eikonal_loss(gradient[len(points) :])
-    return terms
+        total = total + settings.eikonal * eikonal_loss(gradient[len(points) :])
+    return total
 
 
 def _probes(points: Tensor, settings: FitSettings, generator: torch.Generator) -> Tensor:
@@ -189,17 +171,6 @@ def without_sphere(field: GridField, *, seed: int = 0) -> Callable[[Tensor], Ten
     alone = copy.deepcopy(field)
     _start_plainly(alone, seed)
     return lambda points: alone.sdf(points) - (points.norm(dim=-1) - alone.sphere)
-
-
-def starts(profile: Profile) -> dict[str, Callable[[Tensor], Tensor]]:
-    """Untrained f of both kinds of field, with PyTorch's start values and with the package's."""
-    grid = start_grid(profile)
-    return {
-        "mlp, PyTorch's start": start_mlp(plain=True).sdf,
-        "mlp, geometric": start_mlp().sdf,
-        "grid, no sphere": without_sphere(grid),
-        "grid + sphere": grid.sdf,
-    }
 
 
 def _start_plainly(field: Field, seed: int) -> None:
@@ -278,20 +249,4 @@ def judge(
         points = sample_surface(mesh, samples, 0)[0]
         apart[level] = float(np.median(closest_points(points, truth)[0]))
     assert found.normal_median_deg is not None
-    return Judged(found.distance_mean, found.normal_median_deg, pieces_of(zero), apart)
-
-
-def pieces_of(mesh: Mesh) -> int:
-    """Connected parts of a mesh."""
-    return int(mesh.to_trimesh().body_count)
-
-
-def steepest(field: Field, count: int = 50_000) -> float:
-    """Largest ||grad f|| at random places of the unit ball: a guess at L, from below."""
-    return float(gradient_norms(field, count, seed=2).max())
-
-
-def study() -> dict[str, Any]:
-    """What `python benchmarks/studies/sdf.py` found: lesson 02's fits with more steps."""
-    loaded: dict[str, Any] = json.loads(STUDY.read_text(encoding="utf-8"))
-    return loaded
+    return Judged(found.distance_mean, found.normal_median_deg, zero.to_trimesh().body_count, apart)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from privhead_nb.heads.primitives import smooth_max, smooth_min
+from privhead_nb.heads.primitives import smooth_min
 
 Shape = Callable[[Tensor], Tensor]
 
@@ -72,11 +72,6 @@ def intersection(a: Shape, b: Shape) -> Shape:
 def smooth_union(a: Shape, b: Shape, width: float = 0.3) -> Shape:
     """A union whose seam is filled where a and b differ by less than `width`."""
     return lambda points: smooth_min(a(points), b(points), width)
-
-
-def smooth_intersection(a: Shape, b: Shape, width: float = 0.3) -> Shape:
-    """An intersection whose edge is rounded where a and b differ by less than `width`."""
-    return lambda points: smooth_max(a(points), b(points), width)
 
 
 def value_and_gradient(shape: Shape, points: Tensor) -> tuple[Tensor, Tensor]:

@@ -76,3 +76,30 @@ def sampled_weights(sdf: Tensor, spacing: float, beta: float, form: str = "VolSD
     if form == "NeuS":
         return weights_from_alpha(logistic_alpha(sdf, beta))
     return weights_from_density(laplace_density(sdf, beta), torch.full_like(sdf, spacing))
+
+
+def stopped_on_ray(depth: Tensor, hit: float, beta: float, cosine: float, form: str) -> Tensor:
+    """`stopped`, of the light that is there where a ray begins, `hit` before the wall."""
+    before = stopped(depth.new_tensor(-hit * cosine), beta, cosine, form)
+    return (stopped(depth, beta, cosine, form) - before) / (1 - before)
+
+
+def exactly(
+    beta: float, angle: float, hit: float, form: str, near: float = 1.0
+) -> tuple[float, float]:
+    """Of a ray that starts `hit` before the wall, were its samples infinitely many.
+
+    Args:
+        beta, hit, near: in one unit.
+        angle: between the ray and the normal, degrees.
+        form: "VolSDF" or "NeuS".
+
+    Returns:
+        The share of its light that stops within `near` of the surface, and how far behind the
+        surface half of it has stopped, perpendicular.
+    """
+    cosine = math.cos(math.radians(angle))
+    ends = torch.tensor([-near, near], dtype=torch.float64)
+    first, last = stopped_on_ray(ends, hit, beta, cosine, form).tolist()
+    before = float(stopped(ends.new_tensor(-hit * cosine), beta, cosine, form))
+    return last - first, depth_at(before + 0.5 * (1 - before), beta, cosine, form)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from privhead_nb.privacy.operators import KINDS, Operator
 from privhead_nb.teach import widgets
-from privhead_nb.teach.lesson03 import detection, detector
+from privhead_nb.teach.lesson03 import detector, figures
 
 if TYPE_CHECKING:
     from privhead_nb.teach.widgets import View
@@ -31,29 +31,10 @@ def picture(
     who: str, kind: str, size: int, blur: float, noise: float, levels: int, luma: bool, lines: str
 ) -> View:
     """Portrait, modulus with the detector's boxes, histogram."""
-    return _desk(who, kind, size, blur, noise, levels, luma, lines, look=True)
-
-
-def preview(
-    who: str, kind: str, size: int, blur: float, noise: float, levels: int, luma: bool, lines: str
-) -> View:
-    """The same before the detector has looked."""
-    return _desk(who, kind, size, blur, noise, levels, luma, lines, look=False)
-
-
-def _desk(
-    who: str, kind: str, size: int, blur: float, noise: float, levels: int, luma: bool, lines: str,
-    *, look: bool,
-) -> View:  # fmt: skip
-    operator = Operator(kind, blur=blur, noise=noise, levels=levels, per_channel=not luma)
-    return detection.desk(_portrait(who), operator, size, lines, look=look)
-
-
-def _portrait(who: str) -> detector.Portrait:
-    if who == "photograph":
-        return detector.photograph()
     fronts, backs = detector.stored_portraits()
-    return {"made head": fronts[0], "another": fronts[1], "a third": fronts[2]}.get(who, backs[0])
+    portraits = dict(zip(WHO, (*fronts[:3], backs[0], detector.photograph()), strict=True))
+    operator = Operator(kind, blur=blur, noise=noise, levels=levels, per_channel=not luma)
+    return figures.desk(portraits[who], operator, size, lines)
 
 
 def controls() -> dict[str, Any]:

@@ -14,7 +14,6 @@ from torch.nn import functional as F
 
 from privhead_nb.kernels.gradient_loss import gradient_modulus
 from privhead_nb.privacy.operators import Operator
-from privhead_nb.training.batches import patch_weights
 
 Numbers = Tensor | float
 
@@ -69,21 +68,8 @@ def recoloured(batch: Tensor, contrast: float = 1.0, offset: float = 0.0) -> Ten
 
 
 def moduli(batch: Tensor, blur: float = 0.0) -> Tensor:
-    """Eq. 6 by Sobel after a Gaussian blur: (n, 3, H, W) -> (n, h, w), without padding.
-
-    The same as `Operator("sobel", blur=blur)` without padding, but blurred along rows and columns
-    one after the other, which is quicker.
-    """
-    if blur > 0:
-        reach = -int(-3 * blur // 1)
-        x = torch.arange(-reach, reach + 1, dtype=batch.dtype)
-        row = torch.exp(-x.square() / (2 * blur**2))
-        row = row / row.sum()
-        count, channels = batch.shape[:2]
-        flat = batch.reshape(count * channels, 1, *batch.shape[2:])
-        flat = F.conv2d(F.conv2d(flat, row[None, None, None]), row[None, None, :, None])
-        batch = flat.reshape(count, channels, *flat.shape[2:])
-    return gradient_modulus(batch.contiguous(), *Operator("sobel").kernels())
+    """Eq. 6 by Sobel after a Gaussian blur: (n, 3, H, W) -> (n, h, w), without padding."""
+    return gradient_modulus(batch.contiguous(), *Operator("sobel", blur=blur).kernels())
 
 
 def gradient_losses(batch: Tensor, target: Tensor, blur: float = 0.0) -> Tensor:
@@ -102,53 +88,10 @@ def over(picture: Tensor, batch: Tensor, steps: Tensor, blur: float = 0.0) -> Cu
     return Curve(steps, gradient_losses(batch, target, blur), rgb_losses(batch, picture))
 
 
-def changes(picture: Tensor) -> dict[str, Curve]:
-    """Losses over a shift, a scale, a contrast and an offset, by what stands under their axis."""
-    scales, contrasts = torch.linspace(0.7, 1.4, 36), torch.linspace(-1.5, 1.5, 31)
-    offsets, still = torch.linspace(-0.5, 0.5, 21), planes(picture)
-    recolourings = [recoloured(still, contrast=float(a)) for a in contrasts]
-    lighter = [recoloured(still, offset=float(o)) for o in offsets]
-    return {
-        "shift, pixels": shift_curve(picture),
-        "scale": over(picture, moved(picture, scale=scales), scales),
-        "contrast": over(picture, torch.cat(recolourings), contrasts),
-        "offset": over(picture, torch.cat(lighter), offsets),
-    }
-
-
 def shift_curve(picture: Tensor, reach: int = 16, blur: float = 0.0) -> Curve:
     """Losses over a shift to the side by whole pixels, so that nothing is interpolated."""
     steps = torch.arange(-reach, reach + 1).to(picture)
     return over(picture, moved(picture, steps), steps, blur)
-
-
-def down_curve(picture: Tensor, rows: slice, columns: slice, reach: int = 12) -> Curve:
-    """Losses over a shift downwards, of what is seen through a window that stays in place.
-
-    Losses are multiples of those of an empty window: no lines, or its own mean colour.
-    """
-    steps = torch.arange(-reach, reach + 1).to(picture)
-    seen = moved(picture, 0.0, steps)[:, :, rows, columns].contiguous()
-    target = moduli(seen[reach : reach + 1])[0]
-    still = seen[reach]
-    empty = (still - still.mean((1, 2), keepdim=True)).abs().mean()
-    rgb = (seen - still).abs().mean((1, 2, 3)) / empty
-    return Curve(steps, gradient_losses(seen, target), rgb)
-
-
-def shift_map(picture: Tensor, reach: int = 12) -> tuple[Tensor, Curve]:
-    """Losses over shifts by whole pixels in both directions.
-
-    Returns:
-        The steps (n,), and a curve whose losses are (n, n), rows downwards.
-    """
-    axis = torch.arange(-reach, reach + 1).to(picture)
-    down, right = torch.meshgrid(axis, axis, indexing="ij")
-    rows = [
-        over(picture, moved(picture, x, y), x) for x, y in zip(right, down, strict=True)
-    ]  # a row at a time, which keeps memory small
-    gradient, rgb = (torch.stack([getattr(r, name) for r in rows]) for name in ("gradient", "rgb"))
-    return axis, Curve(axis, gradient, rgb)
 
 
 def half_width(steps: Tensor, losses: Tensor) -> float:
@@ -186,72 +129,9 @@ def valleys(losses: Tensor) -> int:
     return int((inner == lowest).sum())
 
 
-def best_contrast(own: Tensor, target: Tensor) -> float:
-    """The a >= 0 that makes mean |a own - target| smallest.
-
-    With r_i = target_i / own_i the sum is sum_i own_i |a - r_i|: the median of r, weighted by own.
-
-    Args:
-        own, target: moduli of one shape; where `own` is 0 it says nothing of a.
-    """
-    own, target = own.flatten(), target.flatten()
-    own, target = own[own > 0], target[own > 0]
-    if not len(own):
-        return 0.0
-    ratio, order = (target / own).sort()
-    heard = own[order].double().cumsum(0)
-    return float(ratio[int((heard < 0.5 * heard[-1]).sum())])
-
-
-def fading(picture: Tensor, shifts: Tensor) -> tuple[Tensor, Tensor]:
-    """Of a picture moved by shifts (n,): its best contrast, and the loss at that contrast."""
-    target, own = moduli(planes(picture))[0], moduli(moved(picture, shifts))
-    best = torch.tensor([best_contrast(m, target) for m in own])
-    left = (best[:, None, None] * own - target).abs().mean((1, 2)) / target.mean()
-    return best, left
-
-
-def useful(signal: Tensor, patch: int, threshold: float) -> tuple[float, float]:
-    """Share of compared pixels whose modulus is over a threshold: drawn by signal, and evenly.
-
-    Args:
-        signal: released moduli (V, H, W).
-        patch: side in pixels, of which one on each side serves as neighbour only.
-    """
-    places = patch_weights(signal, patch)
-    inner = (signal > threshold).to(signal)[:, None, 1:-1, 1:-1]
-    share = F.avg_pool2d(inner, patch - 2, 1)[:, 0]
-    return float((places * share).sum() / places.sum()), float(share.mean())
-
-
-def worth(signal: Tensor, patch: int, threshold: float) -> tuple[float, float]:
-    """Useful pixels a ray: `useful` times the share of rays whose pixel is compared."""
-    kept = ((patch - 2) / patch) ** 2
-    by_signal, evenly = useful(signal, patch, threshold)
-    return kept * by_signal, kept * evenly
-
-
 def compared(size: int, patch: int, reach: int = 1) -> Tensor:
     """In how many patches of a picture each pixel is compared: (size, size)."""
     inner = patch - 2 * reach
     places = torch.ones(1, 1, *[size - patch + 1] * 2)
     counts = F.conv2d(places, torch.ones(1, 1, inner, inner), padding=inner - 1)[0, 0]
     return F.pad(counts, [reach] * 4).round()
-
-
-def stripes(
-    period: float, size: int = 64, *, shift: float = 0.0, samples: int = 1, angle: float = 0.0
-) -> Tensor:
-    """Grey stripes (size, size, 3), the mean of samples x samples points in each pixel.
-
-    Args:
-        period: pixels.
-        shift: pixels across the stripes.
-        samples: 1 looks at the middle of a pixel, as a ray does; more average over its area.
-        angle: radians from upright.
-    """
-    fine = (torch.arange(size * samples) + 0.5) / samples
-    y, x = torch.meshgrid(fine, fine, indexing="ij")
-    across = x * torch.cos(torch.tensor(angle)) + y * torch.sin(torch.tensor(angle)) - shift
-    grey = 0.5 + 0.4 * torch.sin(2 * torch.pi * across / period)
-    return F.avg_pool2d(grey[None, None], samples)[0, 0, :, :, None].expand(-1, -1, 3)

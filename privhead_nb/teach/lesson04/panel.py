@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from privhead_nb.resources import SAMPLES
-from privhead_nb.scenes.scene import load_scene
+from privhead_nb.scenes.folder import load_scene
 from privhead_nb.teach import widgets
-from privhead_nb.teach.lesson04 import landscape, loss_landscape
-from privhead_nb.teach.lesson04.landscape import Curve
+from privhead_nb.teach.lesson04 import figures, landscape
+from privhead_nb.viz.style import GREEN, grid, image
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,35 +32,38 @@ TWIN: list[dict[str, Any]] = [
 
 def picture(shift: int, scale: float, contrast: float, blur: float, loss: str) -> View:
     """Target, changed picture, their difference, and the loss on its curve over the shift."""
-    batch, steps = _moved(scale), torch.arange(-REACH, REACH + 1).float()
-    here = REACH + shift
-    original = _original()
+    original, steps = _original(), torch.arange(-REACH, REACH + 1).float()
+    batch = landscape.recoloured(landscape.moved(original, steps, 0.0, scale), contrast)
+    curve = landscape.over(original, batch, steps, blur)
+    losses, here = getattr(curve, loss), REACH + shift
     if loss == "gradient":
-        # a contrast's modulus is its size times the modulus, and that of an offset is no other
-        own, target = abs(contrast) * _moduli(scale, blur), _moduli(1.0, blur)[REACH]
-        values = (own - target).abs().mean((1, 2)) / target.mean()
-        panes = {"released modulus": target, "yours": own[here]}
-        panes["difference"] = (own[here] - target).abs()
-        curve = Curve(steps, values, values)
+        theirs, ours = landscape.moduli(
+            torch.cat([landscape.planes(original), batch[here : here + 1]]), blur
+        )
+        panes = figures.drawings(theirs, ours, (ours - theirs).abs())
+        titles = ("released modulus", "yours", "difference")
     else:
-        changed = landscape.recoloured(batch, contrast)
-        values = landscape.rgb_losses(changed, original)
-        mine = changed[here].movedim(0, -1)
-        panes = {"picture": original, "yours": mine}
-        panes["difference"] = (mine - original).abs().mean(-1)
-        curve = Curve(steps, values, values)
-    value = float(values[here])
-    figure = loss_landscape.against_itself(curve, loss, panes, (float(shift), value))
+        mine = batch[here].movedim(0, -1)
+        difference = (mine - original).abs().mean(-1)
+        panes = [original, mine, *figures.drawings(difference)]
+        titles = ("picture", "yours", "difference")
+    figure, (axes,) = grid(1, 4, width=9.2, height=2.2, width_ratios=[1, 1, 1, 1.5])
+    for ax, pane, title in zip(axes, panes, titles, strict=False):
+        image(ax, pane, title)
+    value = float(losses[here])
+    figures.loss_lines(axes[3], curve, [loss])
+    axes[3].plot(shift, value, "o", color=GREEN, mec="black", ms=9, clip_on=False, zorder=5)
+    axes[3].set(xlim=(-REACH, REACH), ylim=(0, max(2.0, 1.05 * value)), xlabel="shift, pixels")
+    axes[3].set_title("loss; 1 = an empty picture", fontsize=9)
     name = "gradient" if loss == "gradient" else "RGB"
     setting = f"shift {shift}, scale {scale:.2f}, contrast {contrast:.2f}"
     if loss == "gradient":
         setting += f", blur {blur:g}"
-    facts = f"{setting}: {name} loss {value:.2f} of an empty picture's"
     alt = (
         f"The front view and the same with {setting}, their difference, and the {name} loss over "
         f"the shift with a point at {value:.2f}; an empty picture has 1."
     )
-    return widgets.View(figure, alt, facts)
+    return widgets.View(figure, alt, f"{setting}: {name} loss {value:.2f} of an empty picture's")
 
 
 def controls() -> dict[str, Any]:
@@ -77,16 +80,3 @@ def controls() -> dict[str, Any]:
 @cache
 def _original() -> Tensor:
     return load_scene(SAMPLES / "scene").images[FRONT]
-
-
-@lru_cache(maxsize=16)
-def _moved(scale: float) -> Tensor:
-    """The picture at all shifts, (n, 3, H, W)."""
-    steps = torch.arange(-REACH, REACH + 1).float()
-    return landscape.moved(_original(), steps, 0.0, scale)
-
-
-@lru_cache(maxsize=64)
-def _moduli(scale: float, blur: float) -> Tensor:
-    """Their moduli, (n, h, w)."""
-    return landscape.moduli(_moved(scale), blur)

@@ -10,7 +10,7 @@ is computed, exactly, and finite differences must agree.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -20,13 +20,10 @@ from torch.nn import functional as F
 from privhead_nb.kernels.compositing import composite, sdf_weights
 from privhead_nb.kernels.gradient_loss import gradient_loss, gradient_modulus
 from privhead_nb.privacy.operators import Operator
-from privhead_nb.training.losses import rgb_loss
-from privhead_nb.training.profiles import get_profile
 
 SIZE, SAMPLES, BETA = 48, 96, 0.02
 NARROW = 18.0  # k: the nose is about a quarter of the radius wide
 LEAST_WEIGHT = 1e-7  # samples that weigh less are not asked for a colour
-TEXTURE = (48, 96)
 VIEWS = (-0.6, -0.3, 0.0, 0.3, 0.6)  # yaw in radians; at none of them the nose reaches the outline
 _FRONT = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)
 _LIGHT = F.normalize(torch.tensor([-0.5, 0.6, 0.9], dtype=torch.float64), dim=0)
@@ -142,94 +139,8 @@ def slope(name: str, value: float, target: Tensor, **looks: object) -> tuple[flo
     return found.item(), number.grad.item()
 
 
-def far_slopes(shifts: Tensor, radius: float = 0.3) -> tuple[Tensor, Tensor]:
-    """Of a small ball whose target stands in the middle: losses over the empty picture's, slopes.
-
-    Args:
-        shifts: (n,) how far to the side the ball is.
-    """
-    target = modulus(render(shape(radius, 0.0, 0.0)).colour)
-    found = []
-    for value in shifts.tolist():
-        shift = torch.tensor(value, dtype=torch.float64, requires_grad=True)
-        lost = loss(render(shape(radius, shift, 0.0)).colour, target) / target.mean()
-        found.append((lost.item(), torch.autograd.grad(lost, shift)[0].item()))
-    losses, slopes = torch.tensor(found, dtype=torch.float64).unbind(1)
-    return losses, slopes
-
-
-def where_from(name: str, value: float, target: Tensor) -> tuple[Tensor, Tensor]:
-    """d loss / d number, pixel by pixel: (S, S), which sums to the whole; and the opacity (S, S).
-
-    The chain rule is a sum over pixels p:
-
-        d loss / d number = sum_p  d loss / d c_p . d c_p / d number
-    """
-
-    def picture(number: Tensor) -> Tensor:
-        return render(shape(**{name: number})).colour
-
-    number = torch.tensor(value, dtype=torch.float64)
-    pushed = torch.func.jvp(picture, (number,), (torch.ones_like(number),))
-    colour, change = pushed[0].detach().requires_grad_(), pushed[1]
-    (pull,) = torch.autograd.grad(loss(colour, target), colour)
-    return (pull * change).sum(-1), render(shape(**{name: number})).opacity
-
-
-def outline(opacity: Tensor) -> Tensor:
-    """Pixels at the silhouette: partly covered, or the neighbour of one that is; (S, S) bool."""
-    partly = ((opacity > 0.02) & (opacity < 0.98)).to(opacity)
-    return F.max_pool2d(partly[None, None], 3, 1, 1)[0, 0] > 0
-
-
-@dataclass(frozen=True)
-class Painted:
-    """What painting a shape of the wrong height came to.
-
-    Attributes:
-        losses: over the steps, over the mean of the target moduli.
-        pictures: (V, S, S, 3) at the end.
-    """
-
-    losses: list[float]
-    pictures: Tensor
-
-
-def paint_it(nose: float, yaws: Sequence[float], *, by_rgb: bool = False) -> Painted:
-    """Fit the colours of a shape that does not move, to the true head's moduli in some views.
-
-    Args:
-        nose: height of the shape that is painted; the true head's is 0.2.
-        yaws: from where it is seen.
-        by_rgb: fit to the colours (eq. 2) instead.
-    """
-    steps = 150 if get_profile().name == "ci" else 250
-    views = [render(shape(nose=nose), yaw) for yaw in yaws]
-    wanted = torch.stack([render(shape(), yaw).colour for yaw in yaws]).float().movedim(-1, 1)
-    kernels = _sobel(wanted)
-    target = gradient_modulus(wanted, *kernels)
-    opacity = torch.stack([v.opacity for v in views]).float()[:, None]
-    places = torch.stack([_place(v.directions) for v in views]).float()
-    noise = torch.randn(1, 3, *TEXTURE, generator=torch.Generator().manual_seed(0))
-    texture = (0.1 * noise).requires_grad_()
-    optimiser = torch.optim.Adam([texture], lr=0.05)
-    fall = torch.optim.lr_scheduler.ExponentialLR(optimiser, 0.03 ** (1 / steps))
-    losses = []
-    for _ in range(steps):
-        colours = torch.sigmoid(texture).expand(len(yaws), -1, -1, -1)
-        painted = F.grid_sample(colours, places, padding_mode="border", align_corners=False)
-        pictures = painted * opacity + 1 - opacity
-        lost = rgb_loss(pictures, wanted) if by_rgb else gradient_loss(pictures, target, *kernels)
-        optimiser.zero_grad()
-        lost.backward()
-        optimiser.step()
-        fall.step()
-        losses.append(lost.item() / target.mean().item())
-    return Painted(losses, pictures.detach().movedim(1, -1))
-
-
-def _place(u: Tensor) -> Tensor:
-    """Longitude and latitude in [-1, 1], as `grid_sample` reads a texture: (S, S, 2)."""
+def on_texture(u: Tensor) -> Tensor:
+    """Longitude and latitude in [-1, 1], as `grid_sample` reads a texture: (..., 3) -> (..., 2)."""
     across = torch.atan2(u[..., 0], u[..., 2]) / math.pi
     down = -torch.asin(u[..., 1].clamp(-1, 1)) / (math.pi / 2)
     return torch.stack([across, down], -1)

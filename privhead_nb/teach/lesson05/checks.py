@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 from torch import Tensor
 
-from privhead_nb.geometry.metrics import _angle_deg
-from privhead_nb.kernels.nearest import nearest
 from privhead_nb.teach.checks import Array, Function, check
 from privhead_nb.training.run import BETA_SHARE
 
@@ -18,24 +17,16 @@ from privhead_nb.training.run import BETA_SHARE
 def ex0501(yours: Function) -> None:
     """Beta at a step: (step, steps, first, last) -> number."""
 
-    def spec(step: int, steps: int, first: float, last: float) -> float:
-        share = min(step / max(steps - 1, 1) / BETA_SHARE, 1.0)
-        return float(first * (last / first) ** share)
-
-    def linear(step: int, steps: int, first: float, last: float) -> float:
-        share = min(step / max(steps - 1, 1) / BETA_SHARE, 1.0)
-        return first + (last - first) * share
-
-    def whole_stage(step: int, steps: int, first: float, last: float) -> float:
-        return float(first * (last / first) ** (step / max(steps - 1, 1)))
-
-    def no_stop(step: int, steps: int, first: float, last: float) -> float:
-        return float(first * (last / first) ** (step / max(steps - 1, 1) / BETA_SHARE))
+    def falling(share: Callable[[float], float]) -> Function:
+        """Beta that falls geometrically, and has come as far as `share` of the stage says."""
+        return lambda step, steps, first, last: (
+            first * (last / first) ** share(step / max(steps - 1, 1))
+        )
 
     check(
         "ex0501",
         yours,
-        _listed(spec),
+        falling(lambda over: min(over / BETA_SHARE, 1.0)),
         {
             "the first step": (0, 300, 0.03, 0.003),
             "half way": (150, 300, 0.03, 0.003),
@@ -44,14 +35,15 @@ def ex0501(yours: Function) -> None:
         },
         hint="the share of the stage that is over is step / (steps - 1); divided by 0.8 and cut at "
         "1, it is how far beta has come on its way, on a logarithmic scale",
-        slips=_all_listed(
-            {
-                "beta falls by the same factor each step, not by the same amount": linear,
-                "beta has arrived after 0.8 of the stage, and then stays": whole_stage,
-                "beta must not fall below its last value": no_stop,
-            }
-        ),
-        call=_call,
+        slips={
+            "beta falls by the same factor each step, not by the same amount": (
+                lambda step, steps, first, last: (
+                    first + (last - first) * min(step / max(steps - 1, 1) / BETA_SHARE, 1.0)
+                )
+            ),
+            "beta has arrived after 0.8 of the stage, and then stays": falling(lambda over: over),
+            "beta must not fall below its last value": falling(lambda over: over / BETA_SHARE),
+        },
         rtol=1e-6,
         atol=1e-12,
     )
@@ -61,8 +53,7 @@ def ex0502(yours: Function) -> None:
     """Two-way mean distance of samples: (N, 3), (M, 3) -> number."""
 
     def ways(a: Array, b: Array) -> tuple[Array, Array]:
-        ta, tb = torch.from_numpy(a.copy()), torch.from_numpy(b.copy())
-        return nearest(ta, tb)[0].numpy(), nearest(tb, ta)[0].numpy()
+        return cKDTree(b).query(a)[0], cKDTree(a).query(b)[0]
 
     def spec(a: Array, b: Array) -> float:
         forth, back = ways(a, b)
@@ -73,7 +64,7 @@ def ex0502(yours: Function) -> None:
     check(
         "ex0502",
         yours,
-        _listed(spec),
+        spec,
         {
             "one point each": (np.zeros((1, 3)), np.array([[3.0, 4.0, 0.0]])),
             "one point and two": (np.zeros((1, 3)), np.array([[1.0, 0, 0], [9.0, 0, 0]])),
@@ -82,28 +73,25 @@ def ex0502(yours: Function) -> None:
         },
         hint="scipy.spatial.cKDTree(b).query(a) gives the distance from each point of a to the "
         "nearest of b; then the other way round, a mean for each, and the mean of the two means",
-        slips=_all_listed(
-            {
-                "this is one way only: from a to b": lambda a, b: float(ways(a, b)[0].mean()),
-                "this is one way only: from b to a": lambda a, b: float(ways(a, b)[1].mean()),
-                "this is the sum of the two means; take their mean": lambda a, b: 2 * spec(a, b),
-                "these distances are squared": lambda a, b: float(
-                    sum(np.mean(way**2) for way in ways(a, b)) / 2
-                ),
-                "this is one mean over all points; the larger set would count more": lambda a, b: (
-                    float(np.concatenate(ways(a, b)).mean())
-                ),
-            }
-        ),
-        call=_call,
+        slips={
+            "this is one way only: from a to b": lambda a, b: ways(a, b)[0].mean(),
+            "this is one way only: from b to a": lambda a, b: ways(a, b)[1].mean(),
+            "this is the sum of the two means; take their mean": lambda a, b: 2 * spec(a, b),
+            "these distances are squared": lambda a, b: (
+                sum(np.mean(way**2) for way in ways(a, b)) / 2
+            ),
+            "this is one mean over all points; the larger set would count more": lambda a, b: (
+                np.concatenate(ways(a, b)).mean()
+            ),
+        },
     )
 
 
 def ex0503(yours: Function) -> None:
     """Median angle between unit normals in degrees: (N, 3), (N, 3) -> number."""
 
-    def spec(a: Array, b: Array) -> float:
-        return float(np.median(_angle_deg(a, b)))
+    def angles(a: Array, b: Array) -> Array:
+        return np.asarray(np.degrees(np.arccos(np.clip((a * b).sum(axis=1), -1, 1))))
 
     def unit(vectors: Array) -> Array:
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
@@ -113,7 +101,7 @@ def ex0503(yours: Function) -> None:
     check(
         "ex0503",
         yours,
-        _listed(spec),
+        lambda a, b: np.median(angles(a, b)),
         {
             "a right angle": (np.array([[1.0, 0, 0]]), np.array([[0.0, 1, 0]])),
             "501 small angles": (some, unit(some + 0.05 * others)),
@@ -123,32 +111,16 @@ def ex0503(yours: Function) -> None:
         },
         hint="the dot product of unit vectors is the cosine of their angle. If yours is nan: "
         "rounding makes some dot products 1.0000000000000002, so cut them to [-1, 1] first",
-        slips=_all_listed(
-            {
-                "this is in radians": lambda a, b: np.radians(spec(a, b)),
-                "this is the mean": lambda a, b: float(_angle_deg(a, b).mean()),
-                "a surface that is turned inside out must be 180 degrees off": lambda a, b: float(
-                    np.median(np.minimum(_angle_deg(a, b), _angle_deg(a, -b)))
-                ),
-            }
-        ),
-        call=_call,
+        slips={
+            "this is in radians": lambda a, b: np.radians(np.median(angles(a, b))),
+            "this is the mean": lambda a, b: angles(a, b).mean(),
+            "a surface that is turned inside out must be 180 degrees off": lambda a, b: np.median(
+                np.minimum(angles(a, b), angles(a, -b))
+            ),
+        },
         rtol=1e-5,
         atol=1e-4,
     )
-
-
-def _listed(function: Function) -> Function:
-    """The same with its one number as a list of one, which is what `check` compares."""
-    return lambda *given: [function(*given)]
-
-
-def _all_listed(functions: dict[str, Function]) -> dict[str, Function]:
-    return {words: _listed(function) for words, function in functions.items()}
-
-
-def _call(function: Function, *given: Any) -> list[Any]:
-    return [function(*given)]
 
 
 @dataclass(frozen=True)
@@ -185,11 +157,8 @@ def ex0504(yours: Function) -> None:
     def spec(f: Balls, o: Tensor, d: Tensor, *_: float) -> Tensor:
         return f.roots(o, d)[0].amin(0)
 
-    def misses_far(f: Balls, o: Tensor, d: Tensor, near: float, far: float) -> Tensor:
-        return spec(f, o, d, near, far).clamp_max(far)
-
-    def misses_near(f: Balls, o: Tensor, d: Tensor, near: float, far: float) -> Tensor:
-        found = spec(f, o, d, near, far)
+    def misses_near(f: Balls, o: Tensor, d: Tensor, near: float, _: float) -> Tensor:
+        found = spec(f, o, d)
         return torch.where(found.isfinite(), found, near)
 
     def last(f: Balls, o: Tensor, d: Tensor, *_: float) -> Tensor:
@@ -202,23 +171,29 @@ def ex0504(yours: Function) -> None:
 
     one, high = ((0.1, 0.0, 0.0), 0.5), ((0.0, 5.0, 0.0), 0.2)
     pair = (((0.0, 0.0, 0.4), 0.25), ((0.0, 0.0, -0.4), 0.3))
-    cases: dict[str, tuple[Any, ...]] = {
-        "rays at a ball": (Balls((one,)), *_fan(9, 0.15), 2.0, 4.0),
-        "some of them miss": (Balls((one,)), *_fan(9, 0.4), 2.0, 4.0),
-        "two balls, one behind the other": (Balls(pair), *_fan(16, 0.2), 2.0, 4.0),
-        "a field that grows three times too fast": (Balls((one,), 3.0), *_fan(16, 0.3), 2.0, 4.0),
-        "a field that grows too slowly": (Balls(pair, 0.3), *_fan(16, 0.3), 2.0, 4.0),
-        "all of them miss": (Balls((high,)), *_fan(4, 0.1), 2.0, 4.0),
-    }
     check(
         "ex0504",
         yours,
         spec,
-        cases,
+        {
+            "rays at a ball": (Balls((one,)), *_fan(9, 0.15), 2.0, 4.0),
+            "some of them miss": (Balls((one,)), *_fan(9, 0.4), 2.0, 4.0),
+            "two balls, one behind the other": (Balls(pair), *_fan(16, 0.2), 2.0, 4.0),
+            "a field that grows three times too fast": (
+                Balls((one,), 3.0),
+                *_fan(16, 0.3),
+                2.0,
+                4.0,
+            ),
+            "a field that grows too slowly": (Balls(pair, 0.3), *_fan(16, 0.3), 2.0, 4.0),
+            "all of them miss": (Balls((high,)), *_fan(4, 0.1), 2.0, 4.0),
+        },
         hint="look at f at some hundred places of each ray; the first place where f turns from "
         "positive to negative brackets the surface; halve the bracket a dozen times",
         slips={
-            "a ray that meets nothing must give inf, not far": misses_far,
+            "a ray that meets nothing must give inf, not far": lambda *given: spec(
+                *given
+            ).clamp_max(given[-1]),
             "a ray that meets nothing must give inf; argmax of nothing is 0": misses_near,
             "this is where the ray leaves: look for a change from positive to negative": leaves,
             "this is the last surface on the ray; nearer ones hide it": last,

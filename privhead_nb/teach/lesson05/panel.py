@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.resources import SAMPLES
-from privhead_nb.scenes.scene import load_scene
+from privhead_nb.scenes.folder import load_scene
 from privhead_nb.teach import widgets
-from privhead_nb.teach.lesson05 import stage_plots, stages
+from privhead_nb.teach.lesson05 import figures, stages
 
 if TYPE_CHECKING:
     from privhead_nb.teach.widgets import View
@@ -37,16 +37,12 @@ def picture(moment: int, plane: str, shown: str, beta: float) -> View:
     alone = {m.step: m for m in _moments() if m.run != "two stages"}
     here = two[moment]
     other = alone[here.step if here.stage == "stage2" else 0]
-    return stage_plots.moment_pair(
-        here, other, plane, _truth(plane), shown=shown, beta=beta or None
-    )
+    return figures.moment_pair(here, other, plane, _truth(plane), shown=shown, beta=beta or None)
 
 
 def controls() -> dict[str, Any]:
     """The moment, the plane, distance or fog, and the fog's width."""
     names = [m.name for m in _moments() if m.run == "two stages"]
-    for plane in stages.PLANES:
-        _truth(plane)  # made here, and not when a slider first asks for it
     return {
         "moment": widgets.choice("moment", {name: i for i, name in enumerate(names)}),
         "plane": widgets.choice("plane", stages.PLANES),

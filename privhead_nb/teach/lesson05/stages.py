@@ -7,21 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from privhead_nb import resources
 from privhead_nb.geometry.mesh import Mesh
-from privhead_nb.render.volume import Rays
-from privhead_nb.scenes.camera import Cameras
+from privhead_nb.resources import RESULTS
 from privhead_nb.scenes.scene import Scene
-from privhead_nb.training.batches import camera_rays, unit_cameras
-from privhead_nb.training.reconstruction import Reconstruction
 
 Array = NDArray[np.float64]
 
-FOLDER = resources.RESULTS / "stages"
+FOLDER = RESULTS / "stages"
 PLANES = ("profile", "level")  # x = nose tip's, seen from the side; y = nose tip's, from above
 SIDE, POINTS = 300.0, 120  # mm along a plane's side, and grid points along it
 
@@ -52,22 +47,12 @@ class Moment:
         return f"{self.stage[:-1]} {self.stage[-1]}, step {self.step}"
 
 
-def plane_points(plane: str, scene: Scene) -> Array:
-    """Where a plane asks, (POINTS, POINTS, 3) in scene units; up is +y, front is +z.
+def outline(mesh: Mesh, plane: str, scene: Scene) -> list[Array]:
+    """Where a mesh cuts a plane through the nose tip: lines (K, 2) of right and down, mm.
 
     Seen as a picture: "profile" has the nose at the left and the crown above, "level" has the nose
     below and the left of the picture at -x. Its middle is that of the bounding sphere.
     """
-    along = np.linspace(-SIDE / 2, SIDE / 2, POINTS)
-    right, down = np.meshgrid(along, along)
-    (x, y, z), nose = scene.center, scene.face_region()[0]
-    if plane == "profile":
-        return np.stack([np.full_like(right, nose[0]), y - down, z - right], -1)
-    return np.stack([x + right, np.full_like(right, nose[1]), z + down], -1)
-
-
-def outline(mesh: Mesh, plane: str, scene: Scene) -> list[Array]:
-    """Where a mesh cuts a plane: lines (K, 2) of right and down, mm, as in `plane_points`."""
     (x, y, z), nose = scene.center, scene.face_region()[0]
     normal = (1.0, 0.0, 0.0) if plane == "profile" else (0.0, 1.0, 0.0)
     section = mesh.to_trimesh().section(normal, nose)
@@ -92,16 +77,3 @@ def load_meshes(folder: Path = FOLDER) -> dict[str, Mesh]:
     """ "full RGB" and "without stage 1"."""
     names = {"full RGB": "full_rgb", "without stage 1": "without_stage1"}
     return {name: Mesh.load(folder / f"{file}.ply") for name, file in names.items()}
-
-
-def rays_of(head: Reconstruction, camera: Cameras) -> tuple[Rays, float, float]:
-    """Rays through all pixels of one camera, and between which depths they meet the unit sphere.
-
-    Depths and rays are in unit-sphere coordinates, as the head's field is.
-    """
-    y, x = torch.meshgrid(torch.arange(camera.height), torch.arange(camera.width), indexing="ij")
-    xy = torch.stack([x, y], -1).reshape(-1, 2)
-    unit = unit_cameras(camera, head.center, head.radius)
-    rays = camera_rays(unit, torch.zeros(len(xy), dtype=torch.long), xy)
-    middle = float(unit.c2w[0, :3, 3].norm())
-    return rays, middle - 1, middle + 1

@@ -7,16 +7,19 @@ its means can be checked. Ours are read from `benchmarks/results/reconstruction.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import mean
-from typing import Any
+from typing import TYPE_CHECKING
 
-from privhead_nb.resources import RESULTS
+import numpy as np
+from numpy.typing import NDArray
+
+from privhead_nb.teach.results import SAME_RUN, frame, pairs, where
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 METHODS = ("stage 1", "stage 2", "full RGB")
-Study = Mapping[str, Mapping[str, Any]]
 
 FACESCAPE = (
     (2.7692, 1.7467, 2.8889, 2.3320, 1.7957, 2.6392, 2.2117, 2.1790, 2.9775, 2.0121),
@@ -30,111 +33,86 @@ H3DS = (
 )
 PRINTED = {"FaceScape": (2.3552, 0.7824, 0.4948), "H3DS": (4.7066, 3.0477, 2.6351)}
 """The means as the paper prints them."""
-WITHOUT_STAGE_1 = (27.65, 0.84)
-"""Without and with stage 1, from the paper's appendix: one head, the unit is not given."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Group:
     """Heads measured alike.
 
     Attributes:
         name: whose, and what they are.
         unit: of the distances.
-        runs: a distance for each method and head (or seed), three tuples of one length.
-        normals: the same in degrees; empty where nobody measured any.
+        runs: a distance for each method and head (or seed), (3, heads).
+        normals: the same in degrees; None where nobody measured any.
     """
 
     name: str
     unit: str
-    runs: tuple[tuple[float, ...], ...]
-    normals: tuple[tuple[float, ...], ...] = ()
+    runs: NDArray[np.float64]
+    normals: NDArray[np.float64] | None = None
 
     @property
-    def means(self) -> tuple[float, ...]:
-        """Mean distance of each method."""
-        return tuple(mean(row) for row in self.runs)
+    def means(self) -> NDArray[np.float64]:
+        """Mean distance of each method, (3,)."""
+        return self.runs.mean(axis=1)
 
     @property
     def ratio(self) -> float:
         """Stage 2's mean over full RGB's."""
-        return self.means[1] / self.means[2]
+        return float(self.means[1] / self.means[2])
 
     @property
-    def ratios(self) -> list[float]:
+    def ratios(self) -> NDArray[np.float64]:
         """Stage 2 over full RGB, head by head."""
-        return [two / full for _, two, full in zip(*self.runs, strict=True)]
-
-    @property
-    def gain(self) -> float:
-        """How many times nearer to the truth stage 2 is than stage 1, of means."""
-        return self.means[0] / self.means[1]
+        return np.asarray(self.runs[1] / self.runs[2])
 
 
-PAPER = (Group("paper, FaceScape", "1e-3", FACESCAPE), Group("paper, H3DS", "mm", H3DS))
+PAPER = (
+    Group("paper, FaceScape", "1e-3", np.array(FACESCAPE)),
+    Group("paper, H3DS", "mm", np.array(H3DS)),
+)
 
 
-def stored(name: str = "reconstruction") -> dict[str, Any]:
-    """A stored study by the name of its file."""
-    path = RESULTS / f"{name}.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no {path.name} in benchmarks/results")
-    return dict(json.loads(path.read_text(encoding="utf-8")))
+def study() -> pd.DataFrame:
+    """The stored runs of the cpu profile with shipped settings, a row each."""
+    return where(frame("reconstruction"), profile="cpu", setting="")
 
 
-def ours(study: Study) -> tuple[Group, ...]:
-    """The made heads (one seed each) and the scan (one head, several seeds) of the cpu profile."""
-    shipped = [r for r in study.values() if r["profile"] == "cpu" and not r["setting"]]
-    found = []
-    for name, heads in (
-        ("ours, made heads", sorted({r["head"] for r in shipped} - {"real"})),
-        ("ours, one scan", ["real"]),
-    ):
-        pairs = []
-        for head in heads:
-            of = {(r["method"], r["seed"]): r for r in shipped if r["head"] == head}
-            seeds = sorted({seed for _, seed in of})
-            pairs += [
-                (of["two-stage", seed], of["full-rgb", seed])
-                for seed in seeds
-                if {("two-stage", seed), ("full-rgb", seed)} <= set(of)
-            ]
-        if pairs:
-            measured = [(two["stage1"], two["final"], full["final"]) for two, full in pairs]
-            found.append(
-                Group(name, "mm", _columns(measured, "distance_mean"),
-                      _columns(measured, "normal_median_deg"))
-            )  # fmt: skip
-    return tuple(found)
+def ours(runs: pd.DataFrame) -> tuple[Group, ...]:
+    """The made heads (one seed each) and the scan (one head, several seeds)."""
+    two, full = where(runs, method="two-stage"), where(runs, method="full-rgb")
+
+    def measured(column: str, of_scan: bool) -> NDArray[np.float64]:
+        first = two.set_index(list(SAME_RUN))[f"stage1.{column}"]
+        last = pairs(two, full, f"final.{column}").assign(first=first)
+        last = last[(last.index.get_level_values("head") == "real") == of_scan]
+        return last[["first", "one", "other"]].to_numpy().T
+
+    return tuple(
+        Group(name, "mm", measured("distance_mean", scan), measured("normal_median_deg", scan))
+        for name, scan in (("ours, made heads", False), ("ours, one scan", True))
+    )
 
 
-def _columns(
-    measured: Sequence[tuple[Mapping[str, Any], ...]], key: str
-) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(float(r[k][key]) for r in measured) for k in range(3))
-
-
-def without_stage_1(study: Study) -> dict[str, tuple[float, float]]:
-    """Head -> mm without and with stage 1, same seed, cpu profile."""
-    found = {}
-    for run in study.values():
-        if run["method"] == "stage-2-only" and run["profile"] == "cpu":
-            name = f"cpu {run['head']} {run['seed']} two-stage"
-            pair = (run["final"]["distance_mean"], study[name]["final"]["distance_mean"])
-            found["the scan" if run["head"] == "real" else f"made head {run['head']}"] = pair
-    return found
+def without_stage_1(runs: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """Head -> mm without and with stage 1, same seed."""
+    lonely, two = where(runs, method="stage-2-only"), where(runs, method="two-stage")
+    both = pairs(lonely, two, "final.distance_mean")
+    names = {run: "the scan" if run[0] == "real" else f"made head {run[0]}" for run in both.index}
+    in_order = lonely.set_index(list(SAME_RUN)).index
+    return {names[run]: (both.one[run], both.other[run]) for run in in_order}
 
 
 def text(groups: Sequence[Group]) -> str:
     """A table to print: mean distances, the ratio, and normals where there are any."""
     lines = [f"{'':<18}{'runs':>5}{'stage 1':>9}{'stage 2':>9}{'full RGB':>10}{'ratio':>7}  unit"]
     for group in groups:
-        cells = "".join(f"{m:>{w}.2f}" for m, w in zip(group.means, (9, 9, 10), strict=True))
+        one, two, full = group.means
         lines.append(
-            f"{group.name:<18}{len(group.runs[0]):>5}{cells}{group.ratio:>7.2f}  {group.unit}"
+            f"{group.name:<18}{len(group.ratios):>5}{one:>9.2f}{two:>9.2f}{full:>10.2f}"
+            f"{group.ratio:>7.2f}  {group.unit}"
         )
-        if group.normals:
-            angles = [mean(row) for row in group.normals]
-            cells = "".join(f"{a:>{w}.1f}" for a, w in zip(angles, (9, 9, 10), strict=True))
-            lines.append(f"{'':<23}{cells}{'':>7}  deg")
+        if group.normals is not None:
+            one, two, full = group.normals.mean(axis=1)
+            lines.append(f"{'':<23}{one:>9.1f}{two:>9.1f}{full:>10.1f}{'':>7}  deg")
     return "\n".join(lines)

@@ -1,12 +1,11 @@
-"""What lesson 8 measures: which views to keep, whether stage 1 failed, and what a template left.
+"""What lesson 8 and its study measure: which views to keep, and whether stage 1 failed.
 
-None of these needs the truth but `template_share`: who has only a release can use the others.
+None of these needs the truth: who has only a release can use them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,9 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from privhead_nb.geometry.mesh import Mesh
-from privhead_nb.privacy.released import Release
+from privhead_nb.privacy.release import Release
 from privhead_nb.scenes.camera import Cameras
-from privhead_nb.scenes.scene import Scene
 
 Points = NDArray[np.float64]
 
@@ -52,23 +50,6 @@ def farthest_views(towards: Points, count: int) -> list[int]:
     return chosen
 
 
-def largest_gap(towards: Points, chosen: Sequence[int]) -> float:
-    """Angle from the view that is left out worst to the nearest chosen one, degrees."""
-    nearest = (towards @ towards[list(chosen)].T).max(axis=1)
-    return float(np.degrees(np.arccos(np.clip(nearest.min(), -1, 1))))
-
-
-def with_views(
-    scene: Scene, neutral: Sequence[int] | None = None, sensitive: Sequence[int] | None = None
-) -> Scene:
-    """The scene with some of its views in their roles only; the others stay at home."""
-    return replace(
-        scene,
-        neutral=scene.neutral if neutral is None else tuple(neutral),
-        sensitive=scene.sensitive if sensitive is None else tuple(sensitive),
-    )
-
-
 def silhouettes(mesh: Mesh, cameras: Cameras) -> Tensor:
     """Which pixels (V, H, W) a mesh's vertices and face centres fall into; 1 or 0.
 
@@ -89,7 +70,7 @@ def signal_outside(moduli: Tensor, shape: Tensor, reach: int = 1) -> float:
     """Share of the released modulus that falls on pixels which a shape doesn't cover.
 
     On a plain background all modulus is the head's: a shape that leaves much of it uncovered is
-    too small or in the wrong place. It needs no truth, so whoever has the release can ask.
+    too small or in the wrong place.
 
     Args:
         moduli: (V, H, W).
@@ -122,18 +103,3 @@ def stage_looks(mesh: Mesh, release: Release) -> dict[str, float]:
         "signal_outside": round(signal_outside(release.moduli, shape), 4),
         "empty_border": round(empty_border(release.moduli, shape), 4),
     }
-
-
-def template_share(result: Points, template: Points) -> float:
-    """How much of the template's error is still in a result: 0 none, 1 all of it.
-
-    At points of the true surface a field's value is how far its own surface is off. If the result
-    were the truth with a share b of the template's error left, then r = b t; the best b is
-
-        b = (r . t) / (t . t)
-
-    Args:
-        result: (P,) signed distances of the result at points of the true surface.
-        template: (P,) those of the template at the same points.
-    """
-    return float(result @ template / max(float(template @ template), 1e-12))

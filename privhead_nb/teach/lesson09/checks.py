@@ -6,11 +6,15 @@ import math
 
 import numpy as np
 
-from privhead_nb.lab.comparison import Comparison
-from privhead_nb.lab.intervals import draws, exact_interval, wilson_interval
-from privhead_nb.lab.verification import calibrate, verdicts
+from privhead_nb.lab.intervals import draws
+from privhead_nb.lab.protocol import (
+    Comparison,
+    calibrate,
+    exact_interval,
+    verdicts,
+    wilson_interval,
+)
 from privhead_nb.teach.checks import Array, Function, check
-from privhead_nb.teach.lesson09.repeated_studies import pair_rates
 
 
 def ex0901(yours: Function) -> None:
@@ -22,38 +26,21 @@ def ex0901(yours: Function) -> None:
         pairs = Comparison(similarity, probe, np.array([0]))
         return 1 - float(verdicts(pairs, calibrate(pairs, fmr))[: len(mated)].mean())
 
-    def allowed(other: Array, fmr: float) -> int:
-        return math.floor(fmr * len(other) + 1e-9)
-
-    def tar(mated: Array, other: Array, fmr: float) -> float:
-        return 1 - spec(mated, other, fmr)
-
-    def one_too_many(mated: Array, other: Array, fmr: float) -> float:
-        limit = np.sort(other)[::-1][min(allowed(other, fmr), len(other) - 1)]
-        return float((mated < limit).mean())
-
-    def too_strict(mated: Array, other: Array, fmr: float) -> float:
-        limit = np.sort(other)[::-1][allowed(other, fmr) - 1]
-        return float((mated <= limit).mean())
-
-    def of_mated(mated: Array, _: Array, fmr: float) -> float:
-        return float((mated < np.quantile(mated, 1 - fmr)).mean())
+    def from_the_top(other: Array, fmr: float, further: int) -> float:
+        """The last non-mated score that may match, or one so many places further down."""
+        place = math.floor(fmr * len(other) + 1e-9) - 1 + further
+        return float(np.sort(other)[::-1][min(place, len(other) - 1)])
 
     random = np.random.default_rng(91)
     mated, other = random.normal(1.5, 1, 40), random.normal(0, 1, 200)
-    tied_mated, tied_other = np.round(mated), np.round(other)
     check(
         "ex0901",
         yours,
         spec,
         {
-            "ten pairs of each kind": (
-                np.arange(10) / 10 + 0.45,
-                np.arange(10) / 10,
-                0.2,
-            ),
+            "ten pairs of each kind": (np.arange(10) / 10 + 0.45, np.arange(10) / 10, 0.2),
             "40 mated and 200 non-mated, FMR 5 %": (mated, other, 0.05),
-            "the same scores in whole numbers: ties": (tied_mated, tied_other, 0.05),
+            "the same scores in whole numbers: ties": (np.round(mated), np.round(other), 0.05),
             "all non-mated scores are equal": (mated, np.zeros(100), 0.3),
             "FMR 7 % of 100 pairs": (mated, other[:100], 0.07),
         },
@@ -61,13 +48,19 @@ def ex0901(yours: Function) -> None:
         "pass, but not the next one: pairs match that score higher than that one. Scores that "
         "equal it would all pass together with it, so none of them may",
         slips={
-            "that is TAR, the share that matches; FNMR is the share that does not": tar,
+            "that is TAR, the share that matches; FNMR is the share that does not": (
+                lambda mated, other, fmr: 1 - spec(mated, other, fmr)
+            ),
             "your threshold lets one non-mated pair too many pass, and all that tie with it": (
-                one_too_many
+                lambda mated, other, fmr: (mated < from_the_top(other, fmr, 1)).mean()
             ),
             "stricter than need be: mated scores between the last pair that may pass and the "
-            "first that may not still match": too_strict,
-            "the threshold comes from the non-mated scores, not from the mated ones": of_mated,
+            "first that may not still match": (
+                lambda mated, other, fmr: (mated <= from_the_top(other, fmr, 0)).mean()
+            ),
+            "the threshold comes from the non-mated scores, not from the mated ones": (
+                lambda mated, _, fmr: (mated < np.quantile(mated, 1 - fmr)).mean()
+            ),
         },
         rtol=0,
         atol=1e-9,
@@ -77,26 +70,12 @@ def ex0901(yours: Function) -> None:
 def ex0902(yours: Function) -> None:
     """Wilson's interval: (successes, trials, z) -> (low, high)."""
 
-    def spec(successes: int, trials: int, z: float) -> tuple[float, float]:
-        level = math.erf(z / math.sqrt(2))
-        return wilson_interval(successes, trials, level)
+    def spec(successes: int, trials: int, z: float) -> Array:
+        return np.array(wilson_interval(successes, trials, math.erf(z / math.sqrt(2))))
 
-    def wald(successes: int, trials: int, z: float) -> tuple[float, float]:
+    def wald(successes: int, trials: int, z: float) -> Array:
         share = successes / trials
-        half = z * math.sqrt(share * (1 - share) / trials)
-        return share - half, share + half
-
-    def exact(successes: int, trials: int, z: float) -> tuple[float, float]:
-        return exact_interval(successes, trials, math.erf(z / math.sqrt(2)))
-
-    def around_the_share(successes: int, trials: int, z: float) -> tuple[float, float]:
-        low, high = spec(successes, trials, z)
-        share, half = successes / trials, (high - low) / 2
-        return share - half, share + half
-
-    def percent(successes: int, trials: int, z: float) -> tuple[float, float]:
-        low, high = spec(successes, trials, z)
-        return 100 * low, 100 * high
+        return share + z * math.sqrt(share * (1 - share) / trials) * np.array([-1, 1])
 
     check(
         "ex0902",
@@ -114,71 +93,77 @@ def ex0902(yours: Function) -> None:
         slips={
             "the spread must be that of the unknown p, sqrt(p (1 - p) / n), and not that of k/n: "
             "at k = 0 yours has no width": wald,
-            "that is Clopper and Pearson's; Wilson's asks for the p within z spreads": exact,
-            "the width is right, but the interval does not lie around k/n": around_the_share,
-            "as shares between 0 and 1, not in percent": percent,
+            "that is Clopper and Pearson's; Wilson's asks for the p within z spreads": (
+                lambda k, n, z: exact_interval(k, n, math.erf(z / math.sqrt(2)))
+            ),
+            "the width is right, but the interval does not lie around k/n": (
+                lambda k, n, z: k / n + np.ptp(spec(k, n, z)) / 2 * np.array([-1, 1])
+            ),
+            "as shares between 0 and 1, not in percent": lambda *given: 100 * spec(*given),
         },
         rtol=1e-6,
         atol=1e-7,
     )
 
 
+def drawn_rates(matches: Array, probe: Array, gallery: Array, counts: Array) -> Array:
+    """FNMR and FMR of verdicts, each time people are drawn again.
+
+    Args:
+        matches: (P, G) whether a pair was called a match.
+        probe, gallery: (P,) and (G,) who is seen, numbers from 0 to n - 1.
+        counts: (B, n) how often each person was drawn.
+
+    Returns:
+        (B, 2).
+    """
+    mated, mine, theirs = _weights(probe, gallery, counts)
+    return _rates(matches, mine * mated, mine * theirs * ~mated)
+
+
+def _weights(probe: Array, gallery: Array, counts: Array) -> tuple[Array, Array, Array]:
+    """(P, G) is a pair mated; (B, P, 1) and (B, 1, G) how often its two people were drawn."""
+    mated = probe[:, None] == gallery
+    return mated, counts[:, probe][:, :, None], counts[:, gallery][:, None, :]
+
+
+def _rates(matches: Array, own: Array, other: Array) -> Array:
+    """(B, 2) FNMR and FMR where pairs count as (B, P, G) says of mated and of non-mated ones."""
+    missed = (own * ~matches).sum((1, 2)) / own.sum((1, 2))
+    return np.stack([missed, (other * matches).sum((1, 2)) / other.sum((1, 2))], axis=1)
+
+
 def ex0903(yours: Function) -> None:
     """FNMR and FMR of drawn people: (matches, probe, gallery, counts) -> (B, 2)."""
 
-    def weighted(matches: Array, probe: Array, gallery: Array, own: Array, cross: Array) -> Array:
-        """With weights (B, P) of mated pairs by probe, and (B, P, G) of all non-mated ones."""
-        mated = probe[:, None] == gallery
-        w = own[:, :, None] * mated
-        v = cross * ~mated
-        missed = (w * ~matches).sum((1, 2)) / w.sum((1, 2))
-        return np.stack([missed, (v * matches).sum((1, 2)) / v.sum((1, 2))], axis=1)
+    def both_sides(matches: Array, *given: Array) -> Array:
+        mated, mine, theirs = _weights(*given)
+        return _rates(matches, mine * theirs * mated, mine * theirs * ~mated)
 
-    def both_sides(m: Array, p: Array, g: Array, c: Array) -> Array:
-        cross = c[:, p][:, :, None] * c[:, g][:, None, :]
-        mated = p[:, None] == g
-        w = cross * mated
-        missed = (w * ~m).sum((1, 2)) / w.sum((1, 2))
-        return np.stack([missed, weighted(m, p, g, c[:, p], cross)[:, 1]], axis=1)
+    def probes_only(matches: Array, *given: Array) -> Array:
+        mated, mine, _ = _weights(*given)
+        return _rates(matches, mine * mated, mine * ~mated)
 
-    def probes_only(m: Array, p: Array, g: Array, c: Array) -> Array:
-        cross = np.broadcast_to(c[:, p][:, :, None], (len(c), *m.shape))
-        return weighted(m, p, g, c[:, p], cross)
-
-    def copies_are_strangers(m: Array, p: Array, g: Array, c: Array) -> Array:
-        mated = p[:, None] == g
-        cross = c[:, p][:, :, None] * c[:, g][:, None, :]
-        extra = (c[:, p] * (c[:, p] - 1))[:, :, None] * mated
-        v = cross * ~mated + extra
-        right = weighted(m, p, g, c[:, p], cross)
-        return np.stack([right[:, 0], (v * m).sum((1, 2)) / v.sum((1, 2))], axis=1)
-
-    def once_each(m: Array, p: Array, g: Array, c: Array) -> Array:
-        return pair_rates(m, p, g, np.minimum(c, 1))
-
-    def swapped(m: Array, p: Array, g: Array, c: Array) -> Array:
-        return pair_rates(m, p, g, c)[:, ::-1]
+    def copies_are_strangers(matches: Array, *given: Array) -> Array:
+        mated, mine, theirs = _weights(*given)
+        return _rates(matches, mine * mated, (mine - mated) * theirs)
 
     random = np.random.default_rng(93)
     probe, gallery = np.repeat(np.arange(6), 4), np.arange(6)
     verdict = random.uniform(size=(24, 6)) < np.where(probe[:, None] == gallery, 0.8, 0.15)
-    few = np.array([[True, False, True], [True, True, False], [False, False, True]])
-    two = np.array([[0, 1, 1], [2, 0, 1]])
+    three = np.array([[True, False, True], [True, True, False], [False, False, True]])
     uneven = random.integers(0, 5, 30)
     uneven[:5], known = np.arange(5), np.repeat(np.arange(5), 2)
     other = random.uniform(size=(30, 10)) < np.where(uneven[:, None] == known, 0.7, 0.2)
     check(
         "ex0903",
         yours,
-        pair_rates,
+        drawn_rates,
         {
-            "three people, each drawn once": (
-                few,
-                np.arange(3),
-                np.arange(3),
-                np.ones((1, 3), int),
+            "three people, each drawn once": (three, *[np.arange(3)] * 2, np.ones((1, 3), int)),
+            "three people, two draws": (
+                three, *[np.arange(3)] * 2, np.array([[0, 1, 1], [2, 0, 1]])
             ),
-            "three people, two draws": (few, np.arange(3), np.arange(3), two),
             "six people, four probes each, 5 draws": (verdict, probe, gallery, draws(6, 5, 1)),
             "different numbers of pictures": (other, uneven, known, draws(5, 4, 2)),
         },
@@ -192,7 +177,9 @@ def ex0903(yours: Function) -> None:
             "two copies of a person are no pair of strangers: leave them out of FMR": (
                 copies_are_strangers
             ),
-            "who was drawn three times counts three times": once_each,
-            "FNMR comes first, then FMR": swapped,
+            "who was drawn three times counts three times": (
+                lambda m, p, g, c: drawn_rates(m, p, g, np.minimum(c, 1))
+            ),
+            "FNMR comes first, then FMR": lambda *given: drawn_rates(*given)[:, ::-1],
         },
-    )
+    )  # fmt: skip

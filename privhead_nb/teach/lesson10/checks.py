@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.functional import normalize
 
-from privhead_nb.lab import tables
 from privhead_nb.lab.appearance import nearer
-from privhead_nb.lab.intervals import draws
+from privhead_nb.lab.intervals import draws, share
 from privhead_nb.scenes.camera import Cameras
 from privhead_nb.teach.checks import Array, Function, check
 from privhead_nb.teach.lesson10 import mixed_heads
@@ -18,28 +19,15 @@ from privhead_nb.teach.lesson10 import mixed_heads
 def ex1001(yours: Function) -> None:
     """A Newton step to f = 0: (points (N, 3), distance (N,), gradient (N, 3)) -> points (N, 3)."""
 
-    def spec(points: Array, distance: Array, gradient: Array) -> Array:
-        given = (torch.tensor(x) for x in (points, distance, gradient))
-        return mixed_heads.snapped(*given).numpy()
+    def spec(*given: Array) -> Array:
+        return mixed_heads.snapped(*map(torch.tensor, given)).numpy()
 
     def slope_one(points: Array, distance: Array, gradient: Array) -> Array:
         return points - distance[:, None] * gradient
 
-    def by_length(points: Array, distance: Array, gradient: Array) -> Array:
-        return slope_one(
-            points, distance, gradient / np.linalg.norm(gradient, axis=1, keepdims=True)
-        )
-
-    def away(points: Array, distance: Array, gradient: Array) -> Array:
-        return 2 * points - spec(points, distance, gradient)
-
-    def no_distance(points: Array, distance: Array, gradient: Array) -> Array:
-        return points - gradient / (gradient**2).sum(1, keepdims=True) + 0 * distance[:, None]
-
     random = np.random.default_rng(1001)
     points, gradient = random.normal(size=(2, 6, 3))
-    unit = gradient / np.linalg.norm(gradient, axis=1, keepdims=True)
-    distance = random.normal(size=6)
+    unit, distance = _unit(gradient), random.normal(size=6)
     check(
         "ex1001",
         yours,
@@ -58,9 +46,13 @@ def ex1001(yours: Function) -> None:
         slips={
             "right where the slope is one; else divide by the gradient's length squared": slope_one,
             "that divides by the length once; the step along a unit vector is f / |g|, so the "
-            "length stands below twice": by_length,
-            "the gradient points outwards: from a positive distance you go against it": away,
-            "the farther off, the longer the step: where is the distance?": no_distance,
+            "length stands below twice": lambda x, f, g: slope_one(x, f, _unit(g)),
+            "the gradient points outwards: from a positive distance you go against it": (
+                lambda x, f, g: 2 * x - spec(x, f, g)
+            ),
+            "the farther off, the longer the step: where is the distance?": (
+                lambda x, f, g: spec(x, np.ones_like(f), g)
+            ),
         },
     )  # fmt: skip
 
@@ -68,35 +60,27 @@ def ex1001(yours: Function) -> None:
 def ex1002(yours: Function) -> None:
     """Near to whom: (pictures (N, D), gallery (P, D), shape (N,), colours (N,)) -> three (N,)."""
 
-    def spec(pictures: Array, gallery: Array, shape: Array, colours: Array) -> Array:
-        x, g = (torch.nn.functional.normalize(torch.tensor(a), dim=1) for a in (pictures, gallery))
-        rows = torch.arange(len(g))
-        said = nearer(x, torch.tensor(shape), torch.tensor(colours), g, rows)
-        return np.stack([said.to_geometry, said.to_radiance, said.named]).astype(float)
+    def spec(*given: Array) -> tuple[Array, ...]:
+        x, g, shape, colours = map(torch.tensor, given)
+        said = nearer(normalize(x), shape, colours, normalize(g), torch.arange(len(g)))
+        return said.to_geometry.numpy(), said.to_radiance.numpy(), said.named.numpy()
 
-    def raw(pictures: Array, gallery: Array, shape: Array, colours: Array) -> Array:
-        return _three(1 - pictures @ gallery.T, shape, colours)
+    def picked(table: Array, shape: Array, colours: Array) -> tuple[Array, ...]:
+        rows = np.arange(len(table))
+        return table[rows, shape], table[rows, colours], table.argmin(1)
 
-    def similar(pictures: Array, gallery: Array, shape: Array, colours: Array) -> Array:
-        return _three(1 - _distance(pictures, gallery), shape, colours)
+    def cosines(x: Array, g: Array) -> Array:
+        return np.asarray(_unit(x) @ _unit(g).T)
 
-    def similar_but_named(pictures: Array, gallery: Array, shape: Array, colours: Array) -> Array:
-        found = similar(pictures, gallery, shape, colours)
-        found[2] = _distance(pictures, gallery).argmin(1)
-        return found
-
-    def swapped(pictures: Array, gallery: Array, shape: Array, colours: Array) -> Array:
-        return _three(_distance(pictures, gallery), colours, shape)
-
-    def one_of_two(pictures: Array, gallery: Array, shape: Array, colours: Array) -> Array:
-        found = _three(_distance(pictures, gallery), shape, colours)
-        found[2] = np.where(found[0] < found[1], shape, colours)
-        return found
+    def one_of_two(x: Array, g: Array, shape: Array, colours: Array) -> tuple[Array, ...]:
+        own, other, _ = spec(x, g, shape, colours)
+        return own, other, np.where(own < other, shape, colours)
 
     random = np.random.default_rng(1002)
     gallery = random.normal(size=(5, 8))
     shape, colours = np.array([0, 1, 2, 3]), np.array([1, 4, 0, 2])
     between = gallery[shape] + 0.6 * gallery[colours] + 0.3 * random.normal(size=(4, 8))
+    lengths, third = random.uniform(0.2, 5, (4, 1)), np.repeat(gallery[[4]], 2, 0)
     check(
         "ex1002",
         yours,
@@ -105,25 +89,24 @@ def ex1002(yours: Function) -> None:
             "two people, at right angles": (
                 np.array([[3.0, 4.0]]), np.eye(2), np.array([0]), np.array([1])
             ),
-            "vectors of many lengths": (
-                between * random.uniform(0.2, 5, (4, 1)), gallery, shape, colours
-            ),
-            "nearest to a third person": (
-                np.repeat(gallery[[4]], 2, 0), gallery, np.array([0, 1]), np.array([2, 3])
-            ),
+            "vectors of many lengths": (between * lengths, gallery, shape, colours),
+            "nearest to a third person": (third, gallery, np.array([0, 1]), np.array([2, 3])),
         },
         hint="make every row unit and take 1 - their products, an (N, P) table; in row n look at "
         "columns shape[n] and colours[n], and for the column of the smallest",
         slips={
-            "a cosine wants unit vectors: divide each row by its length": raw,
-            "these are similarities; a distance is 1 - cosine, and the nearest has the smallest": (
-                similar
+            "a cosine wants unit vectors: divide each row by its length": (
+                lambda x, g, s, c: picked(1 - x @ g.T, s, c)
             ),
-            "these are similarities; a distance is 1 - cosine": similar_but_named,
-            "shape and colours have changed places": swapped,
+            "these are similarities; a distance is 1 - cosine, and the nearest has the smallest": (
+                lambda x, g, s, c: picked(cosines(x, g), s, c)
+            ),
+            "these are similarities; a distance is 1 - cosine": (
+                lambda x, g, s, c: (*picked(cosines(x, g), s, c)[:2], spec(x, g, s, c)[2])
+            ),
+            "shape and colours have changed places": lambda x, g, s, c: spec(x, g, c, s),
             "the nearest of the whole gallery, who may be neither of the two": one_of_two,
         },
-        call=lambda function, *given: np.stack([np.asarray(x, float) for x in function(*given)]),
     )  # fmt: skip
 
 
@@ -131,162 +114,125 @@ def ex1003(yours: Function) -> None:
     """A share's interval with both people drawn: (hits, shape, colours (N,), times (B, P)) -> 2."""
 
     def spec(hits: Array, shape: Array, colours: Array, times: Array) -> tuple[float, float]:
-        found = tables.share(hits, shape, colours, resamples=len(times), seed=_seed(times))
+        seed = SEEDS[times.shape[1]]
+        found = share(hits, shape, colours, resamples=len(times), seed=seed)
         return found.low, found.high
 
-    def weighted(hits: Array, weights: Array) -> tuple[float, float]:
-        with np.errstate(invalid="ignore"):
-            shares = (weights @ hits) / weights.sum(1)
-        return tuple(np.nanquantile(shares, [0.025, 0.975]))
-
-    def shape_only(hits: Array, shape: Array, colours: Array, times: Array) -> tuple[float, float]:
-        return weighted(hits, times[:, shape] + 0 * colours)
-
-    def added(hits: Array, shape: Array, colours: Array, times: Array) -> tuple[float, float]:
-        return weighted(hits, times[:, shape] + times[:, colours])
-
-    def once(hits: Array, shape: Array, colours: Array, times: Array) -> tuple[float, float]:
-        return weighted(hits, ((times[:, shape] > 0) & (times[:, colours] > 0)).astype(float))
-
-    def unweighted(hits: Array, shape: Array, colours: Array, times: Array) -> tuple[float, float]:
-        sums = (times[:, shape] * times[:, colours]) @ hits / len(hits)
-        return tuple(np.quantile(sums, [0.025, 0.975]))
-
-    def ends(hits: Array, shape: Array, colours: Array, times: Array) -> tuple[float, float]:
-        both = times[:, shape] * times[:, colours]
-        with np.errstate(invalid="ignore"):
-            shares = (both @ hits) / both.sum(1)
-        return float(np.nanmin(shares)), float(np.nanmax(shares))
+    def weighted(hits: Array, weights: Array, ends: tuple[float, float] = (0.025, 0.975)) -> Array:
+        some = weights[weights.sum(1) > 0]
+        return np.quantile((some @ hits) / some.sum(1), ends)
 
     check(
         "ex1003",
         yours,
         spec,
-        {"12 pairs of 4 people": _pairs(4, 3), "40 pairs of 20 people": _pairs(20, 2)},
+        {"12 pairs of 4 people": pairs_of(4, 3), "40 pairs of 20 people": pairs_of(20, 2)},
         hint="in draw b a picture counts times[b, shape] x times[b, colours]; the share is the "
         "weighted mean of hits; then the 2.5 and 97.5 percent quantiles over the draws",
         slips={
-            "the picture hangs on two people: multiply how often both were drawn": shape_only,
-            "multiply the two counts: a pair is there only if both of its people are": added,
-            "a person who was drawn twice counts twice": once,
-            "divide by the weights of that draw, which is not always the number of pictures": (
-                unweighted
+            "the picture hangs on two people: multiply how often both were drawn": (
+                lambda hits, s, _, times: weighted(hits, times[:, s])
             ),
-            "the ends of 95 percent of the draws, not the extreme ones": ends,
+            "multiply the two counts: a pair is there only if both of its people are": (
+                lambda hits, s, c, times: weighted(hits, times[:, s] + times[:, c])
+            ),
+            "a person who was drawn twice counts twice": (
+                lambda hits, s, c, times: weighted(hits, 1.0 * (times[:, s] * times[:, c] > 0))
+            ),
+            "divide by the weights of that draw, which is not always the number of pictures": (
+                lambda hits, s, c, times: np.quantile(
+                    (times[:, s] * times[:, c]) @ hits / len(hits), [0.025, 0.975]
+                )
+            ),
+            "the ends of 95 percent of the draws, not the extreme ones": (
+                lambda hits, s, c, times: weighted(hits, times[:, s] * times[:, c], (0, 1))
+            ),
         },
         rtol=1e-6,
     )
 
 
 def ex1004(yours: Function) -> None:
-    """A photo on a mesh: (points (N, 3), picture, depth (H, W), K, c2w) -> colours, seen (N, 4)."""
+    """A photo on a mesh: (points (N, 3), picture, depth (H, W), K, c2w) -> colours, seen (N,)."""
 
-    def spec(points: Array, picture: Array, depth: Array, K: Array, c2w: Array) -> Array:
+    def spec(
+        points: Array, picture: Array, depth: Array, K: Array, c2w: Array, flip: bool = False
+    ) -> Any:
         height, width = depth.shape
-        camera = Cameras(torch.tensor(K)[None], torch.tensor(c2w)[None], width, height, 0.5)
-        x, shown, far = (torch.tensor(a) for a in (points, picture, depth))
-        paint, seen = mixed_heads.painted(x, shown, far, camera)
-        return np.column_stack([paint.numpy(), seen.numpy()])
+        camera: Any = Cameras(torch.tensor(K)[None], torch.tensor(c2w)[None], width, height, 0.5)
+        if flip:  # rows and columns change places
+            place, far = camera.project(torch.tensor(points))
+            camera = SimpleNamespace(project=lambda _: (place.flip(-1), far))
+        x, shown, near = (torch.tensor(a) for a in (points, picture, depth))
+        return mixed_heads.painted(x, shown, near, camera)
 
-    def slip(
-        *, around: int = 0, both_sides: bool = False, turned: bool = False, mirrored: bool = False
-    ) -> Function:
-        def made(points: Array, picture: Array, depth: Array, K: Array, c2w: Array) -> Array:
-            rotation = c2w[:3, :3].T if not turned else c2w[:3, :3]
-            there = (points - c2w[:3, 3]) @ rotation.T
-            u, v = ((there @ K.T)[:, k] / there[:, 2] for k in (0, 1))
-            column, row = (np.floor(x).astype(int) + around for x in (u, v))
-            if mirrored:
-                column, row = row, column
-            height, width = depth.shape
-            seen = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-            column, row = column.clip(0, width - 1), row.clip(0, height - 1)
-            nearest = depth[row, column]
-            seen &= there[:, 2] > 0
-            seen &= nearest > 0
-            if not both_sides:
-                seen &= there[:, 2] <= nearest + 8
-            return np.column_stack([np.where(seen[:, None], picture[row, column], 0), seen])
-
-        return made
+    def transposed(points: Array, picture: Array, depth: Array, K: Array, c2w: Array) -> Any:
+        wrong = c2w.copy()
+        wrong[:3, :3] = c2w[:3, :3].T
+        return spec(points, picture, depth, K, wrong)
 
     check(
         "ex1004",
         yours,
         spec,
-        _photos(),
+        photos(),
         hint="p = R^T (x - c), (u, v) = (K p)[:2] / p_z, column floor(u), row floor(v); seen: in "
         "the picture, before the camera, on the head, and at most 8 mm behind the depth there",
         slips={
             "points on the far side get the face, too: compare p_z with the depth in that pixel": (
-                slip(both_sides=True)
+                lambda x, picture, depth, K, c2w: spec(x, picture, 1e6 * (depth > 0), K, c2w)
             ),
-            "rows go with v, columns with u: picture[row, column]": slip(mirrored=True),
-            "c2w turns from the camera into the scene; here you need its transpose": slip(
-                turned=True
+            "rows go with v, columns with u: picture[row, column]": (
+                lambda x, picture, depth, K, c2w: spec(x, picture, depth, K, c2w, flip=True)
             ),
-            "you are a pixel off: floor, and not the next one": slip(around=1),
+            "c2w turns from the camera into the scene; here you need its transpose": transposed,
+            "you are a pixel off: floor, and not the next one": (
+                lambda x, picture, depth, K, c2w: spec(
+                    x, picture, depth, K + [[0, 0, 1], [0, 0, 1], [0, 0, 0]], c2w
+                )
+            ),
         },
-        call=lambda function, *given: np.column_stack(
-            [np.asarray(x, float) for x in function(*given)]
-        ),
     )
 
 
-def _distance(pictures: Array, gallery: Array) -> Array:
-    """(N, P) cosine distances."""
-    x, g = (a / np.linalg.norm(a, axis=1, keepdims=True) for a in (pictures, gallery))
-    return np.asarray(1 - x @ g.T)
+def _unit(rows: Array) -> Array:
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
 
-def _three(table: Array, shape: Array, colours: Array) -> Array:
-    """(3, N): two columns picked from a table (N, P), and the column of the smallest."""
-    rows = np.arange(len(table))
-    return np.stack([table[rows, shape], table[rows, colours], table.argmin(1)]).astype(float)
+SEEDS = {4: 11, 20: 12}
+"""Of the draws, by how many people there are."""
 
 
-_SEEDS = {4: 11, 20: 12}
-
-
-def _seed(times: Array) -> int:
-    return _SEEDS[times.shape[1]]
-
-
-def _pairs(people: int, each: int) -> tuple[Array, ...]:
+def pairs_of(people: int, each: int) -> tuple[Array, ...]:
     """Hits of pairs among so many people, `each` for a shape, and 400 draws."""
     shape = np.repeat(np.arange(people), each)
     colours = (shape + 1 + np.tile(np.arange(each), people)) % people
     random = np.random.default_rng(people)
     hits = (random.uniform(size=len(shape)) < 0.35 + 0.4 * (colours % 2)).astype(float)
-    return hits, shape, colours, draws(people, 400, _SEEDS[people])
+    return hits, shape, colours, draws(people, 400, SEEDS[people])
 
 
-def _photos() -> dict[str, tuple[Any, ...]]:
+def photos() -> dict[str, tuple[Array, ...]]:
     """A few points before cameras, with a depth map of one wall and a gap."""
     random = np.random.default_rng(1004)
     picture = random.uniform(size=(6, 8, 3))
     depth = np.full((6, 8), 100.0)
     depth[:, 0] = 0.0
     K = np.array([[50.0, 0, 4.0], [0, 50.0, 3.0], [0, 0, 1.0]])
-    straight = np.eye(4)
-    cell = random.uniform(0.1, 0.9, (12, 2)) + np.stack(
-        [random.integers(1, 8, 12), random.integers(0, 6, 12)], 1
-    )
-    flat = np.column_stack([(cell - [4.0, 3.0]) * 2, np.full(12, 100.0)])
-    angle = 0.7
-    turned = np.eye(4)
-    turned[:3, :3] = [
-        [np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]
-    ]  # fmt: skip
+    straight, turned = np.eye(4), np.eye(4)
+    turned[0, [0, 2]] = np.cos(0.7), np.sin(0.7)
+    turned[2, [0, 2]] = -np.sin(0.7), np.cos(0.7)
     turned[:3, 3] = [5.0, -2.0, 7.0]
-    behind = flat * [[1.3, 1.3, 1.3]]
-    seen_by = flat @ turned[:3, :3].T + turned[:3, 3]
+    corner = np.stack([random.integers(1, 8, 12), random.integers(0, 6, 12)], 1)
+    cell = corner + random.uniform(0.1, 0.9, (12, 2))
+    flat = np.column_stack([(cell - [4.0, 3.0]) * 2, np.full(12, 100.0)])
     outside = np.array([[0.0, 40.0, 100.0], [-40.0, 0.0, 100.0], [0.5, 0.5, -100.0]])
     gap = np.array([[-7.5, 0.4, 100.0], [-3.0, 0.4, 104.0], [-3.0, 0.4, 109.0]])
+    there = flat @ turned[:3, :3].T + turned[:3, 3]
     return {
         "a wall that the camera faces": (flat, picture, depth, K, straight),
-        "a camera that is turned": (seen_by, picture, depth, K, turned),
-        "points behind the wall": (np.vstack([flat, behind]), picture, depth, K, straight),
+        "a camera that is turned": (there, picture, depth, K, turned),
+        "points behind the wall": (np.vstack([flat, 1.3 * flat]), picture, depth, K, straight),
         "outside of the picture": (outside, picture, depth, K, straight),
         "a gap, and near the limit": (gap, picture, depth, K, straight),
     }

@@ -1,41 +1,38 @@
 """Lesson 10's people: four made heads in each other's colours, and one painted with a photograph.
 
-A shape is a `Bust`, evaluated once. Colours are reflectances at its points: those of another head,
-asked for at one of three places (`WAYS`). All that a lesson's page needs of a shape is seen in one
-go and kept, so that a picture of any mixture takes milliseconds.
+A shape is a `SurfaceMesh`, made once. Colours are reflectances at its vertices: those of another
+head, asked for at one of three places (`WAYS`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from privhead_nb import Template
 from privhead_nb.geometry.mesh import Mesh
-from privhead_nb.heads.codes import IDENTITY_NAMES
 from privhead_nb.heads.head import Head, make_head
-from privhead_nb.heads.light import LIGHTS, to_srgb
+from privhead_nb.heads.light import LIGHTS
 from privhead_nb.lab.appearance import VIEWS, Nearer, exact_head, nearer
-from privhead_nb.lab.busts import Bust, Shots, bust, shoot
-from privhead_nb.lab.recognition import Recogniser
-from privhead_nb.lab.renders import FRONT, photograph, portrait_cameras
-from privhead_nb.resources import SAMPLE_HEAD, SAMPLES
+from privhead_nb.lab.framing import FRONT, portrait_cameras
+from privhead_nb.lab.raster import (
+    GBuffer,
+    SurfaceMesh,
+    grey_surface,
+    photograph,
+    rasterize,
+    surface_mesh,
+)
+from privhead_nb.lab.recognisers import Recogniser
+from privhead_nb.resources import SAMPLE_HEAD
 from privhead_nb.scenes.camera import Cameras
-from privhead_nb.training.profiles import get_profile
-from privhead_nb.training.reconstruction import Reconstruction
 
 PEOPLE = {"A": 40000, "B": 40002, "C": 40003, "D": 40004}
 """By letter; of the group "evaluation", whom no recogniser has learned from."""
 PLACE, POINT, SURFACE = "same place on the face", "same point", "nearest surface point"
 WAYS = (PLACE, POINT, SURFACE)
-SPACING = 5.0  # mm of the shapes' meshes; a pixel is 6 mm wide
-LIT = LIGHTS["studio"]
 Angles = tuple[tuple[float, float], ...]
 
 
@@ -46,9 +43,9 @@ def person(name: str) -> Head:
 
 
 @cache
-def body(name: str) -> Bust:
-    """A person's shape in their own colours."""
-    return bust(person(name), SPACING)
+def body(name: str, spacing: float = 5.0) -> SurfaceMesh:
+    """A person's shape in their own colours, on a mesh of `spacing` mm; a pixel is 6 mm wide."""
+    return surface_mesh(person(name), spacing)
 
 
 # Whose colours, and from where --------------------------------------------------------------------
@@ -75,45 +72,30 @@ def toward(head: Head, points: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def worn(points: Tensor, shape: str, whose: str, way: str = PLACE) -> Tensor:
-    """(N, 3) linear reflectance of `whose`, for (N, 3) points of the surface of `shape`."""
+def colours(shape: str, whose: str, way: str = PLACE, spacing: float = 5.0) -> Tensor:
+    """(N, 3) linear reflectance of `whose` at the vertices of the body of `shape`.
+
+    Args:
+        shape, whose: names of PEOPLE.
+        way: one of WAYS.
+        spacing: of the body's mesh, mm.
+    """
+    points = body(shape, spacing).vertices
+    if shape == whose:
+        return body(shape, spacing).reflectance
     if way == PLACE:
         return exact_head(PEOPLE[shape], PEOPLE[whose]).reflectance(points)
-    there = points if way == POINT else toward(person(whose), points)
-    return person(whose).reflectance(there)
+    return person(whose).reflectance(points if way == POINT else toward(person(whose), points))
+
+
+# Pictures, and what recognisers say of them -------------------------------------------------------
 
 
 @cache
-def colours(shape: str, whose: str, way: str = PLACE) -> Tensor:
-    """As `worn`, for the points of the body of `shape`."""
-    if shape == whose:
-        return body(shape).reflectance
-    return worn(body(shape).vertices, shape, whose, way)
-
-
-def gaps(shape: str, other: str) -> tuple[float, float]:
-    """Mean distance, mm, of a shape's face to another's surface: as it is, and after one step."""
-    points = body(shape).vertices
-    points = points[(points[:, 2] > 40) & (points[:, 1].abs() < 90)]
-    there = toward(person(other), points)
-    with torch.no_grad():
-        before, after = (person(other).sdf(x).abs().mean() for x in (points, there))
-    return float(before), float(after)
-
-
-# Pictures -----------------------------------------------------------------------------------------
-
-
-@cache
-def _seen(shape: str, way: str, angles: Angles, size: int) -> Shots:
-    """A shape from some sides, with everybody's colours side by side: reflectance (M, 3 x 4)."""
-    worn = torch.cat([colours(shape, whose, way) for whose in PEOPLE], 1)
-    return shoot(replace(body(shape), reflectance=worn), cameras(angles, size))
-
-
-def cameras(angles: Sequence[tuple[float, float]], size: int = 64) -> Cameras:
-    """Portrait cameras of another size; at more than 96 pixels a bust shows holes."""
-    return portrait_cameras(angles).resized(size, size)
+def _seen(shape: str, whose: str, way: str, angles: Angles) -> GBuffer:
+    """A shape in somebody's colours from some sides, before any light."""
+    dressed = replace(body(shape), reflectance=colours(shape, whose, way))
+    return rasterize(dressed, portrait_cameras(angles))
 
 
 def pictures(
@@ -121,101 +103,57 @@ def pictures(
     whose: str,
     way: str = PLACE,
     *,
-    angles: Sequence[tuple[float, float]] = VIEWS,
+    angles: Angles = VIEWS,
     blend: float = 1.0,
     hair: bool = True,
     one_albedo: bool = False,
-    size: int = 64,
 ) -> Tensor:
-    """(V, size, size, 3) pictures of a shape in somebody's colours.
+    """(V, 64, 64, 3) pictures of a shape in somebody's colours.
 
     Args:
         shape, whose: names of PEOPLE.
         way: one of WAYS.
         angles: yaw and pitch, degrees.
         blend: 0 for the shape's own colours, 1 for the other's, between them a mixture.
-        hair, one_albedo: as in `Shots.pictures`.
-        size: pixels.
+        hair, one_albedo: as in `GBuffer.pictures`.
     """
-    seen = _seen(shape, way, tuple(angles), size)
-    names = list(PEOPLE)
-    own, other = (seen.reflectance[:, 3 * k : 3 * k + 3] for k in map(names.index, (shape, whose)))
-    shots = replace(seen, reflectance=own + blend * (other - own))
-    lights = LIT.expand(len(angles), -1)
-    return shots.pictures(lights, hair=hair, one_albedo=one_albedo).clamp(0, 1)
+    seen, own = _seen(shape, whose, way, angles), _seen(shape, shape, PLACE, angles)
+    mixed = own.reflectance + blend * (seen.reflectance - own.reflectance)
+    lights = LIGHTS["studio"].expand(len(angles), -1)
+    shown = replace(seen, reflectance=mixed).pictures(lights, hair=hair, one_albedo=one_albedo)
+    return shown.clamp(0, 1)
 
 
-def gallery(*, hair: bool = True, one_albedo: bool = False) -> tuple[Tensor, Tensor]:
+def gallery(*, hair: bool = True) -> tuple[Tensor, Tensor]:
     """(4, 64, 64, 3) frontal pictures of all four as they are, and their numbers (4,)."""
-    own = [pictures(n, n, angles=FRONT, hair=hair, one_albedo=one_albedo) for n in PEOPLE]
+    own = [pictures(n, n, angles=FRONT, hair=hair) for n in PEOPLE]
     return torch.cat(own), torch.tensor(list(PEOPLE.values()))
 
 
-@cache
-def mixtures(way: str = PLACE, *, hair: bool = True) -> tuple[Tensor, Tensor, Tensor]:
-    """Everyone in the colours of each other one, in all VIEWS: pictures, shape, colours (N,)."""
+def asked(one: Recogniser, way: str = PLACE, *, hair: bool = True) -> Nearer:
+    """What a recogniser says of everyone in the colours of each other one, in all VIEWS."""
     pairs = [(a, b) for a in PEOPLE for b in PEOPLE if a != b]
     shown = torch.cat([pictures(a, b, way, hair=hair) for a, b in pairs])
-    shape, colour = (torch.tensor([PEOPLE[p[k]] for p in pairs for _ in VIEWS]) for k in range(2))
-    return shown, shape, colour
-
-
-def asked(one: Recogniser, way: str = PLACE, *, hair: bool = True) -> Nearer:
-    """What a recogniser says of all mixtures."""
-    shown, shape, colour = mixtures(way, hair=hair)
+    shape, whose = (torch.tensor([PEOPLE[p[k]] for p in pairs for _ in VIEWS]) for k in range(2))
     known, who = gallery(hair=hair)
-    return nearer(one.embed(shown)[0], shape, colour, one.embed(known)[0], who)
-
-
-def yardsticks(one: Recogniser) -> tuple[float, float]:
-    """Mean cosine distance to the gallery's picture: of the same person from aside; of others."""
-    known, who = gallery()
-    sides = torch.cat([pictures(n, n, angles=VIEWS[1:]) for n in PEOPLE])
-    own = who.repeat_interleave(len(VIEWS) - 1)[:, None] == who
-    distance = 1 - one.embed(sides)[0] @ one.embed(known)[0].T
-    return float(distance[own].mean()), float(distance[~own].mean())
+    return nearer(one.embed(shown)[0], shape, whose, one.embed(known)[0], who)
 
 
 def palette(pictures: Tensor) -> Tensor:
-    """(N, H, H, 3) -> (N, 9): mean colours of a head's upper, middle and lower part, about grey.
+    """(N, 64, 64, 3) -> (N, 9): mean colours of a head's upper, middle and lower part, about grey.
 
     A recogniser that sees no shape at all. Pixels of the white wall don't count.
     """
     found = []
-    for rows in _BANDS:
+    for rows in (slice(8, 24), slice(24, 44), slice(44, 58)):
         part = pictures[:, rows]
-        head = (part.amin(-1) < _WALL).float()[..., None]
+        head = (part.amin(-1) < 0.97).float()[..., None]
         mean = (head * part).sum((1, 2)) / head.sum((1, 2)).clamp_min(1)
         found.append(mean - 0.4)
     return torch.cat(found, 1)
 
 
-_BANDS = (slice(8, 24), slice(24, 44), slice(44, 58))  # rows of a 64 x 64 portrait
-_WALL = 0.97
-
-
-# Trained fields -----------------------------------------------------------------------------------
-
-
-@cache
-def sample() -> Reconstruction:
-    """Head 7 as reconstructed from protected pictures."""
-    return Reconstruction.load(SAMPLES / "reconstruction")
-
-
-@cache
-def mean_of_ten() -> Reconstruction:
-    """The template that was trained on colour pictures of ten other people, ready to render."""
-    template, beta = Template.load(SAMPLES / "template_trained"), sample().model.beta()
-    model = template.model()
-    model.beta.set(float(beta))
-    return Reconstruction(
-        model, template.mesh(), None, template.center, template.radius, sample().background,
-        get_profile("cpu"),
-    )  # fmt: skip
-
-
-# One photograph -----------------------------------------------------------------------------------
+# A released shape, and one photograph -------------------------------------------------------------
 
 
 def painted(
@@ -243,36 +181,9 @@ def painted(
     return torch.where(seen[:, None], picture[row, column], 0.0), seen
 
 
-def figure_of(mesh: Mesh) -> Bust:
-    """A mesh as a bust without colours."""
-    vertices = torch.from_numpy(np.ascontiguousarray(mesh.vertices)).float()
-    one = torch.ones(len(vertices))
-    grey = torch.full_like(vertices, 0.4)
-    normals = torch.from_numpy(np.ascontiguousarray(mesh.vertex_normals())).float()
-    faces = torch.from_numpy(np.ascontiguousarray(mesh.faces)).long()
-    return Bust(vertices, faces, normals, grey, grey, one, 0.35 * one, torch.zeros(len(one)).long())
-
-
-def photo(number: int = SAMPLE_HEAD, size: int = 64) -> tuple[Tensor, Cameras]:
-    """(size, size, 3) frontal picture of a made head as anybody may have it, and its camera."""
-    camera = cameras(FRONT, size)
-    return photograph(make_head(number), camera)[0], camera
-
-
-@cache
-def five() -> Tensor:
-    """(5, 64, 64, 3) frontal pictures of PEOPLE and, last, of head 7."""
-    return torch.cat([gallery()[0], photo()[0][None]])
-
-
-def to_five(one: Recogniser, shown: Tensor) -> Tensor:
-    """(V, 5) cosine distances of pictures to `five`."""
-    return 1 - one.embed(shown)[0] @ one.embed(five())[0].T
-
-
-def depth_of(figure: Bust, camera: Cameras) -> Tensor:
+def depth_of(surface: SurfaceMesh, camera: Cameras) -> Tensor:
     """(H, W) mm; 0 at the rim, too, where a photograph mixes the head with the wall behind it."""
-    cover, depth, _ = shoot(figure, camera).maps()
+    cover, depth, _ = rasterize(surface, camera).maps()
     rim = torch.nn.functional.max_pool2d(1 - cover[None], 3, stride=1, padding=1)[0]
     return torch.where(rim < 0.01, depth, 0.0)[0]
 
@@ -285,55 +196,21 @@ def forged(mesh: Mesh, picture: Tensor, camera: Cameras, angles: Angles = VIEWS)
     """
     from scipy.spatial import cKDTree
 
-    figure = figure_of(mesh)
-    paint, seen = painted(figure.vertices, picture, depth_of(figure, camera), camera)
-    nearest = cKDTree(figure.vertices[seen].numpy()).query(figure.vertices[~seen].numpy())[1]
+    surface = grey_surface(mesh)
+    paint, seen = painted(surface.vertices, picture, depth_of(surface, camera), camera)
+    nearest = cKDTree(surface.vertices[seen].numpy()).query(surface.vertices[~seen].numpy())[1]
     paint[~seen] = paint[seen][nearest]
-    shots = shoot(replace(figure, reflectance=paint), cameras(angles))
-    return shots._average(shots.reflectance, 1.0).clamp(0, 1)
-
-
-def to_turn(shape: str, spacing: float = 8.0) -> tuple[Mesh, dict[str, NDArray[np.float64]]]:
-    """A shape with few triangles, and (N, 3) sRGB of its points in everybody's colours."""
-    coarse = bust(person(shape), spacing)
-    found = {
-        whose: to_srgb(worn(coarse.vertices, shape, whose).clamp(0, 1)).double().numpy()
-        for whose in PEOPLE
-    }
-    return Mesh(coarse.vertices.double().numpy(), coarse.faces.numpy()), found
-
-
-# Each half alone ----------------------------------------------------------------------------------
+    buffer = rasterize(replace(surface, reflectance=paint), portrait_cameras(angles))
+    return buffer.average(buffer.reflectance, 1.0).clamp(0, 1)
 
 
 @cache
-def _average_body() -> Bust:
-    return bust(make_head(torch.zeros(len(IDENTITY_NAMES))), SPACING)
+def photo() -> Tensor:
+    """(64, 64, 3) frontal picture of head 7, as anybody may have it."""
+    return photograph(make_head(SAMPLE_HEAD), portrait_cameras(FRONT))[0]
 
 
-def colours_alone(whose: str, angles: Angles = VIEWS) -> Tensor:
-    """(V, 64, 64, 3) pictures of the average shape, which nobody has, in somebody's colours."""
-    average = _average_body()
-    head = make_head(torch.zeros(len(IDENTITY_NAMES)), albedo=person(whose).albedo)
-    with torch.no_grad():
-        shots = shoot(
-            replace(average, reflectance=head.reflectance(average.vertices)), cameras(angles)
-        )
-    return shots.pictures(LIT.expand(len(angles), -1)).clamp(0, 1)
-
-
-def halves(one: Recogniser) -> dict[str, float]:
-    """Share of pictures, four people from three sides, that a recogniser names rightly."""
-    known, who = gallery()
-    shown = {
-        "as they are": [pictures(n, n) for n in PEOPLE],
-        "shape alone": [pictures(n, n, one_albedo=True) for n in PEOPLE],
-        "colours alone": [colours_alone(n) for n in PEOPLE],
-    }
-    vectors, truth = one.embed(known)[0], who.repeat_interleave(len(VIEWS))
-    return {
-        name: float(
-            (who[(one.embed(torch.cat(x))[0] @ vectors.T).argmax(1)] == truth).float().mean()
-        )
-        for name, x in shown.items()
-    }
+def to_five(one: Recogniser, shown: Tensor) -> Tensor:
+    """(V, 5) cosine distances of pictures to the frontal ones of PEOPLE and, last, of head 7."""
+    five = torch.cat([gallery()[0], photo()[None]])
+    return 1 - one.embed(shown)[0] @ one.embed(five)[0].T

@@ -3,57 +3,90 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from privhead_nb.lab.recognition import Recogniser
-from privhead_nb.lab.recognition.stored import shipped
+import numpy as np
+
+from privhead_nb.lab.framing import FRONT
+from privhead_nb.lab.recognisers import Recogniser
+from privhead_nb.lab.recognisers.stored import shipped
 from privhead_nb.teach import widgets
-from privhead_nb.teach.lesson10 import mixed_heads, transfer_plots
-
-if TYPE_CHECKING:
-    from privhead_nb.teach.widgets import View
+from privhead_nb.teach.lesson10 import mixed_heads as mixed
+from privhead_nb.teach.lesson10.figures import CROP
+from privhead_nb.teach.widgets import View
+from privhead_nb.viz.style import BLUE, VERMILLION, grid, image
 
 YAWS = (-40, -20, 0, 20, 40)
-ASKED = (mixed_heads.PLACE, mixed_heads.POINT)
-_REST: dict[str, Any] = {
-    "shape": "B",
-    "colours": "D",
-    "blend": 1.0,
-    "yaw": 0,
-    "way": mixed_heads.PLACE,
-}
+SETTING: dict[str, Any] = {"shape": "B", "colours": "D", "blend": 1.0, "yaw": 0, "way": mixed.PLACE}
+"""Where the panel starts."""
 TWIN: list[dict[str, Any]] = [
-    _REST | {"blend": 0.0},
-    _REST | {"blend": 0.5},
-    _REST,
-    _REST | {"way": mixed_heads.POINT},
+    SETTING | {"blend": 0.0},
+    SETTING | {"blend": 0.5},
+    SETTING,
+    SETTING | {"way": mixed.POINT},
 ]
-
-
-def picture(shape: str, colours: str, blend: float, yaw: int, way: str) -> View:
-    """The mixture beside its two people, and its distances to them."""
-    return transfer_plots.mixture(shape, colours, blend, yaw, way, judges())
-
-
-def controls() -> dict[str, Any]:
-    """Both people, the blend, the side it is seen from, and the way; all shapes are seen before."""
-    people = list(mixed_heads.PEOPLE)
-    for shape in people:
-        for colours in people:
-            picture(shape, colours, 1.0, 0, ASKED[0])
-        for way in ASKED:
-            for yaw in YAWS:
-                mixed_heads.pictures(shape, shape, way, angles=((float(yaw), 0.0),))
-    return {
-        "shape": widgets.choice("shape of", people, _REST["shape"]),
-        "colours": widgets.choice("colours of", people, _REST["colours"]),
-        "blend": widgets.real("blend", 0.0, 1.0, 0.1, 1.0),
-        "yaw": widgets.choice("yaw [deg]", YAWS, 0),
-        "way": widgets.choice("colours from", ASKED),
-    }
 
 
 @cache
 def judges() -> tuple[Recogniser, ...]:
     """The shipped recognisers, and one that sees colours only."""
-    return (*shipped(), Recogniser("palette", mixed_heads.palette))
+    return (*shipped(), Recogniser("palette", mixed.palette))
+
+
+def distances(shape: str, colours: str, blend: float, yaw: int, way: str) -> dict[str, Any]:
+    """Recogniser -> cosine distances of a mixture to the frontal pictures of its two people."""
+    shown = mixed.pictures(shape, colours, way, angles=((float(yaw), 0.0),), blend=blend)
+    found = {}
+    for one in judges():
+        (vector,) = one.embed(shown)[0]
+        known = (one.embed(mixed.pictures(n, n, angles=FRONT))[0][0] for n in (shape, colours))
+        found[one.name] = tuple(max(0.0, float(1 - own @ vector)) for own in known)
+    return found
+
+
+def picture(shape: str, colours: str, blend: float, yaw: int, way: str) -> View:
+    """The mixture beside its two people, and its distances to them.
+
+    Args:
+        shape, colours: of PEOPLE.
+        blend: 0 to 1.
+        yaw: degrees.
+        way: one of WAYS.
+    """
+    at = ((float(yaw), 0.0),)
+    shown = {
+        f"shape: {shape}": mixed.pictures(shape, shape, angles=FRONT),
+        f"blend {blend:.1f}": mixed.pictures(shape, colours, way, angles=at, blend=blend),
+        f"colours: {colours}": mixed.pictures(colours, colours, angles=FRONT),
+    }
+    said = distances(shape, colours, blend, yaw, way)
+    figure, axes = grid(1, 4, width=8, height=2.6)
+    for ax, (title, (portrait,)) in zip(axes[0], shown.items(), strict=False):
+        image(ax, portrait[CROP], title)
+    right, rows = axes[0][3], range(len(said))
+    to_shape, to_colours = np.array(list(said.values())).T
+    right.hlines(rows, to_shape, to_colours, color="0.6", lw=1.5)
+    right.plot(to_shape, rows, "o", color=BLUE, mec="black", ms=8)
+    right.plot(to_colours, rows, "s", color=VERMILLION, mec="black", ms=7)
+    right.set(xlim=(-0.08, 2.08), ylim=(len(said) - 0.4, -0.6), xlabel="cosine distance")
+    right.set_yticks(rows, list(said))
+    right.set_title(f"circle: to {shape}   square: to {colours}", fontsize=8)
+    facts = "; ".join(f"{n} {a:.2f} to {shape}, {b:.2f} to {colours}" for n, (a, b) in said.items())
+    alt = (
+        f"Three portraits: {shape}; the shape of {shape} with {blend:.0%} of the colours of "
+        f"{colours} ({way}), seen from {yaw} degrees; {colours}. Beside them cosine distances: "
+        f"{facts}."
+    )
+    return View(figure, alt, facts)
+
+
+def controls() -> dict[str, Any]:
+    """Both people, the blend, the side it is seen from, and the way."""
+    people = list(mixed.PEOPLE)
+    return {
+        "shape": widgets.choice("shape of", people, SETTING["shape"]),
+        "colours": widgets.choice("colours of", people, SETTING["colours"]),
+        "blend": widgets.real("blend", 0.0, 1.0, 0.1, 1.0),
+        "yaw": widgets.choice("yaw [deg]", YAWS, 0),
+        "way": widgets.choice("colours from", (mixed.PLACE, mixed.POINT)),
+    }

@@ -9,13 +9,14 @@ make two passes: the count is what an operation must move at least.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,8 @@ class Traffic:
     def table(self, samples: int) -> str:
         """Bytes a sample, one line an operation."""
         lines = [f"{'operation':<12}{'reads':>7}{'writes':>8}   bytes a sample"]
-        for o in self.operations:
+        for o in (*self.operations, Operation("sum", self.read, self.written)):
             lines.append(f"{o.name:<12}{o.read / samples:>7.1f}{o.written / samples:>8.1f}")
-        lines.append(f"{'sum':<12}{self.read / samples:>7.1f}{self.written / samples:>8.1f}")
         return "\n".join(lines)
 
 
@@ -74,20 +74,21 @@ def traffic(function: Callable[..., Any], *inputs: Any) -> Traffic:
 
 def backward_traffic(function: Callable[..., Any], *inputs: Tensor) -> Traffic:
     """What the backward of `function(*inputs)` moves, for the inputs that require a gradient."""
-    outputs = [o for o in _flat(function(*inputs)) if o.requires_grad]
-    leaves = [x for x in inputs if isinstance(x, Tensor) and x.requires_grad]
+    outputs = [o for o in _tensors(function(*inputs)) if o.requires_grad]
+    leaves = [x for x in _tensors(inputs) if x.requires_grad]
     upstream = [torch.ones_like(o) for o in outputs]
     return traffic(lambda: torch.autograd.grad(outputs, leaves, upstream, allow_unused=True))
 
 
 def saved_bytes(function: Callable[..., Any], *inputs: Tensor) -> int:
     """Bytes that autograd keeps from forward to backward, beside the inputs themselves."""
-    own = {_place(x) for x in inputs if isinstance(x, Tensor)}
+    own = {x.untyped_storage().data_ptr() for x in _tensors(inputs)}
     kept: dict[int, int] = {}
 
     def pack(saved: Tensor) -> Tensor:
-        if _place(saved) not in own:
-            kept[_place(saved)] = saved.untyped_storage().nbytes()
+        storage = saved.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
         return saved
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved):
@@ -97,8 +98,19 @@ def saved_bytes(function: Callable[..., Any], *inputs: Tensor) -> int:
 
 
 def size(*tensors: Tensor) -> int:
-    """Bytes of the tensors: read once or written once, the least that an op can move."""
-    return sum(_bytes(t) for t in tensors)
+    """Bytes of the tensors: read once or written once, the least that an op can move.
+
+    A value that an expanded tensor repeats is read once.
+    """
+    total = 0
+    for tensor in tensors:
+        shape = zip(tensor.shape, tensor.stride(), strict=True)
+        total += math.prod(n for n, step in shape if step != 0) * tensor.element_size()
+    return total
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
 
 
 class _Listener(TorchDispatchMode):
@@ -108,32 +120,10 @@ class _Listener(TorchDispatchMode):
         super().__init__()
         self.heard: list[Operation] = []
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        if not func.is_view:
-            read, written = list(_flat(args)), list(_flat(out))
-            if read:  # else it only makes a constant
-                name = func.overloadpacket.__name__
-                heard = Operation(name, sum(map(_bytes, read)), sum(map(_bytes, written)))
-                self.heard.append(heard)
+        read = _tensors(args)
+        if read and not func.is_view:  # without arguments it only makes a constant
+            name = func.overloadpacket.__name__
+            self.heard.append(Operation(name, size(*read), size(*_tensors(out))))
         return out
-
-
-def _flat(values: Any) -> Iterator[Tensor]:
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, Iterable) and not isinstance(values, str):
-        for value in values:
-            yield from _flat(value)
-
-
-def _bytes(tensor: Tensor) -> int:
-    """A value that an expanded tensor repeats is read once."""
-    own = [n for n, step in zip(tensor.shape, tensor.stride(), strict=True) if step != 0]
-    return math.prod(own) * tensor.element_size()
-
-
-def _place(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()

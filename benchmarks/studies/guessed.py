@@ -1,0 +1,87 @@
+"""Whom recognisers take guessed pictures for: the score of every attack that makes pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from privhead_nb.errors import LabError
+from privhead_nb.lab.faces import FaceDataset
+from privhead_nb.lab.protocol import Rate, compare, identification
+from privhead_nb.lab.recognisers import Recogniser
+from privhead_nb.lab.recognisers.stored import recogniser
+
+
+def recognised(
+    pictures: Tensor, who: Tensor, gallery: FaceDataset, judges: Sequence[Recogniser]
+) -> dict[str, dict[str, Any]]:
+    """Rank-1 and rank-5 rates of guesses among known people, for each recogniser.
+
+    Args:
+        pictures: (N, H, H, 3) guesses.
+        who: (N,) whose pictures they should be.
+        gallery: portraits of known people, other pictures than the guesses were made from.
+        judges: recognisers that no attack learned from.
+
+    Returns:
+        For each judge: "right", the rates with their 95 % intervals (value, low, high); "shuffled",
+        the same with each guess under the next person's name, the null control; "chance".
+
+    Raises:
+        LabError: guesses of one person only, who can't be shuffled.
+    """
+    who = who.contiguous()
+    people = torch.unique(who)
+    if len(people) < 2:
+        raise LabError(
+            "all guesses are of one person", where="guesses", remedy="Attack at least two people."
+        )
+    other = people[(torch.searchsorted(people, who) + 1) % len(people)]
+    found: dict[str, dict[str, Any]] = {}
+    for judge in judges:
+        known, _ = judge.embed(gallery.rgb())
+        vectors, made = judge.embed(pictures)
+        rates: dict[str, Any] = {"probes": len(who), "people": len(people)}
+        for name, names in (("right", who), ("shuffled", other)):
+            scores = compare(
+                vectors.numpy(), names.numpy(), known.numpy(), gallery.identity.numpy(),
+                made.numpy(),
+            )  # fmt: skip
+            ranks = identification(scores)
+            rates[name] = {f"rank{k}": _three(r) for k, r in ranks.rank.items()}
+            rates["chance"] = {f"rank{k}": v for k, v in ranks.chance.items()}
+        found[judge.name] = rates
+    return found
+
+
+def judges(names: Sequence[str], *, small: bool = False) -> list[Recogniser]:
+    """Shipped recognisers by name; for a small study one of bare pixels, which needs no weights."""
+    if not small:
+        return [recogniser(name) for name in names]
+    return [Recogniser("pixels", lambda x: (x[:, ::4, ::4] - 0.5).flatten(1))]
+
+
+def quartiles(values: Sequence[float]) -> list[float]:
+    """Quartiles, the median in the middle."""
+    return [round(float(v), 4) for v in np.percentile(np.asarray(values), [25, 50, 75])]
+
+
+def rate_lines(part: str, name: str, rates: dict[str, dict[str, Any]]) -> list[str]:
+    """One line for each recogniser of `recognised`."""
+    lines = []
+    for judge, r in rates.items():
+        value, low, high = r["right"]["rank1"]
+        lines.append(
+            f"{part:>10}  {name:<24} {judge:<12} rank-1 {value:.2f} ({low:.2f} to {high:.2f}), "
+            f"shuffled {r['shuffled']['rank1'][0]:.2f}, chance {r['chance']['rank1']:.2f}, "
+            f"{r['people']} people"
+        )
+    return lines
+
+
+def _three(rate: Rate) -> list[float]:
+    return [round(v, 4) for v in (rate.value, rate.low, rate.high)]

@@ -1,0 +1,162 @@
+"""The grid encoding on the CPU: point after point; in the backward a thread owns a level."""
+
+# mypy: disable-error-code="no-untyped-def"
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from privhead_nb.kernels.grid_encoding.naive import GridLayout, levels_of
+from privhead_nb.kernels.lazy import numba_kernel
+
+_F0, _F1, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
+
+
+@numba_kernel(forceinline=True)
+def _along(x, res):
+    """On one axis: the cell, the place in it, and the slope of that place."""
+    scale = _HALF * np.float32(res - 1)
+    clamped = min(max(x, -_F1), _F1)
+    position = (clamped + _F1) * scale
+    cell = max(min(int(position), res - 2), 0)  # max: a NaN must not become an address
+    return cell, position - np.float32(cell), scale if x == clamped else _F0
+
+
+@numba_kernel(forceinline=True)
+def _cell(points, n, levels, level):
+    """Entries of the 8 corners around a point (z fastest), its place in the cell, the slopes."""
+    res, first, bits = levels[level, 0], levels[level, 1], levels[level, 2]
+    stride_x, stride_y, stride_z = levels[level, 4], levels[level, 5], levels[level, 6]
+    x, fx, sx = _along(points[n, 0], res)
+    y, fy, sy = _along(points[n, 1], res)
+    z, fz, sz = _along(points[n, 2], res)
+    x0, y0, z0 = x * stride_x, y * stride_y, z * stride_z
+    x1, y1, z1 = x0 + stride_x, y0 + stride_y, z0 + stride_z
+    if levels[level, 3]:
+        corners = (
+            first + ((x0 ^ y0 ^ z0) & bits),
+            first + ((x0 ^ y0 ^ z1) & bits),
+            first + ((x0 ^ y1 ^ z0) & bits),
+            first + ((x0 ^ y1 ^ z1) & bits),
+            first + ((x1 ^ y0 ^ z0) & bits),
+            first + ((x1 ^ y0 ^ z1) & bits),
+            first + ((x1 ^ y1 ^ z0) & bits),
+            first + ((x1 ^ y1 ^ z1) & bits),
+        )
+    else:
+        corners = (
+            first + (x0 + y0 + z0),
+            first + (x0 + y0 + z1),
+            first + (x0 + y1 + z0),
+            first + (x0 + y1 + z1),
+            first + (x1 + y0 + z0),
+            first + (x1 + y0 + z1),
+            first + (x1 + y1 + z0),
+            first + (x1 + y1 + z1),
+        )
+    return corners, (fx, fy, fz), (sx, sy, sz)
+
+
+@numba_kernel(forceinline=True)
+def _trilinear(table, corners, place, c):
+    """Channel c: value, and derivatives along x, y, z in cells."""
+    fx, fy, fz = place
+    t000, t001 = table[corners[0], c], table[corners[1], c]
+    t010, t011 = table[corners[2], c], table[corners[3], c]
+    t100, t101 = table[corners[4], c], table[corners[5], c]
+    t110, t111 = table[corners[6], c], table[corners[7], c]
+    d00, d01, d10, d11 = t001 - t000, t011 - t010, t101 - t100, t111 - t110
+    v00, v01, v10, v11 = t000 + fz * d00, t010 + fz * d01, t100 + fz * d10, t110 + fz * d11
+    e0, e1 = v01 - v00, v11 - v10
+    u0, u1 = v00 + fy * e0, v10 + fy * e1
+    f0, f1 = d00 + fy * (d01 - d00), d10 + fy * (d11 - d10)
+    return u0 + fx * (u1 - u0), (u1 - u0, e0 + fx * (e1 - e0), f0 + fx * (f1 - f0))
+
+
+@numba_kernel(parallel=True)
+def _forward_loop(first, last, points, table, levels, channels, out, slope):
+    """`channels` is a tuple: its length is known to the compiler, which unrolls the inner loop."""
+    with_slope = len(slope) > 0
+    for n in range(first, last):
+        for level in range(len(levels)):
+            corners, place, scale = _cell(points, n, levels, level)
+            for c in range(len(channels)):
+                feature = level * len(channels) + c
+                value, d = _trilinear(table, corners, place, c)
+                out[n, feature] = value
+                if with_slope:
+                    slope[n, feature, 0] = scale[0] * d[0]
+                    slope[n, feature, 1] = scale[1] * d[1]
+                    slope[n, feature, 2] = scale[2] * d[2]
+
+
+@numba_kernel(parallel=True)
+def _table_loop(first, last, points, levels, order, channels, g_out, g_slope, g_table):
+    # One thread owns a level, so no two threads write one entry: no atomics, and the sum's order,
+    # hence the result, does not depend on the number of threads.
+    with_out, with_slope = len(g_out) > 0, len(g_slope) > 0
+    for job in range(first, last):
+        level = order[job]
+        for n in range(len(points)):
+            corners, place, scale = _cell(points, n, levels, level)
+            fx, fy, fz = place
+            for c in range(len(channels)):
+                feature = level * len(channels) + c
+                g = gx = gy = gz = _F0
+                if with_out:
+                    g = g_out[n, feature]
+                if with_slope:
+                    gx = g_slope[n, feature, 0] * scale[0]
+                    gy = g_slope[n, feature, 1] * scale[1]
+                    gz = g_slope[n, feature, 2] * scale[2]
+                # the transpose of `_trilinear`: x first, then y, then z
+                u1 = gx + fx * g
+                u0 = g - u1
+                e0, e1 = (_F1 - fx) * gy, fx * gy
+                f0, f1 = (_F1 - fx) * gz, fx * gz
+                v01, v11 = fy * u0 + e0, fy * u1 + e1
+                v00, v10 = u0 - v01, u1 - v11
+                d00, d01 = fz * v00 + (_F1 - fy) * f0, fz * v01 + fy * f0
+                d10, d11 = fz * v10 + (_F1 - fy) * f1, fz * v11 + fy * f1
+                g_table[corners[0], c] += v00 - d00
+                g_table[corners[1], c] += d00
+                g_table[corners[2], c] += v01 - d01
+                g_table[corners[3], c] += d01
+                g_table[corners[4], c] += v10 - d10
+                g_table[corners[5], c] += d10
+                g_table[corners[6], c] += v11 - d11
+                g_table[corners[7], c] += d11
+
+
+@lru_cache(maxsize=32)
+def _job_order(levels: int) -> Any:
+    """Fine levels miss the cache most: deal them out so that neighbouring jobs differ in cost."""
+    return np.array([i // 2 if i % 2 == 0 else levels - 1 - i // 2 for i in range(levels)])
+
+
+@lru_cache(maxsize=32)
+def _level_array(layout: GridLayout) -> Any:
+    return np.array(levels_of(layout), np.int64)
+
+
+def forward(points: Tensor, table: Tensor, layout: GridLayout, out: Tensor, slope: Tensor) -> None:
+    """Fill the features and, where it has rows, the Jacobian."""
+    _forward_loop(
+        len(points), points.numpy(), table.numpy(), _level_array(layout), (0,) * layout.channels,
+        out.numpy(), slope.numpy(),
+    )  # fmt: skip
+
+
+def table_gradient(
+    points: Tensor, layout: GridLayout, g_out: Tensor, g_slope: Tensor, g_table: Tensor
+) -> None:
+    """Add the gradient to the table to `g_table`; an upstream gradient not there has no rows."""
+    levels = len(layout.resolutions)
+    _table_loop(
+        levels, points.numpy(), _level_array(layout), _job_order(levels), (0,) * layout.channels,
+        g_out.numpy(), g_slope.numpy(), g_table.numpy(),
+    )  # fmt: skip

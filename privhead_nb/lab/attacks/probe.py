@@ -1,0 +1,138 @@
+"""The probe embedding of a release: one vector of all that it shows of a protected face.
+
+A release shows one person in many views. Each view gives a unit vector; their mean is steadier than
+any of them, above all where the operator adds noise, which differs from view to view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from privhead_nb.errors import LabError
+from privhead_nb.lab.attacks import Attack
+from privhead_nb.lab.framing import DISTANCE, FOV, Axes, yaw_of
+from privhead_nb.privacy.operators import Operator
+from privhead_nb.privacy.release import Release
+
+YAW_LIMIT = 45.0  # degrees; recognisers are held to pictures up to there
+BATCH = 256
+
+
+def probe_embedding(attack: Attack, release: Release, yaw_limit: float = YAW_LIMIT) -> Tensor:
+    """One unit vector (D,) of all released moduli within `yaw_limit` degrees of the front.
+
+    Raises:
+        LabError: the release has no such view, or its operator or size isn't the attack's.
+    """
+    check_aim(attack, release)
+    views = views_in_front(release, yaw_limit)
+    return fused(in_batches(attack.probe, framed(release, views)))
+
+
+def fused(vectors: Tensor) -> Tensor:
+    """(..., N, D) of one person -> the unit vectors along the mean of the unit vectors."""
+    return F.normalize(F.normalize(vectors, dim=-1).mean(-2), dim=-1)
+
+
+def in_batches(function: Callable[[Tensor], Tensor], pictures: Tensor) -> Tensor:
+    """Unit vectors (N, D) of pictures (N, ...), some hundred at a time, without a graph."""
+    with torch.no_grad():
+        found = [function(part).float() for part in pictures.split(BATCH)]
+    return F.normalize(torch.cat(found), dim=1)
+
+
+def check_aim(attack: Attack, release: Release) -> None:
+    """Raise LabError where a release is not protected as the attack expects."""
+    if attack.operator is None:
+        raise LabError(
+            "this attack is a control on unprotected pictures, and a release has none of a face",
+            where=attack.card.attack,
+            remedy=f"Train it for the release's operator: {release.operator}.",
+        )
+    unlike = [
+        f"{f.name} {getattr(release.operator, f.name)!r}, not {getattr(attack.operator, f.name)!r}"
+        for f in fields(Operator)
+        if getattr(release.operator, f.name) != getattr(attack.operator, f.name)
+    ]
+    if release.size != attack.size:
+        unlike.append(f"size {release.size}, not {attack.size}")
+    if unlike:
+        raise LabError(
+            f"the release has {'; '.join(unlike)} as the attack expects",
+            where=attack.card.attack,
+            remedy="Train the attack with the release's operator and size.",
+        )
+
+
+def views_in_front(release: Release, yaw_limit: float = YAW_LIMIT) -> list[int]:
+    """Rows of `release.moduli` whose camera stands within `yaw_limit` degrees of the front.
+
+    The angle is measured around the head's upright axis; how high the camera stands is no matter.
+
+    Raises:
+        LabError: there is none.
+    """
+    if len(release.sensitive) == 0:
+        raise LabError(
+            "the release has no sensitive views: nothing in it shows a protected face",
+            where="release",
+            remedy="Attack its neutral views instead, or protect views of the face.",
+        )
+    yaw = away_from_front(release)
+    rows = (yaw <= yaw_limit + 1e-6).nonzero()[:, 0].tolist()
+    if not rows:
+        raise LabError(
+            f"no sensitive view is within {yaw_limit:g} degrees of the front; the nearest is "
+            f"{float(yaw.min()):.0f} degrees off",
+            where="release",
+            remedy="Allow a larger yaw_limit.",
+        )
+    return rows
+
+
+def away_from_front(release: Release) -> Tensor:
+    """(S,) degrees, 0 to 180, between the front and the cameras of the sensitive views."""
+    cameras = release.cameras[list(release.sensitive)]
+    return yaw_of(cameras, release.center, Axes(release.up, release.front)).abs()
+
+
+def framed(release: Release, rows: list[int]) -> Tensor:
+    """Moduli (N, H, H) of `rows`, enlarged or reduced so that a head is as large as in a portrait.
+
+    A portrait is 392 mm wide at the head. A release in another unit is taken as it is.
+    """
+    moduli = release.moduli[rows]
+    if release.unit != "mm":
+        return moduli
+    cameras = release.cameras[[release.sensitive[row] for row in rows]]
+    away = (cameras.centers - cameras.centers.new_tensor(release.center)).norm(dim=1)
+    wide = release.size * away / cameras.K[:, 0, 0]
+    portrait = 2 * DISTANCE * torch.tan(torch.deg2rad(torch.tensor(FOV / 2)))
+    zoom = (portrait / wide).float()  # of what is seen: 0.9 shows a tenth less, enlarged
+    if bool(((zoom - 1).abs() < 0.03).all()):
+        return moduli
+    place = torch.zeros(len(rows), 2, 3)
+    place[:, 0, 0] = place[:, 1, 1] = zoom
+    grid = F.affine_grid(place, [len(rows), 1, release.size, release.size], align_corners=False)
+    return F.grid_sample(moduli[:, None], grid, align_corners=False)[:, 0]
+
+
+def per_person(function: Callable[[Tensor], Tensor], pictures: Tensor) -> Tensor:
+    """(P, D) unit vectors of people, each seen in V pictures (P, V, H, H, 3).
+
+    Raises:
+        LabError: no picture.
+    """
+    if pictures.dim() != 5 or pictures.shape[1] == 0:
+        raise LabError(
+            f"pictures of shape {tuple(pictures.shape)}, not (P, V, H, H, 3)",
+            where="attack",
+            remedy="Give at least one picture of each person.",
+        )
+    found = in_batches(function, pictures.flatten(0, 1))
+    return fused(found.reshape(*pictures.shape[:2], -1))

@@ -1,0 +1,157 @@
+"""The gallery: whom an attack may name, made people or a folder of pictures.
+
+    40000, 40001, ...      the first people of the group "evaluation", one frontal portrait each
+    FOLDER                 PNG pictures called after their person: anna.png, bert_1.png, bert_2.png
+
+Beside it stand other pictures of the same people, where there are any. They are protected as the
+release is, and tell how alike two people look to an attack: what a threshold is made of.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from privhead_nb.errors import LabError
+from privhead_nb.lab import faces
+from privhead_nb.lab.faces import FaceDataset
+from privhead_nb.lab.framing import SIZE
+from privhead_nb.reading import unreadable
+from privhead_nb.scenes.images import image_size, read_image, resize_area
+
+MOST = 10_000  # pictures in a folder
+LEAST = 16  # pixels a side
+MAX_PIXELS = 16_000_000  # of one of them
+_NUMBERED = re.compile(r"(.+?)_\d+")
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """Known people.
+
+    Args:
+        enrolled: their pictures, all of role 0; identities are places in `names`.
+        probes: other pictures of them, or the same ones where there are none.
+        names: a person each.
+        made: their numbers, where they are made people; empty for a folder.
+        source: where they come from, in words.
+    """
+
+    enrolled: FaceDataset
+    probes: FaceDataset
+    names: tuple[str, ...]
+    made: tuple[int, ...]
+    source: str
+
+    def place(self, name: str) -> int:
+        """Where a person stands in `names`.
+
+        Raises:
+            LabError: not among them.
+        """
+        return _place(name, self.names, self.source)
+
+
+def read_gallery(gallery: str, truth: str | None = None, *, workers: int | None = None) -> Gallery:
+    """The gallery that the command line names.
+
+    Args:
+        gallery: a count of made people, or a folder of pictures.
+        truth: who is shown, if that is known: checked before anything is made.
+        workers: processes that make portraits.
+
+    Raises:
+        LabError: fewer than two people, no pictures, or `truth` isn't among them.
+        SceneError: a picture can't be read.
+    """
+    if not (gallery.isascii() and gallery.isdecimal()):
+        known = _of_folder(Path(gallery))
+        if truth is not None:
+            known.place(truth)
+        return known
+    if len(gallery) > 9:
+        raise LabError("too large a gallery", where="--gallery", remedy="Give at most 10000.")
+    if int(gallery) < 2:
+        raise LabError(
+            f"a gallery of {gallery} people",
+            where="--gallery",
+            remedy="Give at least 2: of one person every answer is right.",
+        )
+    who = faces.people("evaluation", int(gallery))
+    names, source = tuple(map(str, who)), f"made people {who[0]} to {who[-1]}"
+    if truth is not None:
+        _place(truth, names, source)
+    made = faces.face_dataset(
+        who, faces.GALLERY, folder=faces.cache_folder(), workers=workers, progress=True
+    )
+    placed = replace(made, identity=torch.searchsorted(torch.tensor(who), made.identity))
+    return Gallery(placed.frontals(), placed.views(), names, who, source)
+
+
+def _place(name: str, names: Sequence[str], source: str) -> int:
+    if name not in names:
+        first = "" if source.startswith("made") else f": {', '.join(names[:5])}, ..."
+        raise LabError(
+            f"{name} is not in the gallery ({source}{first})",
+            where="--truth",
+            remedy="Name someone who is, or make the gallery larger.",
+        )
+    return names.index(name)
+
+
+def _of_folder(folder: Path) -> Gallery:
+    """PNG pictures, each called after its person."""
+    remedy = "--gallery takes a number of made people, or a folder of PNG pictures."
+    try:
+        entries = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise LabError("there is no such folder", where=folder, remedy=remedy) from error
+    except (OSError, ValueError) as error:
+        raise unreadable(folder, error, error=LabError, remedy=remedy) from error
+    paths = [p for p in entries if p.suffix.lower() == ".png" and not p.name.startswith(".")]
+    for path in paths:
+        if not path.name.isprintable():
+            raise LabError(
+                f"the name {path.name!r} can't be shown", where=folder, remedy="Rename the file."
+            )
+    if not paths:
+        raise LabError(
+            "holds no PNG picture",
+            where=folder,
+            remedy="Put one picture of each known person into it: anna.png, bert.png.",
+        )
+    if len(paths) > MOST:
+        raise LabError(f"holds {len(paths)} pictures", where=folder, remedy=f"Give at most {MOST}.")
+    called = [match[1] if (match := _NUMBERED.fullmatch(p.stem)) else p.stem for p in paths]
+    names = sorted(set(called))
+    if len(names) < 2:
+        raise LabError(
+            f"all pictures are called after one person, {names[0]}",
+            where=folder,
+            remedy="Give pictures of at least two: anna.png, bert_1.png, bert_2.png.",
+        )
+    pictures = FaceDataset.of_pictures(
+        identity=torch.tensor([names.index(name) for name in called]),
+        role=torch.zeros(len(paths), dtype=torch.long),
+        pictures=torch.from_numpy(np.stack([_picture(path) for path in paths])),
+    )
+    return Gallery(pictures, pictures, tuple(names), (), str(folder))
+
+
+def _picture(path: Path) -> NDArray[np.uint8]:
+    """(64, 64, 3)."""
+    wide, high = image_size(path, MAX_PIXELS)
+    if wide != high or wide < LEAST:
+        raise LabError(
+            f"is {wide} x {high} pixels",
+            where=path,
+            remedy=f"Give square pictures of {LEAST} pixels and more, framed as a release's views.",
+        )
+    small = resize_area(read_image(path, MAX_PIXELS), SIZE, SIZE)
+    return np.round(small * 255).astype(np.uint8)

@@ -1,0 +1,159 @@
+"""Who of a gallery comes first, and does it mean anything: embeddings of one source, compared."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from privhead_nb.errors import LabError
+from privhead_nb.lab.attacks import Card
+from privhead_nb.lab.gallery import Gallery
+from privhead_nb.lab.protocol import Comparison, calibrate
+
+FMRS = (1e-3, 1e-2)
+ENOUGH = 30  # expected false matches; with fewer a threshold is given with a note
+FIRST = 5
+WARNING = (
+    "Someone always comes first, in the gallery or not. Only a similarity above a threshold says "
+    "more, and one source is no rate: privhead study privacy measures rates."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Guess:
+    """A guessed picture.
+
+    Args:
+        picture: (H, H, 3) in [0, 1].
+        misfit: mean |its modulus - the released one|, colour per pixel; beyond noise and rounding.
+        share: the same, of the mean released modulus.
+    """
+
+    picture: Tensor
+    misfit: float
+    share: float
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """What an attack made of a source and of a gallery. All embeddings have unit length.
+
+    Args:
+        card: what the attack needed.
+        probe_embedding: (D,) of whom the source shows.
+        views: how many of its views were used.
+        gallery: (M, D) of the gallery's pictures.
+        who: (M,) places in the gallery's names.
+        others: (P, D) people of the gallery, one embedding each, from other pictures, protected as
+            the source is.
+        other: (P,) their places.
+        why: why there are none.
+        guesses: view -> guessed picture, where the attack makes pictures.
+    """
+
+    card: Card
+    probe_embedding: Tensor
+    views: int
+    gallery: Tensor
+    who: Tensor
+    others: Tensor = field(default_factory=lambda: torch.zeros(0, 1))
+    other: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
+    why: str = ""
+    guesses: dict[int, Guess] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MatchResult:
+    """Whom an attack names, ready for JSON.
+
+    Args:
+        first: the first few of the gallery, `person` and `similarity` (cosine).
+        views: how many of the source's views were used.
+        gallery: how many `people` and `pictures`, and where they come `from`.
+        chance: rank-1 by guessing.
+        thresholds: of each of FMRS, or why there is none.
+        warning: what a first place is worth.
+        truth: the true `person`, its `rank` and `similarity`, if that was asked for.
+    """
+
+    first: list[dict[str, Any]]
+    views: int
+    gallery: dict[str, Any]
+    chance: float
+    thresholds: list[dict[str, Any]]
+    warning: str = WARNING
+    truth: dict[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it; no `truth` where none was asked for."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def match(found: Embeddings, gallery: Gallery, truth: str | None = None) -> MatchResult:
+    """The first few of the gallery, thresholds, and the true person's rank if that is asked for.
+
+    Raises:
+        LabError: the attack has no embedding of the source.
+    """
+    probe, people = found.probe_embedding, len(gallery.names)
+    if not bool(torch.isfinite(probe).all()) or float(probe.norm()) < 0.5:
+        raise LabError(
+            "the attack found no face in the source",
+            where=found.card.attack,
+            remedy="Try another attack. That none is found is no proof of privacy.",
+        )
+    alike = best_of_each(probe[None], found.gallery, found.who, people)[0]
+    order = alike.argsort(descending=True, stable=True).tolist()
+    true = None
+    if truth is not None:
+        own = alike[gallery.place(truth)]
+        tied = int((alike == own).sum()) - 1
+        rank = 1 + int((alike > own).sum()) + tied / 2
+        true = {"person": truth, "rank": rank, "similarity": round(float(own), 4)}
+    return MatchResult(
+        first=[
+            {"person": gallery.names[i], "similarity": round(float(alike[i]), 4)}
+            for i in order[:FIRST]
+        ],
+        views=found.views,
+        gallery={"people": people, "pictures": len(found.who), "from": gallery.source},
+        chance=round(1 / people, 6),
+        thresholds=thresholds(found, people, float(alike[order[0]])),
+        truth=true,
+    )
+
+
+def best_of_each(probes: Tensor, gallery: Tensor, who: Tensor, people: int) -> Tensor:
+    """(P, people) cosines of each person's best picture."""
+    alike = probes @ gallery.T
+    low = torch.full((len(probes), people), -2.0)
+    return low.scatter_reduce(1, who.expand_as(alike), alike, "amax")
+
+
+def thresholds(found: Embeddings, people: int, similarity: float) -> list[dict[str, Any]]:
+    """For each of FMRS: the threshold, and whether `similarity` passes it; or why there is none.
+
+    It comes from pairs of different people of the gallery, one side protected as the source is. A
+    pair of those passes it in at most a share FMR of all cases.
+    """
+    if found.why:
+        return [{"fmr": fmr, "why": found.why} for fmr in FMRS]
+    pairs, rows = len(found.others) * (people - 1), []
+    for fmr in FMRS:
+        row: dict[str, Any] = {"fmr": fmr, "pairs": pairs}
+        if pairs * fmr < 1 - 1e-9:
+            row["why"] = f"{pairs} pairs of different people; {1 / fmr:,.0f} are needed"
+        else:
+            alike = best_of_each(found.others, found.gallery, found.who, people)
+            comparison = Comparison(
+                alike.double().numpy(), found.other.numpy(), torch.arange(people).numpy()
+            )
+            limit = calibrate(comparison, fmr)
+            row |= {"threshold": round(limit, 4), "passed": similarity >= limit}
+            if pairs * fmr < ENOUGH - 1e-9:
+                row["note"] = f"from few pairs: {pairs:,}; {ENOUGH / fmr:,.0f} are wanted"
+        rows.append(row)
+    return rows

@@ -1,0 +1,268 @@
+"""The lab's rasteriser: many pictures of one surface, quickly.
+
+The sphere tracer of `heads` needs a third of a second a view; a study needs ten thousand views.
+So a head is evaluated once, at the vertices of a mesh. Triangles are filled with points, and a
+z-buffer keeps the nearest point of each of a view's small pixels (a G-buffer: what is seen, before
+any light). Light is put on afterwards, as often as wanted. A test holds these pictures against the
+tracer's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from privhead_nb.geometry.mesh import Mesh
+from privhead_nb.heads.codes import ALBEDO_NAMES, named_code
+from privhead_nb.heads.colour import albedo
+from privhead_nb.heads.grid import marching_cubes, sample_grid
+from privhead_nb.heads.head import Head
+from privhead_nb.heads.light import LIGHTS, shade, to_srgb
+from privhead_nb.heads.surface import EYE, HAIR, LABELS, Surface, label
+from privhead_nb.heads.tracer import ambient_occlusion
+from privhead_nb.scenes.camera import Cameras
+
+SPACING = 4.0  # mm, of a head's mesh; a pixel of a release is 6 mm wide
+FINE = 3  # small pixels along a pixel's side
+HAIR_LABEL = LABELS.index("hair")
+MASKED_HAIR = 0.5  # sRGB grey that covers hair
+GREY = 0.4  # linear reflectance of a mesh without colours
+_FILL = torch.tensor(  # barycentric coordinates of 15 points in a triangle, about 1 mm apart
+    [[a / 4, b / 4, (4 - a - b) / 4] for a in range(5) for b in range(5 - a)]
+)
+
+
+@dataclass(frozen=True, eq=False)
+class SurfaceMesh:
+    """A surface at N vertices, with all that light needs; mm.
+
+    Args:
+        vertices: (N, 3) float32.
+        faces: (F, 3) int64, normals outward.
+        normals: (N, 3) unit.
+        reflectance: (N, 3) linear albedo, and
+        plain: (N, 3) that of the one albedo which all people share.
+        occlusion: (N,) ambient occlusion as the tracer's: 1 under open sky.
+        gloss: (N,) strength of the mirror term.
+        label: (N,) index into LABELS.
+    """
+
+    vertices: Tensor
+    faces: Tensor
+    normals: Tensor
+    reflectance: Tensor
+    plain: Tensor
+    occlusion: Tensor
+    gloss: Tensor
+    label: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class GBuffer:
+    """What V views see of a surface, before any light: M small pixels hit it.
+
+    Args:
+        pixel: (M,) which small pixel, of all V (FINE H) (FINE W).
+        size: (V, H, W).
+        depth: (M,) mm along the viewing axis.
+        view: (M, 3) unit directions from the eye.
+        normals, reflectance, plain, occlusion, gloss, label: as a surface's, (M, ...).
+    """
+
+    pixel: Tensor
+    size: tuple[int, int, int]
+    depth: Tensor
+    view: Tensor
+    normals: Tensor
+    reflectance: Tensor
+    plain: Tensor
+    occlusion: Tensor
+    gloss: Tensor
+    label: Tensor
+
+    def pictures(
+        self,
+        lights: Tensor,
+        *,
+        one_albedo: bool = False,
+        hair: bool = True,
+        background: float = 1.0,
+    ) -> Tensor:
+        """(V, H, W, 3) sRGB in [0, 1].
+
+        Args:
+            lights: (V, 27), a light for each view.
+            one_albedo: all people in the same skin, lips, irises and hair.
+            hair: shown; else covered by grey.
+            background: sRGB grey behind the head.
+        """
+        V, H, W = self.size
+        of_view = self.pixel // (FINE * FINE * H * W)
+        colour = torch.empty_like(self.view)
+        surface = self.plain if one_albedo else self.reflectance
+        for v in range(V):
+            at = of_view == v
+            colour[at] = shade(
+                surface[at], self.normals[at], self.occlusion[at], lights[v], self.gloss[at],
+                self.view[at],
+            )  # fmt: skip
+        if not hair:
+            colour[self.label == HAIR_LABEL] = _linear(MASKED_HAIR)
+        return to_srgb(self.average(colour.clamp(0, 1), _linear(background)))
+
+    def maps(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Share of each pixel covered (V, H, W), mean depth (V, H, W) mm, normals (V, H, W, 3).
+
+        Depth and normals are 0 where there is no head.
+        """
+        cover = self.average(torch.ones(len(self.pixel), 1), 0.0)
+        depth = self.average(self.depth[:, None], 0.0) / cover.clamp_min(1e-6)
+        normals = F.normalize(self.average(self.normals, 0.0), dim=-1)
+        return cover[..., 0], depth[..., 0], normals
+
+    def average(self, values: Tensor, background: Tensor | float) -> Tensor:
+        """(M, C) values of small pixels -> (V, H, W, C), differentiable."""
+        return average(values, self.pixel, self.size, background)
+
+
+def average(
+    values: Tensor, pixel: Tensor, size: tuple[int, int, int], background: Tensor | float
+) -> Tensor:
+    """Mean over each pixel (V, H, W, C) of values (M, C) at small pixels (M,)."""
+    V, H, W = size
+    ground = torch.as_tensor(background, dtype=values.dtype)
+    canvas = ground.expand(V * FINE * H * FINE * W, values.shape[1])
+    canvas = canvas.index_copy(0, pixel, values)
+    return canvas.reshape(V, H, FINE, W, FINE, -1).mean(dim=(2, 4))
+
+
+@torch.no_grad()
+def surface_mesh(head: Head, spacing: float = SPACING) -> SurfaceMesh:
+    """A made head's surface on a mesh of `spacing` mm."""
+    grid = sample_grid(head.sdf, spacing, coarse=3)
+    vertices, faces = marching_cubes(grid)
+    points = torch.from_numpy(vertices).float()
+    surface, normals = head.surface(points), head.normals(points)
+    average_code = named_code(torch.zeros(len(ALBEDO_NAMES)), ALBEDO_NAMES, "albedo")
+    return SurfaceMesh(
+        vertices=points,
+        faces=torch.from_numpy(faces),
+        normals=normals,
+        reflectance=albedo(surface, head.colour_values),
+        plain=albedo(surface, average_code),
+        occlusion=ambient_occlusion(grid, points, normals),
+        gloss=gloss(surface),
+        label=label(surface),
+    )
+
+
+def gloss(surface: Surface) -> Tensor:
+    """(N,) strength of the mirror term: skin, lips, hair, eyes."""
+    shiny = torch.where(surface.part == HAIR, 0.45, 0.35 + 0.35 * surface.lip)
+    return torch.where(surface.part == EYE, 1.5, shiny)
+
+
+def grey_surface(mesh: Mesh) -> SurfaceMesh:
+    """A mesh in mm as a grey figure, the paper's "Rendered Mesh"."""
+    vertices = torch.from_numpy(np.ascontiguousarray(mesh.vertices)).float()
+    grey, one = torch.full_like(vertices, GREY), torch.ones(len(vertices))
+    return SurfaceMesh(
+        vertices=vertices,
+        faces=torch.from_numpy(np.ascontiguousarray(mesh.faces)).long(),
+        normals=torch.from_numpy(np.ascontiguousarray(mesh.vertex_normals())).float(),
+        reflectance=grey,
+        plain=grey,
+        occlusion=one,
+        gloss=0.35 * one,
+        label=torch.zeros(len(vertices), dtype=torch.long),
+    )
+
+
+@torch.no_grad()
+def rasterize(surface: SurfaceMesh, cameras: Cameras) -> GBuffer:
+    """See a surface with V cameras of H x W pixels; mm.
+
+    Triangles should not be much larger than 4 mm, for they are filled with points.
+    """
+    found: list[list[Tensor]] = []
+    for v in range(len(cameras)):
+        pixel, corners, weights, depth, points = visible(
+            surface.vertices, surface.faces, cameras, v
+        )
+
+        def mean(values: Tensor, corners: Tensor = corners, weights: Tensor = weights) -> Tensor:
+            shape = values.shape[1:]
+            return (weights.reshape(-1, 3, *[1] * len(shape)) * values[corners]).sum(1)
+
+        heaviest = corners.gather(1, weights.argmax(1, keepdim=True))[:, 0]
+        eye = cameras.c2w[v, :3, 3].float()
+        small = FINE * cameras.height * FINE * cameras.width
+        found.append(
+            [
+                pixel + v * small, depth, F.normalize(points - eye, dim=-1),
+                F.normalize(mean(surface.normals), dim=-1), mean(surface.reflectance),
+                mean(surface.plain), mean(surface.occlusion), mean(surface.gloss),
+                surface.label[heaviest],
+            ]
+        )  # fmt: skip
+    parts = [torch.cat(p) for p in zip(*found, strict=True)]
+    return GBuffer(parts[0], (len(cameras), cameras.height, cameras.width), *parts[1:])
+
+
+@torch.no_grad()
+def visible(
+    vertices: Tensor, faces: Tensor, cameras: Cameras, v: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """What each small pixel of camera `v` sees of triangles: a z-buffer of points that fill them.
+
+    Args:
+        vertices: (N, 3) float32 mm.
+        faces: (F, 3), normals outward; those that turn away are left out.
+
+    Returns:
+        For M small pixels: their number (M,), the triangle's vertices (M, 3), barycentric weights
+        (M, 3), depth (M,) mm along the viewing axis, the point (M, 3).
+    """
+    wide, high = FINE * cameras.width, FINE * cameras.height
+    K, c2w = cameras.K[v].float(), cameras.c2w[v].float()
+    eye, corners = c2w[:3, 3], vertices[faces]
+    flat = torch.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0], dim=1)
+    front = ((corners[:, 0] - eye) * flat).sum(1) < 0
+    points = torch.einsum("sk,fkd->fsd", _FILL, corners[front]).reshape(-1, 3)
+    seen = (points - eye) @ c2w[:3, :3]
+    depth = seen[:, 2]
+    xy = seen @ K.T
+    # a camera's pixel (x, y) has its centre at pixel_center; its small ones fill it
+    cell = torch.floor((xy[:, :2] / xy[:, 2:] + 0.5 - cameras.pixel_center) * FINE).long()
+    inside = (cell >= 0).all(1) & (cell[:, 0] < wide) & (cell[:, 1] < high) & (depth > 0)
+    chosen = inside.nonzero()[:, 0]
+    pixel = cell[chosen, 1] * wide + cell[chosen, 0]
+    nearest = torch.full((high * wide,), float("inf"))
+    nearest = nearest.scatter_reduce(0, pixel, depth[chosen], "amin")
+    winner = depth[chosen] <= nearest[pixel]
+    keep = torch.full((high * wide,), -1, dtype=torch.long)
+    keep[pixel[winner]] = chosen[winner]  # of two at one depth, either
+    pixel = (keep >= 0).nonzero()[:, 0]
+    chosen = keep[pixel]
+    triangle, place = faces[front][chosen // len(_FILL)], _FILL[chosen % len(_FILL)]
+    return pixel, triangle, place, depth[chosen], points[chosen]
+
+
+def photograph(head: Head | SurfaceMesh, cameras: Cameras, light: str = "studio") -> Tensor:
+    """(V, H, W, 3) sRGB pictures of a made head, or of its surface, in one of LIGHTS."""
+    seen = rasterize(surface_mesh(head) if isinstance(head, Head) else head, cameras)
+    return seen.pictures(LIGHTS[light].expand(len(cameras), -1)).clamp(0, 1)
+
+
+def render_mesh(mesh: Mesh, cameras: Cameras, light: str = "studio") -> Tensor:
+    """(V, H, W, 3) pictures of a mesh as a grey figure before white, in the mesh's unit, mm."""
+    return photograph(grey_surface(mesh), cameras, light)
+
+
+def _linear(srgb: float) -> float:
+    """An sRGB value as linear light."""
+    return srgb / 12.92 if srgb <= 0.04045 else ((srgb + 0.055) / 1.055) ** 2.4

@@ -1,0 +1,190 @@
+"""Pictures of lesson 9: rates and their intervals, privacy beside utility, tools for face swaps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from privhead_nb.lab import privacy_utility
+from privhead_nb.lab.protocol import Rate, exact_interval, wilson_interval
+from privhead_nb.teach.results import Interval
+from privhead_nb.viz.style import (
+    BLUE,
+    GREEN,
+    LOOKS,
+    VERMILLION,
+    curves,
+    dots,
+    grid,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Floats = NDArray[np.float64]
+Three = tuple[float, float, float]
+BESIDE: dict[str, Any] = {"fontsize": 8, "frameon": False, "loc": "outside right upper"}
+"""Of a legend beside the axes."""
+
+
+def rates(
+    rows: Mapping[str, Mapping[str, Rate | Interval]],
+    chance: float | None = None,
+    *,
+    label: str = "named rightly",
+    paper: Mapping[str, Sequence[float]] | None = None,
+) -> Figure:
+    """Rates with their intervals: a row a name, a mark a series, the dashed line at chance.
+
+    Args:
+        rows: row -> series -> rate; what is not known is left out.
+        chance: share of a guess.
+        label: under the axis.
+        paper: row -> shares printed elsewhere, drawn as grey crosses.
+    """
+    series = {name for found in rows.values() for name in found}
+    height = 0.9 + len(rows) * (0.22 + 0.16 * len(series)) + 0.15 * len(series)
+    figure, axes = grid(1, 1, width=8, height=height)
+    shown = {
+        name: {one: (rate.value, rate.low, rate.high) for one, rate in found.items()}
+        for name, found in rows.items()
+    }
+    dots(axes[0][0], shown, chance=chance, extra=paper, extra_label="the paper's seven",
+         xlabel=label)  # fmt: skip
+    return figure
+
+
+def two_of_31(successes: int = 2, trials: int = 31) -> Figure:
+    """How both intervals come about: tails of the binomial, and distances in spreads."""
+    from scipy.stats import binom
+
+    p = np.linspace(1e-4, 0.35, 700)
+    tails = {
+        f"{successes} or more": binom.sf(successes - 1, trials, p),
+        f"{successes} or fewer": binom.cdf(successes, trials, p),
+    }
+    away = (p - successes / trials) / np.sqrt(p * (1 - p) / trials)
+    figure, axes = grid(1, 2, width=9, height=3.2)
+    exact, wilson = axes[0]
+    exact.axhline(0.025, color="0.3", ls=":", label="2.5 %")
+    curves(exact, p, tails, ylabel="probability", ylim=(0, 1))
+    curves(wilson, p, {"": away}, ylabel=f"distance from {successes}/{trials} in spreads",
+           ylim=(-4, 4))  # fmt: skip
+    for z in (-1.96, 1.96):
+        wilson.axhline(z, color="0.3", ls=":")
+    ends = {
+        "exact, no tail under 2.5 %": exact_interval(successes, trials),
+        "Wilson, within 1.96 spreads": wilson_interval(successes, trials),
+    }
+    for ax, (name, (low, high)) in zip(axes[0], ends.items(), strict=True):
+        ax.axvspan(low, high, color="0.9", zorder=0)
+        ax.set_title(f"{name}: {100 * low:.1f} to {100 * high:.1f} %", fontsize=10)
+        ax.axvline(successes / trials, color="black", lw=0.8, ls="--")
+        ax.set(xlabel="true rate p", xlim=(0, 0.35))
+    return figure
+
+
+def held(truth: float, value: Floats, kinds: Mapping[str, Floats], shown: int = 40) -> Figure:
+    """Intervals of the first of S studies; those that miss the truth stand out.
+
+    Args:
+        truth: the true rate.
+        value: (S,) as measured.
+        kinds: name -> (S, 2) low and high ends.
+        shown: how many are drawn.
+    """
+    figure, axes = grid(1, len(kinds), width=9, height=3.6)
+    for ax, (name, ends) in zip(axes[0], kinds.items(), strict=True):
+        holds = (ends[:, 0] <= truth) & (truth <= ends[:, 1])
+        for hit, colour, dash, mark in ((True, BLUE, "-", "o"), (False, VERMILLION, ":", "X")):
+            rows = np.flatnonzero(holds[:shown] == hit)
+            ax.hlines(rows, *ends[rows].T, color=colour, ls=dash, lw=1.6)
+            ax.plot(value[rows], rows, mark, color=colour, ms=4)
+        ax.axvline(truth, color="black", lw=1)
+        ax.set_title(f"{name}:\n{holds.mean():.0%} hold the truth", fontsize=10)
+        ax.set(xlabel="rate", yticks=[], xlim=(0.15, 0.85))
+    axes[0][0].set_ylabel(f"the first {shown} of {len(value)} studies")
+    return figure
+
+
+def crossed(ax: Axes, x: Three, y: Three, colour: str, mark: str, label: str = "") -> None:
+    """A mark with its intervals both ways; x and y are (value, low, high)."""
+    ax.hlines(y[0], x[1], x[2], color=colour)
+    ax.vlines(x[0], y[1], y[2], color=colour)
+    ax.plot(x[0], y[0], mark, color=colour, mec="black", ms=8, label=label)
+
+
+def privacy_beside_utility(points: Sequence[privacy_utility.Point], recommended: str) -> Figure:
+    """Who is named, by one picture and by eight, over what a setting costs the shape."""
+    figure, axes = grid(1, 2, width=9.5, height=3.8)
+    for ax, taken in zip(axes[0], ("one picture", "eight together"), strict=True):
+        for point, (colour, mark, _) in zip(points, LOOKS, strict=False):
+            leak, shape = (
+                point.alone if taken == "one picture" else point.together,
+                point.chamfer_mm,
+            )
+            if leak is None:  # full RGB: no attack, and the best that its shape can be
+                ax.axvspan(*shape[1:], color="0.92", zorder=0)
+                ax.axvline(shape[0], color="0.4", ls=":", label=f"{point.name}: not protected")
+            else:
+                best = " (recommended)" if point.name == recommended else ""
+                crossed(ax, shape, leak, colour, mark, point.name + best)
+        ax.set(xlabel="reconstructed shape: mm from the truth", ylim=(0, 1.03), xlim=(0, None))
+        ax.set_title(f"strongest attack, {taken}", fontsize=10)
+    axes[0][0].set_ylabel("named rightly")
+    handles, names = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, names, **BESIDE | {"loc": "outside lower center", "ncols": 4})
+    return figure
+
+
+# Face swaps ---------------------------------------------------------------------------------------
+
+PAIR: dict[str, tuple[float, float]] = {
+    "actor's\npictures": (1, 4.6), "target's\npictures": (1, 1.4), "one\nencoder": (4, 3),
+    "actor's\ndecoder": (7, 4.6), "target's\ndecoder": (7, 1.4),
+}  # fmt: skip
+PRIOR: dict[str, tuple[float, float]] = {
+    "pictures of\na person": (1.1, 4.6), "picture\nto redraw": (1.1, 1.4),
+    "who\n(64 numbers)": (4.4, 4.6), "how\n(16 numbers)": (4.4, 1.4), "one\ndecoder": (7.5, 3),
+}  # fmt: skip
+FLOWS = (((0, 2), (1, 2), (2, 3), (2, 4)), ((0, 2), (1, 3), (2, 4), (3, 4)))
+"""From which box of PAIR and of PRIOR to which."""
+
+
+def plan() -> Figure:
+    """Both tools as boxes: learning in solid arrows, the swap in a dashed one."""
+    figure, axes = grid(1, 2, width=9.6, height=3.2)
+    pair, prior = axes[0]
+    for ax, title, boxes, flows in (
+        (pair, "a pair: two decoders", PAIR, FLOWS[0]),
+        (prior, "a prior: who and how", PRIOR, FLOWS[1]),
+    ):
+        ax.set_axis_off()
+        ax.set(xlim=(0, 10), ylim=(0, 6))
+        ax.set_title(title, fontsize=11)
+        box = {"boxstyle": "round", "facecolor": "white", "edgecolor": "0.4"}
+        drawn = [
+            ax.text(*place, words, ha="center", va="center", fontsize=9, bbox=box,
+                    color=BLUE if "target" in words else "black")
+            for words, place in boxes.items()
+        ]  # fmt: skip
+        places = list(boxes.values())
+        for start, end in flows:
+            arrow = {
+                "arrowstyle": "-|>",
+                "color": "0.25",
+                "lw": 1.4,
+                "patchB": drawn[end].get_bbox_patch(),
+            }
+            ax.annotate("", places[end], places[start], arrowprops=arrow, zorder=0)
+    swap: dict[str, Any] = {"fontsize": 9, "color": VERMILLION, "va": "center"}
+    pair.plot([1.7, 6.2], [3.78, 1.38], color=VERMILLION, ls="--", lw=2, zorder=0)
+    pair.text(8.1, 3.0, "the swap: actor in,\ntarget out", **swap)
+    prior.text(0.1, 5.7, "the swap: who from the target, ...", **swap)
+    prior.text(0.1, 0.35, "... how from the actor", **swap)
+    prior.text(7.5, 1.4, "learned on\n60 others", ha="center", fontsize=9, color=GREEN, va="center")
+    return figure
