@@ -9,7 +9,7 @@ On a GPU the table's gradient is a scatter by atomics; under
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, no_type_check
 
 import torch
 from torch import Tensor
@@ -72,6 +72,7 @@ def _cell_block(p_points, p_level, rows, m_rows, C: tl.constexpr):
 
 
 @triton_kernel
+@no_type_check
 def _trilinear_block(p_table, corners, place, m_rows):
     """Value, and derivatives along x, y, z in cells; (BLOCK, C) each."""
     t = ()

@@ -50,8 +50,8 @@ def ex0101(yours: Function) -> None:
             "K counts from where pixel_center says, xy from the first pixel's centre": (
                 lambda K, c2w, xy, _: spec(K, c2w, xy, 0.0)
             ),
-            "this is in the camera's axes; c2w turns it into the scene's": lambda K, _, xy, p: (
-                spec(K, still, xy, p)
+            "this is in the camera's axes; c2w turns it into the scene's": lambda K, _, xy, p: spec(
+                K, still, xy, p
             ),
             "you turned it the other way: columns of c2w are the camera's axes": (
                 lambda K, c2w, xy, p: spec(K, c2w.T, xy, p)
