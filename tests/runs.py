@@ -23,9 +23,9 @@ TINY = replace(
     _CI,
     field=replace(_CI.field, resolutions=(8, 16)),
     render=replace(_CI.render, cache=32, march=32),
-    stage1=replace(_CI.stage1, steps=24, rays=128, probes=64),
-    stage2=replace(_CI.stage2, steps=24, patches=2, probes=64),
-    full_rgb=replace(_CI.full_rgb, steps=24, rays=128, probes=64),
+    stage1=replace(_CI.stage1, steps=24, rays=128, eikonal_points=64),
+    stage2=replace(_CI.stage2, steps=24, patches=2, eikonal_points=64),
+    full_rgb=replace(_CI.full_rgb, steps=24, rays=128, eikonal_points=64),
     mesh_resolution=48,
 )
 SHORT = replace(

@@ -19,8 +19,8 @@ def short(name, **render):
     profile = get_profile(name)
     return replace(
         profile,
-        stage1=replace(profile.stage1, steps=FEW, rays=64, probes=16),
-        stage2=replace(profile.stage2, steps=FEW, patches=1, probes=16),
+        stage1=replace(profile.stage1, steps=FEW, rays=64, eikonal_points=16),
+        stage2=replace(profile.stage2, steps=FEW, patches=1, eikonal_points=16),
         render=replace(profile.render, **render),
         mesh_resolution=16,
     )

@@ -237,7 +237,7 @@ def test_a_run_of_the_study_measures_what_the_lesson_shows(
 ) -> None:
     first = Reconstruction.load(SAMPLES / "reconstruction")
     first = replace(first, model=HeadModel(first.settings.field))  # bounds at twice the row sums
-    stage = replace(first.settings.stage2, steps=12, patches=2, probes=64)
+    stage = replace(first.settings.stage2, steps=12, patches=2, eikonal_points=64)
     small = replace(first.settings, stage2=stage, mesh_resolution=48)
     monkeypatch.setattr(study, "settings_of", lambda _: small)
     scene, release = load_scene(SAMPLES / "scene"), Release.load(SAMPLES / "release")

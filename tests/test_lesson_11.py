@@ -248,7 +248,8 @@ def test_no_bar_of_the_stored_files_is_left_out() -> None:
         own = {(r["op"], r["size"]) for r in result["rows"] if r["function"] == function}
         assert own == places
     compiled = {k["op"] for k in results.table("kernels_sm90")["kernels"]}
-    assert set(OPS) <= {op for op, _ in places} == compiled
+    assert set(OPS) == compiled
+    assert {op for op, _ in places} == set(OPS) - {"error_bounded"}  # a GPU's alone
 
 
 def test_the_panel_draws_every_corner_of_its_controls_and_breaks_no_roof() -> None:

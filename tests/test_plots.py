@@ -183,10 +183,10 @@ def test_dots_stand_at_their_values_and_what_is_not_known_is_left_out() -> None:
 
 
 def test_curves_that_start_late_end_with_the_others_and_a_grid_lies_behind_pictures() -> None:
-    _, ((ax, _),) = grid(1, 2, width=4)
+    _, ((ax, other),) = grid(1, 2, width=4)
     curves(ax, [0, 1, 2], {"whole": [3, 2, 1], "late": [5]}, yscale="log", xlabel="step")
     assert ax.lines[1].get_xdata().tolist() == [2] and ax.get_yscale() == "log"
-    assert ax.xaxis.get_zorder() < ax.imshow([[0]]).get_zorder()
+    assert other.xaxis.get_zorder() < other.imshow([[0]]).get_zorder()
 
 
 def test_images_have_their_titles_and_rows_their_names() -> None:

@@ -29,9 +29,9 @@ TINY = replace(
     CI,
     field=replace(CI.field, resolutions=(8, 16, 20)),
     render=replace(CI.render, cache=32, march=32),
-    stage1=replace(CI.stage1, steps=12, rays=128, probes=64),
-    stage2=replace(CI.stage2, steps=12, patches=2, probes=64),
-    full_rgb=replace(CI.full_rgb, steps=6, rays=128, probes=64),
+    stage1=replace(CI.stage1, steps=12, rays=128, eikonal_points=64),
+    stage2=replace(CI.stage2, steps=12, patches=2, eikonal_points=64),
+    full_rgb=replace(CI.full_rgb, steps=6, rays=128, eikonal_points=64),
     mesh_resolution=32,
 )
 

@@ -148,8 +148,8 @@ def test_paper_profile_runs(release):
     paper = PROFILES["paper"]
     few = dataclasses.replace(
         paper,
-        stage1=dataclasses.replace(paper.stage1, steps=2, rays=16, probes=16),
-        stage2=dataclasses.replace(paper.stage2, steps=2, patches=1, patch=4, probes=16),
+        stage1=dataclasses.replace(paper.stage1, steps=2, rays=16, eikonal_points=16),
+        stage2=dataclasses.replace(paper.stage2, steps=2, patches=1, patch=4, eikonal_points=16),
         mesh_resolution=16,
     )
     result = reconstruct(release, few)

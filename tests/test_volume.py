@@ -99,15 +99,15 @@ def test_the_outline_pulls_on_the_shape():
         assert model.radius.grad * (radius - 0.5) > 0
 
 
-def test_probes_are_asked_beside_the_samples():
+def test_eikonal_points_are_asked_beside_the_samples():
     model, rays = Ball(), camera(8, 15.0)
     cache = SdfCache()
     cache.refresh(model.sdf)
-    probes = torch.rand(50, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    further = torch.rand(50, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1
     for normals in ("differences", "exact"):
         settings = RenderSettings(normals=normals)
-        shown = render_rays(model, rays, WHITE, settings, cache=cache, probes=probes)
-        toward = nn.functional.normalize(probes, dim=-1)
+        shown = render_rays(model, rays, WHITE, settings, cache=cache, eikonal_points=further)
+        toward = nn.functional.normalize(further, dim=-1)
         assert torch.allclose(shown.gradients[-50:], toward, atol=0.1)
         assert (shown.laplacians is None) == (normals == "exact")
 

@@ -35,8 +35,8 @@ SCHEDULES: dict[str, tuple[Pair, Pair]] = {
     "always a wall": ((0.003, 0.003), (0.0015, 0.0015)),
 }
 COVERAGES = ("footprint", "volume")
-STAGE_1: dict[str, Any] = {"steps": 150, "rays": 512, "probes": 256}
-STAGE_2: dict[str, Any] = {"steps": 600, "patches": 5, "probes": 256}
+STAGE_1: dict[str, Any] = {"steps": 150, "rays": 512, "eikonal_points": 256}
+STAGE_2: dict[str, Any] = {"steps": 600, "patches": 5, "eikonal_points": 256}
 
 
 def execute(schedule: str, coverage: str, seed: int) -> dict[str, Any]:

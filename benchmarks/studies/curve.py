@@ -17,7 +17,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +32,39 @@ from privhead_nb.files import write_json
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab import faces, recommendation
 from privhead_nb.lab.intervals import percent
-from privhead_nb.lab.privacy_utility import FORMAT, RESULTS, Interval, Point, read
 from privhead_nb.lab.settings import DEFAULT, setting
 
+FORMAT = 1
+Interval = tuple[float, float, float]
 TOLERANCE = 1.1
 """How much larger than the paper's default both errors of a recommended setting may be."""
 RECONSTRUCTED = (DEFAULT, "noise-0.1", "noise-0.2")
 """Settings by default, beside FULL_RGB."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One setting: what it leaks, and what it costs the shape.
+
+    Attributes:
+        name: in the table of settings, or FULL_RGB.
+        chamfer_mm, normals_deg: mean over people of a head's error, with its 95 % interval.
+        chamfer_ratio, normals_ratio: the same over the paper's default of the same people.
+        people: reconstructed.
+        alone, together: rank-1 of the strongest attack on one picture, and on a person's pictures
+            together; None where there is none (FULL_RGB releases pictures as they are).
+        attacks: names of these two attacks.
+    """
+
+    name: str
+    chamfer_mm: Interval
+    normals_deg: Interval
+    chamfer_ratio: Interval
+    normals_ratio: Interval
+    people: int
+    alone: Interval | None = None
+    together: Interval | None = None
+    attacks: tuple[str, str] | None = None
 
 
 def points(made: Sequence[Made], privacy: dict[str, Any]) -> list[Point]:
@@ -69,25 +95,17 @@ def points(made: Sequence[Made], privacy: dict[str, Any]) -> list[Point]:
                 where="curve",
                 remedy=f"Run `privhead study privacy --settings {name}`, with --store.",
             )
-        errors = {}
-        for measure in ("chamfer", "normals"):
-            value = [getattr(own[i], measure) for i in own]
-            plain = [getattr(by_setting[DEFAULT][i], measure) for i in own]
-            errors[measure] = _interval(value, own)
-            errors[f"{measure}_ratio"] = _interval(np.array(value) / np.array(plain), own)
-        found.append(
-            Point(
-                name,
-                errors["chamfer"],
-                errors["normals"],
-                errors["chamfer_ratio"],
-                errors["normals_ratio"],
-                len(own),
-                None if known is None else tuple(known["alone"]["rank1"]),
-                None if known is None else tuple(known["together"]["rank1"]),
-                None if known is None else (known["alone"]["attack"], known["together"]["attack"]),
-            )
-        )
+        errors: dict[str, Any] = {}
+        for measure, unit in (("chamfer", "mm"), ("normals", "deg")):
+            value = np.array([getattr(own[i], measure) for i in own])
+            plain = np.array([getattr(by_setting[DEFAULT][i], measure) for i in own])
+            errors[f"{measure}_{unit}"] = _interval(value, own)
+            errors[f"{measure}_ratio"] = _interval(value / plain, own)
+        leak: dict[str, Any] = {}
+        if known is not None:
+            leak = {taken: tuple(known[taken]["rank1"]) for taken in ("alone", "together")}
+            leak["attacks"] = tuple(known[taken]["attack"] for taken in ("alone", "together"))
+        found.append(Point(name, people=len(own), **errors, **leak))
     return found
 
 
@@ -160,30 +178,29 @@ def run(asked: argparse.Namespace, target: Path) -> None:
     write_json(target, to_dict(points(made, privacy), command, profile))
 
 
-def table(found: Sequence[Point], best: str) -> str:
-    """The curve as Markdown."""
+def table(stored: dict[str, Any]) -> str:
+    """The stored curve as Markdown."""
+    best = stored["recommended"]
     lines = [
         "| setting | distance, mm | over default | normals, deg | one picture | all together |",
         "| --- |" + " --- |" * 5,
     ]
-    for p in found:
-        name = f"**{p.name}**" if p.name == best else p.name
-        lines.append(
-            f"| {name} | {_said(p.chamfer_mm, '.2f')} | {_said(p.chamfer_ratio, '.2f')} "
-            f"| {_said(p.normals_deg, '.1f')} | {_percent(p.alone)} | {_percent(p.together)} |"
-        )
+    for name, p in stored["settings"].items():
+        leaks = [percent(*p[k]) if p[k] else "not protected" for k in ("alone", "together")]
+        cells = [
+            f"**{name}**" if name == best else name,
+            _said(p["chamfer_mm"], ".2f"),
+            _said(p["chamfer_ratio"], ".2f"),
+            _said(p["normals_deg"], ".1f"),
+            *leaks,
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", f"Recommended: {best}."])
 
 
-def _said(value: Interval, how: str) -> str:
+def _said(value: Sequence[float], how: str) -> str:
     mean, low, high = (format(v, how) for v in value)
     return f"{mean} ({low} to {high})"
-
-
-def _percent(rate: Interval | None) -> str:
-    if rate is None:
-        return "not protected"
-    return percent(*rate)
 
 
 def main() -> None:
@@ -198,10 +215,10 @@ def main() -> None:
     parser.add_argument("--scheduler", help='of a Dask cluster, or "local"')
     parser.add_argument("--overwrite", action="store_true", help="drop results of another version")
     asked = parser.parse_args()
-    target = faces.cache_folder() / "curve_small.json" if asked.small else RESULTS
+    target = faces.cache_folder() / "curve_small.json" if asked.small else recommendation.CURVE
     if asked.command == "run":
         run(asked, target)
-    print(table(*read(target)))
+    print(table(json.loads(target.read_text(encoding="utf-8"))))
 
 
 if __name__ == "__main__":

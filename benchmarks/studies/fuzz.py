@@ -76,8 +76,8 @@ TINY = replace(
     CI,
     field=replace(CI.field, resolutions=(4, 8), width=16, features=8),
     render=replace(CI.render, cache=16, march=16),
-    stage1=replace(CI.stage1, steps=2, rays=64, probes=32),
-    stage2=replace(CI.stage2, steps=4, patches=2, probes=32),
+    stage1=replace(CI.stage1, steps=2, rays=64, eikonal_points=32),
+    stage2=replace(CI.stage2, steps=4, patches=2, eikonal_points=32),
     mesh_resolution=16,
 )
 Content = dict[str, Any]

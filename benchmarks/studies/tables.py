@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from scipy.stats import binomtest
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -42,7 +43,7 @@ from privhead_nb.lab.recognisers import Recogniser
 from privhead_nb.lab.recognisers.learn import train_projection
 from privhead_nb.lab.recognisers.stored import shipped
 from privhead_nb.lab.settings import DEFAULT, setting
-from privhead_nb.lab.table2 import IMAGE_CONDITIONS, SWAP_SOURCES, SWAP_TOOLS, SmallSample
+from privhead_nb.lab.table2 import IMAGE_CONDITIONS, SWAP_SOURCES, SWAP_TOOLS
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.resources import RESULTS
 
@@ -220,8 +221,8 @@ def table2_part(study: Study, workers: int | None) -> dict[str, Any]:
         "people": study.people,
         "calibrated_on": study.gallery - study.people,
         "2_of_31": {
-            "wilson": _plain(SmallSample(2, 31).wilson),
-            "exact": _plain(SmallSample(2, 31).exact),
+            method: _plain([*map(float, binomtest(2, 31).proportion_ci(method=method))])
+            for method in ("wilson", "exact")
         },
     }
 

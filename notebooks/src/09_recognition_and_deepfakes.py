@@ -36,14 +36,13 @@ import numpy as np
 import torch
 from PIL import Image
 from scipy.optimize import brentq
-from scipy.stats import binom
+from scipy.stats import binom, binomtest
 
 from privhead_nb import Operator
-from privhead_nb.lab import faces, privacy_utility, table2
+from privhead_nb.lab import faces, table2
 from privhead_nb.lab.attacks.no_attack import as_grey
 from privhead_nb.lab.attacks.parrot import classical_parrot
 from privhead_nb.lab.attacks.probe import fused, in_batches
-from privhead_nb.lab.intervals import percent
 from privhead_nb.lab.protocol import (
     Comparison,
     calibrate,
@@ -52,12 +51,11 @@ from privhead_nb.lab.protocol import (
     identification,
     roc,
     verification,
-    wilson_interval,
 )
 from privhead_nb.lab.recognisers import verdicts
 from privhead_nb.lab.recognisers.stored import recogniser, shipped
 from privhead_nb.resources import RESULTS
-from privhead_nb.teach import checks, lab_runs, stored_faces, widgets
+from privhead_nb.teach import checks, lab_runs, results, stored_faces, widgets
 from privhead_nb.teach.lesson09 import figures, panel
 from privhead_nb.training.profiles import get_profile
 from privhead_nb.viz import style
@@ -459,12 +457,11 @@ print("settings whose interval reaches down to chance:",
 # comes out?
 
 # %%
-points, recommended = privacy_utility.read()  # python benchmarks/studies/curve.py run
-for point in points:
-    leak = percent(*point.together) if point.together else "not protected"
-    print(f"{point.name:>20}: {point.chamfer_mm[0]:.2f} mm, eight together {leak}")
+for name, point in results.table("curve")["settings"].items():  # benchmarks/studies/curve.py run
+    leak = results.rate(point["together"]).percent() if point["together"] else "not protected"
+    print(f"{name:>20}: {point['chamfer_mm'][0]:.2f} mm, eight together {leak}")
 style.show(
-    figures.privacy_beside_utility(points, recommended),
+    figures.privacy_beside_utility(),
     alt="Who is named by the strongest attack, over how far the reconstructed shape is from the truth, a mark with "
     "intervals both ways for each setting.",
 )
@@ -519,11 +516,14 @@ low = brentq(lambda p: binom.sf(1, 31, p) - 0.025, 1e-6, 0.5)  # 2 or more
 high = brentq(lambda p: binom.cdf(2, 31, p) - 0.025, 1e-6, 0.5)  # 2 or fewer
 print(f"Wilson: {100 * wilson(2, 31, 1.96)[0]:.1f} to {100 * wilson(2, 31, 1.96)[1]:.1f} %")
 print(f"exact:  {100 * low:.1f} to {100 * high:.1f} %")
-print("both are the lab's:", np.allclose((low, high), exact_interval(2, 31), atol=1e-6),
-      np.allclose(wilson(2, 31, 1.959964), wilson_interval(2, 31), atol=1e-6))  # fmt: skip
+both = [binomtest(2, 31).proportion_ci(method=method) for method in ("exact", "wilson")]
+print("both are SciPy's:", np.allclose((low, high), both[0], atol=1e-6),
+      np.allclose(wilson(2, 31, 1.959964), both[1], atol=1e-6))  # fmt: skip
 needed = next(n for n in range(1, 2000) if exact_interval(0, n)[1] < 0.01)
 print(f"none of 31: up to {100 * exact_interval(0, 31)[1]:.0f} %; under 1 %: {needed} people")
-fits = [bool(table2.counts_that_give(v)) for row in table2.PAPER_TABLE_2.values() for v in row]
+printed = [100 * k / n for n in range(1, 41) for k in range(n + 1)]  # with two digits: rounded, or cut
+printed = {round(p, 2) for p in printed} | {int(100 * p + 1e-9) / 100 for p in printed}
+fits = [v in printed for row in table2.PAPER_TABLE_2.values() for v in row]
 print(f"of {len(fits)} figures in the paper's table, {sum(fits)} are k of n with n up to 40")
 style.show(
     figures.two_of_31(),

@@ -751,7 +751,7 @@ print("ops with a kernel that spills:", ", ".join(spilling) or "none")
 # - `privhead_nb/kernels/error_bounded/`: VolSDF's sampler, where each ray needs another number of rounds;
 # - `privhead_nb/kernels/gradient_loss/`: equations 5 and 6 of the paper, with a backward that gathers;
 # - `privhead_nb/kernels/grid_encoding/`: look-ups in feature grids, with a backward that scatters;
-# - `privhead_nb/kernels/sdf_head/`: a small network with its exact gradient in space, near the ridge;
+# - `privhead_nb/kernels/sdf_head/`: a small network and the gradient of all its weights, near the ridge;
 # - `privhead_nb/kernels/surface_march/`: rays that march through a lattice.
 #
 # Further: Williams, Waterman and Patterson, *Roofline* (2009); VolSDF (Yariv et al. 2021); the GPU-Puzzles of

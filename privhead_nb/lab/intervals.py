@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -68,16 +67,18 @@ def exact_interval(successes: int, trials: int, level: float = LEVEL) -> tuple[f
 
     The shares that would not give so few, or so many, successes in `level` of all repetitions: it
     covers at least `level`, and most often more.
+
+    Raises:
+        LabError: more successes than trials, or fewer than none.
     """
-    return _binomial(successes, trials, level, "exact")
+    from scipy.stats import binomtest
 
-
-def wilson_interval(successes: int, trials: int, level: float = LEVEL) -> tuple[float, float]:
-    """Wilson's score interval of a proportion of independent trials: 2/31 is 1.8 to 20.7 %.
-
-    All p with |successes / n - p| <= z sqrt(p (1 - p) / n): it covers `level` on average over p.
-    """
-    return _binomial(successes, trials, level, "wilson")
+    if trials < 1 or not 0 <= successes <= trials:
+        raise LabError(
+            f"{successes} successes in {trials} trials", remedy="Give 0 <= successes <= trials."
+        )
+    found = binomtest(int(successes), int(trials)).proportion_ci(level)
+    return float(found.low), float(found.high)
 
 
 def draws(identities: int, resamples: int, seed: int) -> NDArray[np.int64]:
@@ -156,19 +157,3 @@ def means_of_draws(
     times = np.prod([counts[:, row] for row in rows.reshape(len(given), -1)], axis=0)
     with np.errstate(invalid="ignore"):
         return x, len(names), np.asarray((times @ x) / times.sum(1))
-
-
-def _binomial(
-    successes: int, trials: int, level: float, method: Literal["exact", "wilson"]
-) -> tuple[float, float]:
-    """SciPy's interval of a proportion, "exact" or "wilson"."""
-    from scipy.stats import binomtest
-
-    if trials < 1 or not 0 <= successes <= trials:
-        raise LabError(
-            f"{successes} successes in {trials} trials", remedy="Give 0 <= successes <= trials."
-        )
-    if not 0 < level < 1:
-        raise LabError(f"the level {level:g} is not between 0 and 1", remedy="Give 0.95, say.")
-    found = binomtest(int(successes), int(trials)).proportion_ci(level, method)
-    return float(found.low), float(found.high)

@@ -114,7 +114,7 @@ def run_jobs(
     wanted = json.loads(json.dumps(version))
     paths = {key: folder / f"{safe_name(key)}.json" for key in jobs}
     stored = {key: _read(path, key, wanted, overwrite) for key, path in paths.items()}
-    results = {key: record["result"] for key, record in stored.items() if record is not None}
+    results = {key: result for key, result in stored.items() if result is not None}
     failed: dict[str, Attempt] = {}
     missing = {key: argument for key, argument in jobs.items() if key not in results}
     quiet = not progress or os.environ.get("PRIVHEAD_PROFILE") == "ci"
@@ -295,14 +295,21 @@ def _one_line(error: BaseException) -> str:
 
 
 def _read(path: Path, key: str, version: dict[str, Any], overwrite: bool) -> dict[str, Any] | None:
-    """The stored record of a job; None where there is none, or it doesn't count and was dropped."""
+    """The stored result of a job; None where there is none, or it doesn't count and was dropped."""
     if not path.exists():
         return None
     try:
-        record = read_json(path, error=LabError, remedy="").data
-        problem = _differs(record, key, version)
-        if not problem:
-            return record
+        record = read_json(path, error=LabError, remedy="")
+        result, there = record.record("result").data, record.record("version").data
+        there = {"format": record.get("format"), "key": record.get("key"), **there}
+        here = {"format": FORMAT, "key": key, **version}
+        for name in {**here, **there}:
+            was, now = (json.dumps(v[name]) if name in v else "none" for v in (there, here))
+            if was != now:
+                problem = f"it is of another version: {name} is {was} there, {now} here"
+                break
+        else:
+            return result
     except LabError as error:
         problem = f"the stored result can't be read ({error.problem})"
     if overwrite and path.is_file():
@@ -314,21 +321,6 @@ def _read(path: Path, key: str, version: dict[str, Any], overwrite: bool) -> dic
         remedy="Use a new folder, pass --overwrite (overwrite=True) to drop such results, or "
         "delete the file.",
     )
-
-
-def _differs(record: Any, key: str, version: dict[str, Any]) -> str:
-    """Why a stored record doesn't count; empty where it does."""
-    if not isinstance(record, dict) or not isinstance(record.get("result"), dict):
-        return "the file is no stored result of a job"
-    if not isinstance(found := record.get("version"), dict):
-        return "the stored result names no version"
-    there = {"format": record.get("format"), "key": record.get("key"), **found}
-    here = {"format": FORMAT, "key": key, **version}
-    for name in ("format", "key", *sorted(found.keys() | version.keys())):
-        if name not in there or name not in here or there[name] != here[name]:
-            was, now = (json.dumps(v[name]) if name in v else "none" for v in (there, here))
-            return f"the stored result is of another version: {name} is {was} there, {now} here"
-    return ""
 
 
 def _report(failed: dict[str, Attempt], kept: int, folder: Path) -> LabError:

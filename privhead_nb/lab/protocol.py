@@ -39,7 +39,6 @@ from privhead_nb.lab.intervals import (
     exact_interval,
     rate,
     share,
-    wilson_interval,
 )
 
 __all__ = [
@@ -55,7 +54,6 @@ __all__ = [
     "roc",
     "verdicts",
     "verification",
-    "wilson_interval",
 ]
 
 FARS = (1e-3, 1e-2)

@@ -87,14 +87,11 @@ class Assessment:
         """One line or two."""
         if self.why:
             return f"Study: not known how well this protects ({self.why}). See: {self.command}"
-        parts = []
-        if self.alone is not None:
-            parts.append(f"one picture {self.alone}")
-        if self.together is not None:
-            parts.append(f"{self.views} pictures {self.together}")
+        taken = {"one picture": self.alone, f"{self.views} pictures": self.together}
+        rates = "; ".join(f"{name} {worst}" for name, worst in taken.items() if worst)
         said = (
             f"Study ({self.setting}): recognised among {self.people} made people, worst of "
-            f"{self.attacks} attacks: {'; '.join(parts)}; chance {self.chance:.2g}."
+            f"{self.attacks} attacks: {rates}; chance {self.chance:.2g}."
         )
         if self.untried:
             said += f"\n{self.untried}, the strongest on {DEFAULT}, was not tried there."

@@ -130,7 +130,7 @@ def render_rays(
     *,
     cache: SdfCache | None = None,
     generator: torch.Generator | None = None,
-    probes: Tensor | None = None,
+    eikonal_points: Tensor | None = None,
 ) -> Rendered:
     """Render rays (eq. 1), differentiably.
 
@@ -141,10 +141,10 @@ def render_rays(
         settings: sampler, density, coverage, normals.
         cache: a refreshed cache of the field, needed by the "surface" sampler.
         generator: jitters the samples; none gives the same picture every time.
-        probes: (P, 3) further points whose gradients are wanted; asked in the same pass.
+        eikonal_points: (P, 3) further points whose gradients are wanted; asked in the same pass.
 
     Returns:
-        See `Rendered`; gradients of the samples come first, then those of the probes.
+        See `Rendered`; gradients of the samples come first, then those of the eikonal points.
     """
     beta = model.beta()
     if settings.sampler == "surface":
@@ -163,7 +163,9 @@ def render_rays(
                 model.sdf, some.origins, some.directions, beta, settings.error_bound, generator
             )
         deltas = torch.cat([t[:, 1:] - t[:, :-1], (far[kept, None] - t[:, -1:])], -1)
-    return _shade(model, rays, kept, t, deltas, coverage, background, settings, probes, beta)
+    return _shade(
+        model, rays, kept, t, deltas, coverage, background, settings, eikonal_points, beta
+    )
 
 
 @dataclass(frozen=True)
@@ -221,7 +223,7 @@ def _shade(
     coverage: _Coverage | None,
     background: Tensor,
     settings: RenderSettings,
-    probes: Tensor | None,
+    eikonal_points: Tensor | None,
     beta: Tensor,
 ) -> Rendered:
     """Ask the field at the samples, weigh, colour, and sum up."""
@@ -229,10 +231,10 @@ def _shade(
     count, samples = t.shape
     points = (some.origins[:, None] + t[..., None] * some.directions[:, None]).reshape(-1, 3)
     outline = points[:0] if coverage is None else coverage.points
-    probes = points[:0] if probes is None else probes
-    # One pass for all points: samples, the outline's, and the probes.
-    parts = [len(points), len(outline), len(probes)]
-    everything = torch.cat([points, outline, probes])
+    eikonal_points = points[:0] if eikonal_points is None else eikonal_points
+    # One pass for all points: samples, the outline's, and the eikonal points.
+    parts = [len(points), len(outline), len(eikonal_points)]
+    everything = torch.cat([points, outline, eikonal_points])
     gradients: Tensor | None = None
     if settings.normals == "exact":
         values, features, gradients = model.field.with_gradient(everything)
@@ -264,7 +266,7 @@ def _shade(
         # The band is thin: one normal a ray, where it weighs most, serves all its samples.
         # (index_select, not brackets: its backward is a plain addition of rows)
         heaviest = heavy.argmax(-1) + samples * torch.arange(count, device=t.device)
-        where = torch.cat([points[heaviest], probes])
+        where = torch.cat([points[heaviest], eikonal_points])
         there = torch.cat([values.index_select(0, heaviest), values[parts[0] + parts[1] :]])
         gradients, laplacians = difference_gradient(model.field, where, there, settings.step)
         normals = F.normalize(gradients[:count], dim=-1).index_select(0, ray)

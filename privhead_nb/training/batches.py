@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 from privhead_nb.privacy.release import Release
 from privhead_nb.render.volume import Rays
 from privhead_nb.scenes.camera import Cameras
+from privhead_nb.scenes.scene import Scene
 
 RAYS_KEPT = 1 << 22
 
@@ -38,14 +40,16 @@ class Views:
     Args:
         cameras: their cameras, unit-sphere coordinates.
         values: (V, H, W, 3) colours or (V, H, W) moduli.
-        masks: (V, H, W) coverage, or None.
+        masks: (V, H, W) coverage.
         masked: (V,) bool, which views have a released mask.
+        background: (3,) colour behind the head.
     """
 
     cameras: Cameras
     values: Tensor
     masks: Tensor
     masked: Tensor
+    background: Tensor
 
     @property
     def size(self) -> int:
@@ -74,16 +78,40 @@ def released_views(release: Release, which: str, device: torch.device) -> Views:
         values=values.to(device),
         masks=masks.to(device),
         masked=torch.full((len(chosen),), shown, device=device),
+        background=torch.tensor(release.background, device=device),
     )
 
 
-def pixel_pool(views: Views, background: Tensor) -> Tensor:
+def scene_views(
+    scenes: Sequence[Scene], device: torch.device, *, neutral_masks: bool = False
+) -> Views:
+    """All views of scenes of one size, each in its own unit sphere, before the first's background.
+
+    All have their masks, or only the neutral ones with `neutral_masks`.
+    """
+    cameras = [unit_cameras(s.cameras, s.center, s.radius) for s in scenes]
+    both = replace(
+        cameras[0],
+        K=torch.cat([c.K for c in cameras]),
+        c2w=torch.cat([c.c2w for c in cameras]),
+    )
+    shown = [not neutral_masks or v in s.neutral for s in scenes for v in range(len(s.cameras))]
+    return Views(
+        cameras=both.to(device),
+        values=torch.cat([s.images for s in scenes]).to(device),
+        masks=torch.cat([s.masks for s in scenes]).to(device),
+        masked=torch.tensor(shown, device=device),
+        background=torch.tensor(scenes[0].background, device=device),
+    )
+
+
+def pixel_pool(views: Views) -> Tensor:
     """Flat indices of pixels on or near the head: where a mask or the colour says so.
 
     The head is widened by a ninth of the picture, so that a surface that grows beyond its outline
     is called back.
     """
-    off_background = ((views.values - background).abs().amax(-1) > 0.02).float()
+    off_background = ((views.values - views.background).abs().amax(-1) > 0.02).float()
     head = torch.where(views.masked[:, None, None], (views.masks > 0).float(), off_background)
     reach = max(1, round(views.size / 18))
     wide = F.max_pool2d(head[:, None], 2 * reach + 1, 1, reach)[:, 0]

@@ -18,6 +18,8 @@ from privhead_nb.render.volume import RenderSettings
 
 Settings = TypeVar("Settings")
 
+RENAMED = {"probes": "eikonal_points"}  # in files of older versions
+
 
 @dataclass(frozen=True)
 class Stage1:
@@ -30,7 +32,7 @@ class Stage1:
         rgb, eikonal: weights of eq. 2 and 4.
         mask: weight of the coverage, on the views whose mask is released.
         laplacian: weight of mean |laplace f|.
-        probes: random points a step for the eikonal term.
+        eikonal_points: random points a step for the eikonal term.
     """
 
     steps: int = 300
@@ -40,7 +42,7 @@ class Stage1:
     eikonal: float = 0.1
     mask: float = 0.5
     laplacian: float = 2e-3
-    probes: int = 512
+    eikonal_points: int = 512
 
     def __post_init__(self) -> None:
         _check_stage(self)
@@ -60,7 +62,7 @@ class Stage2:
         mask: weight of the coverage, where masks of sensitive views are released.
         laplacian: weight of mean |laplace f|.
         smoothness: weight of the difference of neighbouring normals.
-        probes: random points a step for the eikonal and Laplacian terms.
+        eikonal_points: random points a step for the eikonal and Laplacian terms.
     """
 
     steps: int = 1900
@@ -75,7 +77,7 @@ class Stage2:
     mask: float = 0.5
     laplacian: float = 2e-3
     smoothness: float = 0.02
-    probes: int = 512
+    eikonal_points: int = 512
 
     def __post_init__(self) -> None:
         _check_stage(self)
@@ -157,6 +159,7 @@ class Profile:
 def read_settings(kind: type[Settings], record: Record) -> Settings:
     """A dataclass of settings; each field must be of its default's type, none may be unknown."""
     plain: Any = kind()
+    record = replace(record, data={RENAMED.get(k, k): v for k, v in record.data.items()})
     record.only(f.name for f in dataclasses.fields(plain))
     try:
         return kind(**{key: _like(getattr(plain, key), record, key) for key in record.data})
@@ -189,17 +192,17 @@ def _profiles() -> dict[str, Profile]:
         cpu,
         name="ci",
         field=replace(cpu.field, resolutions=(12, 24, 48)),
-        stage1=replace(cpu.stage1, steps=60, rays=512, probes=256),
-        stage2=replace(cpu.stage2, steps=80, patches=5, probes=256),
-        full_rgb=replace(cpu.full_rgb, steps=140, rays=512, probes=256),
+        stage1=replace(cpu.stage1, steps=60, rays=512, eikonal_points=256),
+        stage2=replace(cpu.stage2, steps=80, patches=5, eikonal_points=256),
+        full_rgb=replace(cpu.full_rgb, steps=140, rays=512, eikonal_points=256),
         mesh_resolution=96,
     )
     gpu = replace(
         cpu,
         name="gpu",
-        stage1=replace(cpu.stage1, rays=4096, probes=4096),
-        stage2=replace(cpu.stage2, patches=40, probes=4096),
-        full_rgb=replace(cpu.full_rgb, rays=4096, probes=4096),
+        stage1=replace(cpu.stage1, rays=4096, eikonal_points=4096),
+        stage2=replace(cpu.stage2, patches=40, eikonal_points=4096),
+        full_rgb=replace(cpu.full_rgb, rays=4096, eikonal_points=4096),
         mesh_resolution=320,
     )
     # The paper: VolSDF's network and sampler, learned beta from 0.1, 1024 rays a step, rate 5e-4;

@@ -72,7 +72,7 @@ class Run:
     resumed: Progress | None = None
     finished: Reconstruction | None = None
 
-    def render(self, rays: Rays, background: Tensor, probes: Tensor) -> Rendered:
+    def render(self, rays: Rays, background: Tensor, eikonal_points: Tensor) -> Rendered:
         """Render with this run's sampler, jittered by its generator."""
         return render_rays(
             self.model,
@@ -81,7 +81,7 @@ class Run:
             self.settings.render,
             cache=self.cache if self.settings.render.sampler == "surface" else None,
             generator=self.generator,
-            probes=probes,
+            eikonal_points=eikonal_points,
         )
 
     def train(

@@ -43,22 +43,22 @@ def eikonal_points(run: Run, count: int) -> Tensor:
     return torch.cat([near, anywhere[len(near) :]])
 
 
-def rgb_terms(run: Run, views: Views, background: Tensor, stage: Stage1) -> Callable[[], Terms]:
+def rgb_terms(run: Run, views: Views, stage: Stage1) -> Callable[[], Terms]:
     """A function that draws pixels and returns one step's terms: rgb + eikonal + mask (eq. 9).
 
     Args:
         run: whose model is rendered; its generator draws.
         views: RGB views on the run's device.
-        background: (3,).
         stage: numbers of rays and points, and the weights.
     """
-    pool = pixel_pool(views, background)
+    pool = pixel_pool(views)
     colours, masks = views.values.reshape(-1, 3), views.masks.reshape(-1)
     per_view = views.size * views.size
 
     def step() -> Terms:
         flat = draw_pixels(pool, stage.rays, run.generator)
-        shown = run.render(rays_at(views, flat), background, eikonal_points(run, stage.probes))
+        points = eikonal_points(run, stage.eikonal_points)
+        shown = run.render(rays_at(views, flat), views.background, points)
         terms = {
             "rgb": stage.rgb * rgb_loss(shown.colour, colours[flat]),
             "eikonal": stage.eikonal * eikonal_loss(shown.gradients),
@@ -76,7 +76,7 @@ def rgb_terms(run: Run, views: Views, background: Tensor, stage: Stage1) -> Call
 
 
 def modulus_terms(
-    run: Run, views: Views, operator: Operator, background: Tensor, stage: Stage2
+    run: Run, views: Views, operator: Operator, stage: Stage2
 ) -> Callable[[], Terms]:
     """A function that draws patches and returns one step's terms: gradient + eikonal + Lipschitz.
 
@@ -86,7 +86,6 @@ def modulus_terms(
         run: whose model is rendered; its generator draws.
         views: moduli on the run's device.
         operator: that made them.
-        background: (3,).
         stage: numbers of patches and points, and the weights.
 
     Raises:
@@ -108,7 +107,8 @@ def modulus_terms(
     def step() -> Terms:
         flat = draw_patches(views, weights, stage.patches, side, run.generator)
         rays = rays_at(views, flat.reshape(-1))
-        shown = run.render(rays, background, eikonal_points(run, stage.probes))
+        points = eikonal_points(run, stage.eikonal_points)
+        shown = run.render(rays, views.background, points)
         patches = shown.colour.reshape(stage.patches, side, side, 3)
         target = moduli[flat[:, inner, inner]]
         loss = gradient_loss(operator.channels(patches), target, kernels[0], kernels[1])

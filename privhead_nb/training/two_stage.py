@@ -7,6 +7,8 @@ stands in `steps.py`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,21 +16,20 @@ from torch import Tensor
 
 from privhead_nb.errors import TrainingError
 from privhead_nb.geometry.mesh import Mesh, extract_mesh
-from privhead_nb.kernels.dispatch import Backend, prefer
+from privhead_nb.kernels.dispatch import Backend
 from privhead_nb.privacy.release import Release
 from privhead_nb.scenes.images import to_uint8
 from privhead_nb.scenes.scene import Scene
-from privhead_nb.training.batches import Views, released_views, unit_cameras
+from privhead_nb.training.batches import released_views, scene_views
 from privhead_nb.training.checkpoint import fingerprint
 from privhead_nb.training.profiles import Profile, get_profile
 from privhead_nb.training.reconstruction import Reconstruction
 from privhead_nb.training.run import Run, Terms
-from privhead_nb.training.start import RunOptions, one_writer, start_run
+from privhead_nb.training.start import RunOptions, start_run
 from privhead_nb.training.steps import modulus_terms, rgb_terms
 from privhead_nb.training.template import Template, as_template
 
 
-@one_writer
 def reconstruct(
     release: Release,
     profile: str | Profile | None = None,
@@ -78,9 +79,7 @@ def reconstruct(
         stages = (1, 2) if template is None else (2,)
     if not stages or set(stages) - {1, 2}:
         raise TrainingError(f"stages are 1 and 2, not {stages}", where="stages")
-    _check_views(release, stages)
-    if template is not None:
-        template.check_axes(release)
+    _check_fit(release, stages, template)
     described = {
         "input": "release",
         "stages": list(stages),
@@ -92,24 +91,19 @@ def reconstruct(
         "unit": release.unit,
     }
     options = RunOptions(seed, out, resume, overwrite, device, progress, backend)
-    run = start_run(settings, options, described, f"release {release.fingerprint}", template)
-    if run.finished is not None:
-        return run.finished
-    neutral = released_views(release, "neutral", run.device)
-    sensitive = released_views(release, "sensitive", run.device)
-    background = torch.tensor(release.background, device=run.device)
-    one, two, stage1_mesh = settings.stage1, settings.stage2, None
-    with prefer(backend):
+    with options.alone():
+        run = start_run(settings, options, described, f"release {release.fingerprint}", template)
+        if run.finished is not None:
+            return run.finished
+        one, two, stage1_mesh = settings.stage1, settings.stage2, None
         if 1 in stages:
-            run.train("stage1", one.steps, one.beta, rgb_terms(run, neutral, background, one))
+            run.train("stage1", one.steps, one.beta, _terms(run, release, "neutral"))
             stage1_mesh = run.stage_mesh("stage1.ply", lambda: _mesh(run, release))
         if 2 in stages and two.steps:
-            terms = modulus_terms(run, sensitive, release.operator, background, two)
-            run.train("stage2", two.steps, two.beta, terms)
+            run.train("stage2", two.steps, two.beta, _terms(run, release, "sensitive"))
         return _finish(run, release, stage1_mesh)
 
 
-@one_writer
 def reconstruct_full_rgb(
     scene: Scene,
     profile: str | Profile | None = None,
@@ -139,25 +133,16 @@ def reconstruct_full_rgb(
     )
     settings = get_profile(profile)
     small = scene.resized(size)
+    small = replace(small, images=_eight_bit(small.images), masks=_eight_bit(small.masks))
     described = {"input": "scene", "baseline": "full-rgb", "size": size, "unit": scene.unit}
-    images, masks = _eight_bit(small.images), _eight_bit(small.masks)
     options = RunOptions(seed, out, resume, overwrite, device, progress, backend)
-    mark = f"scene {_fingerprint(small, images, masks)}"
-    run = start_run(settings, options, described, mark)
-    if run.finished is not None:
-        return run.finished
-    masked = torch.zeros(len(images), dtype=torch.bool)
-    masked[list(scene.neutral)] = True
-    views = Views(
-        cameras=unit_cameras(small.cameras, scene.center, scene.radius).to(run.device),
-        values=images.to(run.device),
-        masks=masks.to(run.device),
-        masked=masked.to(run.device),
-    )
-    background = torch.tensor(scene.background, device=run.device)
-    stage = settings.full_rgb
-    with prefer(backend):
-        run.train("full_rgb", stage.steps, stage.beta, rgb_terms(run, views, background, stage))
+    with options.alone():
+        run = start_run(settings, options, described, f"scene {_fingerprint(small)}")
+        if run.finished is not None:
+            return run.finished
+        views = scene_views([small], run.device, neutral_masks=True)
+        stage = settings.full_rgb
+        run.train("full_rgb", stage.steps, stage.beta, rgb_terms(run, views, stage))
         return _finish(run, scene, None)
 
 
@@ -189,25 +174,14 @@ def reconstruct_at_once(
         TrainingError: one kind of view is missing, or the template doesn't fit.
     """
     settings, template = get_profile(profile), as_template(template)
-    if not release.neutral or not release.sensitive:
-        raise TrainingError(
-            "needs neutral and sensitive views at once",
-            where="release",
-            remedy="With one kind alone, run that stage: reconstruct(..., stages=(1,)) or (2,).",
-        )
-    if template is not None:
-        template.check_axes(release)
+    _check_fit(release, (1, 2), template)
     one, two = settings.stage1, settings.stage2
     if beta is None:
         beta = two.beta if template is not None else (one.beta[0], two.beta[1])
     described = {"input": "release", "stages": "at once", "beta": list(beta), "unit": release.unit}
     options = RunOptions(seed, device="cpu", progress=progress)
     run = start_run(settings, options, described, f"release {release.fingerprint}", template)
-    background = torch.tensor(release.background)
-    neutral = released_views(release, "neutral", run.device)
-    sensitive = released_views(release, "sensitive", run.device)
-    colours = rgb_terms(run, neutral, background, one)
-    moduli = modulus_terms(run, sensitive, release.operator, background, two)
+    colours, moduli = _terms(run, release, "neutral"), _terms(run, release, "sensitive")
 
     def terms() -> Terms:
         first, second = colours(), moduli()
@@ -218,39 +192,48 @@ def reconstruct_at_once(
     return _finish(run, release, None)
 
 
-def _fingerprint(scene: Scene, images: Tensor, masks: Tensor) -> str:
-    """SHA-256 of all that the baseline trains on."""
-    about = (*scene.center, scene.radius, *scene.background, scene.cameras.pixel_center)
-    return fingerprint(
-        images,
-        masks,
-        scene.cameras.K,
-        scene.cameras.c2w,
-        torch.tensor(about, dtype=torch.float64),
-        torch.tensor(scene.neutral),
-    )
-
-
 def _require(given: object, wanted: type, need: str, remedy: str) -> None:
     if not isinstance(given, wanted):
         raise TrainingError(f"{need}, and was given a {type(given).__name__}", remedy=remedy)
 
 
-def _check_views(release: Release, stages: tuple[int, ...]) -> None:
-    """Raises TrainingError where a stage would have nothing to look at."""
-    if 1 in stages and not release.neutral:
-        raise TrainingError(
-            "the release has no neutral view, and stage 1 needs some",
-            where="release",
-            remedy="Start stage 2 from a template (--template FOLDER, template=...; "
-            "`privhead template` makes one), or mark views as neutral in the scene.",
-        )
-    if 2 in stages and not release.sensitive:
-        raise TrainingError(
-            "the release has no sensitive view, and stage 2 needs some",
-            where="release",
-            remedy="Leave stage 2 out, or mark views as sensitive in the scene.",
-        )
+def _check_fit(release: Release, stages: tuple[int, ...], template: Template | None) -> None:
+    """Raises TrainingError where a stage has no view, or the template looks another way."""
+    for stage, kind, views, remedy in (
+        (1, "neutral", release.neutral, "Start stage 2 from a template (--template FOLDER, "
+         "template=...; `privhead template` makes one), or mark views as neutral in the scene."),
+        (2, "sensitive", release.sensitive,
+         "Leave stage 2 out, or mark views as sensitive in the scene."),
+    ):  # fmt: skip
+        if stage in stages and not views:
+            raise TrainingError(
+                f"the release has no {kind} view, and stage {stage} needs some",
+                where="release",
+                remedy=remedy,
+            )
+    if template is not None:
+        template.check_axes(release)
+
+
+def _terms(run: Run, release: Release, which: str) -> Callable[[], Terms]:
+    """One step's terms on the "neutral" (stage 1) or "sensitive" (stage 2) views of a release."""
+    views = released_views(release, which, run.device)
+    if which == "neutral":
+        return rgb_terms(run, views, run.settings.stage1)
+    return modulus_terms(run, views, release.operator, run.settings.stage2)
+
+
+def _fingerprint(scene: Scene) -> str:
+    """SHA-256 of all that the baseline trains on."""
+    about = (*scene.center, scene.radius, *scene.background, scene.cameras.pixel_center)
+    return fingerprint(
+        scene.images,
+        scene.masks,
+        scene.cameras.K,
+        scene.cameras.c2w,
+        torch.tensor(about, dtype=torch.float64),
+        torch.tensor(scene.neutral),
+    )
 
 
 def _eight_bit(values: Tensor) -> Tensor:
@@ -259,12 +242,9 @@ def _eight_bit(values: Tensor) -> Tensor:
 
 
 def _mesh(run: Run, head: Release | Scene) -> Mesh:
+    size = run.settings.mesh_resolution
     return extract_mesh(
-        run.model.sdf,
-        head.center,
-        head.radius,
-        resolution=run.settings.mesh_resolution,
-        device=run.device,
+        run.model.sdf, head.center, head.radius, resolution=size, device=run.device
     )
 
 

@@ -43,9 +43,13 @@ class Recogniser:
             )
         with torch.no_grad():
             found = self.function(pictures).float()
-        made = torch.isfinite(found).all(1) & (found.norm(dim=1) > 0)
         unit = torch.nn.functional.normalize(torch.nan_to_num(found), dim=1)
-        return unit, made
+        return unit, is_template(found)
+
+
+def is_template(vectors: Tensor) -> Tensor:
+    """(...,) bool: which of vectors (..., D) are templates, neither zero nor NaN."""
+    return vectors.isfinite().all(-1) & (vectors.norm(dim=-1) > 0)
 
 
 def head_crop(pictures: Tensor) -> Tensor:

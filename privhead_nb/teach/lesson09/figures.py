@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from privhead_nb.lab import privacy_utility
-from privhead_nb.lab.protocol import Rate, exact_interval, wilson_interval
+from privhead_nb.lab.protocol import Rate, exact_interval
+from privhead_nb.teach import results
 from privhead_nb.teach.results import Interval
 from privhead_nb.viz.style import (
     BLUE,
@@ -60,7 +60,7 @@ def rates(
 
 def two_of_31(successes: int = 2, trials: int = 31) -> Figure:
     """How both intervals come about: tails of the binomial, and distances in spreads."""
-    from scipy.stats import binom
+    from scipy.stats import binom, binomtest
 
     p = np.linspace(1e-4, 0.35, 700)
     tails = {
@@ -78,7 +78,7 @@ def two_of_31(successes: int = 2, trials: int = 31) -> Figure:
         wilson.axhline(z, color="0.3", ls=":")
     ends = {
         "exact, no tail under 2.5 %": exact_interval(successes, trials),
-        "Wilson, within 1.96 spreads": wilson_interval(successes, trials),
+        "Wilson, within 1.96 spreads": binomtest(successes, trials).proportion_ci(method="wilson"),
     }
     for ax, (name, (low, high)) in zip(axes[0], ends.items(), strict=True):
         ax.axvspan(low, high, color="0.9", zorder=0)
@@ -118,23 +118,22 @@ def crossed(ax: Axes, x: Three, y: Three, colour: str, mark: str, label: str = "
     ax.plot(x[0], y[0], mark, color=colour, mec="black", ms=8, label=label)
 
 
-def privacy_beside_utility(points: Sequence[privacy_utility.Point], recommended: str) -> Figure:
+def privacy_beside_utility() -> Figure:
     """Who is named, by one picture and by eight, over what a setting costs the shape."""
+    curve = results.table("curve")
     figure, axes = grid(1, 2, width=9.5, height=3.8)
-    for ax, taken in zip(axes[0], ("one picture", "eight together"), strict=True):
-        for point, (colour, mark, _) in zip(points, LOOKS, strict=False):
-            leak, shape = (
-                point.alone if taken == "one picture" else point.together,
-                point.chamfer_mm,
-            )
+    titles = {"alone": "one picture", "together": "eight together"}
+    for ax, (taken, title) in zip(axes[0], titles.items(), strict=True):
+        for (name, point), (colour, mark, _) in zip(curve["settings"].items(), LOOKS, strict=False):
+            leak, shape = point[taken], point["chamfer_mm"]
             if leak is None:  # full RGB: no attack, and the best that its shape can be
                 ax.axvspan(*shape[1:], color="0.92", zorder=0)
-                ax.axvline(shape[0], color="0.4", ls=":", label=f"{point.name}: not protected")
+                ax.axvline(shape[0], color="0.4", ls=":", label=f"{name}: not protected")
             else:
-                best = " (recommended)" if point.name == recommended else ""
-                crossed(ax, shape, leak, colour, mark, point.name + best)
+                best = " (recommended)" if name == curve["recommended"] else ""
+                crossed(ax, shape, leak, colour, mark, name + best)
         ax.set(xlabel="reconstructed shape: mm from the truth", ylim=(0, 1.03), xlim=(0, None))
-        ax.set_title(f"strongest attack, {taken}", fontsize=10)
+        ax.set_title(f"strongest attack, {title}", fontsize=10)
     axes[0][0].set_ylabel("named rightly")
     handles, names = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, names, **BESIDE | {"loc": "outside lower center", "ncols": 4})

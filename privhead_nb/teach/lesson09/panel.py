@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from privhead_nb.lab import privacy_utility
 from privhead_nb.lab.faces import VARIANTS
 from privhead_nb.lab.settings import DEFAULT
-from privhead_nb.teach import lab_runs, widgets
+from privhead_nb.teach import lab_runs, results, widgets
 from privhead_nb.teach.lab_runs import NAMES, TAKEN, WORST
 from privhead_nb.teach.lesson09.figures import crossed
 from privhead_nb.teach.results import Interval
@@ -50,11 +49,11 @@ def picture(setting: str, taken: str, variant: str, attack: str) -> View:
     _rates(right, {NAMES[name]: rate for name, rate in attacks.items()}, NAMES[used], chance)
     left.set_title(f"{taken}, {variant}; {NAMES.get(attack, attack)}", fontsize=9)
     right.set_title(f"every attack at {setting}", fontsize=9)
-    for point in privacy_utility.read()[0]:
-        leak = point.alone if taken == "one picture" else point.together
+    for name, point in results.table("curve")["settings"].items():
+        leak = point["alone" if taken == "one picture" else "together"]
         if leak is not None:
-            look = CHOSEN if point.name == setting else (BLUE, "o")
-            crossed(below, point.chamfer_mm, leak, *look)
+            look = CHOSEN if name == setting else (BLUE, "o")
+            crossed(below, point["chamfer_mm"], leak, *look)
     below.set(xlim=(0, None), ylim=(0, 1.03), xlabel="reconstructed shape: mm from the truth")
     below.set_yticks([0, 0.5, 1], ["0", "50", "100 %"])
     below.set_title("strongest attack, beside what a setting costs", fontsize=9)
