@@ -118,50 +118,36 @@ def _numba_line(facts: dict[str, Any]) -> str:
 
 
 def _findings(facts: dict[str, Any]) -> list[Finding]:
-    found = []
-    if sys.version_info < (3, 11):  # noqa: UP036 - pip may have been told to ignore it
-        found.append(
-            Finding(
-                f"Python {facts['python']} is too old",
-                "Install Python 3.11 or newer, then: make PYTHON=/path/to/python3.11",
-                needed=True,
-            )
-        )
+    found: list[Finding] = []
+
+    def note(so: Any, what: str, remedy: str, needed: bool = False) -> None:
+        if so:
+            found.append(Finding(what, remedy, needed))
+
+    python, torch, gpu = facts["python"], facts["packages"]["torch"], facts["gpu"]
+    # pip may have been told to ignore what Python is asked for
+    remedy = "Install Python 3.11 or newer, then: make PYTHON=/path/to/python3.11"
+    note(sys.version_info[:2] < (3, 11), f"Python {python} is too old", remedy, True)
     for _, name, purpose, extra in PACKAGES:
-        if facts["packages"][name] is None:
-            found.append(Finding(f"{name} is missing ({purpose})", _install(extra), not extra))
-    torch = facts["packages"]["torch"]
-    if torch and _older(torch, (2, 9)):
-        found.append(Finding(f"torch {torch} is older than 2.9", _install(""), needed=True))
-    gpu = facts["gpu"]
-    if gpu and not gpu["usable"]:
-        found.append(
-            Finding(
-                f"the GPU's capability {gpu['capability']} is below 7.0",
-                "Use --profile cpu: this GPU is older than the kernels were made for.",
-            )
-        )
-    elif gpu and not gpu["triton"]:
-        found.append(
-            Finding("a GPU without Triton: the GPU kernels fall back to torch", _install("gpu"))
-        )
+        missing = facts["packages"][name] is None
+        note(missing, f"{name} is missing ({purpose})", _install(extra), not extra)
+    old = torch and _older(torch, (2, 9))
+    note(old, f"torch {torch} is older than 2.9", _install(""), True)
+    if gpu:
+        what = f"the GPU's capability {gpu['capability']} is below 7.0"
+        remedy = "Use --profile cpu: this GPU is older than the kernels were made for."
+        note(not gpu["usable"], what, remedy)
+        what = "a GPU without Triton: the GPU kernels fall back to torch"
+        note(gpu["usable"] and not gpu["triton"], what, _install("gpu"))
     problem = facts["kernels"]["problem"]
     if problem:
-        found.append(Finding(problem["what"], problem["remedy"]))
-    if facts["memory_gib"] is not None and facts["memory_gib"] < NEED_MEMORY:
-        found.append(
-            Finding(
-                f"only {facts['memory_gib']} GiB of memory",
-                "Close other programs, or use --profile ci, which needs less.",
-            )
-        )
-    if facts["disk_free_gib"] < NEED_DISK:
-        found.append(
-            Finding(
-                f"only {facts['disk_free_gib']} GiB of disk free here",
-                "Free some space, or name an output folder on another disk.",
-            )
-        )
+        note(True, problem["what"], problem["remedy"])
+    memory, disk = facts["memory_gib"], facts["disk_free_gib"]
+    little = memory is not None and memory < NEED_MEMORY
+    remedy = "Close other programs, or use --profile ci, which needs less."
+    note(little, f"only {memory} GiB of memory", remedy)
+    remedy = "Free some space, or name an output folder on another disk."
+    note(disk < NEED_DISK, f"only {disk} GiB of disk free here", remedy)
     return found
 
 

@@ -10,9 +10,10 @@ import difflib
 import io
 import json
 import math
+import os
 import re
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,19 +64,12 @@ def check_file(path: Path, *, error: Error, remedy: str, most: int) -> None:
 
 def is_folder(path: Path) -> bool:
     """Whether there is such a folder; no name is too long or too strange for the question."""
-    return _is(path.is_dir)
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for such names
 
 
 def is_file(path: Path) -> bool:
     """The same for a file."""
-    return _is(path.is_file)
-
-
-def _is(ask: Callable[[], bool]) -> bool:
-    try:
-        return ask()
-    except (OSError, ValueError):
-        return False
+    return os.path.isfile(path)  # noqa: PTH113
 
 
 def unreadable(path: Path, problem: Exception, *, error: Error, remedy: str) -> PrivheadError:

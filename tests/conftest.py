@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from privhead_nb.privacy.protect import protect
 from privhead_nb.privacy.release import Release
 from privhead_nb.scenes.camera import Cameras, custom_rig
 from privhead_nb.scenes.scene import Scene
@@ -76,8 +77,6 @@ def scene() -> Scene:
 @pytest.fixture(scope="module")
 def release(scene: Scene) -> Release:
     """What is released of it."""
-    from privhead_nb.privacy.release import protect
-
     return protect(scene, size=32)
 
 
@@ -98,8 +97,6 @@ def ball_folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def released(ball: Scene, tmp_path: Path) -> Path:
     """A release folder that a test may edit."""
-    from privhead_nb.privacy.protect import protect
-
     protect(ball, size=16).save(tmp_path / "released")
     return tmp_path / "released"
 

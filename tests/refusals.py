@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -110,6 +112,50 @@ def moved(scene: Scene, place: Any) -> Scene:
         landmarks=scene.landmarks + shift,
         truth=(scene.truth[0] + shift, scene.truth[1]),
     )
+
+
+def repeated(scene: Scene, views: Sequence[int], **change: Any) -> Scene:
+    """The scene with these of its views, one after the other, and no truth."""
+    pick = list(views)
+    change = {"names": (), "truth": None} | change
+    return replace(
+        scene,
+        images=scene.images[pick],
+        masks=scene.masks[pick],
+        cameras=scene.cameras[pick],
+        **change,
+    )
+
+
+def enlarged(scene: Scene, times: int) -> Scene:
+    """The scene with each pixel repeated `times` times along both sides."""
+    side = times * scene.cameras.width
+    return replace(
+        scene,
+        images=scene.images.repeat_interleave(times, 1).repeat_interleave(times, 2),
+        masks=scene.masks.repeat_interleave(times, 1).repeat_interleave(times, 2),
+        cameras=scene.cameras.resized(side, side),
+    )
+
+
+def enlarge_files(folder: Path, side: int, paths: Sequence[Path] | None = None) -> None:
+    """Make a folder's square pictures `side` pixels wide, and its cameras fit."""
+    pictures = paths or [*folder.glob("image/*"), *folder.glob("mask/*")]
+    with Image.open(pictures[0]) as image:
+        stretch = np.diag([side / image.width, side / image.width, 1, 1])
+    with np.load(folder / "cameras.npz") as data:
+        mats = {key: stretch @ data[key] for key in data.files if key.startswith("world_mat")}
+    edit_cameras(folder, **mats)
+    for path in pictures:
+        with Image.open(path) as image:
+            image.resize((side, side), Image.Resampling.NEAREST).save(path, compress_level=1)
+
+
+def own_process(code: str, *arguments: object) -> float:
+    """The number that Python code prints in a process of its own, whose peak memory is its own."""
+    words = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    return float(done.stdout)
 
 
 def as_idr(folder: Path) -> None:

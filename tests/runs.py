@@ -16,25 +16,26 @@ import torch
 from privhead_nb.errors import TrainingError
 from privhead_nb.reading import Record
 from privhead_nb.training import run as run_module
-from privhead_nb.training.profiles import PROFILES
+from privhead_nb.training.profiles import PROFILES, Profile
+
+
+def shortened(profile: Profile, steps: int, mesh: int) -> Profile:
+    """A profile with so many steps in each stage, few rays and a small cache and mesh."""
+    few: dict[str, Any] = {"steps": steps, "eikonal_points": 64}
+    return replace(
+        profile,
+        render=replace(profile.render, cache=32, march=32),
+        stage1=replace(profile.stage1, rays=128, **few),
+        stage2=replace(profile.stage2, patches=2, **few),
+        full_rgb=replace(profile.full_rgb, rays=128, **few),
+        mesh_resolution=mesh,
+    )
+
 
 _CI = PROFILES["ci"]
-TINY = replace(
-    _CI,
-    field=replace(_CI.field, resolutions=(8, 16)),
-    render=replace(_CI.render, cache=32, march=32),
-    stage1=replace(_CI.stage1, steps=24, rays=128, eikonal_points=64),
-    stage2=replace(_CI.stage2, steps=24, patches=2, eikonal_points=64),
-    full_rgb=replace(_CI.full_rgb, steps=24, rays=128, eikonal_points=64),
-    mesh_resolution=48,
-)
-SHORT = replace(
-    TINY,
-    stage1=replace(TINY.stage1, steps=6),
-    stage2=replace(TINY.stage2, steps=6),
-    full_rgb=replace(TINY.full_rgb, steps=6),
-    mesh_resolution=24,
-)
+_SMALL = replace(_CI, field=replace(_CI.field, resolutions=(8, 16)))
+TINY = shortened(_SMALL, steps=24, mesh=48)
+SHORT = shortened(_SMALL, steps=6, mesh=24)
 
 
 def weights(result: Any) -> torch.Tensor:
@@ -59,15 +60,18 @@ def at_render(patch: pytest.MonkeyPatch, strike: Callable[[int, Any], Any]) -> N
     patch.setattr(run_module.Run, "render", struck)
 
 
-def stop_at(patch: pytest.MonkeyPatch, step: int) -> None:
-    """Ctrl-C in a step, counted over both stages."""
+def stopped_run(step: int, train: Callable[[], Any]) -> None:
+    """Train, and press Ctrl-C in a step, counted over both stages."""
 
     def interrupt(number: int, shown: Any) -> Any:
         if number == step:
             signal.raise_signal(signal.SIGINT)
         return shown
 
-    at_render(patch, interrupt)
+    with pytest.MonkeyPatch.context() as patch:
+        at_render(patch, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train()
 
 
 def poison(patch: pytest.MonkeyPatch, when: Callable[[int], bool]) -> None:
@@ -78,3 +82,18 @@ def poison(patch: pytest.MonkeyPatch, when: Callable[[int], bool]) -> None:
         return bad if when(number) else shown
 
     at_render(patch, spoil)
+
+
+def fill_disk(patch: pytest.MonkeyPatch, when: Callable[[int, Path], bool]) -> None:
+    """Writes fail half-way where `when`, given their number (from 1) and path, says so."""
+    write, count = Path.write_bytes, 0
+
+    def full(self: Path, data: bytes) -> int:
+        nonlocal count
+        count += 1
+        if when(count, self):
+            write(self, data[: len(data) // 2])
+            raise OSError(28, "No space left on device")
+        return write(self, data)
+
+    patch.setattr(Path, "write_bytes", full)

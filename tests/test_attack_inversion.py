@@ -38,11 +38,13 @@ def pixels(pictures: Tensor) -> Tensor:
     return flat - flat.mean(1, keepdim=True)
 
 
+JUDGE = Recogniser("pixels", pixels)
+
+
 def inversion(
     known: FaceDataset, operator: Operator | None, settings: Painting = SMALL, size: int = 64
 ) -> Attack:
-    judge = Recogniser("pixels", pixels)
-    return learned_inversion(known, operator, judge, settings, size=size, eyes=eyes())
+    return learned_inversion(known, operator, JUDGE, settings, size=size, eyes=eyes())
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +102,9 @@ def test_moduli_become_a_face_nearer_to_the_truth_than_the_mean_face(
 def test_training_repeats_and_leaves_the_attackers_recogniser_as_it_is(known: FaceDataset) -> None:
     looking = eyes()
     before = [p.clone() for p in looking.parameters()]
-    judge, brief = Recogniser("pixels", pixels), replace(SMALL, steps=2)
-    guesses = []
+    brief, guesses = replace(SMALL, steps=2), []
     for _ in range(2):
-        attack = learned_inversion(known, Operator(noise=0.1), judge, brief, eyes=looking)
+        attack = learned_inversion(known, Operator(noise=0.1), JUDGE, brief, eyes=looking)
         assert attack.picture is not None
         guesses.append(attack.picture(torch.linspace(0, 1, 4096).reshape(1, 64, 64)))
     assert torch.equal(*guesses)
@@ -111,17 +112,10 @@ def test_training_repeats_and_leaves_the_attackers_recogniser_as_it_is(known: Fa
 
 
 def test_the_attackers_own_recogniser_is_trained_where_none_is_given(known: FaceDataset) -> None:
-    judge = Recogniser("pixels", pixels)
-    made = learned_inversion(known, Operator(levels=4), judge, replace(SMALL, steps=1))
+    made = learned_inversion(known, Operator(levels=4), JUDGE, replace(SMALL, steps=1))
     assert made.probe(torch.zeros(1, 64, 64)).shape[0] == 1
     assert made.card.data == "32 portraits of 16 other people"
-
-
-def test_portraits_of_another_size_are_refused(known: FaceDataset) -> None:
+    assert sum(p.numel() for p in UNet(DEFAULT.width).parameters()) == 352_380  # as it says
     small = replace(known, pictures=known.pictures[:, :, ::2, ::2])
     with pytest.raises(LabError, match="have 32 pixels"):
         inversion(small, Operator())
-
-
-def test_the_network_has_the_size_that_its_text_says() -> None:
-    assert sum(p.numel() for p in UNet(DEFAULT.width).parameters()) == 352_380

@@ -75,11 +75,16 @@ def test_the_classical_parrot_finds_people_whom_it_never_saw(
 def test_null_control_with_shuffled_names_there_is_chance(
     cheap: Attack, unknown: FaceDataset
 ) -> None:
-    found = ranks(cheap, unknown, shuffled=True).rank[1]
-    assert found.low <= 1 / 12 <= found.high
+    is_at_chance(cheap, unknown)
     strangers = replace(unknown, identity=unknown.identity + 100 * (unknown.role == 0))
     with pytest.raises(LabError, match="no mate"):  # a gallery without mates is no zero
         ranks(cheap, strangers)
+
+
+def is_at_chance(attack: Attack, people: FaceDataset) -> None:
+    """Under shuffled names; an attack on people whom it learned from must lose there, too."""
+    chance = ranks(attack, people, shuffled=True).rank[1]
+    assert chance.low <= 1 / 12 <= chance.high
 
 
 def test_the_network_parrot_finds_people_in_moduli(
@@ -99,8 +104,7 @@ def test_two_stems_bring_moduli_and_colours_to_one_space(
     size = 64 if operator is None else 32
     attack = network_parrot(known, operator, stems=2, size=size, learning=LONGER)
     assert ranks(attack, known).rank[1].value >= WINS
-    chance = ranks(attack, known, shuffled=True).rank[1]
-    assert chance.low <= 1 / 12 <= chance.high
+    is_at_chance(attack, known)
 
 
 def test_the_informed_parrot_knows_whom_it_learned_and_says_what_it_knew(
@@ -110,8 +114,7 @@ def test_the_informed_parrot_knows_whom_it_learned_and_says_what_it_knew(
     attack = informed_parrot(known, Operator(), size=32, learning=how)
     assert attack.size == 32 and "codes of other people" in attack.card.knowledge
     assert ranks(attack, known).rank[1].value >= WINS
-    chance = ranks(attack, known, shuffled=True).rank[1]
-    assert chance.low <= 1 / 12 <= chance.high
+    is_at_chance(attack, known)
 
 
 def test_training_repeats_and_can_go_on_from_a_network(known: FaceDataset) -> None:
@@ -124,9 +127,6 @@ def test_training_repeats_and_can_go_on_from_a_network(known: FaceDataset) -> No
     still = replace(brief, rate=1e-12)
     on = train_stems(known, Operator(), size=16, learning=still, start=(first,))[0]
     assert torch.allclose(on.out.weight, first.out.weight)
-
-
-def test_what_a_parrot_cant_learn_from_is_refused(known: FaceDataset) -> None:
     with pytest.raises(LabError, match="show 1 people"):
         train_stems(known.only(known.identity == 0), Operator())
     with pytest.raises(LabError, match="triplet"):
@@ -172,14 +172,13 @@ def test_a_release_is_named(cheap: Attack, unknown: FaceDataset) -> None:
     gallery = unknown.frontals()
     enrolled = in_batches(cheap.enrol, gallery.rgb())
     found = [
-        int(gallery.identity[(enrolled @ probe_embedding(cheap, release(i, Operator()))).argmax()])
+        gallery.identity[(enrolled @ probe_embedding(cheap, release(i, Operator()))).argmax()] == i
         for i in range(12, 24)
     ]
-    right = sum(guess == i for guess, i in zip(found, range(12, 24), strict=True))
-    assert right >= 6  # chance is 1 of 12
+    assert sum(found) >= 6  # chance is 1 of 12
 
 
-def test_only_views_within_45_degrees_are_used() -> None:
+def test_views_within_45_degrees_are_used_and_their_mean_is_steadier_than_one() -> None:
     one = release(12, Operator(), views=5)
     eyes = one.cameras.centers[list(one.sensitive)]
     yaw = torch.rad2deg(torch.atan2(eyes[:, 0], eyes[:, 2])).abs()
@@ -187,9 +186,6 @@ def test_only_views_within_45_degrees_are_used() -> None:
     assert 0 < len(views_in_front(one)) < 5
     with pytest.raises(LabError, match="no sensitive view is within 45"):
         views_in_front(replace(one, front="-z"))
-
-
-def test_the_mean_of_views_is_steadier_than_one() -> None:
     true = torch.nn.functional.normalize(torch.arange(1.0, 65.0), dim=0)
     views = true + 0.3 * torch.randn(9, 64, generator=torch.Generator().manual_seed(0))
     single = torch.nn.functional.normalize(views, dim=1) @ true

@@ -134,7 +134,7 @@ def test_a_bank_learns_what_is_there_and_nothing_from_noise() -> None:
 
 def test_a_bank_renders_other_people() -> None:
     see, codes = see_modulus(Operator()), Codes(("identity", "albedo", "expression", "light"))
-    ((code, seen),) = synthesis_bank.bank_rows([30_003], rig(1), see, codes)
+    code, seen = synthesis_bank.bank_row(30_003, rig(1), see, codes)
     assert code.shape == (125,) and seen.shape == (256,)
     assert torch.equal(code[:64], make_head(30_003).identity)
     assert codes.is_shape(0) and not codes.is_shape(64) and codes.is_shape(90)

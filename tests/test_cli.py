@@ -5,19 +5,33 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from command import answer, run
+from runs import shortened
 
-from privhead_nb import cli
+from privhead_nb import cli, evaluate
 from privhead_nb.cli import demo as demo_module
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.scenes.folder import load_scene
 from privhead_nb.training import two_stage
+from privhead_nb.training.profiles import PROFILES
+from privhead_nb.training.reconstruction import FILES
 
 COMMANDS = ("doctor", "synth", "inspect", "protect", "reconstruct", "evaluate", "demo")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_steps() -> Iterator[None]:
+    """A ci profile of a few steps: only the plumbing is looked at."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PROFILES, "ci", shortened(PROFILES["ci"], steps=6, mesh=48))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -47,72 +61,46 @@ def result(release: Path) -> Path:
 
 
 def test_reconstruct_writes_what_it_promises(result: Path) -> None:
-    names = {path.name for path in result.iterdir()}
-    assert names == {"mesh.ply", "stage1.ply", "field.safetensors", "report.json"}
+    assert {path.name for path in result.iterdir()} == {*FILES}
     report = json.loads((result / "report.json").read_text())
     assert {"settings", "seconds", "peak_memory_mb", "history"} <= set(report)
     assert len(Mesh.load(result / "mesh.ply").faces) > 1000
 
 
 def test_evaluate_prints_the_promised_fields(scene: Path, result: Path) -> None:
-    measured = answer(
-        "evaluate", result, "--truth", scene, "--protocol", "surface", "--region", "face",
-        "--samples", 5000,
-    )  # fmt: skip
+    end = ("--truth", scene, "--samples", 5000)
+    measured = answer("evaluate", result, *end, "--protocol", "surface", "--region", "face")
     wanted = {"protocol", "region", "unit", "distance_mean", "distance_truth_to_mesh"}
     wanted |= {"distance_mesh_to_truth", "normal_median_deg", "normal_mean_deg", "within"}
     assert wanted <= set(measured)
     assert 0 < measured["distance_mean"] < 50
-    other = answer("evaluate", result, "--truth", scene, "--mesh", "stage1.ply", "--samples", 5000)
+    other = answer("evaluate", result, *end, "--mesh", "stage1.ply")
     assert other["distance_mean"] != measured["distance_mean"]
-    itself = answer("evaluate", scene / "full_head.obj", "--truth", scene, "--samples", 5000)
-    assert itself["distance_mean"] < 1e-5
-    assert "distance_mean" in run("evaluate", result, "--truth", scene, "--samples", 5000).stdout
+    assert answer("evaluate", scene / "full_head.obj", *end)["distance_mean"] < 1e-5
+    assert "distance_mean" in run("evaluate", result, *end).stdout
 
 
-@pytest.mark.usefixtures("tiny")
 def test_the_baseline_takes_a_scene(scene: Path, tmp_path: Path) -> None:
-    report = answer(
-        "reconstruct", scene, tmp_path / "full", "--baseline", "full-rgb", "--profile", "ci",
-        "--size", 32,
-    )  # fmt: skip
+    end = ("--baseline", "full-rgb", "--profile", "ci", "--size", 32)
+    report = answer("reconstruct", scene, tmp_path / "full", *end)
     assert report["baseline"] == "full-rgb"
-    assert (tmp_path / "full" / "mesh.ply").is_file()
-    assert not (tmp_path / "full" / "stage1.ply").exists()
+    there = {path.name for path in (tmp_path / "full").iterdir()}
+    assert "mesh.ply" in there and "stage1.ply" not in there
 
 
-@pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ci profile of a few steps, where only the plumbing is looked at."""
-    from dataclasses import replace
-
-    from privhead_nb.training.profiles import PROFILES
-
-    ci = PROFILES["ci"]
-    small = replace(
-        ci,
-        stage1=replace(ci.stage1, steps=3),
-        stage2=replace(ci.stage2, steps=3),
-        full_rgb=replace(ci.full_rgb, steps=3),
-        mesh_resolution=48,
-    )
-    monkeypatch.setitem(PROFILES, "ci", small)
-
-
-@pytest.mark.usefixtures("tiny")
 def test_the_demo_makes_a_table_a_mesh_and_a_page(
     scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A head that is there already, since making one takes a while.
     monkeypatch.setattr(demo_module, "synthetic_scene", lambda *_, **__: load_scene(scene))
+    monkeypatch.setattr(demo_module, "evaluate", partial(evaluate, samples=5000))
     done = run("demo", tmp_path / "demo", "--profile", "ci")
     assert done.exit_code == 0, done.stderr
     for word in ("stage 1", "stage 2", "full RGB", "mm", "deg", "stage 2 / full RGB"):
         assert word in done.stdout
     there = {path.name for path in (tmp_path / "demo").iterdir()}
-    assert there == {
-        "scene", "release", "reconstruction", "full_rgb", "mesh.ply", "page.png", "demo.json",
-    }  # fmt: skip
+    folders = {"scene", "release", "reconstruction", "full_rgb"}
+    assert there == folders | {"mesh.ply", "page.png", "demo.json"}
     again = run("demo", tmp_path / "demo", "--profile", "ci")
     assert again.exit_code == 2 and "--overwrite" in again.stderr
 
@@ -134,14 +122,14 @@ def test_doctor_answers_in_words_and_json() -> None:
     assert "--profile" in run("doctor").stdout
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_and_json(command: str) -> None:
-    shown = run(command, "--help")
-    assert shown.exit_code == 0
-    assert "--json" in shown.stdout and "--debug" in shown.stdout
-    parameters = cli.app.registered_commands
-    (registered,) = [c for c in parameters if c.callback and c.callback.__name__ == command]
-    assert registered.callback is not None and registered.callback.__doc__
+def test_every_command_has_help_and_json() -> None:
+    for command in COMMANDS:
+        shown = run(command, "--help")
+        assert shown.exit_code == 0
+        assert "--json" in shown.stdout and "--debug" in shown.stdout
+        known = [c.callback for c in cli.app.registered_commands if c.callback]
+        (callback,) = [c for c in known if c.__name__ == command]
+        assert callback.__doc__
 
 
 def test_help_is_fast_because_nothing_heavy_is_imported() -> None:
@@ -192,42 +180,39 @@ def test_what_a_user_can_mend_is_one_line_and_exit_code_2(
         assert "Traceback" not in done.stderr
     assert (tmp_path / "full" / "mine.txt").read_text() == "mine"
     assert not any((tmp_path / name).exists() for name in ("o", "r", "s"))
+    shown = run("reconstruct", scene, tmp_path / "o", "--debug")
+    assert type(shown.exception).__name__ == "ReleaseError"
+    flag = run("evaluate", scene, "--truth", scene, "--protocol", "guess")
+    assert flag.exit_code == 2 and "surface" in flag.stderr
 
 
-def test_debug_shows_the_traceback(scene: Path, tmp_path: Path) -> None:
-    done = run("reconstruct", scene, tmp_path / "o", "--debug")
-    assert type(done.exception).__name__ == "ReleaseError"
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What the trainer and the demo are asked for, before Ctrl-C strikes."""
+    seen: list[dict[str, Any]] = []
 
-
-def test_a_wrong_flag_is_explained(scene: Path) -> None:
-    done = run("evaluate", scene, "--truth", scene, "--protocol", "guess")
-    assert done.exit_code == 2 and "surface" in done.stderr
-
-
-def test_ctrl_c_says_how_to_go_on(release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: Any, **__: Any) -> None:
+    def stop(_: Any, profile: str = "", **settings: Any) -> None:
+        seen.append({**settings, "profile": profile, "threads": torch.get_num_threads()})
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(two_stage, "reconstruct", interrupted)
+    monkeypatch.setattr(two_stage, "reconstruct", stop)
+    monkeypatch.setattr(demo_module, "run_demo", stop)
+    return seen
+
+
+def test_ctrl_c_says_how_to_go_on(release: Path, asked: list[dict[str, Any]]) -> None:
     done = run("reconstruct", release, release.with_name("interrupted"))
     assert done.exit_code == 130
     assert "interrupted; continue with --resume" in done.stderr
-    monkeypatch.setattr(demo_module, "run_demo", interrupted)
     done = run("demo", release.with_name("no_demo"))
     assert done.exit_code == 130 and "--resume" not in done.stderr
+    assert len(asked) == 2
 
 
-def test_settings_reach_the_trainer(release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-
-    seen: dict[str, Any] = {}
-
-    def stop(_: Any, profile: str, **settings: Any) -> None:
-        seen.update(settings, profile=profile, threads=torch.get_num_threads())
-        raise KeyboardInterrupt
-
+def test_settings_reach_the_trainer(
+    release: Path, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = torch.get_num_threads()
-    monkeypatch.setattr(two_stage, "reconstruct", stop)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("NUMBA_NUM_THREADS", "1")
     try:
@@ -235,24 +220,17 @@ def test_settings_reach_the_trainer(release: Path, monkeypatch: pytest.MonkeyPat
             "--overwrite", "--threads", 2, "--template", "t", "--stages", "1,2")  # fmt: skip
     finally:
         torch.set_num_threads(before)
-    assert seen == {
+    assert asked == [{
         "profile": "gpu", "seed": 5, "out": Path("out"), "resume": True, "overwrite": True,
         "threads": 2, "template": Path("t"), "stages": (1, 2),
-    }  # fmt: skip
+    }]  # fmt: skip
 
 
 def test_the_profile_can_come_from_the_environment(
-    release: Path, monkeypatch: pytest.MonkeyPatch
+    release: Path, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[str] = []
-
-    def stop(_: Any, profile: str, **__: Any) -> None:
-        seen.append(profile)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(two_stage, "reconstruct", stop)
     monkeypatch.delenv("PRIVHEAD_PROFILE", raising=False)
     run("reconstruct", release, "out")
     monkeypatch.setenv("PRIVHEAD_PROFILE", "paper")
     run("reconstruct", release, "out")
-    assert seen == ["cpu", "paper"]
+    assert [a["profile"] for a in asked] == ["cpu", "paper"]

@@ -38,31 +38,24 @@ def test_this_machine_can_run_and_its_report_is_json() -> None:
     assert facts["packages"]["torch"] == torch.__version__
     assert 1 <= facts["threads"] <= facts["cores"]
     assert facts["profile"] == ("gpu" if torch.cuda.is_available() else "cpu")
-    assert "ready" in doctor.text(facts)
-
-
-def test_a_missing_core_package_stops_and_says_how_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:
-    without(monkeypatch, "igl")
-    facts = doctor.report()
-    assert not facts["can_run"]
-    (finding,) = [f for f in facts["findings"] if "libigl" in f["what"]]
-    assert finding["needed"]
-    assert "pip install" in finding["remedy"]
-    assert "Mend what is needed first" in doctor.text(facts)
-
-
-def test_a_missing_extra_only_advises_and_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    without(monkeypatch, "numba")
-    facts = doctor.report()
-    assert facts["can_run"] and not facts["numba"]
-    (finding,) = [f for f in facts["findings"] if "numba" in f["what"]]
-    assert not finding["needed"] and "[fast]" in finding["remedy"]
-
-
-def test_a_kernel_is_tried_and_kept() -> None:
-    facts = doctor.report()
     assert facts["kernels"] == {"run": True, "kept": True, "problem": None}
-    assert "fast CPU kernels, kept for later runs" in doctor.text(facts)
+    text = doctor.text(facts)
+    assert "ready" in text and "fast CPU kernels, kept for later runs" in text
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "needed", "remedy"),
+    [("igl", "libigl", True, "pip install"), ("numba", "numba", False, "[fast]")],
+)
+def test_a_missing_package_stops_or_only_advises_and_says_how_to_mend(
+    monkeypatch: pytest.MonkeyPatch, module: str, name: str, needed: bool, remedy: str
+) -> None:
+    without(monkeypatch, module)
+    facts = doctor.report()
+    assert facts["can_run"] is not needed and facts["numba"] is needed
+    (finding,) = [f for f in facts["findings"] if name in f["what"]]
+    assert finding["needed"] is needed and remedy in finding["remedy"]
+    assert ("Mend what is needed first" in doctor.text(facts)) is needed
 
 
 @pytest.mark.parametrize(
@@ -103,19 +96,15 @@ def test_doctor_loads_nothing_where_numba_is_missing(monkeypatch: pytest.MonkeyP
     assert "not found: plain torch" in doctor.text(facts)
 
 
-def test_a_gpu_is_named_and_recommended(monkeypatch: pytest.MonkeyPatch) -> None:
-    pretend_gpu(monkeypatch, major=9)
+@pytest.mark.parametrize(("major", "profile"), [(9, "gpu"), (6, "cpu")])
+def test_a_gpu_is_named_and_recommended_unless_it_is_old(
+    monkeypatch: pytest.MonkeyPatch, major: int, profile: str
+) -> None:
+    pretend_gpu(monkeypatch, major)
     facts = doctor.report()
-    assert facts["profile"] == "gpu"
-    assert facts["gpu"]["capability"] == "9.0"
-    assert "A GPU, capability 9.0, 16.0 GiB" in doctor.text(facts)
-
-
-def test_an_old_gpu_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    pretend_gpu(monkeypatch, major=6)
-    facts = doctor.report()
-    assert facts["profile"] == "cpu"
-    assert any("below 7.0" in f["what"] for f in facts["findings"])
+    assert facts["profile"] == profile and facts["gpu"]["capability"] == f"{major}.0"
+    assert f"A GPU, capability {major}.0, 16.0 GiB" in doctor.text(facts)
+    assert any("below 7.0" in f["what"] for f in facts["findings"]) == (profile == "cpu")
 
 
 def test_little_memory_and_disk_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,11 +114,9 @@ def test_little_memory_and_disk_are_told(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "1.0 GiB of memory" in told and "GiB of disk" in told
 
 
-@pytest.mark.parametrize(
-    ("version", "older"), [("2.8.1", True), ("2.9.0", False), ("2.13.0+cpu", False), ("3.0", False)]
-)
-def test_torch_versions_are_compared_as_numbers(version: str, older: bool) -> None:
-    assert doctor._older(version, (2, 9)) is older
+def test_torch_versions_are_compared_as_numbers() -> None:
+    versions = {"2.8.1": True, "2.9.0": False, "2.13.0+cpu": False, "3.0": False}
+    assert {v: doctor._older(v, (2, 9)) for v in versions} == versions
 
 
 def test_doctor_answers_where_the_command_line_can_not_load(tmp_path: Path) -> None:

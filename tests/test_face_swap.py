@@ -43,20 +43,19 @@ BY_COLOUR = Recogniser("mean colour", mean_colour)
 GALLERY = Pictures(torch.cat([person(k, 1, seed=9) for k in range(8)]), torch.arange(8))
 
 
-def scored(swapped: Tensor, target: int, actor: int) -> face_swap.Score:
-    who = torch.full((len(swapped),), target), torch.full((len(swapped),), actor)
-    return face_swap.score(BY_COLOUR, swapped, *who, GALLERY, resamples=20)
+def named(swapped: Tensor) -> list[float]:
+    """Swaps of person 0 for person 1: named as the target, as the actor, nearer to the target."""
+    who = torch.full((len(swapped),), 1), torch.full((len(swapped),), 0)
+    found = face_swap.score(BY_COLOUR, swapped, *who, GALLERY, resamples=20)
+    return [found.as_target.value, found.as_actor.value, found.nearer.value]
 
 
 def test_a_pair_shows_the_target_and_with_the_actors_own_pictures_the_actor() -> None:
-    actor, target = person(0), person(1)
-    swapped = face_swap.swapper_of_pair(face_swap.train_pair(actor, target, TINY))(actor)
-    assert swapped.shape == actor.shape and swapped.min() >= 0 and swapped.max() <= 1
-    found = scored(swapped, 1, 0)
-    assert found.as_target.value == 1 and found.as_actor.value == 0 and found.nearer.value == 1
-    null = face_swap.swapper_of_pair(face_swap.train_pair(actor, person(0, seed=1), TINY))(actor)
-    found = scored(null, 1, 0)
-    assert found.as_target.value == 0 and found.as_actor.value == 1 and found.nearer.value == 0
+    actor = person(0)
+    for given, wanted in ((person(1), [1, 0, 1]), (person(0, seed=1), [0, 1, 0])):
+        swapped = face_swap.swapper_of_pair(face_swap.train_pair(actor, given, TINY))(actor)
+        assert swapped.shape == actor.shape and swapped.min() >= 0 and swapped.max() <= 1
+        assert named(swapped) == wanted
 
 
 @pytest.fixture(scope="module")
@@ -71,16 +70,16 @@ def prior() -> face_swap.Prior:
 def test_a_prior_takes_its_target_from_pictures_alone(prior: face_swap.Prior) -> None:
     actor, target = person(0), person(1)
     before = {k: v.clone() for k, v in prior.state_dict().items()}
-    injected = face_swap.swapper_of_prior(
-        *face_swap.adapted(prior, target, dataclasses.replace(TINY, adapt=0))
-    )(actor)
-    adapted = face_swap.swapper_of_prior(*face_swap.adapted(prior, target, TINY))(actor)
-    off = [(mean_colour(s) - mean_colour(target)).norm(dim=1).mean() for s in (injected, adapted)]
-    assert off[1] < off[0] < (mean_colour(actor) - mean_colour(target)).norm(dim=1).mean()
-    assert scored(adapted, 1, 0).as_target.value == 1
+
+    def swap(given: Tensor, adapt: int) -> Tensor:
+        how = dataclasses.replace(TINY, adapt=adapt)
+        return face_swap.swapper_of_prior(*face_swap.adapted(prior, given, how))(actor)
+
+    shown = swap(target, TINY.adapt), swap(target, 0), actor  # adapted, injected, as it was
+    off = [float((mean_colour(s) - mean_colour(target)).norm(dim=1).mean()) for s in shown]
+    assert off[0] < off[1] < off[2]
+    assert named(shown[0])[0] == 1 and named(swap(person(0, seed=1), TINY.adapt))[0] == 0
     assert all(torch.equal(v, before[k]) for k, v in prior.state_dict().items()), "left as it was"
-    null = face_swap.swapper_of_prior(*face_swap.adapted(prior, person(0, seed=1), TINY))(actor)
-    assert scored(null, 1, 0).as_target.value == 0
 
 
 def test_the_same_seed_gives_the_same_swap() -> None:
@@ -112,12 +111,13 @@ def test_what_disturbs_the_input_leaves_shapes_and_ranges() -> None:
 
 
 def test_wrong_pictures_are_refused() -> None:
-    with pytest.raises(LabError, match="pictures of the target are"):
-        face_swap.train_pair(person(0), torch.zeros(2, 32, 32, 3), TINY)
-    with pytest.raises(LabError, match="at least one picture"):
-        face_swap.train_pair(person(0)[:0], person(1), TINY)
-    with pytest.raises(LabError, match="fewer than three"):
-        face_swap.train_prior(person(0, 4), torch.tensor([0, 0, 1, 1]), TINY)
+    for train, given, said in (
+        (face_swap.train_pair, (person(0), torch.zeros(2, 32, 32, 3)), "pictures of the target"),
+        (face_swap.train_pair, (person(0)[:0], person(1)), "at least one picture"),
+        (face_swap.train_prior, (person(0, 4), torch.tensor([0, 0, 1, 1])), "fewer than three"),
+    ):
+        with pytest.raises(LabError, match=said):
+            train(*given, TINY)
     double = Pictures(torch.cat([GALLERY.rgb] * 2), torch.cat([GALLERY.identity] * 2))
     who = torch.zeros(6, dtype=torch.long)
     with pytest.raises(LabError, match="not exactly one picture"):

@@ -19,11 +19,6 @@ from privhead_nb.scenes.camera import facescape_rig
 TINY = PortraitPlan(views=2, faces=1, rear=1)
 
 
-@pytest.fixture(scope="module")
-def person() -> FaceDataset:
-    return faces.portraits(40_000, TINY)
-
-
 def test_rasterized_pictures_are_the_tracer_s() -> None:
     head = make_head(40_003)
     cameras = facescape_rig(10, 20, size=64, center=(0, -20.0, 0), distance=885.0)[0][[6, 7, 24]]
@@ -62,18 +57,6 @@ def test_light_is_put_on_afterwards_and_hair_and_albedo_can_be_taken_away() -> N
     assert (mean[0] - mean[1]).abs().max() < (own[0] - own[1]).abs().max()
 
 
-def test_a_person_has_the_portraits_of_the_plan_and_always_the_same(person: FaceDataset) -> None:
-    assert len(person) == 4 and len(person.frontals()) == 1
-    assert len(person.views()) == 2 and len(person.rears()) == 1
-    assert person.views().yaw.abs().max() <= TINY.yaw
-    assert person.pictures.shape == (4, 3, 64, 64, 3)
-    assert person.rgb("one albedo").shape == (4, 64, 64, 3)
-    with pytest.raises(LabError, match="hair masked"):
-        person.rgb("bald")
-    again = faces.portraits(40_000, TINY)
-    assert torch.equal(person.pictures, again.pictures) and torch.equal(person.yaw, again.yaw)
-
-
 def test_groups_do_not_meet() -> None:
     members = [set(faces.people(group, 10_000)) for group in faces.GROUPS]
     assert sum(map(len, members)) == len(set.union(*members)) == 40_000
@@ -82,13 +65,25 @@ def test_groups_do_not_meet() -> None:
             faces.people(group, count)
 
 
-def test_kept_portraits_are_only_read(tmp_path: Path, person: FaceDataset) -> None:
-    made = faces.face_dataset([40_000], TINY, folder=tmp_path, workers=1)
-    assert torch.equal(made.pictures, person.pictures)
-    kept = next(tmp_path.rglob("40000.safetensors"))
-    before = kept.stat().st_mtime_ns
-    faces.face_dataset([40_000], TINY, folder=tmp_path, workers=1)
-    assert kept.stat().st_mtime_ns == before
-    kept.write_bytes(b"nonsense")
+def test_a_person_has_the_portraits_of_the_plan_always_the_same_and_kept(tmp_path: Path) -> None:
+    person = faces.portraits(40_000, TINY)
+    assert len(person) == 4 and len(person.frontals()) == 1
+    assert len(person.views()) == 2 and len(person.rears()) == 1
+    assert person.views().yaw.abs().max() <= TINY.yaw
+    assert person.pictures.shape == (4, 3, 64, 64, 3)
+    assert person.rgb("one albedo").shape == (4, 64, 64, 3)
+    with pytest.raises(LabError, match="hair masked"):
+        person.rgb("bald")
+
+    def kept() -> FaceDataset:
+        return faces.face_dataset([40_000], TINY, folder=tmp_path, workers=1)
+
+    made = kept()
+    assert torch.equal(made.pictures, person.pictures) and torch.equal(made.yaw, person.yaw)
+    path = next(tmp_path.rglob("40000.safetensors"))
+    before = path.stat().st_mtime_ns
+    kept()
+    assert path.stat().st_mtime_ns == before  # only read
+    path.write_bytes(b"nonsense")
     with pytest.raises(LabError, match=r"40000\.safetensors.*Delete"):
-        faces.face_dataset([40_000], TINY, folder=tmp_path, workers=1)
+        kept()

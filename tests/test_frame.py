@@ -19,6 +19,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import privhead_nb
+from privhead_nb.cli import app
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -51,15 +52,19 @@ def pins() -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in split}
 
 
-def test_torch_is_a_range_from_2_9_up_and_pinned() -> None:
-    assert "2.9.0" in requirements()["torch"].specifier
-    assert "2.8.0" not in requirements()["torch"].specifier
-    assert pins()["torch"] == "2.13.0"
-
-
-def test_every_pin_lies_in_its_range() -> None:
+def test_every_pin_lies_in_its_range_and_is_installed() -> None:
+    torch = requirements()["torch"].specifier
+    assert "2.9.0" in torch and "2.8.0" not in torch and pins()["torch"] == "2.13.0"
     for name, requirement in requirements().items():
+        version = importlib.metadata.version(name)
         assert pins()[name] in requirement.specifier, name
+        assert requirement.specifier.contains(version, prereleases=True), name
+
+
+def wanted(requirement: Requirement, *extras: str) -> bool:
+    """Whether it holds on this machine, with some of the extras."""
+    marker = requirement.marker
+    return marker is None or any(marker.evaluate({"extra": extra}) for extra in extras or ("",))
 
 
 def test_the_pins_cover_all_that_gets_installed() -> None:
@@ -68,13 +73,7 @@ def test_the_pins_cover_all_that_gets_installed() -> None:
     while todo:
         requirement = todo.pop()
         name = canonicalize_name(requirement.name)
-        extras = requirement.extras or {""}
-        if not any(
-            requirement.marker is None or requirement.marker.evaluate({"extra": extra})
-            for extra in extras
-        ):
-            continue
-        if name in seen:
+        if name in seen or not wanted(requirement, *requirement.extras):
             continue
         seen.add(name)
         try:
@@ -84,10 +83,8 @@ def test_the_pins_cover_all_that_gets_installed() -> None:
         if re.match(r"nvidia-|cuda-|triton", name):
             continue  # come with torch's GPU builds, which pin them exactly
         assert name in pinned, f"{name} is installed but not in constraints.txt"
-        for line in further:
-            inner = Requirement(line)
-            wanted = {"extra": extra} if (extra := next(iter(requirement.extras), "")) else {}
-            if inner.marker is None or inner.marker.evaluate({"extra": "", **wanted}):
+        for inner in map(Requirement, further):
+            if wanted(inner, "", *requirement.extras):
                 inner.marker = None
                 todo.append(inner)
     assert len(seen) > 50
@@ -107,12 +104,6 @@ def test_environment_yml_asks_for_the_same_as_pyproject_and_admits_the_pins() ->
     assert listed == wanted
     pinned = {CONDA_NAMES.get(n, n): version for n, version in pins().items()}
     assert all(pinned[name] in constraint for name, constraint in listed.items())
-
-
-def test_this_environment_satisfies_the_requirements() -> None:
-    for name, requirement in requirements().items():
-        version = importlib.metadata.version(name)
-        assert requirement.specifier.contains(version, prereleases=True), name
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
@@ -139,28 +130,23 @@ def test_make_sets_up_the_environment_before_each_command(target: str, command: 
     assert torch[0] < package[0] < wanted[0]
 
 
-def test_ci_runs_the_readmes_test_command() -> None:
+def test_ci_runs_the_readmes_test_command_and_hooks_are_local() -> None:
     script = (ROOT / ".ci" / "run").read_text()
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
     assert "make test" in script and "`make test`" in README
     assert "set -euo pipefail" in script and "||" not in script  # the exit code passes through
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    assert [repository["repo"] for repository in hooks["repos"]] == ["local"]
 
 
-def test_the_readme_starts_with_two_commands() -> None:
+def test_what_the_readme_says_exists() -> None:
+    """Its first two commands, its links and its commands."""
     block = re.search(r"```bash\n(.*?)```", README, re.DOTALL)
     assert block is not None
     commands = [line.split("#")[0].strip() for line in block[1].strip().splitlines()]
     assert commands == ["make demo", "make lab"]
-
-
-def test_files_that_the_readme_names_exist() -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
-
-
-def test_commands_that_the_readme_shows_exist() -> None:
-    from privhead_nb.cli import app
-
     known = {c.callback.__name__ for c in app.registered_commands if c.callback}
     shown = set(re.findall(r"^privhead (\w+)", README, re.MULTILINE))
     assert shown and shown <= known
@@ -177,11 +163,6 @@ def test_citation_and_licences() -> None:
     assert "CC BY 4.0" in (ROOT / "notebooks" / "LICENSE").read_text()
 
 
-def test_hooks_are_local() -> None:
-    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
-    assert [repository["repo"] for repository in hooks["repos"]] == ["local"]
-
-
 # A file imports only from lower floors, and from its own folder.
 FLOORS = (
     ("errors", "resources", "threads"),
@@ -196,7 +177,6 @@ FLOORS = (
     ("cli", "teach", "__main__"),
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
-FACES = len(FLOORS) - 1
 DRAWING = {"typer", "matplotlib", "plotly", "ipywidgets", "trimesh", "igl", "IPython"}
 
 
@@ -216,37 +196,23 @@ def imports(node: ast.AST) -> list[str]:
 
 
 def test_a_file_imports_only_from_lower_floors() -> None:
+    """And nothing private, nothing of the lessons; pictures and widgets only on the top floors."""
     for name, tree in modules().items():
         own = name.split("/")[0]
-        for other in {n for node in ast.walk(tree) for n in imports(node)}:
+        nodes = list(ast.walk(tree))
+        for other in {n for node in nodes for n in imports(node)}:
             part = other.split(".")[1] if other.startswith("privhead_nb.") else own
             if part in FLOOR and part != own:
                 assert FLOOR[part] < FLOOR[own] or own == "__main__", (name, other)
-
-
-def test_the_command_line_stands_without_the_lessons() -> None:
-    for name, tree in modules().items():
-        if not name.startswith("teach/"):
-            found = {n for node in ast.walk(tree) for n in imports(node)}
-            assert not any(n.startswith("privhead_nb.teach") for n in found), name
-
-
-def test_only_faces_load_pictures_and_widgets() -> None:
-    """Training on a server must not load plotting or mesh libraries at import."""
-    for name, tree in modules().items():
-        if FLOOR[name.split("/")[0]] < FLOOR["viz"]:
+            assert own == "teach" or part != "teach", (name, other)
+        for node in nodes:
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("privhead_nb"):
+                private = {a.name for a in node.names if a.name.startswith("_")}
+                assert private <= {"__version__"}, (name, private)
+        # training on a server must not load plotting or mesh libraries at import
+        if FLOOR[own] < FLOOR["viz"]:
             found = {n.split(".")[0] for node in tree.body for n in imports(node)}
             assert not found & DRAWING, name
-
-
-def test_files_stay_small_and_private_names_at_home() -> None:
-    for name, tree in modules().items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("privhead_nb"):
-                private = [
-                    a.name for a in node.names if a.name.startswith("_") and a.name != "__version__"
-                ]
-                assert not private, (name, private)
 
 
 def test_the_package_is_loaded_quickly_and_without_pictures() -> None:

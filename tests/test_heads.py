@@ -26,25 +26,11 @@ from privhead_nb.heads.light import LIGHTS, light_code, to_srgb
 from privhead_nb.heads.surface import LABELS
 
 
-@pytest.fixture(scope="module")
-def mesh7() -> tuple[Head, trimesh.Trimesh]:
-    head = make_head(7)
-    vertices, faces = marching_cubes(sample_grid(head.sdf, 3.0, coarse=3))
-    return head, trimesh.Trimesh(vertices, faces, process=False)
-
-
 def on_surface(head: Head, count: int = 60, seed: int = 0) -> Tensor:
     """Points near the surface, off the eyes' height."""
     generator = torch.Generator().manual_seed(seed)
     towards = torch.nn.functional.normalize(torch.randn(count, 3, generator=generator), dim=-1)
     return (towards * torch.tensor([72.0, 90.0, 92.0])).to(head.identity)
-
-
-def test_codes_have_the_promised_sizes() -> None:
-    assert (len(IDENTITY_NAMES), len(EXPRESSION_NAMES), len(ALBEDO_NAMES)) == (64, 10, 24)
-    for names in (IDENTITY_NAMES, EXPRESSION_NAMES, ALBEDO_NAMES):
-        assert len(set(names)) == len(names)
-    assert all(light.shape == (27,) for light in LIGHTS.values())
 
 
 def test_the_same_number_is_the_same_person() -> None:
@@ -55,7 +41,11 @@ def test_the_same_number_is_the_same_person() -> None:
     assert torch.equal(make_head(12).sdf(points), make_head(12).sdf(points))
 
 
-def test_people_fill_the_code_range() -> None:
+def test_codes_have_the_promised_sizes_and_people_fill_their_range() -> None:
+    assert (len(IDENTITY_NAMES), len(EXPRESSION_NAMES), len(ALBEDO_NAMES)) == (64, 10, 24)
+    for names in (IDENTITY_NAMES, EXPRESSION_NAMES, ALBEDO_NAMES):
+        assert len(set(names)) == len(names)
+    assert all(light.shape == (27,) for light in LIGHTS.values())
     shapes = torch.stack([identity_codes(i)[0] for i in range(300)])
     assert shapes.abs().max() <= 1
     assert (shapes.std(0) > 0.5).all()
@@ -172,14 +162,12 @@ def test_landmarks_lie_on_the_skin_in_ibug_order() -> None:
         assert heights == sorted(heights, reverse=True)
 
 
-def test_truth_mesh_is_watertight_and_outward(mesh7: tuple[Head, trimesh.Trimesh]) -> None:
-    _, mesh = mesh7
+def test_truth_mesh_is_watertight_and_outward_and_has_the_fields_normals() -> None:
+    head = make_head(7)
+    vertices, triangles = marching_cubes(sample_grid(head.sdf, 3.0, coarse=3))
+    mesh = trimesh.Trimesh(vertices, triangles, process=False)
     assert mesh.is_watertight and mesh.body_count == 1
     assert 2.5e6 < mesh.volume < 9e6  # mm^3; positive: faces look outward
-
-
-def test_normals_agree_with_the_mesh(mesh7: tuple[Head, trimesh.Trimesh]) -> None:
-    head, mesh = mesh7
     faces = np.random.default_rng(0).choice(len(mesh.faces), 800)
     middles = torch.tensor(mesh.triangles_center[faces], dtype=torch.float32)
     cosine = (head.normals(middles).numpy() * mesh.face_normals[faces]).sum(1)
@@ -233,12 +221,8 @@ def test_lights_change_colour_but_not_shape() -> None:
         torch.tensor([[0.9, 0.0, 0.436], [-0.9, 0.0, 0.436]]),
     )
     assert left[0].mean() > left[1].mean()  # +x is the person's left
-
-
-def test_srgb_ends_and_middle() -> None:
     linear = torch.tensor([0.0, 0.0031308, 0.214041, 1.0])
-    expected = torch.tensor([0.0, 0.04045, 0.5, 1.0])
-    assert torch.allclose(to_srgb(linear), expected, atol=1e-4)
+    assert torch.allclose(to_srgb(linear), torch.tensor([0.0, 0.04045, 0.5, 1.0]), atol=1e-4)
 
 
 def test_generator_version_1_is_frozen() -> None:

@@ -40,10 +40,9 @@ def noted(argument: tuple[str, int]) -> dict[str, Any]:
 def killed(argument: tuple[str, int, int]) -> dict[str, Any]:
     """Kill the worker in the job's first `times` attempts."""
     marks, number, times = argument
-    mark = Path(marks) / f"killed-{number}.txt"
-    before = len(mark.read_text()) if mark.exists() else 0
-    if before < times:
-        mark.write_text("x" * (before + 1))
+    mark = Path(marks) / f"{number}.txt"
+    if times and (not mark.exists() or len(mark.read_text()) < times):
+        noted((marks, number))
         os.kill(os.getpid(), signal.SIGKILL)
     return {"number": number}
 
@@ -53,12 +52,6 @@ def refuses(number: int) -> dict[str, Any]:
         raise SceneError("the eyes are closed", where="head 1", remedy="Open them.")
     if number == 3:
         raise ZeroDivisionError("no light")
-    return {"number": number}
-
-
-def interrupted(number: int) -> dict[str, Any]:
-    if number == 2:
-        raise KeyboardInterrupt
     return {"number": number}
 
 
@@ -99,14 +92,7 @@ def marks(tmp_path: Path) -> Path:
 def cluster() -> Iterator[str]:
     """Address of a Dask cluster of two processes, as a user would have started it."""
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2,
-        threads_per_worker=1,
-        processes=True,
-        dashboard_address=None,
-        silence_logs=50,
-        scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-    ) as started:
+    with distributed.LocalCluster(n_workers=2, **jobs.LOCAL) as started:
         yield started.scheduler_address
 
 
@@ -157,20 +143,17 @@ def test_a_result_of_another_version_is_refused_and_named(tmp_path: Path, marks:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "can't be read"),
-        ('{"format": 1, "key": "a", "ver', "can't be read"),
-        ("\udcff", "can't be read"),
-        ("[1, 2]", "holds no object"),
-        ('{"accuracy": 0.5}', "no stored result"),
-        ('{"format": 9, "key": "a", "version": {}, "result": {}}', "format is 9"),
-        ('{"format": 1, "key": "b", "version": {}, "result": {}}', 'key is "b" there, "a"'),
-        ('{"format": 1, "key": "a", "result": {}}', "names no version"),
+        ('{"form', "can't be read as JSON"),
+        ('{"accuracy": 0.5}', "'result' is missing"),
+        ('{"result": {}, "version": {}, "format": 9, "key": "a"}', "format is 9"),
+        ('{"result": {}, "version": {}, "format": 1, "key": "b"}', 'key is "b" there, "a"'),
+        ('{"result": {}, "format": 1, "key": "a"}', "'version' is missing"),
     ],
 )
 def test_a_broken_or_foreign_file_is_refused_and_named(
     tmp_path: Path, text: str, said: str
 ) -> None:
-    (tmp_path / "a.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    (tmp_path / "a.json").write_text(text)
     with pytest.raises(LabError, match=rf"a\.json: .*{said}.*delete the file"):
         run_jobs({"a": 2}, square, tmp_path, version=VERSION, workers=1)
     found = run_jobs({"a": 2}, square, tmp_path, version=VERSION, workers=1, overwrite=True)
@@ -222,7 +205,7 @@ def test_a_killed_worker_loses_nothing(tmp_path: Path, marks: Path, place: dict[
     todo = {f"h{i}": (str(marks), i, int(i == 1)) for i in range(5)}
     found = run_jobs(todo, killed, tmp_path / "out", version=VERSION, **place)
     assert [found[key]["number"] for key in todo] == list(range(5))
-    assert marks_of(marks) == {"killed-1": 1}
+    assert marks_of(marks) == {"1": 1}
 
 
 @pytest.mark.parametrize("place", [{"workers": 2}, {"workers": 1, "scheduler": "local"}])
@@ -234,27 +217,27 @@ def test_a_job_that_always_kills_its_worker_is_named(
     todo = {f"h{i}": (str(marks), i, 99 * (i == 1)) for i in range(5)}
     with pytest.raises(LabError, match=r"1 of 5 jobs failed: 'h1' \(its worker .*The 4 fin"):
         run_jobs(todo, killed, tmp_path / "out", version=VERSION, **place)
-    assert marks_of(marks) == {"killed-1": 2}  # once among the others, once alone
-    assert names_of(tmp_path / "out") == ["h0", "h2", "h3", "h4"]
+    assert marks_of(marks) == {"1": 2}  # once among the others, once alone
     mended = todo | {"h1": (str(marks), 1, 0)}
     found = run_jobs(mended, killed, tmp_path / "out", version=VERSION, workers=1)
     assert found["h1"] == {"number": 1}
 
 
-def test_what_is_no_result_or_cannot_travel_is_said(tmp_path: Path) -> None:
-    for what, said in {
-        "list": "a list, not",
-        "nothing": "NoneType",
-        "object": "JSON can't",
-    }.items():
-        with pytest.raises(LabError, match=said):
-            run_jobs({"a": what}, returns, tmp_path, version=VERSION, workers=1)
+@pytest.mark.parametrize(
+    ("what", "said"), [("list", "a list, not"), ("nothing", "NoneType"), ("object", "JSON can't")]
+)
+def test_what_is_no_result_is_said(tmp_path: Path, what: str, said: str) -> None:
+    with pytest.raises(LabError, match=said):
+        run_jobs({"a": what}, returns, tmp_path, version=VERSION, workers=1)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_travel_is_said_and_a_function_of_a_notebook_travels(tmp_path: Path) -> None:
     todo = {"odd": threading.Lock(), "h0": 0}
     with pytest.raises(LabError, match=r"'odd' \(.*pickle.*The 1 fin"):
         run_jobs(todo, refuses, tmp_path, version=VERSION, workers=2)
     found = run_jobs({"a": 1}, lambda x: {"x": x}, tmp_path, version={}, workers=2)
-    assert found == {"a": {"x": 1}}  # a function of a notebook travels
+    assert found == {"a": {"x": 1}}
 
 
 def test_what_cannot_be_done_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,8 +248,8 @@ def test_what_cannot_be_done_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyP
         run_jobs({"a": 2}, square, tmp_path / "file", version=VERSION, workers=1)
     assert run_jobs({}, square, tmp_path / "none", version=VERSION) == {}
     monkeypatch.setattr(jobs, "CONNECT_SECONDS", 1)
+    pytest.importorskip("distributed")
     for address in ("tcp://127.0.0.1:9", "nonsense"):
-        pytest.importorskip("distributed")
         with pytest.raises(LabError, match=rf"{address}: no Dask scheduler answers"):
             run_jobs({"a": 2}, square, tmp_path, version={}, scheduler=address)
     monkeypatch.setitem(sys.modules, "distributed", None)
@@ -294,20 +277,12 @@ def test_a_worker_has_one_thread_and_this_process_its_own(
 def test_bars_are_quiet_under_ci(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv("PRIVHEAD_PROFILE", raising=False)
-    run_jobs({"a": 2}, square, tmp_path / "1", version={}, workers=1, desc="heads")
-    assert "heads: 100%" in capfd.readouterr().err
-    run_jobs({"a": 2}, square, tmp_path / "2", version={}, workers=1, progress=False)
-    monkeypatch.setenv("PRIVHEAD_PROFILE", "ci")
-    run_jobs({"a": 2}, square, tmp_path / "3", version={}, workers=1)
-    assert capfd.readouterr().err == ""
-
-
-def test_an_interrupt_keeps_what_is_finished(tmp_path: Path) -> None:
-    todo = {f"h{i}": i for i in range(4)}
-    with pytest.raises(KeyboardInterrupt, match=r"2 of 4 jobs .* run the same command again"):
-        run_jobs(todo, interrupted, tmp_path, version=VERSION, workers=1)
-    assert names_of(tmp_path) == ["h0", "h1"]
+    for profile, progress, said in (("", True, "heads: 100%"), ("", False, ""), ("ci", True, "")):
+        monkeypatch.setenv("PRIVHEAD_PROFILE", profile)
+        folder = tmp_path / f"{profile}{progress}"
+        run_jobs({"a": 2}, square, folder, version={}, workers=1, desc="heads", progress=progress)
+        error = capfd.readouterr().err
+        assert said in error and bool(said) == bool(error)
 
 
 SCRIPT = """

@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from privhead_nb.lab.attacks import multiplicity, poisson, prior_free, scores, surface
+from privhead_nb.lab.attacks import prior_free
 from privhead_nb.lab.attacks.prior_free import Descent
 from privhead_nb.privacy.operators import Operator
+from privhead_nb.teach.lesson06 import multiplicity, poisson, scores, surface
 
 SOBEL = Operator()
 
@@ -45,32 +46,25 @@ def test_signals_are_all_that_fit_and_no_others(steps: list[float]) -> None:
     found = multiplicity.signals(np.array(steps))
     assert np.allclose(np.abs(np.diff(found, axis=1)), steps)
     assert found.min() >= -1e-9 and found.max() <= 1 + 1e-9
-    walks = [
-        np.cumsum([0, *np.multiply(s, steps)])
-        for s in itertools.product((1, -1), repeat=len(steps))
-    ]
-    assert len(found) == sum(np.ptp(w) <= 1 + 1e-9 for w in walks)
+    signs = np.array(list(itertools.product((1, -1), repeat=len(steps))))
+    walks = np.cumsum(np.hstack([np.zeros((len(signs), 1)), signs * steps]), axis=1)
+    assert len(found) == (np.ptp(walks, axis=1) <= 1 + 1e-9).sum()
 
 
 def test_known_ends_leave_fewer_signals_and_the_right_one() -> None:
     truth = np.array([1.0, 0.45, 0.6, 0.52, 0.81, 0.3, 0.9, 1.0])
     steps = np.abs(np.diff(truth))
-    anywhere, first, both = (
-        multiplicity.signals(steps, **known)
-        for known in ({}, {"first": 1.0}, {"first": 1.0, "last": 1.0})
-    )
+    known: list[dict[str, float]] = [{}, {"first": 1.0}, {"first": 1.0, "last": 1.0}]
+    anywhere, first, both = (multiplicity.signals(steps, **ends) for ends in known)
     assert len(anywhere) >= len(first) >= len(both) >= 1
     assert any(np.allclose(row, truth) for row in both)
-
-
-def test_signals_refuse_what_they_cannot_count() -> None:
-    for steps, known, words in (
+    for bad, ends, words in (
         (np.zeros(2), {}, "above 0"),
         (np.ones(21), {}, "at most 20"),
         (np.ones(2), {"last": 1.0}, "needs first"),
     ):
         with pytest.raises(ValueError, match=words):
-            multiplicity.signals(steps, **known)
+            multiplicity.signals(bad, **ends)
 
 
 # Two dimensions -----------------------------------------------------------------------------------
@@ -103,14 +97,10 @@ def test_flips_keep_the_modulus_and_the_border_and_change_the_picture(kind: str)
     assert torch.equal(flipped[0], picture[0]) and torch.equal(flipped[:, -1], picture[:, -1])
     assert float((flipped - picture).abs().max()) > 0.3 and multiplicity.in_range(flipped)
     assert torch.allclose(again, picture)
-
-
-def test_a_part_with_no_flat_ground_around_it_is_refused() -> None:
-    ramp = torch.linspace(0, 1, 12, dtype=torch.float64).expand(12, 12)[..., None].expand(12, 12, 3)
-    with pytest.raises(ValueError, match="not surrounded"):
-        multiplicity.flipped(ramp, SOBEL, 1)
-    with pytest.raises(ValueError, match="parts 1 to 1"):
-        multiplicity.flipped(ramp, SOBEL, 2)
+    ramp = torch.linspace(0, 1, 12, dtype=torch.float64)[None, :, None].expand(12, 12, 3)
+    for part, words in ((1, "not surrounded"), (2, "parts 1 to 1")):
+        with pytest.raises(ValueError, match=words):
+            multiplicity.flipped(ramp, SOBEL, part)
 
 
 # Colours ------------------------------------------------------------------------------------------
@@ -127,29 +117,19 @@ def test_every_orthogonal_turn_of_colours_keeps_the_modulus(seed: int) -> None:
 
 
 def test_a_turn_about_grey_keeps_greys_and_turns_colours() -> None:
-    q = multiplicity.turn(120)
-    assert torch.allclose(
-        q @ torch.ones(3, dtype=torch.float64), torch.ones(3, dtype=torch.float64)
-    )
-    red = torch.tensor([1.0, 0, 0], dtype=torch.float64)
-    assert torch.allclose(q @ red, torch.tensor([0, 1.0, 0], dtype=torch.float64))
+    q, red = multiplicity.turn(120), torch.eye(3, dtype=torch.float64)[0]
+    grey = torch.ones(3, dtype=torch.float64)
+    assert torch.allclose(q @ grey, grey) and torch.allclose(q @ red, red.roll(1))
     assert float((multiplicity.recoloured(portrait(), q) - portrait()).abs().max()) > 0.1
 
 
-def test_stripes_are_unseen_by_sobel_alone() -> None:
-    random = torch.Generator().manual_seed(1)
-    stripes = multiplicity.unseen(
-        torch.rand(20, generator=random), torch.rand(18, generator=random)
-    )
-    striped = portrait(20)[:18] + 0.2 * stripes.double()[..., None]
-    off = {
-        k: Operator(k).modulus(striped) - Operator(k).modulus(portrait(20)[:18])
-        for k in ("sobel", "scharr")
-    }
-    assert float(off["sobel"].abs().max()) < 1e-6 and float(off["scharr"].abs().max()) > 1e-2
-
-
-def test_dimensions_of_what_is_unseen() -> None:
+def test_stripes_are_unseen_by_sobel_alone_and_all_that_is_unseen_is_counted() -> None:
+    random, plain = torch.Generator().manual_seed(1), portrait(20)[:18]
+    rows, columns = (torch.rand(n, generator=random) for n in (20, 18))
+    striped = plain + 0.2 * multiplicity.unseen(rows, columns).double()[..., None]
+    for kind, seen in (("sobel", False), ("scharr", True)):
+        off = (Operator(kind).modulus(striped) - Operator(kind).modulus(plain)).abs().max()
+        assert float(off) > 1e-2 if seen else float(off) < 1e-6
     wanted = {"sobel": 10 + 8, "scharr": 4, "prewitt": 4, "central": 4, "roberts": 2}
     for kind, count in wanted.items():
         assert surface.unseen_dimensions(8, 10, Operator(kind)) == count
@@ -184,24 +164,24 @@ def test_a_walk_keeps_the_modulus_to_1e_6_and_moves_the_colours(seed: int) -> No
 
 
 def test_scores_forgive_what_the_modulus_cannot_tell_and_nothing_else() -> None:
-    truth = portrait(16)
-    grey = truth.mean(-1)
-    assert scores.up_to_constant_and_sign(0.3 - grey, grey).explained == pytest.approx(1)
-    assert scores.up_to_constant_and_sign(0.5 * grey, grey).explained == pytest.approx(0.75)
-    assert scores.up_to_constant_and_sign(
-        torch.full_like(grey, 0.2), grey
-    ).explained == pytest.approx(0)
-    q = multiplicity.random_turn(torch.Generator().manual_seed(3))
-    found = scores.up_to_colours(truth @ q.T + 0.1, truth)
-    assert found.explained == pytest.approx(1) and torch.allclose(found.picture, truth)
-    assert found.error == pytest.approx(0, abs=1e-9)
-    assert scores.up_to_colours(0.5 * truth @ q.T, truth).explained == pytest.approx(0.75)
-    with pytest.raises(ValueError, match="the guess is"):
-        scores.up_to_colours(truth[:-1], truth)
+    truth, sign, colours = portrait(16), scores.up_to_constant_and_sign, scores.up_to_colours
+    grey, q = truth.mean(-1), multiplicity.random_turn(torch.Generator().manual_seed(3))
     where = torch.zeros(16, 16)  # weights leave pixels out
     where[3:9, 3:9] = 1
     spoilt = torch.where(where[..., None] > 0, truth, 0.0)
-    assert scores.up_to_colours(spoilt, truth, where).explained == pytest.approx(1)
+    for found, explained in (
+        (sign(0.3 - grey, grey), 1),
+        (sign(0.5 * grey, grey), 0.75),
+        (sign(torch.full_like(grey, 0.2), grey), 0),
+        (colours(truth @ q.T + 0.1, truth), 1),
+        (colours(0.5 * truth @ q.T, truth), 0.75),
+        (colours(spoilt, truth, where), 1),
+    ):
+        assert found.explained == pytest.approx(explained)
+    found = colours(truth @ q.T + 0.1, truth)
+    assert torch.allclose(found.picture, truth) and found.error == pytest.approx(0, abs=1e-9)
+    with pytest.raises(ValueError, match="the guess is"):
+        colours(truth[:-1], truth)
 
 
 def test_no_turn_does_better_than_the_best_one() -> None:
@@ -230,16 +210,13 @@ def test_signed_differences_give_the_picture_back(height: int, width: int, seed:
 def test_differences_of_no_picture_get_the_least_squares_answer() -> None:
     random = np.random.default_rng(5)
     right, down = random.normal(size=(4, 5)), random.normal(size=(3, 6))
-    rows = []
-    for unit in np.eye(24).reshape(24, 4, 6):
-        rows.append(np.concatenate([np.diff(unit, axis=1).ravel(), np.diff(unit, axis=0).ravel()]))
-    wanted = np.linalg.lstsq(np.array(rows).T, np.concatenate([right.ravel(), down.ravel()]))[0]
+    units = np.eye(24).reshape(24, 4, 6)
+    rows = [np.diff(units, axis=axis).reshape(24, -1) for axis in (2, 1)]
+    target = np.concatenate([right.ravel(), down.ravel()])
+    wanted = np.linalg.lstsq(np.concatenate(rows, axis=1).T, target)[0]
     found = poisson.from_differences(right, down).ravel()
     assert np.allclose(found, wanted - wanted.mean())
-
-
-def test_rebuilding_wins_with_signs_and_loses_without() -> None:
-    head = portrait()
+    head = portrait()  # rebuilding wins with signs, and loses without
     signed, unsigned = (poisson.rebuilt(head, change) for change in (lambda d: d, np.abs))
     assert scores.up_to_colours(signed, head).explained == pytest.approx(1)
     assert scores.up_to_colours(unsigned, head).explained < 0.5

@@ -18,6 +18,7 @@ from privhead_nb import resources
 from privhead_nb.errors import LabError, PrivheadError
 from privhead_nb.lab import picture_jobs, recommendation
 from privhead_nb.lab.attacker_data import AttackerData
+from privhead_nb.lab.embed import AttackRequest
 from privhead_nb.lab.faces import FaceDataset
 from privhead_nb.lab.gallery import read_gallery
 from privhead_nb.lab.jobs import run_jobs, safe_name
@@ -25,7 +26,7 @@ from privhead_nb.lab.kept import restore
 from privhead_nb.lab.privacy_study import stored
 from privhead_nb.lab.recognisers import stored as recognisers
 from privhead_nb.lab.recognisers.network import FaceNetwork
-from privhead_nb.lab.run_attack import AttackRequest, run_attack
+from privhead_nb.lab.run_attack import run_attack
 from privhead_nb.privacy.operators import Operator
 
 BIG = '{"a": 1' + "0" * 400 + "}"
@@ -56,16 +57,23 @@ def test_a_gallery_is_its_pictures_whatever_a_system_left_beside_them(gallery: P
     assert read_gallery(str(gallery)).names == ("anna", "bert")
 
 
-def test_what_is_no_folder_and_no_count_is_no_gallery(gallery: Path) -> None:
-    for name in ("n" * 300, "a\0b", "nothing", "anna.png"):
-        with refused("no such folder|can't be read"):
-            read_gallery(str(gallery / name))
+def test_what_is_no_folder_and_no_count_is_no_gallery(gallery: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    cases = {"no such folder|can't be read": ["n" * 300, "a\0b", "nothing", "anna.png"]}
+    cases |= {"holds no PNG picture": [str(tmp_path / "empty")]}
+    for words, sources in cases.items():
+        for source in sources:
+            with refused(words):
+                read_gallery(str(gallery / source))
     for count in ("0", "1", "9" * 5000, "99999"):
         with refused("gallery|people of group"):
             read_gallery(count)
     for source in ("n" * 300, "a\0b", "nothing"):
         with refused("no such folder"):
             run_attack(gallery / source, AttackRequest())
+    (gallery / "anna.png").unlink()
+    with refused("all pictures are called after one person, bert"):
+        read_gallery(str(gallery))
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\x1b[31mb", "a\udcffb", "a\u202eb"])
@@ -76,9 +84,21 @@ def test_a_name_that_cant_be_shown_is_refused(gallery: Path, name: str) -> None:
     assert str(caught.value).isprintable()
 
 
-def test_a_picture_that_isnt_square_says_what_to_give(gallery: Path) -> None:
-    Image.new("RGB", (20, 21)).save(gallery / "anna.png")
-    with refused("is 20 x 21 pixels.*square pictures of 16 pixels"):
+@pytest.mark.parametrize("damage", ["wide", "empty", "cut", "folder", "broken link"])
+def test_a_damaged_picture_is_named_and_not_left_out(gallery: Path, damage: str) -> None:
+    path = gallery / "anna.png"
+    data = path.read_bytes()
+    path.unlink()
+    if damage == "folder":
+        path.mkdir()
+    elif damage == "broken link":
+        path.symlink_to("nothing")
+    elif damage == "wide":
+        Image.new("RGB", (20, 21)).save(path)
+    else:
+        path.write_bytes(data[: len(data) // 2] if damage == "cut" else b"")
+    words = ".*is 20 x 21 pixels.*square pictures of 16 pixels" if damage == "wide" else ""
+    with refused(r"anna\.png" + words, PrivheadError):
         read_gallery(str(gallery))
 
 
@@ -89,21 +109,6 @@ def test_another_format_under_the_name_of_a_png_is_never_opened(
     Image.new("RGB", (20, 20)).save(gallery / "anna.png", kind)
     monkeypatch.setattr("subprocess.Popen", lambda *_, **__: pytest.fail("started a program"))
     with refused("not the PNG", PrivheadError):
-        read_gallery(str(gallery))
-
-
-@pytest.mark.parametrize("damage", ["empty", "cut", "folder", "broken link"])
-def test_a_damaged_picture_is_named_and_not_left_out(gallery: Path, damage: str) -> None:
-    path = gallery / "anna.png"
-    data = path.read_bytes()
-    path.unlink()
-    if damage == "folder":
-        path.mkdir()
-    elif damage == "broken link":
-        path.symlink_to("nothing")
-    else:
-        path.write_bytes(data[: len(data) // 2] if damage == "cut" else b"")
-    with refused(r"anna\.png", PrivheadError):
         read_gallery(str(gallery))
 
 
@@ -122,11 +127,18 @@ def damage(path: Path, how: str) -> None:
         save_file({"other": torch.zeros(3)}, path)
 
 
+def portraits(size: int) -> FaceDataset:
+    pictures = torch.zeros(1, size, size, 3, dtype=torch.uint8)
+    return FaceDataset.of_pictures(torch.zeros(1), torch.zeros(1), pictures)
+
+
 @pytest.mark.parametrize("how", ["cut", "text", "missing", "other names"])
 def test_damaged_kept_files_say_what_to_delete(tmp_path: Path, how: str) -> None:
     path = tmp_path / "7.safetensors"
-    pictures = torch.zeros(1, 64, 64, 3, dtype=torch.uint8)
-    FaceDataset.of_pictures(torch.zeros(1), torch.zeros(1), pictures).save(path)
+    portraits(32).save(path)
+    with refused("no portraits of this size.*Delete"):
+        FaceDataset.load(path)
+    portraits(64).save(path)
     assert len(FaceDataset.load(path)) == 1
     damage(path, how)
     for kind in (FaceDataset, AttackerData):
@@ -135,14 +147,6 @@ def test_damaged_kept_files_say_what_to_delete(tmp_path: Path, how: str) -> None
     made = SimpleNamespace(folder=tmp_path, identity=7, setting="sobel-64")
     with refused("Run make_artefacts again"):
         read_artefacts(made)  # type: ignore[arg-type]
-
-
-def test_portraits_of_another_size_are_no_portraits(tmp_path: Path) -> None:
-    path = tmp_path / "7.safetensors"
-    pictures = torch.zeros(1, 32, 32, 3, dtype=torch.uint8)
-    FaceDataset.of_pictures(torch.zeros(1), torch.zeros(1), pictures).save(path)
-    with refused("no portraits of this size.*Delete"):
-        FaceDataset.load(path)
 
 
 def test_kept_pictures_come_back_and_damaged_ones_dont(tmp_path: Path) -> None:
@@ -189,38 +193,31 @@ def test_weights_whose_words_make_no_sense_are_refused(tmp_path: Path, facts: st
 # Stored results ----------------------------------------------------------------------------------
 
 
-def double(number: int) -> dict[str, int]:
-    return {"twice": 2 * number}
-
-
 @pytest.mark.parametrize("text", BAD_JSON)
-def test_a_damaged_result_is_an_error_or_is_dropped(tmp_path: Path, text: str) -> None:
-    assert run_jobs({"a": 1}, double, tmp_path, version={}, workers=0, progress=False)["a"] == {
-        "twice": 2
-    }
+def test_damaged_results_are_errors_or_dropped_and_no_traceback(tmp_path: Path, text: str) -> None:
+    def doubled(**how: bool) -> object:
+        jobs = {"a": 1}
+        return run_jobs(jobs, _double, tmp_path, version={}, workers=0, progress=False, **how)["a"]
+
+    assert doubled() == {"twice": 2}
     (tmp_path / "a.json").write_text(text)
     with refused("--overwrite.*or delete the file"):
-        run_jobs({"a": 1}, double, tmp_path, version={}, workers=0, progress=False)
-    again = run_jobs(
-        {"a": 1}, double, tmp_path, version={}, workers=0, progress=False, overwrite=True
-    )
-    assert again["a"] == {"twice": 2}
+        doubled()
+    assert doubled(overwrite=True) == {"twice": 2}
 
+    study = tmp_path / "study.json"
+    study.write_text(text)
+    assert "can't be read" in recommendation.assess(Operator(), 64, study).why
+    assert recommendation.recommended(study) == ""
+    study.unlink()
+    assert recommendation.assess(Operator(), 64, study).why == "not studied yet"
 
-@pytest.mark.parametrize("text", BAD_JSON)
-def test_a_damaged_study_gives_no_advice_and_no_traceback(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "study.json"
-    path.write_text(text)
-    assert "can't be read" in recommendation.assess(Operator(), 64, path).why
-    assert recommendation.recommended(path) == ""
-    path.unlink()
-    assert recommendation.assess(Operator(), 64, path).why == "not studied yet"
-
-
-@pytest.mark.parametrize("text", BAD_JSON)
-def test_a_damaged_job_of_the_privacy_study_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "jobs").mkdir()
     key = f"{next(iter(recommendation.SETTINGS))}.{picture_jobs.ATTACKS[0]}"
     (tmp_path / "jobs" / f"{safe_name(key)}.json").write_text(text)
     with refused("Delete it; the study makes it again"):
         stored(tmp_path, picture_jobs.LITTLE)
+
+
+def _double(number: int) -> dict[str, int]:
+    return {"twice": 2 * number}

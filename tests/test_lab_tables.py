@@ -18,7 +18,7 @@ from privhead_nb.lab.framing import portrait_cameras
 from privhead_nb.lab.raster import render_mesh
 from privhead_nb.lab.recognisers import Recogniser
 from privhead_nb.lab.recognisers.network import FaceNetwork
-from privhead_nb.lab.table2 import IMAGE_CONDITIONS, PAPER_TABLE_2, SmallSample, counts_that_give
+from privhead_nb.lab.table2 import IMAGE_CONDITIONS, PAPER_TABLE_2
 from privhead_nb.privacy.operators import Operator
 
 
@@ -41,14 +41,7 @@ READER = Recogniser("reads the first row", lambda x: x[:, 0].flatten(1))
 def test_the_papers_columns_have_the_means_that_it_prints() -> None:
     means = np.mean(list(PAPER_TABLE_2.values()), axis=0)
     assert np.allclose(means, [91.67, 6.05, 6.12, 33.95, 77.64], atol=0.006)
-    assert len(IMAGE_CONDITIONS) == 5
-
-
-def test_some_of_the_papers_figures_are_counts_of_31_or_32() -> None:
-    assert SmallSample(30, 32) in counts_that_give(93.75)
-    assert SmallSample(3, 31) in counts_that_give(9.68)
-    assert SmallSample(2, 30) in counts_that_give(6.66), "cut, not rounded"
-    assert counts_that_give(1.77, most=40) == []
+    assert len(means) == len(IMAGE_CONDITIONS)
 
 
 # Table 2 ------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from privhead_nb.errors import PrivheadError, SceneError
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.geometry.metrics import (
+    Distances,
     MetricsError,
     closest_points,
     evaluate,
@@ -38,6 +39,15 @@ def scene_of(truth: trimesh.Trimesh | None, nose: bool = True) -> Any:
         return (0.0, 0.0, 100.0), 95.0
 
     return SimpleNamespace(truth_mesh=truth_mesh, face_region=face_region, unit="mm")
+
+
+def head(result: Any, truth: trimesh.Trimesh, samples: int = 20_000, **more: Any) -> Distances:
+    """Measured over the whole head."""
+    return evaluate(result, scene_of(truth), samples=samples, region="head", **more)
+
+
+def turned(mesh: trimesh.Trimesh, angle: float, axis: list[float]) -> trimesh.Trimesh:
+    return mesh.copy().apply_transform(trimesh.transformations.rotation_matrix(angle, axis))
 
 
 def sphere(radius: float, level: int = 4) -> trimesh.Trimesh:
@@ -89,10 +99,9 @@ def test_samples_are_even_by_area_lie_on_their_face_and_repeat() -> None:
 
 
 def test_two_spheres_are_apart_by_the_difference_of_their_radii() -> None:
-    result = evaluate(sphere(103), scene_of(sphere(100)), samples=20_000, region="head")
-    assert result.distance_mean == pytest.approx(3.0, abs=0.05)  # facets: not exactly round
-    assert result.distance_truth_to_mesh == pytest.approx(3.0, abs=0.05)
-    assert result.distance_mesh_to_truth == pytest.approx(3.0, abs=0.05)
+    result = head(sphere(103), sphere(100))
+    both = (result.distance_truth_to_mesh, result.distance_mesh_to_truth)
+    assert (*both, result.distance_mean) == pytest.approx([3.0] * 3, abs=0.05)  # facets
     assert result.normal_median_deg is not None and result.normal_median_deg < 1.5
     assert result.within == {"1": 0.0, "2": 0.0, "5": 1.0}
     assert (result.samples_truth, result.samples_mesh) == (20_000, 20_000)
@@ -101,7 +110,7 @@ def test_two_spheres_are_apart_by_the_difference_of_their_radii() -> None:
 def test_the_mean_of_both_directions_sees_what_one_direction_hides() -> None:
     half = sphere(100)
     half.update_faces(half.triangles_center[:, 2] > 0)
-    result = evaluate(half, scene_of(sphere(100)), samples=20_000, region="head")
+    result = head(half, sphere(100))
     assert result.distance_mesh_to_truth == pytest.approx(0, abs=1e-6)
     assert result.distance_truth_to_mesh > 10
     assert result.distance_mean == pytest.approx(result.distance_truth_to_mesh / 2)
@@ -110,14 +119,10 @@ def test_the_mean_of_both_directions_sees_what_one_direction_hides() -> None:
 def test_normals_are_compared_face_to_face() -> None:
     flat = trimesh.Trimesh([[-50, -50, 0], [50, -50, 0], [50, 50, 0], [-50, 50, 0]],
                            [[0, 1, 2], [0, 2, 3]])  # fmt: skip
-    tilted = flat.copy()
-    tilted.apply_transform(trimesh.transformations.rotation_matrix(np.radians(10), [1, 0, 0]))
-    result = evaluate(tilted, scene_of(flat), samples=2_000, region="head")
-    assert result.normal_median_deg == pytest.approx(10)
-    assert result.normal_mean_deg == pytest.approx(10)
+    tilted = head(turned(flat, np.radians(10), [1, 0, 0]), flat, 2_000)
+    assert (tilted.normal_median_deg, tilted.normal_mean_deg) == pytest.approx((10, 10))
     flipped = trimesh.Trimesh(flat.vertices, flat.faces[:, ::-1])
-    result = evaluate(flipped, scene_of(flat), samples=2_000, region="head")
-    assert result.normal_median_deg == pytest.approx(180)
+    assert head(flipped, flat, 2_000).normal_median_deg == pytest.approx(180)
 
 
 def test_the_face_region_is_a_ball_and_the_other_mesh_stays_whole() -> None:
@@ -126,39 +131,28 @@ def test_the_face_region_is_a_ball_and_the_other_mesh_stays_whole() -> None:
     dented = truth.vertices.copy()
     dented[dented[:, 2] < -50] *= 0.5  # far from the face
     worse = trimesh.Trimesh(dented, truth.faces, process=False)
-    face = evaluate(worse, scene_of(truth), samples=20_000, region="face")
-    head = evaluate(worse, scene_of(truth), samples=20_000, region="head")
-    assert face.distance_mean < 1e-6 < head.distance_mean
-    assert face.samples_truth < 20_000 == head.samples_truth
-    grown = evaluate(sphere(101), scene_of(truth), samples=20_000, region="face")
+    face, whole = evaluate(worse, scene_of(truth), samples=20_000), head(worse, truth)
+    assert face.distance_mean < 1e-6 < whole.distance_mean
+    assert face.samples_truth < 20_000 == whole.samples_truth
+    grown = evaluate(sphere(101), scene_of(truth), samples=20_000)
     assert grown.distance_truth_to_mesh == pytest.approx(1.0, abs=0.05)
 
 
 def test_icp_takes_out_a_rigid_motion_but_no_scale() -> None:
     truth = trimesh.creation.box((100, 80, 60)).subdivide().subdivide()
-    moved = truth.copy()
-    moved.apply_transform(trimesh.transformations.rotation_matrix(0.05, [1, 1, 0]))
-    moved.apply_translation([2, -1, 1])
-    scene = scene_of(truth)
-    known = evaluate(moved, scene, samples=5_000, region="head")
-    aligned = evaluate(moved, scene, samples=5_000, region="head", align="icp")
-    assert known.distance_mean > 1
-    assert aligned.distance_mean < 0.05
-    larger = truth.copy()
-    larger.apply_scale(1.1)
-    assert evaluate(larger, scene, samples=5_000, region="head", align="icp").distance_mean > 1
+    moved = turned(truth, 0.05, [1, 1, 0]).apply_translation([2, -1, 1])
+    assert head(moved, truth, 5_000).distance_mean > 1
+    assert head(moved, truth, 5_000, align="icp").distance_mean < 0.05
+    larger = truth.copy().apply_scale(1.1)
+    assert head(larger, truth, 5_000, align="icp").distance_mean > 1
 
 
 def test_h3ds_is_one_way_on_vertices_and_hides_scale() -> None:
     truth = trimesh.creation.box((100, 80, 60)).subdivide().subdivide().subdivide()
-    larger = truth.copy()
-    larger.apply_scale(1.05)
-    result = evaluate(larger, scene_of(truth), protocol="h3ds", region="head")
+    result = head(truth.copy().apply_scale(1.05), truth, protocol="h3ds")
     assert result.distance_mean < 0.2  # its ICP scales
     assert result.distance_mesh_to_truth is None and result.normal_median_deg is None
-    coarse = sphere(100, level=1)
-    dense = evaluate(sphere(100, 4), scene_of(sphere(100)), protocol="h3ds", region="head")
-    sparse = evaluate(coarse, scene_of(sphere(100)), protocol="h3ds", region="head")
+    sparse, dense = (head(sphere(100, n), sphere(100), protocol="h3ds") for n in (1, 4))
     assert sparse.distance_mean > 10 * dense.distance_mean + 5  # it sees vertices, not surface
 
 
@@ -173,19 +167,18 @@ def test_the_result_is_plain_json() -> None:
 
 def test_what_can_not_be_measured_is_a_clear_error() -> None:
     ball = sphere(100)
-    with pytest.raises(SceneError, match="no truth mesh"):
-        evaluate(ball, scene_of(None))
-    with pytest.raises(SceneError, match="face region is unknown"):
-        evaluate(ball, scene_of(ball, nose=False))
+    far = ball.copy().apply_translation([0, 0, 10_000])
+    flat = Mesh(np.zeros((3, 3)), np.array([[0, 1, 2]]))
+    for mesh, scene, error, said in (
+        (ball, scene_of(None), SceneError, "no truth mesh"),
+        (ball, scene_of(ball, nose=False), SceneError, "face region is unknown"),
+        (trimesh.Trimesh(), scene_of(ball), PrivheadError, "no triangle"),
+        (far, scene_of(ball), MetricsError, "the mesh has no surface in the face region"),
+        (flat, scene_of(ball), MetricsError, "no area"),
+    ):
+        with pytest.raises(error, match=said):
+            evaluate(mesh, scene, samples=100)
     evaluate(ball, scene_of(ball, nose=False), region="head", samples=100)
-    with pytest.raises(PrivheadError, match="no triangle"):
-        evaluate(trimesh.Trimesh(), scene_of(ball))
-    far = ball.copy()
-    far.apply_translation([0, 0, 10_000])
-    with pytest.raises(MetricsError, match="the mesh has no surface in the face region"):
-        evaluate(far, scene_of(ball), samples=100)
-    with pytest.raises(MetricsError, match="no area"):
-        evaluate(Mesh(np.zeros((3, 3)), np.array([[0, 1, 2]])), scene_of(ball), samples=100)
     for wrong in ({"protocol": "x"}, {"region": "x"}, {"align": "x"}, {"samples": 0}):
         with pytest.raises(MetricsError):
             evaluate(ball, scene_of(ball), **wrong)  # type: ignore[arg-type]

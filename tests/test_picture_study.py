@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from safetensors.torch import load_file
 from privhead_nb import resources
 from privhead_nb.errors import LabError
 from privhead_nb.lab import faces, privacy_study
-from privhead_nb.lab.picture_jobs import CLASSICAL, NETWORK, Size
+from privhead_nb.lab.picture_jobs import CLASSICAL, FULL, NETWORK, Size
 from privhead_nb.lab.privacy_study import run, summary, wanted
 from privhead_nb.lab.recognisers.learn import Learning
 from privhead_nb.lab.settings import SETTINGS, setting
@@ -48,8 +50,7 @@ def test_a_stopped_study_goes_on_and_keeps_what_it_has(
     assert low <= value <= high and low > found["chance"] == pytest.approx(1 / 12, abs=1e-4)
     assert found["whole"]["release"][0] >= value - 0.01  # one probe each: the same
     assert isinstance(found["whole"]["rank5"], list)
-    done = []
-    work = privacy_study.job
+    work, done = privacy_study.job, []
     monkeypatch.setattr(
         privacy_study, "job", lambda given: (done.append(given[:2]), work(given))[1]
     )
@@ -59,32 +60,36 @@ def test_a_stopped_study_goes_on_and_keeps_what_it_has(
     assert both["sobel-16.parrot-cnn"]["pixels"] == 16
     assert (tmp_path / "base" / "moduli.safetensors").is_file()
     assert not (tmp_path / "base" / "colours.safetensors").exists()  # nobody asked for it
-    other = Size(people=12, attackers=12, network=BRIEF, base=BRIEF, resamples=51)
     with pytest.raises(LabError, match="another version"):
-        run([("sobel-64", CLASSICAL)], other, tmp_path, **options)
+        run([("sobel-64", CLASSICAL)], replace(TINY, resamples=51), tmp_path, **options)
 
 
-def result(name: str, attack: str, rank1: Any) -> dict[str, Any]:
-    whole = {"rank1": rank1, "release": rank1}
-    return {
-        "setting": name, "attack": attack, "operator": {}, "pixels": 64, "chance": 0.01,
-        "whole": whole,
-    }  # fmt: skip
+def result(attack: str, rank1: Any) -> dict[str, Any]:
+    facts = {"setting": "blur-1", "operator": {}, "pixels": 64, "chance": 0.01}
+    return facts | {"attack": attack, "whole": {"rank1": rank1, "release": rank1}}
 
 
 def test_the_summary_names_the_strongest_attack_and_no_abstention_as_privacy() -> None:
-    found = summary(
-        {
-            "a.weak": result("a", "weak", [0.1, 0.05, 0.2]),
-            "a.strong": result("a", "strong", [0.6, 0.5, 0.7]),
-            "a.none": result("a", "none", {"why": "no face"}),
-            "b.none": result("b", "none", {"why": "no face"}),
-        }
+    none = result("none", {"why": "no face"})
+    results = {
+        "weak": result("weak", [0.1, 0.05, 0.2]),
+        "strong": result("strong", [0.6, 0.5, 0.7]),
+        "none": none,
+        "other": none | {"setting": "luma"},
+    }
+    settings = summary(results, TINY)["settings"]
+    found = settings.pop("blur-1")
+    assert found["alone"] == found["together"] == {"attack": "strong", "rank1": [0.6, 0.5, 0.7]}
+    assert found["attacks"] == ["weak", "strong", "none"] and settings == {}
+
+
+def test_what_is_stored_is_the_summary_of_what_the_attacks_found() -> None:
+    """Of `privhead study privacy --store` and of `studies/picture_attacks.py`: one study."""
+    runs, privacy = (
+        json.loads((resources.RESULTS / f"{name}.json").read_text())
+        for name in ("picture_attacks", "privacy")
     )
-    assert found["a"]["attack"] == "strong"
-    assert found["a"]["rank1"] == [0.6, 0.5, 0.7]
-    assert len(found["a"]["attacks"]) == 3
-    assert "b" not in found
+    assert json.loads(json.dumps(summary(runs["results"], FULL))) == privacy
 
 
 def test_every_setting_is_one_that_can_be_released() -> None:
@@ -96,7 +101,9 @@ def test_every_setting_is_one_that_can_be_released() -> None:
 
 
 def test_unknown_names_are_refused() -> None:
-    with pytest.raises(LabError, match="no setting 'fog'"):
-        wanted(["fog"], [CLASSICAL], False)
-    with pytest.raises(LabError, match="no attack 'magic'"):
-        wanted(["sobel-64"], ["magic"], False)
+    for settings, attacks, said in (
+        (["fog"], [CLASSICAL], "no setting 'fog'"),
+        (["sobel-64"], ["magic"], "no attack 'magic'"),
+    ):
+        with pytest.raises(LabError, match=said):
+            wanted(settings, attacks, False)

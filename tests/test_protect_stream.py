@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import weakref
 from dataclasses import replace
@@ -13,8 +12,7 @@ import numpy as np
 import pytest
 import torch
 from command import run
-from PIL import Image
-from refusals import SAMPLE_SCENE, edit_cameras, refused
+from refusals import SAMPLE_SCENE, enlarge_files, own_process, refused
 
 from privhead_nb.kernels.dispatch import numba_available, prefer
 from privhead_nb.privacy.operators import BORDERS, KINDS, Operator
@@ -129,23 +127,13 @@ def test_a_scene_that_memory_does_not_hold_is_released_with_every_option(
     assert streamed.fingerprint == whole.fingerprint
 
 
-def _large(ball: Scene, folder: Path, side: int) -> None:
-    """The ball's scene with pictures of `side` x `side` pixels."""
-    ball.save(folder)
-    stretch = np.diag([side / 32, side / 32, 1, 1])
-    mats = ball.cameras.world_mats().numpy()
-    edit_cameras(folder, **{f"world_mat_{i}": stretch @ mat for i, mat in enumerate(mats)})
-    for path in [*folder.glob("image/*"), *folder.glob("mask/*")]:
-        with Image.open(path) as image:
-            image.resize((side, side)).save(path, compress_level=1)
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="asks for the peak as Unix counts it")
 def test_photos_of_4000_pixels_take_less_than_one_point_two_gigabytes(
     ball: Scene, tmp_path: Path
 ) -> None:
     # Of the whole process, torch included; more photos add nothing (see above).
-    _large(replace(ball, sensitive=(0,), neutral=(3,)), tmp_path / "scene", 4000)
+    replace(ball, sensitive=(0,), neutral=(3,)).save(tmp_path / "scene")
+    enlarge_files(tmp_path / "scene", 4000)
     code = """
 import re, resource, sys
 from pathlib import Path
@@ -158,13 +146,7 @@ if sys.platform == "linux":
     peak = int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 print(peak / (1e9 if sys.platform == "darwin" else 976562.5))
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "scene"), str(tmp_path / "r")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert float(done.stdout) < 1.2
+    assert own_process(code, tmp_path / "scene", tmp_path / "r") < 1.2
 
 
 def test_protect_decodes_each_picture_once(

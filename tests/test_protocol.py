@@ -33,7 +33,6 @@ from privhead_nb.lab.protocol import (
     roc,
     verdicts,
     verification,
-    wilson_interval,
 )
 
 Floats = NDArray[np.float64]
@@ -70,10 +69,6 @@ def tiny(detected: list[bool] | None = None) -> Comparison:
     return Comparison(similarity, np.arange(4), np.arange(4), found)  # type: ignore[arg-type]
 
 
-def labels(comparison: Comparison) -> NDArray[np.int64]:
-    return comparison.mated.astype(np.int64).ravel()
-
-
 # Known answers ------------------------------------------------------------------------------------
 
 
@@ -99,18 +94,14 @@ def test_a_recogniser_that_says_the_same_of_all_gets_chance_and_no_more() -> Non
 
 
 def test_random_scores_give_chance_within_every_interval() -> None:
-    random = np.random.default_rng(3)
-    people = np.repeat(np.arange(60), 4)
+    random, people = np.random.default_rng(3), np.repeat(np.arange(60), 4)
     null = Comparison(random.normal(size=(240, 60)), people, np.arange(60))
     found, who = verification(null, fars=(1e-2,)), identification(null)
-    for measured, chance in (
-        (found.auc, 0.5),
-        (found.eer, 0.5),
-        (found.tar_at_far[1e-2], 0.01),
-        (who.rank[1], who.chance[1]),
-        (who.rank[5], who.chance[5]),
-    ):
-        assert measured.low <= chance <= measured.high
+    measured = {0.5: found.auc, 0.01: found.tar_at_far[1e-2]} | {
+        who.chance[k]: who.rank[k] for k in (1, 5)
+    }
+    assert all(rate_.low <= chance <= rate_.high for chance, rate_ in measured.items())
+    assert found.eer.low <= 0.5 <= found.eer.high
 
 
 def test_rates_of_four_people_by_hand() -> None:
@@ -127,18 +118,6 @@ def test_rates_of_four_people_by_hand() -> None:
     who = identification(tiny(), ranks=(1, 2, 3), resamples=50)
     assert [who.rank[k].value for k in (1, 2, 3)] == [0.5, 0.75, 0.75]
     assert who.chance == {1: 0.25, 2: 0.5, 3: 0.75}
-
-
-def test_an_equal_error_rate_between_two_corners_lies_on_the_line_that_joins_them() -> None:
-    """Two people, two gallery pictures each; one threshold has FMR 1/4 and FNMR 1/2."""
-    similarity = np.array([[0.9, 0.3, 0.5, 0.1], [0.2, 0.15, 0.8, 0.4]])
-    known = np.array([0, 1]), np.array([0, 0, 1, 1])
-    # corners (FMR, TAR) around it: (1/4, 1/2) at .5, (1/4, 3/4) at .4: FMR = FNMR = 1/4
-    found = verification(Comparison(similarity, *known), fars=(0.5,), resamples=0)
-    assert found.eer.value == pytest.approx(0.25)
-    similarity[0, 1], similarity[1, 3] = 0.12, 0.11  # now (1/4, 1/2), (3/4, 1/2), (3/4, 1)
-    found = verification(Comparison(similarity, *known), fars=(0.5,), resamples=0)
-    assert found.eer.value == pytest.approx(0.5)
 
 
 def test_ranks_count_identities_share_ties_and_leave_strangers_out() -> None:
@@ -163,40 +142,26 @@ def test_ranks_count_identities_share_ties_and_leave_strangers_out() -> None:
 # Against scikit-learn -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_rates_are_those_of_scikit_learn(seed: int) -> None:
-    comparison = crowd(seed=seed)
-    score, label = comparison.similarity.ravel(), labels(comparison)
-    fmr, tar, _ = roc_curve(label, score, drop_intermediate=False)
-    found = verification(comparison, fars=(1e-2, 0.1), resamples=0)
-    assert found.auc.value == pytest.approx(roc_auc_score(label, score))
-    assert found.eer.value == pytest.approx(fmr[np.argmin(np.abs(fmr + tar - 1))], abs=0.01)
-    for far, measured in found.tar_at_far.items():
-        assert measured.value == pytest.approx(tar[fmr <= far].max())
-    for k, measured in identification(comparison, resamples=0).rank.items():
-        best = top_k_accuracy_score(comparison.probe, comparison.similarity, k=k)
-        assert measured.value == pytest.approx(best)
-
-
 @pytest.mark.parametrize("digits", [1, 2, 8])
-def test_a_draw_of_identities_measures_as_scikit_learn_with_weights(digits: int) -> None:
-    """Also with many ties (one digit), and with counts of 0."""
+def test_rates_are_those_of_scikit_learn_with_weights_for_a_draw(digits: int) -> None:
+    """Also with many ties (one digit), and with counts of 0; every count 1 is the rate itself."""
     rounded = crowd(12, lost=0.2)
     comparison = Comparison(
         np.round(rounded.similarity, digits), rounded.probe, rounded.gallery, rounded.detected
     )
-    pairs = sorted_pairs(comparison)
+    pairs, label = sorted_pairs(comparison), comparison.mated.ravel()
     score = np.where(comparison.detected[:, None], comparison.similarity, -2).ravel()
-    for counts in draws(12, 20, seed=1):
+    for counts in (np.ones(12, int), *draws(12, 20, seed=1)):
         a, b = counts[comparison.probe][:, None], counts[comparison.gallery][None]
         weight = np.where(comparison.mated, a, a * b).ravel()
         auc, eer, tar = measures(pairs, counts, (0.1,))
-        kept = weight > 0
-        truth = labels(comparison)[kept], score[kept]
-        assert auc == pytest.approx(roc_auc_score(*truth, sample_weight=weight[kept]))
-        f, t, thr = roc_curve(*truth, sample_weight=weight[kept], drop_intermediate=False)
+        assert auc == pytest.approx(roc_auc_score(label, score, sample_weight=weight))
+        f, t, thr = roc_curve(label, score, sample_weight=weight, drop_intermediate=False)
         assert eer == pytest.approx(np.interp(0, f + t - 1, f))
         assert tar == pytest.approx(t[(f <= 0.1 + 1e-12) & (thr > -2)].max())
+    whole = crowd(12)
+    for k, measured in identification(whole, resamples=0).rank.items():
+        assert measured.value == top_k_accuracy_score(whole.probe, whole.similarity, k=k)
 
 
 def test_a_draw_is_the_same_as_copies_of_people_that_never_meet_each_other() -> None:
@@ -226,18 +191,10 @@ def rates(comparison: Comparison) -> list[float]:
     return [one.value for one in measured]
 
 
-STRETCHES: list[Callable[[Floats], Floats]] = [
-    np.exp,
-    np.arctan,
-    lambda x: x**3,
-    lambda x: 5 * x - 2,
-]
-
-
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 10_000), st.sampled_from(STRETCHES), st.integers(0, 3))
+@given(st.integers(0, 10_000), st.sampled_from([np.exp, np.arctan, np.cbrt]), st.integers(0, 3))
 def test_stretching_scores_and_naming_and_sorting_people_anew_change_no_rate(
-    seed: int, stretch: Callable[[Floats], Floats], digits: int
+    seed: int, stretch: np.ufunc, digits: int
 ) -> None:
     """Only the order of scores counts; whole hundredths keep their ties apart and together."""
     base = crowd(8, gallery=2, seed=seed, lost=0.1)
@@ -302,49 +259,36 @@ def test_scores_of_undetected_probes_are_never_looked_at() -> None:
 
 
 @pytest.mark.parametrize("count", [True, False])
-def test_if_no_face_was_found_rates_abstain_and_say_so(count: bool) -> None:
+def test_if_nobody_with_a_mate_was_detected_rates_abstain_and_say_so(count: bool) -> None:
     nobody = tiny([False] * 4)
     found = verification(nobody, count_failures=count)
-    everything = [found.auc, found.eer, *found.tar_at_far.values()]
-    everything += found.fnmr_at_fmr.values()
+    everything = [found.auc, found.eer, *found.tar_at_far.values(), *found.fnmr_at_fmr.values()]
     everything += identification(nobody, ranks=(1, 2), count_failures=count).rank.values()
     for rate_ in everything:
         assert not rate_.known and math.isnan(rate_.value) and "no probe was detected" in rate_.why
         assert str(rate_).startswith("not known")
     assert found.failure_to_detect.value == 1 and found.failure_to_detect.low < 1
-    with pytest.raises(LabError, match="no probe was detected"):
-        roc(nobody)
-    with pytest.raises(LabError, match="no probe was detected"):
-        calibrate(nobody, 0.2)
-
-
-def test_if_only_strangers_were_detected_there_is_no_rate_either() -> None:
-    base = tiny()
-    guests = Comparison(
-        base.similarity,
-        np.array([0, 1, 98, 99]),
-        base.gallery,
-        np.array([False, False, True, True]),
-    )
-    found = verification(guests, fars=(0.2,), resamples=10)
-    assert "no probe with a mate" in found.tar_at_far[0.2].why
-    left_out = verification(guests, fars=(0.2,), resamples=10, count_failures=False)
-    assert "no mated pair is left" in left_out.auc.why
-    assert not identification(guests, ranks=(1,)).rank[1].known
+    for measure in (roc, lambda pairs: calibrate(pairs, 0.2)):
+        with pytest.raises(LabError, match="no probe was detected"):
+            measure(nobody)
+    only = np.array([False, False, True, True])
+    strangers = Comparison(nobody.similarity, np.array([0, 1, 98, 99]), nobody.gallery, only)
+    why = verification(strangers, resamples=10, count_failures=count).auc.why
+    assert ("no probe with a mate" if count else "no mated pair is left") in why
+    assert not identification(strangers, ranks=(1,)).rank[1].known
 
 
 # Too little to say --------------------------------------------------------------------------------
 
 
 def test_few_non_mated_pairs_bring_a_note_and_too_few_an_abstention() -> None:
-    small = verification(crowd(15), resamples=10)  # 840 pairs
-    assert "1,000 needed" in small.tar_at_far[1e-3].why
-    assert small.tar_at_far[1e-2].known and "3,000 are wanted" in small.tar_at_far[1e-2].note
-    middle = verification(crowd(40), resamples=10).tar_at_far  # 6,240 pairs
+    small, middle, large = (
+        verification(crowd(people), resamples=10).tar_at_far for people in (15, 40, 100)
+    )  # 840, 6,240 and 39,600 pairs
+    assert "1,000 needed" in small[1e-3].why
+    assert small[1e-2].known and "3,000 are wanted" in small[1e-2].note
     assert middle[1e-3].known and "30,000 are wanted at FAR 0.001" in middle[1e-3].note
-    assert middle[1e-2].note == ""
-    large = verification(crowd(100), resamples=10).tar_at_far  # 39,600 pairs
-    assert large[1e-3].note == ""
+    assert middle[1e-2].note == large[1e-3].note == ""
 
 
 def test_what_leaves_nothing_to_tell_abstains_or_has_no_interval() -> None:
@@ -365,9 +309,7 @@ def test_what_leaves_nothing_to_tell_abstains_or_has_no_interval() -> None:
 # Intervals ----------------------------------------------------------------------------------------
 
 
-def test_two_of_thirty_one_says_little() -> None:
-    """The design's 1.8 to 20.7 % is Wilson's interval; the exact one is wider."""
-    assert [round(100 * x, 1) for x in wilson_interval(2, 31)] == [1.8, 20.7]
+def test_a_rate_says_its_interval_and_its_count() -> None:
     assert [round(100 * x, 1) for x in exact_interval(2, 31)] == [0.8, 21.4]
     assert str(Rate(0.5, 0.25, 0.75, 1200)) == "0.500 (0.250 to 0.750, n = 1,200)"
 
@@ -383,20 +325,15 @@ def test_a_value_of_two_people_counts_as_often_as_both_are_drawn() -> None:
 
 def test_intervals_cover_what_a_simulated_world_has() -> None:
     """20 worlds of 30 people: intervals of 95 % that hold the mean of 80 other worlds."""
-    truth = [verification(crowd(seed=1000 + s), fars=(1e-2,), resamples=0) for s in range(80)]
-    known = [identification(crowd(seed=1000 + s), resamples=0) for s in range(80)]
-    means = [
-        np.mean([t.auc.value for t in truth]),
-        np.mean([t.eer.value for t in truth]),
-        np.mean([t.tar_at_far[1e-2].value for t in truth]),
-        np.mean([k.rank[1].value for k in known]),
-    ]
-    held = np.zeros(4)
-    for seed in range(20):
-        found = verification(crowd(seed=seed), fars=(1e-2,), resamples=200)
-        who = identification(crowd(seed=seed), resamples=200)
-        measured = (found.auc, found.eer, found.tar_at_far[1e-2], who.rank[1])
-        held += [m.low <= mean <= m.high for m, mean in zip(measured, means, strict=True)]
+
+    def measured(seed: int, resamples: int) -> list[Rate]:
+        found = verification(crowd(seed=seed), fars=(1e-2,), resamples=resamples)
+        who = identification(crowd(seed=seed), resamples=resamples)
+        return [found.auc, found.eer, found.tar_at_far[1e-2], who.rank[1]]
+
+    means = np.mean([[m.value for m in measured(1000 + s, 0)] for s in range(80)], axis=0)
+    ends = np.array([[(m.low, m.high) for m in measured(s, 200)] for s in range(20)])
+    held = ((ends[..., 0] <= means) & (means <= ends[..., 1])).sum(0)
     assert (held >= 16).all()  # 19 expected; 15 or fewer happen less than once in 1,000
 
 
@@ -450,48 +387,44 @@ def test_what_does_not_fit_is_refused(changed: dict[str, Floats], match: str) ->
 
 
 def test_embeddings_are_brought_to_unit_length_and_must_have_one() -> None:
-    random = np.random.default_rng(0)
+    random, who = np.random.default_rng(0), (np.arange(4), np.arange(3))
     rows, columns = random.normal(size=(4, 8)), random.normal(size=(3, 8))
-    who = np.arange(4), np.arange(3)
     cosine = compare(rows, who[0], columns, who[1]).similarity
-    scaled = compare(rows * 7, who[0], columns / 9, who[1]).similarity
-    assert np.allclose(cosine, scaled) and np.abs(cosine).max() <= 1
-    assert cosine[1, 2] == pytest.approx(
-        rows[1] @ columns[2] / np.linalg.norm(rows[1]) / np.linalg.norm(columns[2])
-    )
+    assert np.allclose(cosine, compare(rows * 7, who[0], columns / 9, who[1]).similarity)
+    by_hand = rows[1] @ columns[2] / np.linalg.norm(rows[1]) / np.linalg.norm(columns[2])
+    assert cosine[1, 2] == pytest.approx(by_hand)
     rows[2] = 0
     with pytest.raises(LabError, match="Mark it as not detected"):
         compare(rows, who[0], columns, who[1])
     found = compare(rows, who[0], columns, who[1], np.array([True, True, False, True]))
     assert np.isnan(found.similarity[2]).all() and np.isfinite(found.similarity[[0, 1, 3]]).all()
-    for bad in (np.zeros((3, 8)), np.full((3, 8), np.nan)):
-        with pytest.raises(LabError, match="Leave it out of the gallery"):
-            compare(rows[:2], np.arange(2), bad, who[1])
-    for shapes in ((rows[:, :5], columns), (rows[:3], columns), (rows[0], columns)):
-        with pytest.raises(LabError, match="compare: "):
-            compare(shapes[0], who[0], shapes[1], who[1])
+    for one, other, said in (
+        (rows[:2], np.zeros((3, 8)), "Leave it out of the gallery"),
+        (rows[:2], np.full((3, 8), np.nan), "Leave it out of the gallery"),
+        (rows[:, :5], columns, "one embedding for each picture"),
+        (rows[0], columns, "one embedding for each picture"),
+        (rows[:1], columns, "one row for each probe"),
+    ):
+        with pytest.raises(LabError, match=said):
+            compare(one, np.arange(2), other, who[1])
 
 
-def test_impossible_settings_are_refused() -> None:
-    for far in (0.0, 1.0, -0.1, math.nan):
-        with pytest.raises(LabError, match="a FAR of"):
-            verification(tiny(), fars=(far,))
-        with pytest.raises(LabError, match="a FAR of"):
-            calibrate(tiny(), far)
-    with pytest.raises(LabError, match="ranks"):
-        identification(tiny(), ranks=(0,))
-    with pytest.raises(LabError, match="resamples"):
-        verification(tiny(), resamples=-1)
-    with pytest.raises(LabError, match="needed"):
-        calibrate(tiny(), 1e-3)
-    with pytest.raises(LabError, match="NaN"):
-        verdicts(tiny(), math.nan)
-    with pytest.raises(LabError, match="nothing to average"):
-        share([], [])
-    for bad in ((3, 2, 0.95), (-1, 2, 0.95), (0, 0, 0.95), (1, 2, 1.0)):
-        for interval in (exact_interval, wilson_interval):
-            with pytest.raises(LabError):
-                interval(*bad)
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        *[(lambda f=far: verification(tiny(), fars=(f,)), "a FAR of") for far in (0.0, 1.0)],
+        *[(lambda f=far: calibrate(tiny(), f), "a FAR of") for far in (-0.1, math.nan)],
+        (lambda: identification(tiny(), ranks=(0,)), "ranks"),
+        (lambda: verification(tiny(), resamples=-1), "resamples"),
+        (lambda: calibrate(tiny(), 1e-3), "needed"),
+        (lambda: verdicts(tiny(), math.nan), "NaN"),
+        (lambda: share([], []), "nothing to average"),
+        *[(lambda k=k, n=n: exact_interval(k, n), "trials") for k, n in ((3, 2), (-1, 2), (0, 0))],
+    ],
+)
+def test_impossible_settings_are_refused(ask: Callable[[], object], said: str) -> None:
+    with pytest.raises(LabError, match=said):
+        ask()
 
 
 def test_identities_in_two_groups_are_named() -> None:
@@ -507,15 +440,13 @@ def test_identities_in_two_groups_are_named() -> None:
 
 def test_roc_goes_through_the_rates_and_ends_where_faces_do() -> None:
     comparison = crowd(40, lost=0.25)
-    curve = roc(comparison, resamples=50)
-    found = verification(comparison, fars=(1e-2,), resamples=0)
+    curve, found = roc(comparison), verification(comparison, fars=(1e-2,), resamples=0)
     assert curve.fnmr[curve.fmr <= 1e-2].min() == pytest.approx(found.fnmr_at_fmr[1e-2].value)
     assert curve.fmr[0] == 0 and curve.fnmr[0] == 1
     lost = np.repeat(~comparison.detected, 40).reshape(-1, 40)
     assert curve.fmr[-1] == pytest.approx(1 - lost[~comparison.mated].mean())
     assert curve.fnmr[-1] == pytest.approx(lost[comparison.mated].mean())
     assert (np.diff(curve.fmr) >= 0).all() and (np.diff(curve.fnmr) <= 0).all()
-    assert curve.band is not None and (curve.band[1] <= curve.band[2]).all()
 
 
 def test_the_lab_imports_no_face_and_no_adapters() -> None:

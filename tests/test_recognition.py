@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from benchmarks.studies import recogniser as training
 from privhead_nb import resources
 from privhead_nb.errors import LabError
 from privhead_nb.lab import faces
@@ -20,7 +21,6 @@ from privhead_nb.lab.recognisers.network import ArcFace, FaceNetwork, batch_hard
 from privhead_nb.privacy.operators import Operator
 
 PEOPLE = 6
-RESULTS = resources.RESULTS / "recognisers.json"
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +41,12 @@ def toy_album(people: int = 8, each: int = 4) -> faces.FaceDataset:
 
 
 @pytest.mark.parametrize("name", shelf.NAMES)
-def test_each_shipped_recogniser_knows_strangers_again(
+def test_each_shipped_recogniser_is_small_says_who_taught_it_and_knows_strangers_again(
     name: str, strangers: faces.FaceDataset
 ) -> None:
+    assert (resources.WEIGHTS / f"{name}.safetensors").stat().st_size < 1_000_000
     one = shelf.recogniser(name)
+    assert "recogniser" in one.note
     gallery, probes = strangers.frontals(), strangers.views()
     vectors, made = one.embed(probes.rgb())
     known, _ = one.embed(gallery.rgb())
@@ -53,23 +55,13 @@ def test_each_shipped_recogniser_knows_strangers_again(
     assert identification(scores, ranks=(1,), resamples=10).rank[1].value > 3 / PEOPLE
 
 
-@pytest.mark.parametrize("name", shelf.NAMES)
-def test_weights_are_small_and_say_where_they_come_from(name: str) -> None:
-    path = resources.WEIGHTS / f"{name}.safetensors"
-    assert path.stat().st_size < 1_000_000
-    assert "recogniser" in shelf.recogniser(name).note
-
-
 def test_the_stored_figures_have_intervals_and_the_networks_reach_the_goal() -> None:
-    found = json.loads(RESULTS.read_text())
-    assert found["generator"] == 1 and found["people"] == 100 and found["probes"] == 800
+    found = json.loads(training.RESULTS.read_text())
+    assert (found["generator"], found["people"], found["probes"]) == (1, 100, 800)
     for name in shelf.NAMES:
-        assert set(faces.VARIANTS) <= set(found[name])
+        assert set(faces.VARIANTS) <= set(found[name]) and found[name]["seconds"] > 0
         value, low, high = found[name]["whole"]["rank1"]
-        assert low <= value <= high
-        assert found[name]["seconds"] > 0
-    for name in ("arcface_cnn", "triplet_cnn"):
-        assert found[name]["whole"]["rank1"][0] >= 0.95
+        assert low <= value <= high and (value >= 0.95 or name.endswith("_lda"))
 
 
 def test_arcface_is_softmax_without_a_margin_and_harder_with_one() -> None:
@@ -108,24 +100,19 @@ def test_a_network_learns_a_toy_and_the_same_seed_gives_the_same_network(
 def test_a_projection_parts_toy_people_and_is_kept(kind: str, tmp_path: Path) -> None:
     album = toy_album()
     model = train_projection(album, kind)
-    shelf.save("toy", model, {"note": "a toy"}, tmp_path / "toy.safetensors")
-    again = shelf.load(tmp_path / "toy.safetensors")
-    vectors, _ = again.embed(album.rgb())
-    first, _ = Recogniser("toy", model).embed(album.rgb())
-    assert torch.allclose(vectors, first, atol=1e-4)
-    alike = vectors @ vectors.T
-    same = album.identity[:, None] == album.identity
+    training.save("toy", model, {"note": "a toy"}, tmp_path / "toy.safetensors")
+    vectors, _ = shelf.load(tmp_path / "toy.safetensors").embed(album.rgb())
+    assert torch.allclose(vectors, Recogniser("toy", model).embed(album.rgb())[0], atol=1e-4)
+    alike, same = vectors @ vectors.T, album.identity[:, None] == album.identity
     assert alike[same].mean() > alike[~same].mean() + 0.3
 
 
 def test_a_network_is_kept_in_half_precision(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    network = FaceNetwork().eval()
-    shelf.save("net", network, {}, tmp_path / "net.safetensors")
-    pictures = torch.rand(3, 64, 64, 3)
+    network, pictures = FaceNetwork().eval(), torch.rand(3, 64, 64, 3)
+    training.save("net", network, {}, tmp_path / "net.safetensors")
     one, _ = shelf.load(tmp_path / "net.safetensors").embed(pictures)
-    two, _ = shelf.of_network("net", network).embed(pictures)
-    assert torch.allclose(one, two, atol=2e-2)
+    assert torch.allclose(one, shelf.of_network("net", network).embed(pictures)[0], atol=2e-2)
 
 
 def test_pictures_of_other_sizes_are_brought_to_64() -> None:

@@ -296,20 +296,25 @@ def test_full_disk_leaves_nothing_and_the_old_release_whole(
     before = contents(target)
     real, written = Image.Image.save, []
 
-    def filling(self: Image.Image, path: Path) -> None:
+    def filling(self: Image.Image, path: Path, **options: object) -> None:
         if len(written) == 4:
             raise OSError(28, "No space left on device", str(path))
         written.append(path)
-        real(self, path)
+        real(self, path, **options)
 
     monkeypatch.setattr(Image.Image, "save", filling)
-    with pytest.raises(OutputError, match="disk is full"):
-        protect(ball, size=24).save(target, overwrite=True)
-    assert written and contents(tmp_path) == {f"r/{name}": data for name, data in before.items()}
-    written.clear()
-    with pytest.raises(OutputError, match="disk is full"):
-        protect(ball, size=24).save(tmp_path / "new")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["r"]
+    release = protect(ball, size=24)
+    for save in (
+        lambda: release.save(target, overwrite=True),
+        lambda: release.save(tmp_path / "new"),
+        lambda: ball.save(tmp_path / "new"),  # a scene neither
+    ):
+        written.clear()
+        with pytest.raises(OutputError, match="disk is full"):
+            save()
+        assert len(written) == 4
+        assert contents(tmp_path) == {f"r/{name}": data for name, data in before.items()}
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["r"]
 
 
 def test_no_permission_to_write(
@@ -319,8 +324,9 @@ def test_no_permission_to_write(
     locked.mkdir(mode=0o500)
     if os.geteuid() == 0:  # root may write everywhere: let the system call say no
         monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(OutputError, match="permission"):
-        protect(ball, size=16).save(locked / "r")
+    for made in (ball, protect(ball, size=16)):
+        with pytest.raises(OutputError, match="permission"):
+            made.save(locked / "r")
     assert list(locked.iterdir()) == []
 
 

@@ -30,12 +30,9 @@ SOBEL = Operator().to_dict()
 SETTINGS: list[tuple[dict[str, Any], list[str]]] = [
     ({"version": 2}, ["version 2"]),
     ({"format": "else"}, ["'else'"]),
-    ({"size": "16"}, ["size"]),
     ({"size": 9000}, ["size"]),
     ({"size": 8}, ["size"]),
-    ({"size": 16.0}, ["size"]),
     ({"masks_released": "some"}, ["masks_released"]),
-    ({"masks_released": ["neutral"]}, ["masks_released"]),
     ({"modulus_scale": 2.0}, ["modulus_scale"]),
     ({"operator": {"kind": "sobel"}}, ["missing"]),
     ({"operator": SOBEL | {"kind": "none"}}, ["kind"]),
@@ -45,27 +42,18 @@ SETTINGS: list[tuple[dict[str, Any], list[str]]] = [
     ({"radius": None}, ["radius", "missing"]),
     ({"radius": 0}, ["radius"]),
     ({"radius": 1e9}, ["radius"]),
-    ({"radius": 10**30}, ["31 digits"]),
     ({"center": [1]}, ["center", "3 numbers"]),
-    ({"center": [0, 0, float("nan")]}, ["NaN"]),
     ({"center": [1e308, 0, 0]}, ["center"]),
-    ({"center": [0, 0, "0"]}, ["center"]),
     ({"K": [[1]]}, ["K is", "6 x 3 x 3"]),
-    ({"K": [K] * 5}, ["K is"]),
     ({"K": [[[1e9, 0, 8], [0, 1e9, 8], [0, 0, 1]]] * 6}, ["focal length"]),
     ({"K": [[[0, 0, 8], [0, 20, 8], [0, 0, 1]]] * 6}, ["focal length"]),
-    ({"K": [[[20.0, 0, 8, 0], *K[1:]]] * 6}, ["K is"]),
     ({"c2w": [[[1e300] * 4] * 4] * 6}, ["c2w"]),
-    ({"c2w": []}, ["c2w"]),
     ({"neutral": [0, 1, -2]}, ["neutral"]),
     ({"neutral": [3, 4, 100_000]}, ["neutral"]),
     ({"neutral": [3, 4, 4]}, ["neutral"]),
-    ({"neutral": [3, 4, True]}, ["neutral"]),
     ({"neutral": [], "sensitive": []}, ["neutral"]),
     ({"background": [0, 0, 1.5]}, ["background"]),
     ({"unit": "mm /home/anna"}, ["unit"]),
-    ({"unit": "m" * 1_000_000}, ["unit"]),
-    ({"unit": None}, ["unit"]),
     ({"up": "+z"}, ["up and front"]),
     ({"front": "forward"}, ["up and front"]),
     ({"pixel_center": 0.25}, ["pixel_center"]),
@@ -81,14 +69,9 @@ def test_a_signed_release_passes_the_checks_of_a_scene(
     release_refused(released, "release.json", *words)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ['{"a": ' * 100_000, '{"size": 1' + "0" * 400 + "}", '{"size": 16, "size": 16}', "[]", "{"]
-    + ["\ufeff", '{"sha256": 3}'],
-    ids=["deep", "long", "twice", "list", "open", "empty", "no sums"],
-)
+@pytest.mark.parametrize("text", ['{"size": 16, "size": 16}', "[]", "{", '{"sha256": 3}'])
 @pytest.mark.parametrize("name", ["release.json", "manifest.json"])
-def test_json_that_breaks_readers_is_refused(released: Path, name: str, text: str) -> None:
+def test_json_that_is_no_release_is_refused(released: Path, name: str, text: str) -> None:
     (released / name).write_text(text, encoding="utf-8")
     if name != "manifest.json":
         renew_manifest(released)
@@ -127,32 +110,41 @@ def test_a_release_in_memory_passes_the_same_checks(ball: Scene) -> None:
 # --- files ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["release.json", "sensitive/view_0001.png", "neutral/view_0004.png", "mask/view_0003.png"],
-)
-def test_one_changed_byte_is_found_and_named(released: Path, name: str) -> None:
-    data = bytearray((released / name).read_bytes())
+def flip_a_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
-    (released / name).write_bytes(data)
-    release_refused(released, name, "changed after")
+    path.write_bytes(data)
 
 
-@pytest.mark.parametrize("name", ["release.json", "manifest.json", "sensitive/view_0002.png"])
-def test_a_missing_file_is_named(released: Path, name: str) -> None:
-    (released / name).unlink()
-    release_refused(released, name, "missing")
+def add_text(path: Path) -> None:
+    path.write_text("x")
 
 
-@pytest.mark.parametrize("name", ["notes.txt", ".hidden", "sensitive/view_0009.png"])
-def test_a_file_too_many_is_named(released: Path, name: str) -> None:
-    (released / name).write_text("x")
-    release_refused(released, name, "not in the manifest")
+def change_line_ends(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
 
 
-def a_large_file(path: Path) -> None:
-    with path.open("ab") as file:
-        file.truncate(5_000_000)
+VIEWS = ("sensitive/view_0001.png", "neutral/view_0004.png", "mask/view_0003.png")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "names", "words"),
+    [
+        (flip_a_bit, ("release.json", *VIEWS), ["changed after"]),
+        (Path.unlink, ("release.json", "manifest.json", *VIEWS), ["missing"]),
+        (add_text, ("notes.txt", ".hidden", "sensitive/view_0009.png"), ["not in the manifest"]),
+        (change_line_ends, ("release.json", *VIEWS[:1]), ["LF to CRLF", "binary mode"]),
+    ],
+)
+def test_a_file_that_is_changed_missing_or_too_many_is_named(
+    released: Path, spoil: Callable[[Path], object], names: tuple[str, ...], words: list[str]
+) -> None:
+    for name in names:
+        shutil.copytree(released, released.with_name("copy"))
+        spoil(released / name)
+        release_refused(released, name, *words)
+        shutil.rmtree(released)
+        released.with_name("copy").rename(released)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +152,7 @@ def a_large_file(path: Path) -> None:
     [
         (picture, "sensitive/view_0000.png", ["is RGB", "I;16"]),  # colours for a modulus
         (lambda p: picture(p, (5000, 5000), "L"), "mask/view_0003.png", ["5000"]),  # undecoded
-        (a_large_file, "neutral/view_0003.png", ["5,000,000 bytes"]),
+        (lambda p: os.truncate(p, 5_000_000), "neutral/view_0003.png", ["5,000,000 bytes"]),
         (Path.unlink, "mask/view_0003.png", ["isn't in the manifest"]),
         (picture, "notes.txt", ["none of this release's views"]),
         (picture, "neutral/view_0000.png", ["none of this release's views"]),
@@ -197,21 +189,17 @@ def test_only_png_is_opened_whatever_the_manifest_says(
     assert not (tmp_path / "started").exists()
 
 
-@pytest.mark.parametrize(
-    "name", [".DS_Store", "Thumbs.db", "desktop.ini", "._view", "neutral/._view_0003.png"]
-)
-def test_files_of_operating_systems_are_ignored(released: Path, name: str) -> None:
+def test_files_of_operating_systems_are_ignored_and_go_with_what_is_replaced(
+    released: Path, ball_folder: Path
+) -> None:
     before = Release.load(released).fingerprint
-    (released / name).write_bytes(b"x")
+    names = [".DS_Store", "._view", "Thumbs.db", "desktop.ini", "neutral/._view_0003.png"]
+    for name in names:
+        (released / name).write_bytes(b"x")
     assert Release.load(released).fingerprint == before
-    assert system_files(released) == [name]
-
-
-@pytest.mark.parametrize("name", ["release.json", "sensitive/view_0001.png"])
-def test_changed_line_ends_are_told_as_such(released: Path, name: str) -> None:
-    path = released / name
-    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    release_refused(released, name, "LF to CRLF", "binary mode")
+    assert sorted(system_files(released)) == names
+    protect_folder(ball_folder, released, size=24, overwrite=True)
+    assert Release.load(released).size == 24 and system_files(released) == []
 
 
 def test_links_and_folders_have_their_own_remedies(released: Path, tmp_path: Path) -> None:
@@ -277,14 +265,6 @@ def test_overwrite_keeps_what_is_no_part_of_a_release(
         assert (released / "manifest.json").read_bytes() == before
         renew_manifest(released)  # listed in the manifest or not
         before = (released / "manifest.json").read_bytes()
-
-
-def test_overwrite_replaces_a_release_with_a_systems_files_in_it(
-    released: Path, ball_folder: Path
-) -> None:
-    (released / ".DS_Store").write_bytes(b"x")
-    protect_folder(ball_folder, released, size=24, overwrite=True)
-    assert Release.load(released).size == 24 and system_files(released) == []
 
 
 # --- the fingerprint --------------------------------------------------------------------------

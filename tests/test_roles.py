@@ -25,21 +25,13 @@ NO_NUMBERS = [["cam0_frame1.png", "cam1_frame0.png"], ["left.png", "right1.png"]
 # Each change of scene.json, and what the refusal says besides the file's name
 WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"noise_tip": 0}, ["unknown field", "noise_tip", "nose_tip"]),
-    ({"license": 0}, ["unknown field", "license", "licence"]),
     ({"View": 0}, ["unknown field", "View", "views"]),
-    ({"pixel_centre": 0}, ["unknown field", "pixel_center"]),
     ({"axes": "opengl"}, ["axes"]),
     ({"pixel_center": 0.25}, ["pixel_center"]),
     ({"pixel_center": False}, ["pixel_center"]),
-    ({"background": [255, 255]}, ["background"]),
     ({"background": [256, 0, 0]}, ["background"]),
-    ({"background": [255, 255, -1]}, ["background"]),
-    ({"background": [True, True, True]}, ["background"]),
-    ({"nose_tip": [0, float("nan"), 0]}, ["NaN"]),
     ({"nose_tip": [0, 0, 1e300]}, ["nose_tip"]),
-    ({"nose_tip": [0, 0]}, ["nose_tip"]),
     ({"face_radius": -1}, ["face_radius"]),
-    ({"face_radius": True}, ["face_radius"]),
     ({"face_radius": 1e12}, ["face_radius"]),
     ({"up": "+w"}, ["up"]),
     ({"up": "+z"}, ["up and front"]),
@@ -48,26 +40,16 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"front": "-z"}, ["front", "nose_tip", "another side"]),
     ({"front": "+x"}, ["front", "nose_tip", "another side"]),  # at a right angle
     ({"front": "-x", "nose_tip": [-1.4, 0.0, 60.0]}, ["another side"]),  # not behind, and yet
-    ({"unit": 3}, ["unit"]),
     ({"unit": "mm /home/anna"}, ["mm, cm, m, scene, unknown"]),
-    ({"unit": ""}, ["unit"]),
-    ({"unit": "inch"}, ["unit"]),
     ({"licence": "x" * 1001}, ["licence"]),
     ({"landmarks": [[1, 2]]}, ["landmarks"]),
     ({"landmarks": [[0, 0, 0]] * 100_001}, ["landmarks"]),
-    ({"landmarks": {"nose": [0, 0, 0]}}, ["landmarks"]),
     ({"views": [1, 2]}, ["views"]),
     ({"views": {"sensitive": [0, 1, 2], "nuetral": [4, 5]}}, ["nuetral", "mean 'neutral'?"]),
-    ({"views": {"sensitive": "a"}}, ["views.sensitive"]),
-    ({"views": {"sensitive": ["a"]}}, ["no view 'a'"]),
-    ({"views": {"sensitive": [0, 6]}}, ["no view 6"]),
     ({"views": {"neutral": [6]}}, ["no view 6 of 6", "0 to 5"]),
     ({"views": {"neutral": [-1]}}, ["no view '-1'"]),
     ({"views": {"neutral": [True]}}, ["views.neutral", "file names or view numbers"]),
-    ({"views": {"neutral": [1.0]}}, ["views.neutral"]),
     ({"views": {"neutral": "img_0001.png"}}, ["views.neutral"]),
-    ({"views": {"neutral": {"0": 1}}}, ["views.neutral"]),
-    ({"views": {"neutral": [[0]]}}, ["views.neutral"]),
     ({"views": {"neutral": [""]}}, ["no view ''"]),
     ({"views": {"neutral": ["img_0009.png"]}}, ["no view 'img_0009.png'", "Did you mean img_000"]),
     ({"views": {"neutral": ["../mask/mask_0000.png"]}}, ["no view"]),
@@ -79,7 +61,6 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
         ["2 views have no role: img_0002.png, img_0003.png", "stands under neutral"],
     ),
     ({"views": {"sensitive": []}}, ["6 views have no role", "img_0005.png"]),
-    ({"views": {"sensitive": [0]}}, ["5 views have no role", "img_0005.png"]),
     ({"views": {}}, ["names no views", "--sensitive", '"img_0005.png"']),
     ({"views": {"unused": [0]}}, ["names no views", "--sensitive", '"img_0005.png"']),
     ({"views": {"sensitive": None, "neutral": None}}, ["names no views", "--sensitive"]),
@@ -94,14 +75,8 @@ def test_a_field_that_is_unknown_wrong_or_out_of_bounds_is_named(
     refused(lambda: open_scene(ball_folder), "scene.json", *words)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["{", "[]", "\x00", '{"face_radius": 1' + "0" * 400 + "}", "[" * 100_000]
-    + ['{"unit": "mm", "unit": "m"}', "\ud800"],
-    ids=lambda text: repr(text[:20]),
-)
-def test_what_is_no_plain_json_object_is_one_clear_error(ball_folder: Path, text: str) -> None:
-    (ball_folder / "scene.json").write_bytes(text.encode("utf-8", "surrogatepass"))
+def test_what_is_no_plain_json_object_is_one_clear_error(ball_folder: Path) -> None:
+    (ball_folder / "scene.json").write_text("{")
     refused(lambda: open_scene(ball_folder), "scene.json", "should look like", "face_radius")
 
 
@@ -134,7 +109,7 @@ def test_the_template_names_this_folders_files_and_makes_nothing_public(ball_fol
     path = ball_folder / "scene.json"
     path.unlink()
     rename_views(ball_folder, FROM_1)
-    text = str(refused(lambda: open_scene(ball_folder)))
+    text = str(refused(lambda: open_scene(ball_folder), "scene.json", "--sensitive"))
     path.write_text(text[text.index("{") :], encoding="utf-8")
     scene = open_scene(ball_folder)
     assert scene.names == tuple(FROM_1) and scene.neutral == () and len(scene.sensitive) == 6
@@ -164,7 +139,6 @@ def test_a_scene_in_memory_passes_the_same_checks(ball: Scene, ball_folder: Path
     assert ball.names == tuple(FROM_0)
     for change, word in (
         ({"nose_tip": (0.0, 10.0, -30.0)}, "nose_tip"),
-        ({"unit": "mm /home/anna"}, "mm, cm, m"),
         ({"names": tuple(FROM_0[:5])}, "names for 6 views"),
         ({"names": ("a.png",) * 6}, "names for 6 views"),
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -14,8 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import ball_scene
-from runs import SHORT, as_read, poison, stop_at, weights
+from runs import SHORT, as_read, fill_disk, poison, stopped_run, weights
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -28,6 +28,8 @@ from privhead_nb.training.checkpoint import NAME, _digest
 from privhead_nb.training.profiles import PROFILES, Profile
 from privhead_nb.training.reconstruction import FILES
 
+REPORT = "report.json"
+
 
 @pytest.fixture(scope="module")
 def made(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -38,31 +40,48 @@ def made(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stopped(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run that was interrupted in stage 2."""
-    folder = tmp_path_factory.mktemp("stopped") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        stop_at(patch, 9)
-        with pytest.raises(KeyboardInterrupt):
-            reconstruct(release, SHORT, out=folder)
+def other(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run with another seed."""
+    folder = tmp_path_factory.mktemp("other") / "run"
+    reconstruct(release, SHORT, seed=1, out=folder)
     return folder
 
 
-def copy(folder: Path, to: Path) -> Path:
-    to.mkdir()
-    for path in folder.iterdir():
-        (to / path.name).write_bytes(path.read_bytes())
-    return to
+@pytest.fixture(scope="module")
+def stopped(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that was interrupted in stage 2."""
+    folder = tmp_path_factory.mktemp("stopped") / "run"
+    stopped_run(9, lambda: reconstruct(release, SHORT, out=folder))
+    return folder
+
+
+@pytest.fixture
+def run(made: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run that a test may spoil."""
+    return shutil.copytree(made, tmp_path / "run")
+
+
+@pytest.fixture
+def going(stopped: Path, tmp_path: Path) -> Path:
+    """A copy of the interrupted run that a test may spoil."""
+    return shutil.copytree(stopped, tmp_path / "run")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in folder.iterdir()}
 
 
+def edit_report(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    report = json.loads((folder / REPORT).read_text())
+    change(report)
+    (folder / REPORT).write_text(json.dumps(report))
+
+
 # Resume: the same input, all of it ---------------------------------------------------------------
 
+FOCAL = torch.tensor([[1.001, 1, 1], [1, 1.001, 1], [1, 1, 1]], dtype=torch.float64)
 CHANGES: dict[str, Callable[[Release], Release]] = {
-    "K": lambda r: replace(r, cameras=replace(r.cameras, K=r.cameras.K * scaled(1.001))),
+    "K": lambda r: replace(r, cameras=replace(r.cameras, K=r.cameras.K * FOCAL)),
     "mask": lambda r: replace(r, masks=None if r.masks is None else 1 - r.masks),
     "radius": lambda r: replace(r, radius=r.radius * 1.01),
     "center": lambda r: replace(r, center=(1.0, 0.0, 0.0)),
@@ -70,23 +89,29 @@ CHANGES: dict[str, Callable[[Release], Release]] = {
     "operator": lambda r: replace(r, operator=replace(r.operator, border="replicate")),
     "modulus": lambda r: replace(r, moduli=r.moduli * 0.5),
 }
+SCENE_CHANGES: tuple[dict[str, Any], ...] = (
+    {"radius": 81.0},
+    {"background": (0.5, 1.0, 1.0)},
+    {"masks": torch.zeros(6, 32, 32)},
+    {"neutral": (3, 4)},
+)
 
 
-def scaled(by: float) -> torch.Tensor:
-    """Focal lengths times `by`."""
-    return torch.tensor([[by, 1, 1], [1, by, 1], [1, 1, 1]], dtype=torch.float64)
-
-
-@pytest.mark.parametrize("what", CHANGES)
-def test_a_release_that_differs_in_anything_is_another(
-    release: Release, made: Path, stopped: Path, what: str
+def test_an_input_that_differs_in_anything_is_another(
+    release: Release, scene: Scene, made: Path, stopped: Path, tmp_path: Path
 ) -> None:
-    other = CHANGES[what](release)
-    for folder in (made, stopped):
-        before = contents(folder)
+    for change in CHANGES.values():
+        for folder in (made, stopped):
+            before = contents(folder)
+            with pytest.raises(TrainingError, match="another run: the data differ"):
+                reconstruct(change(release), SHORT, out=folder, resume=True)
+            assert contents(folder) == before
+    reconstruct_full_rgb(scene, SHORT, size=32, out=tmp_path)
+    for fields in SCENE_CHANGES:
         with pytest.raises(TrainingError, match="another run: the data differ"):
-            reconstruct(other, SHORT, out=folder, resume=True)
-        assert contents(folder) == before
+            reconstruct_full_rgb(
+                replace(scene, **fields), SHORT, size=32, out=tmp_path, resume=True
+            )
 
 
 def test_the_same_release_read_from_its_folder_is_the_same(
@@ -97,38 +122,16 @@ def test_the_same_release_read_from_its_folder_is_the_same(
     assert torch.equal(weights(again), weights(Reconstruction.load(made)))
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"radius": 81.0},
-        {"background": (0.5, 1.0, 1.0)},
-        {"masks": torch.zeros(6, 32, 32)},
-        {"neutral": (3, 4), "unused": (5,)},
-    ],
-    ids=lambda c: "-".join(c),
-)
-def test_a_scene_that_differs_in_anything_is_another(
-    scene: Scene, tmp_path: Path, change: dict[str, Any]
-) -> None:
-    reconstruct_full_rgb(scene, SHORT, size=32, out=tmp_path)
-    change = {k: v for k, v in change.items() if k in Scene.__dataclass_fields__}
-    with pytest.raises(TrainingError, match="another run: the data differ"):
-        reconstruct_full_rgb(replace(scene, **change), SHORT, size=32, out=tmp_path, resume=True)
-
-
 def test_a_result_of_an_older_version_is_said_to_be_one(
-    release: Release, made: Path, tmp_path: Path
+    release: Release, made: Path, run: Path
 ) -> None:
     """Its mark told less; and it has no checksums, without which it is still read."""
-    folder = copy(made, tmp_path / "old")
-    report = json.loads((folder / "report.json").read_text())
-    del report["files"]
-    for old in ({"data": "0" * 64}, {}):
-        kept = {k: v for k, v in report.items() if k != "data"}
-        (folder / "report.json").write_text(json.dumps(kept | old))
+    edit_report(run, lambda r: (r.pop("files"), r.update(data="0" * 64)))
+    for change in (lambda r: None, lambda r: r.pop("data")):
+        edit_report(run, change)
         with pytest.raises(TrainingError, match=r"older version.*--overwrite"):
-            reconstruct(release, SHORT, out=folder, resume=True)
-        assert torch.equal(weights(Reconstruction.load(folder)), weights(Reconstruction.load(made)))
+            reconstruct(release, SHORT, out=run, resume=True)
+        assert torch.equal(weights(Reconstruction.load(run)), weights(Reconstruction.load(made)))
 
 
 # Results: whole, of one run, of the right types --------------------------------------------------
@@ -141,124 +144,98 @@ def flip(path: Path, at: float = 0.7) -> None:
     path.write_bytes(bytes(data))
 
 
-@pytest.mark.parametrize("name", ["mesh.ply", "stage1.ply", "field.safetensors"])
-def test_a_flipped_bit_is_found(release: Release, made: Path, tmp_path: Path, name: str) -> None:
-    folder = copy(made, tmp_path / "run")
-    flip(folder / name)
-    for read in (
-        lambda: Reconstruction.load(folder),
-        lambda: reconstruct(release, SHORT, out=folder, resume=True),
-    ):
-        with pytest.raises(TrainingError, match=rf"{name}: was changed"):
-            read()
+@pytest.mark.parametrize("name", ["mesh.ply", "stage1.ply", "field.safetensors", REPORT])
+def test_files_of_two_runs_or_with_a_flipped_bit_are_refused(
+    release: Release, made: Path, other: Path, run: Path, name: str
+) -> None:
+    shutil.copy(other / name, run / name)
+    with pytest.raises(TrainingError, match="is of another run"):
+        Reconstruction.load(run)
+    if name == REPORT:
+        return
+    shutil.copy(made / name, run / name)
+    flip(run / name)
+    with pytest.raises(TrainingError, match=rf"{name}: was changed"):
+        Reconstruction.load(run)
+    with pytest.raises(TrainingError, match=rf"{name}: was changed"):
+        reconstruct(release, SHORT, out=run, resume=True)
     if name != "field.safetensors":
         with pytest.raises(PrivheadError, match=rf"{name}: was changed"):
-            common.mesh_path(folder, name)
-
-
-@pytest.mark.parametrize("name", ["mesh.ply", "stage1.ply", "field.safetensors", "report.json"])
-def test_files_of_two_runs_are_not_taken_for_one(
-    release: Release, made: Path, tmp_path: Path, name: str
-) -> None:
-    other, folder = tmp_path / "other", copy(made, tmp_path / "run")
-    reconstruct(release, SHORT, seed=1, out=other)
-    (folder / name).write_bytes((other / name).read_bytes())
-    with pytest.raises(TrainingError, match="is of another run"):
-        Reconstruction.load(folder)
+            common.mesh_path(run, name)
 
 
 def test_what_is_read_while_it_is_written_is_refused(
-    release: Release, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    other: Path, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At whatever moment another run's files come in, before the report or after the read."""
-    reconstruct(release, SHORT, seed=1, out=tmp_path / "other")
-    folder = copy(made, tmp_path / "run")
-    for name in ("field.safetensors", "stage1.ply", "mesh.ply"):
-        (folder / name).write_bytes((tmp_path / "other" / name).read_bytes())
-        with pytest.raises(TrainingError, match="another run"):
-            Reconstruction.load(folder)
-    folder = copy(made, tmp_path / "late")
+    """All of another run's files may come in after the report was read."""
     read = Profile.from_record
 
     def late(record: Any) -> Profile:
-        for name in FILES:
-            (folder / name).write_bytes((tmp_path / "other" / name).read_bytes())
+        shutil.copytree(other, run, dirs_exist_ok=True)
         return read(record)
 
     monkeypatch.setattr(Profile, "from_record", late)
     with pytest.raises(TrainingError, match="another run"):
-        Reconstruction.load(folder)
+        Reconstruction.load(run)
 
 
-def test_without_stage_1_an_older_stage_1_mesh_goes(
-    release: Release, made: Path, tmp_path: Path
-) -> None:
-    folder = copy(made, tmp_path / "run")
-    replace(Reconstruction.load(made), stage1_mesh=None).save(folder)
-    assert Reconstruction.load(folder).stage1_mesh is None
+def test_without_stage_1_an_older_stage_1_mesh_goes(made: Path, run: Path) -> None:
+    replace(Reconstruction.load(made), stage1_mesh=None).save(run)
+    assert Reconstruction.load(run).stage1_mesh is None
 
 
-def test_a_nan_in_a_field_is_found_without_checksums(made: Path, tmp_path: Path) -> None:
-    folder = copy(made, tmp_path / "run")
-    report = json.loads((folder / "report.json").read_text())
-    del report["files"]
-    (folder / "report.json").write_text(json.dumps(report))
-    tensors = load_file(folder / "field.safetensors")
+def test_a_wrong_field_is_found_without_checksums(run: Path) -> None:
+    edit_report(run, lambda r: r.pop("files"))
+    tensors = load_file(run / "field.safetensors")
     name = sorted(tensors)[0]
     spoilt = tensors | {name: tensors[name].clone().fill_(float("nan"))}
     missing = {k: v for k, v in tensors.items() if k != name}
-    other = tensors | {name: torch.zeros(3, 3)}
-    for wrong, said in ((spoilt, "NaN"), (missing, "lacks"), (other, "not torch"), ({}, "lacks")):
-        save_file(wrong, folder / "field.safetensors")
+    shape = tensors | {name: torch.zeros(3, 3)}
+    for wrong, said in ((spoilt, "NaN"), (missing, "lacks"), (shape, "not torch"), ({}, "lacks")):
+        save_file(wrong, run / "field.safetensors")
         with pytest.raises(TrainingError, match=rf"field\.safetensors: .*{said}"):
-            Reconstruction.load(folder)
+            Reconstruction.load(run)
 
 
 WRONG: list[Any] = [None, True, -1, 10**17, 1e300, "x", "", [], [[]], {}, [None], {"a": 1}, ["a"]]
 REPORT_FIELDS = (
     "settings", "sphere", "history", "files", "seconds", "seconds_total", "profile", "seed",
-    "sphere.center", "sphere.radius", "sphere.background", "history.stage1", "history.stage1.step",
-    "history.stage1.rgb", "settings.field", "settings.field.width", "settings.field.resolutions",
-    "settings.render.error_bound", "settings.render.sampler", "settings.stage2.beta",
-    "settings.stage2.lipschitz_log", "settings.name", "files.mesh.ply",
+    "sphere/center", "sphere/radius", "sphere/background", "history/stage1", "history/stage1/step",
+    "history/stage1/rgb", "settings/field", "settings/field/width", "settings/field/resolutions",
+    "settings/render/error_bound", "settings/render/sampler", "settings/stage2/beta",
+    "settings/stage2/lipschitz_log", "settings/name", "files/mesh.ply",
 )  # fmt: skip
 
 
-def put(data: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """A copy with another value at `path`."""
-    data = json.loads(json.dumps(data))
-    inner, keys = data, path.replace("mesh.ply", "mesh/ply").split(".")
-    for key in keys[:-1]:
-        inner = inner[key]
-    inner[keys[-1].replace("/", ".")] = value
-    return data
+def put(data: dict[str, Any], path: str, value: Any) -> None:
+    """Write another value at `path`."""
+    *keys, last = path.split("/")
+    for key in keys:
+        data = data[key]
+    data[last] = value
 
 
 @pytest.mark.parametrize("field", REPORT_FIELDS)
-def test_wrong_types_in_a_report_are_errors_that_name_it(
-    made: Path, tmp_path: Path, field: str
-) -> None:
-    folder = copy(made, tmp_path / "run")
-    report = json.loads((folder / "report.json").read_text())
+def test_wrong_types_in_a_report_are_errors_that_name_it(run: Path, field: str) -> None:
+    whole = (run / REPORT).read_text()
     refused: list[TrainingError] = []
     for value in WRONG:
-        (folder / "report.json").write_text(json.dumps(put(report, field, value)))
+        (run / REPORT).write_text(whole)
+        edit_report(run, lambda r, v=value: put(r, field, v))  # type: ignore[misc]
         try:
-            Reconstruction.load(folder)
+            Reconstruction.load(run)
         except TrainingError as error:  # nothing else may come
             refused.append(error)
     assert all(any(name in str(error) for name in FILES) for error in refused)
     assert len(refused) >= len(WRONG) - 5  # some values are in order for some fields
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", "nul", '{"a":' * 100_000, '{"seed": 1' + "0" * 400 + "}", '{"x": NaN}']
-)
-def test_a_report_that_is_no_json_is_an_error(made: Path, tmp_path: Path, text: str) -> None:
-    folder = copy(made, tmp_path / "run")
-    (folder / "report.json").write_text(text)
-    with pytest.raises(TrainingError, match=r"report\.json"):
-        Reconstruction.load(folder)
+def test_a_report_that_is_no_json_is_an_error(run: Path) -> None:
+    long = '{"seed": 1' + "0" * 400 + "}"
+    for text in ("", "[]", "nul", '{"a":' * 100_000, long, '{"x": NaN}'):
+        (run / REPORT).write_text(text)
+        with pytest.raises(TrainingError, match=r"report\.json"):
+            Reconstruction.load(run)
 
 
 def test_absurd_sizes_are_refused_before_memory_is_asked_for() -> None:
@@ -268,46 +245,33 @@ def test_absurd_sizes_are_refused_before_memory_is_asked_for() -> None:
         ("width", 10**9),
         ("colour_width", 10**7),
         ("depth", 10**6),
-        ("resolutions", [2000, 2000, 2000, 2000, 2000]),
+        ("resolutions", [2000] * 5),
         ("resolutions", []),
         ("max_entries", 10**9),
         ("widht", 64),
     ):
+        more = {"max_entries": 2**26} if key == "resolutions" else {}
         with pytest.raises(TrainingError, match=key):
-            Profile.from_record(
-                as_read(plain | {"field": plain["field"] | {key: value, "max_entries": 2**26}})
-                if key == "resolutions"
-                else as_read(plain | {"field": plain["field"] | {key: value}})
-            )
+            Profile.from_record(as_read(plain | {"field": plain["field"] | more | {key: value}}))
     assert time.monotonic() - began < 5
 
 
-def test_a_bad_step_leaves_a_report_that_is_read(
+def test_one_bad_step_is_passed_over_and_its_report_is_read(
     release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poison(monkeypatch, lambda step: step == 1)
-    reconstruct(release, SHORT, out=tmp_path)
-    text = (tmp_path / "report.json").read_text()
+    assert weights(reconstruct(release, SHORT, out=tmp_path)).isfinite().all()
+    text = (tmp_path / REPORT).read_text()
     assert "NaN" not in text and json.loads(text)["history"]["stage1"]["rgb"][0] is None
     assert np.isnan(Reconstruction.load(tmp_path).history["stage1"]["rgb"][0])
 
 
 # Checkpoints -------------------------------------------------------------------------------------
 
-
-def test_a_flipped_bit_in_a_checkpoint_is_found(
-    release: Release, stopped: Path, tmp_path: Path
-) -> None:
-    for number, at in enumerate(np.linspace(0.001, 0.999, 12)):
-        folder = copy(stopped, tmp_path / str(number))
-        flip(folder / NAME, float(at))
-        with pytest.raises(TrainingError, match=NAME):
-            reconstruct(release, SHORT, out=folder, resume=True)
+Change = Callable[[dict[str, Any], dict[str, torch.Tensor]], Any]
 
 
-def rewritten(
-    folder: Path, change: Callable[[dict[str, Any], dict[str, torch.Tensor]], Any]
-) -> None:
+def rewritten(folder: Path, change: Change) -> None:
     """A checkpoint with other contents, and the checksum that fits them."""
     tensors = load_file(folder / NAME)
     with safe_open(folder / NAME, "pt") as file:
@@ -317,12 +281,11 @@ def rewritten(
     save_file(tensors, folder / NAME, {"privhead": text, "sha256": _digest(text, tensors)})
 
 
-def test_a_checkpoint_with_other_contents_is_an_error(
-    release: Release, stopped: Path, tmp_path: Path
-) -> None:
+def test_a_damaged_checkpoint_is_an_error(release: Release, stopped: Path, going: Path) -> None:
+    """One flipped bit anywhere, or contents that can't be, with the checksum that fits them."""
     some = next(n for n in load_file(stopped / NAME) if n.startswith("model.field"))
     moment = "optimiser.0.exp_avg"
-    changes: list[Callable[[dict[str, Any], dict[str, torch.Tensor]], Any]] = [
+    changes: list[Change] = [
         lambda w, _: w.pop("stage"),
         lambda w, _: w.update(stage="stage9"),
         lambda w, _: w.update(step=-1),
@@ -333,6 +296,7 @@ def test_a_checkpoint_with_other_contents_is_an_error(
         lambda w, _: w["history"]["stage1"].pop("step"),
         lambda w, _: w.update(seconds={"stage1": "x"}),
         lambda w, _: w.update(identity=None),
+        lambda w, _: w["identity"].update(settings={"stage1": 1}),
         lambda w, _: w.update(format=1),
         lambda _, t: t.pop(some),
         lambda _, t: t.update({some: t[some][..., :1].contiguous()}),
@@ -348,55 +312,69 @@ def test_a_checkpoint_with_other_contents_is_an_error(
         lambda _, t: t.update(generator=torch.zeros(7, dtype=torch.uint8)),
         lambda _, t: t.update(cache=torch.zeros(5, 1)),
     ]
-    for number, change in enumerate(changes):
-        folder = copy(stopped, tmp_path / str(number))
-        rewritten(folder, change)
+    damages: list[Callable[[], None]] = [lambda c=c: rewritten(going, c) for c in changes]  # type: ignore[misc]
+    places = np.linspace(0.001, 0.999, 12)
+    damages += [lambda at=at: flip(going / NAME, float(at)) for at in places]  # type: ignore[misc]
+    damages.append(lambda: (going / NAME).write_bytes(b"not a checkpoint") and None)
+    for damage in damages:
+        damage()
         with pytest.raises(TrainingError, match=NAME):
-            reconstruct(release, SHORT, out=folder, resume=True)
-    folder = copy(stopped, tmp_path / "same")
-    rewritten(folder, lambda *_: None)
-    reconstruct(release, SHORT, out=folder, resume=True)
+            reconstruct(release, SHORT, out=going, resume=True)
+        shutil.copy(stopped / NAME, going / NAME)
 
 
-def test_a_changed_mesh_of_stage_1_is_found_on_resume(
-    release: Release, stopped: Path, tmp_path: Path
+def test_a_checkpoint_of_another_run_is_refused_and_one_under_old_names_is_not(
+    release: Release, going: Path
 ) -> None:
-    folder = copy(stopped, tmp_path / "run")
-    flip(folder / "stage1.ply")
+    with pytest.raises(TrainingError, match="another run"):
+        reconstruct(release, SHORT, seed=2, out=going, resume=True)
+
+    def older(words: dict[str, Any], _: Any) -> None:
+        for stage in ("stage1", "stage2", "full_rgb"):
+            settings = words["identity"]["settings"][stage]
+            settings["probes"] = settings.pop("eikonal_points")
+
+    rewritten(going, older)
+    assert reconstruct(release, SHORT, out=going, resume=True).history["stage2"]
+
+
+def test_a_changed_mesh_of_stage_1_is_found_on_resume(release: Release, going: Path) -> None:
+    flip(going / "stage1.ply")
     with pytest.raises(TrainingError, match=r"stage1\.ply: was changed"):
-        reconstruct(release, SHORT, out=folder, resume=True)
+        reconstruct(release, SHORT, out=going, resume=True)
 
 
 # One run at a time, and clean folders ------------------------------------------------------------
 
-
-def test_two_runs_into_one_folder(
-    release: Release, stopped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The second is refused while the first trains, and changes nothing."""
-    folder, seen = copy(stopped, tmp_path / "run"), []
-    hold = """
+HOLD = """
 import sys
 from privhead_nb.files import claim
 with claim(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.readline()
 """
+
+
+def test_two_runs_into_one_folder(
+    scene: Scene, release: Release, going: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second is refused while the first trains, and changes nothing."""
     with subprocess.Popen(
-        [sys.executable, "-c", hold, str(folder)],
+        [sys.executable, "-c", HOLD, str(going)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stdout is not None
         process.stdout.readline()
-        before = contents(folder)
+        before = contents(going)
         for resume in (True, False):
-            more: Any = {"resume": resume, "overwrite": not resume, "out": folder}
+            more: Any = {"resume": resume, "overwrite": not resume, "out": going}
             with pytest.raises(OutputError, match=str(process.pid)):
                 reconstruct(release, SHORT, **more)
             with pytest.raises(OutputError, match=str(process.pid)):
-                reconstruct_full_rgb(ball_scene(), SHORT, size=32, **more)
-        assert contents(folder) == before
+                reconstruct_full_rgb(scene, SHORT, size=32, **more)
+        assert contents(going) == before
         process.kill()
+    seen = []
 
     def refused(self: Any, *args: Any) -> None:
         seen.append((tmp_path / ".run.lock").exists())
@@ -404,62 +382,45 @@ with claim(sys.argv[1]):
 
     monkeypatch.setattr(run_module.Run, "render", refused)
     with pytest.raises(KeyboardInterrupt):
-        reconstruct(release, SHORT, out=folder, resume=True)
+        reconstruct(release, SHORT, out=going, resume=True)
     assert seen == [True] and not (tmp_path / ".run.lock").exists()
 
 
-def test_the_next_run_clears_a_killed_ones_half_files(
-    release: Release, stopped: Path, tmp_path: Path
-) -> None:
-    folder = copy(stopped, tmp_path / "run")
-    for name in (
-        ".checkpoint.77.part.safetensors",
-        ".mesh.78.part.ply",
-        ".tmpAb12Cd",
-        ".writable.part",
-    ):
-        (folder / name).write_text("half")
-    reconstruct(release, SHORT, out=folder, resume=True)
-    assert {p.name for p in folder.iterdir()} == {*FILES}
+def test_the_next_run_clears_a_killed_ones_half_files(release: Release, going: Path) -> None:
+    left = ".checkpoint.77.part.safetensors .mesh.78.part.ply .tmpAb12Cd .writable.part"
+    for name in left.split():
+        (going / name).write_text("half")
+    reconstruct(release, SHORT, out=going, resume=True)
+    assert {p.name for p in going.iterdir()} == {*FILES}
 
 
-def test_a_scene_or_release_is_no_folder_for_results(
+def test_folders_with_other_things_are_no_place_for_results(
     scene: Scene, release: Release, tmp_path: Path
 ) -> None:
+    """A scene, a release, and a mesh that no run left stay as they are, even with overwrite."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "mesh.ply").write_text("mine")
     scene.save(tmp_path / "scene")
     release.save(tmp_path / "release")
-    for name in ("scene", "release"):
-        for out in (tmp_path / name, tmp_path / name / "out"):
-            before = set(tmp_path.rglob("*"))
-            with pytest.raises(OutputError, match="scene or release"):
-                reconstruct(release, SHORT, out=out, overwrite=True)
-            assert set(tmp_path.rglob("*")) == before
+    for name, said in (
+        ("scene", "scene or release"),
+        ("scene/out", "scene or release"),
+        ("release", "scene or release"),
+        ("release/out", "scene or release"),
+        ("mine", "no run left it"),
+    ):
+        before = set(tmp_path.rglob("*"))
+        with pytest.raises(OutputError, match=said):
+            reconstruct(release, SHORT, out=tmp_path / name, overwrite=True)
+        assert set(tmp_path.rglob("*")) == before
+    assert (tmp_path / "mine" / "mesh.ply").read_text() == "mine"
     Release.load(tmp_path / "release")
 
 
-def test_a_mesh_that_no_run_left_is_kept_even_with_overwrite(
-    release: Release, tmp_path: Path
-) -> None:
-    (tmp_path / "mesh.ply").write_text("mine")
-    with pytest.raises(OutputError, match="no run left it"):
-        reconstruct(release, SHORT, out=tmp_path, overwrite=True)
-    assert (tmp_path / "mesh.ply").read_text() == "mine"
-
-
-def test_a_full_disk_at_the_end_keeps_the_checkpoint(
-    release: Release, stopped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = copy(stopped, tmp_path / "run")
-    write = Path.write_bytes
-
-    def full(self: Path, data: bytes) -> int:
-        if "field" in self.name:
-            raise OSError(28, "No space left on device")
-        return write(self, data)
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OutputError, match=r"field\.safetensors: the disk is full"):
-        reconstruct(release, SHORT, out=folder, resume=True)
-    monkeypatch.undo()
-    assert (folder / NAME).is_file() and not [*folder.glob(".*")]
-    reconstruct(release, SHORT, out=folder, resume=True)
+def test_a_full_disk_at_the_end_keeps_the_checkpoint(release: Release, going: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        fill_disk(patch, lambda _, path: "field" in path.name)
+        with pytest.raises(OutputError, match=r"field\.safetensors: the disk is full"):
+            reconstruct(release, SHORT, out=going, resume=True)
+    assert (going / NAME).is_file() and not [*going.glob(".*")]
+    reconstruct(release, SHORT, out=going, resume=True)

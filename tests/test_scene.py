@@ -13,7 +13,7 @@ import torch
 from refusals import edit_scene, refused
 
 from privhead_nb.errors import OutputError
-from privhead_nb.scenes.folder import load_scene, scene_facts
+from privhead_nb.scenes.folder import load_scene, open_scene, scene_facts
 from privhead_nb.scenes.scene import Scene
 
 
@@ -47,9 +47,14 @@ def test_folder_is_h3ds_layout_without_pickles_or_metadata(ball_folder: Path) ->
     assert line.split() == ["landmark_01", "7"]
 
 
-def test_landmarks_txt_alone_names_vertices(ball_folder: Path, ball: Scene) -> None:
+def test_landmarks_txt_alone_names_vertices_and_the_truth_is_parsed_once(
+    ball_folder: Path, ball: Scene
+) -> None:
     edit_scene(ball_folder, landmarks=...)
-    assert load_scene(ball_folder).landmarks == pytest.approx(ball.landmarks, abs=1e-5)
+    loaded, opened = load_scene(ball_folder), open_scene(ball_folder)
+    assert loaded.landmarks == pytest.approx(ball.landmarks, abs=1e-5)
+    (ball_folder / "full_head.obj").unlink()
+    assert np.array_equal(opened.truth_triangles()[0], loaded.truth_triangles()[0])
 
 
 def test_resized_averages_areas_as_opencv_does(ball: Scene) -> None:

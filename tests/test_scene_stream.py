@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +12,7 @@ import pytest
 import torch
 from command import answer, run
 from conftest import ball_scene
-from PIL import Image
-from refusals import cut, edit_cameras, edit_scene, moved, picture, refused, set_sphere
+from refusals import cut, enlarge_files, enlarged, moved, own_process, picture, refused, repeated
 
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.geometry.metrics import evaluate
@@ -32,28 +29,19 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve views of 3,000 x 3,000 pixels: two pictures and masks of a ball, six times each."""
     folder = tmp_path_factory.mktemp("large") / "scene"
     scene = ball_scene()
-    pick = [0, 3] * (VIEWS // 2)
     views = tuple(range(VIEWS))
-    replace(
+    repeated(
         scene,
-        images=scene.images[pick],
-        masks=scene.masks[pick],
-        cameras=scene.cameras[pick],
-        names=(),
+        [0, 3] * (VIEWS // 2),
         sensitive=views[0::2],
         neutral=views[1::2],
+        truth=scene.truth,
     ).save(folder)
-    for kind in ("image", "mask"):
-        for view in (0, 1):
-            paths = sorted((folder / kind).iterdir())[view::2]
-            with Image.open(paths[0]) as small:
-                full = small.resize((SIDE, SIDE), Image.Resampling.NEAREST)
-            full.save(paths[0], compress_level=1)
-            for path in paths[1:]:
-                shutil.copy(paths[0], path)
-    stretch = np.diag([SIDE / 32, SIDE / 32, 1, 1])
-    mats = scene.cameras[pick].world_mats().numpy()
-    edit_cameras(folder, **{f"world_mat_{view}": stretch @ mats[view] for view in views})
+    kinds = [sorted((folder / kind).iterdir()) for kind in ("image", "mask")]
+    enlarge_files(folder, SIDE, [path for paths in kinds for path in paths[:2]])
+    for paths in kinds:
+        for view, path in enumerate(paths[2:]):
+            shutil.copy(paths[view % 2], path)
     return folder
 
 
@@ -102,12 +90,7 @@ def test_pictures_read_singly_are_those_of_the_loaded_scene(
 
 
 def test_pictures_above_128_pixels_are_read_again_as_they_are(ball: Scene, tmp_path: Path) -> None:
-    wide = replace(
-        ball,
-        images=ball.images.repeat_interleave(5, 1).repeat_interleave(5, 2),
-        masks=ball.masks.repeat_interleave(5, 1).repeat_interleave(5, 2),
-        cameras=ball.cameras.resized(160, 160),
-    )
+    wide = enlarged(ball, 5)
     wide.save(tmp_path / "wide")
     scene = open_scene(tmp_path / "wide")
     assert scene.small_masks.shape == (6, 128, 128)
@@ -162,16 +145,13 @@ for view in range(len(scene.cameras)):
     assert scene.picture(view, 64).shape == (64, 64, 3)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(large)], capture_output=True, text=True, check=True
-    )
-    assert int(done.stdout) < 2 * SIDE * SIDE * 3 * 4 / 1024, "kB"
+    assert own_process(code, large) < 2 * SIDE * SIDE * 3 * 4 / 1024, "kB"
 
 
 # evaluate
 
 
-def test_evaluate_reads_no_picture(ball_folder: Path) -> None:
+def test_evaluate_reads_no_picture_and_needs_no_roles(ball_folder: Path) -> None:
     mesh = ball_folder.with_name("mesh.ply")
     Mesh.load(ball_folder / "full_head.obj").save(mesh)
     measure = ("evaluate", mesh, "--truth", ball_folder, "--samples", 2000)
@@ -181,12 +161,7 @@ def test_evaluate_reads_no_picture(ball_folder: Path) -> None:
     assert before["region"] == "face" and before["unit"] == "mm"
     assert before["distance_mean"] < 1e-4
     refused(lambda: open_scene(ball_folder), "picture")
-
-
-def test_evaluate_needs_no_roles(ball_folder: Path) -> None:
-    (ball_folder / "scene.json").unlink()
-    truth = ball_folder / "full_head.obj"
-    measure = ("evaluate", truth, "--truth", ball_folder, "--samples", 2000)
+    (ball_folder / "scene.json").unlink()  # and needs no roles
     assert answer(*measure, "--region", "head")["unit"] == "mm"
     assert "nose_tip and face_radius" in run(*measure).stderr
 
@@ -223,40 +198,16 @@ def test_a_truth_is_measured_against_in_the_heads_own_frame(
     assert distances[0] == distances[1] == distances[2]
 
 
-def test_a_sphere_that_hangs_on_the_masks_is_found_without_pictures(
-    ball: Scene, ball_folder: Path
-) -> None:
-    # As VolSDF's script sets it.
-    set_sphere(ball_folder, float(ball.cameras.centers.norm(dim=1).max()) * 1.1 / 3)
-    sphere = open_scene(ball_folder).radius
-    spoil_pictures(ball_folder, "image")
-    assert open_truth(ball_folder).radius == sphere  # type: ignore[attr-defined]
-
-
-def test_a_truth_that_landmarks_name_is_parsed_once(
-    ball_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    edit_scene(ball_folder, landmarks=...)
-    before = load_scene(ball_folder).truth_triangles()
-    scene = open_scene(ball_folder)
-    (ball_folder / "full_head.obj").unlink()
-    assert np.array_equal(scene.truth_triangles()[0], before[0])
-
-
 # inspect
 
 
 def test_a_page_says_what_it_leaves_out(
     ball: Scene, ball_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pick = [i % 6 for i in range(49)]
-    many = replace(
+    many = repeated(
         ball,
-        images=ball.images[pick],
-        masks=ball.masks[pick],
-        cameras=ball.cameras[pick],
+        [i % 6 for i in range(49)],
         names=tuple(f"f$oto^{i:03d}_{'x' * 40}.png" for i in range(49)),  # no formula
-        truth=None,
         sensitive=tuple(range(24)),
         neutral=tuple(range(24, 49)),
     )

@@ -79,16 +79,9 @@ def test_seed_moves_cameras_but_not_the_head(scene: Scene) -> None:
     assert np.array_equal(moved.truth[0], scene.truth[0])
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"rig": "moon"},
-        {"light": "moon"},
-        {"size": 0},
-        {"neutral": 0, "sensitive": 0},
-        {"expression": {"smirk": 1}},
-    ],
-)
-def test_wrong_settings_are_refused(settings: dict[str, object]) -> None:
-    with pytest.raises(SceneError):
-        small(**settings)
+def test_wrong_settings_are_refused() -> None:
+    none = {"neutral": 0, "sensitive": 0}
+    moons = [{"rig": "moon"}, {"light": "moon"}, {"expression": {"smirk": 1}}]
+    for settings in ({"size": 0}, none, *moons):
+        with pytest.raises(SceneError):
+            small(**settings)

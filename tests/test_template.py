@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,26 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from runs import stop_at, weights
+from command import answer, run
+from conftest import ball_scene
+from runs import shortened, stopped_run, weights
 
-from privhead_nb import Release, Template, make_template, protect, reconstruct
+from privhead_nb import (
+    Reconstruction,
+    Release,
+    Template,
+    make_template,
+    protect,
+    reconstruct,
+)
 from privhead_nb.errors import OutputError, TrainingError
 from privhead_nb.field.model import HeadModel
 from privhead_nb.geometry.mesh import Mesh
+from privhead_nb.privacy.protect import protect_folder
+from privhead_nb.privacy.release import release_facts
 from privhead_nb.resources import SAMPLES
+from privhead_nb.scenes.camera import facescape_rig
+from privhead_nb.scenes.scene import Scene
 from privhead_nb.training import make_template as making
 from privhead_nb.training.make_template import Person, mean_sdf, parse_identities
 from privhead_nb.training.profiles import PROFILES
@@ -25,15 +39,7 @@ from privhead_nb.training.template import template_settings
 from privhead_nb.training.two_stage import reconstruct_at_once
 
 CI = PROFILES["ci"]
-TINY = replace(
-    CI,
-    field=replace(CI.field, resolutions=(8, 16, 20)),
-    render=replace(CI.render, cache=32, march=32),
-    stage1=replace(CI.stage1, steps=12, rays=128, eikonal_points=64),
-    stage2=replace(CI.stage2, steps=12, patches=2, eikonal_points=64),
-    full_rgb=replace(CI.full_rgb, steps=6, rays=128, eikonal_points=64),
-    mesh_resolution=32,
-)
+TINY = replace(shortened(CI, steps=12, mesh=32), field=replace(CI.field, resolutions=(8, 16, 20)))
 
 
 def ball_person(identity: int) -> Person:
@@ -48,18 +54,29 @@ def ball_person(identity: int) -> Person:
     )
 
 
-@pytest.fixture(scope="module")
-def template() -> Template:
-    patch = pytest.MonkeyPatch()
-    patch.setattr(making, "person", ball_person)
-    patch.setattr(making, "FIT_POINTS", 6000)
-    made = make_template((0, 1, 2), seed=3, profile=TINY, steps=150)
-    patch.undo()
-    return made
+@pytest.fixture(autouse=True, scope="module")
+def people() -> Iterator[None]:
+    """The made people of this file are balls."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(making, "person", ball_person)
+        patch.setattr(making, "synthetic_scene", lambda identity: ball_scene())
+        patch.setattr(making, "FIT_POINTS", 6000)
+        yield
 
 
 @pytest.fixture(scope="module")
-def hidden(scene: Any) -> Release:
+def template(people: None) -> Template:
+    return make_template((0, 1, 2), seed=3, profile=TINY, steps=150)
+
+
+@pytest.fixture(scope="module")
+def made(template: Template, release: Release) -> Reconstruction:
+    """Stage 2 from the template."""
+    return reconstruct(release, TINY, template=template)
+
+
+@pytest.fixture(scope="module")
+def hidden(scene: Scene) -> Release:
     """A release without any neutral view."""
     return protect(replace(scene, neutral=()), size=32)
 
@@ -86,24 +103,19 @@ def test_a_mean_of_distances_is_no_distance() -> None:
     assert abs(abs(single) - 1) < 0.02 and abs(both) < 0.02
 
 
-def test_same_seed_same_template_other_seed_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(making, "person", ball_person)
-    monkeypatch.setattr(making, "FIT_POINTS", 500)
-    prints = [make_template((0, 1), seed=s, profile=TINY, steps=3).fingerprint for s in (1, 1, 2)]
-    assert prints[0] == prints[1] != prints[2]
-
-
-def test_trained_on_pictures_of_all(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(making, "synthetic_scene", lambda identity: scene)
-    made = make_template((4, 5), "trained", profile=TINY)
-    assert made.coloured and made.made["pictures"] == 12 and made.made["steps"] == 6
-    assert made.fingerprint == make_template((4, 5), "trained", profile=TINY).fingerprint
-    model = HeadModel(TINY.field)
-    made.start(model)
-    own, theirs = model.state_dict(), made.state
-    assert all(
-        torch.equal(own[n], theirs[n]) for n in own if n.startswith("colour.")
-    )  # colours come along
+@pytest.mark.parametrize("kind", ["mean", "trained"])
+def test_same_seed_same_template_other_seed_other(kind: str) -> None:
+    one, two, other = (
+        make_template((4, 5), kind, seed=s, profile=TINY, steps=3) for s in (1, 1, 2)
+    )
+    assert one.fingerprint == two.fingerprint != other.fingerprint
+    assert one.coloured == (kind == "trained") and one.made["steps"] == 3
+    if kind == "trained":  # on the pictures of all; colours come along
+        assert one.made["pictures"] == 12
+        model = HeadModel(TINY.field)
+        one.start(model)
+        own = model.state_dict()
+        assert all(torch.equal(own[n], one.state[n]) for n in own if n.startswith("colour."))
 
 
 @pytest.mark.parametrize(
@@ -126,6 +138,8 @@ def test_people_are_named_by_numbers() -> None:
     for wrong in ("", "a-b", "3;4"):
         with pytest.raises(TrainingError, match="names no people"):
             parse_identities(wrong)
+    with pytest.raises(TrainingError, match="more than 10000 people"):
+        parse_identities("1-6000,7000-12000")
 
 
 # Files -------------------------------------------------------------------------------------------
@@ -141,9 +155,6 @@ def test_a_round_trip_is_bit_for_bit(template: Template, tmp_path: Path) -> None
     with pytest.raises(OutputError, match="not empty"):
         template.save(tmp_path / "t")
     template.save(tmp_path / "t", overwrite=True)
-
-
-def test_other_folders_are_left_alone(template: Template, tmp_path: Path) -> None:
     (tmp_path / "diary.txt").write_text("mine")
     with pytest.raises(OutputError, match=r"diary\.txt, which is no template"):
         template.save(tmp_path, overwrite=True)
@@ -201,28 +212,25 @@ def test_a_template_of_another_field_is_refused(template: Template, release: Rel
             reconstruct(release, replace(TINY, field=field), template=template)
     other = replace(TINY.field, colour_width=32)  # without colours that doesn't matter
     assert template.faults(other) == []
-
-
-def test_a_head_that_looks_another_way_is_refused(template: Template, release: Release) -> None:
     with pytest.raises(TrainingError, match="looks along"):
         reconstruct(replace(release, front="-z"), TINY, template=template)
 
 
-def test_stage_2_starts_from_it_alone(template: Template, release: Release) -> None:
-    made = reconstruct(release, TINY, template=template)
+def test_stage_2_starts_from_it_alone(
+    template: Template, release: Release, made: Reconstruction
+) -> None:
     assert set(made.history) == {"stage2"} and made.stage1_mesh is None
     assert made.report["template"] == template.fingerprint
     assert made.report["template_made"]["identities"] == [0, 1, 2]
-    again = reconstruct(release, TINY, template=template)
-    assert torch.equal(weights(made), weights(again))
     sphere = reconstruct(release, TINY, stages=(2,))
+    assert set(sphere.history) == {"stage2"} and sphere.stage1_mesh is None
     assert not torch.equal(weights(made), weights(sphere))
     both = reconstruct(release, TINY, template=template, stages=(1, 2))
     assert set(both.history) == {"stage1", "stage2"} and both.stage1_mesh is not None
 
 
 def test_a_release_without_neutral_views(
-    template: Template, hidden: Release, release: Release, tmp_path: Path
+    template: Template, hidden: Release, scene: Scene, made: Reconstruction, tmp_path: Path
 ) -> None:
     """Its folder is whole; the default says what to do; a template makes a head of it."""
     hidden.save(tmp_path / "release")
@@ -231,45 +239,34 @@ def test_a_release_without_neutral_views(
     with pytest.raises(TrainingError, match=r"no neutral view.*--template"):
         reconstruct(back, TINY)
     template.save(tmp_path / "template")
-    made = reconstruct(back, TINY, template=tmp_path / "template")
-    assert len(made.mesh.faces) > 100
+    alone = reconstruct(back, TINY, template=tmp_path / "template")
     # stage 2 never looked at the neutral views: the same head, bit for bit
-    assert torch.equal(weights(made), weights(reconstruct(release, TINY, template=template)))
-
-
-@pytest.mark.parametrize("masks", ["none", "all"])
-def test_other_masks_without_neutral_views(template: Template, scene: Any, masks: str) -> None:
-    release = protect(replace(scene, neutral=()), size=32, masks=masks)
-    assert reconstruct(release, TINY, template=template).history["stage2"]
+    assert torch.equal(weights(made), weights(alone)) and len(made.mesh.faces) > 100
+    for masks in ("none", "all"):
+        other = protect(replace(scene, neutral=()), size=32, masks=masks)
+        assert reconstruct(other, TINY, template=template).history["stage2"]
 
 
 def test_a_run_is_resumed_with_its_own_template(
-    template: Template, release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    template: Template, release: Release, made: Reconstruction, tmp_path: Path
 ) -> None:
-    whole = reconstruct(release, TINY, template=template)
-    stop_at(monkeypatch, 5)
-    with pytest.raises(KeyboardInterrupt):
-        reconstruct(release, TINY, template=template, out=tmp_path)
-    monkeypatch.undo()
+    stopped_run(5, lambda: reconstruct(release, TINY, template=template, out=tmp_path))
     other = replace(template, state={k: v * 1.01 for k, v in template.state.items()})
     for wrong in (other, None):
         with pytest.raises(TrainingError, match="another run: the template differs"):
             reconstruct(release, TINY, template=wrong, stages=(2,), out=tmp_path, resume=True)
-    resumed = reconstruct(release, TINY, template=template, out=tmp_path, resume=True)
-    assert torch.equal(weights(whole), weights(resumed))
-    done = reconstruct(release, TINY, template=template, out=tmp_path, resume=True)
-    assert torch.equal(weights(done), weights(whole))
+    for _ in ("goes on", "is done"):
+        resumed = reconstruct(release, TINY, template=template, out=tmp_path, resume=True)
+        assert torch.equal(weights(made), weights(resumed))
     with pytest.raises(TrainingError, match="another run: the template differs"):
         reconstruct(release, TINY, template=other, out=tmp_path, resume=True)
 
 
 def test_all_at_once(template: Template, release: Release, hidden: Release) -> None:
-    made = reconstruct_at_once(release, TINY, template=template)
-    assert {"rgb", "gradient", "mask", "eikonal"} <= set(made.history["at_once"])
-    assert torch.equal(
-        weights(made), weights(reconstruct_at_once(release, TINY, template=template))
-    )
-    with pytest.raises(TrainingError, match="neutral and sensitive views at once"):
+    one, two = (reconstruct_at_once(release, TINY, template=template) for _ in range(2))
+    assert {"rgb", "gradient", "mask", "eikonal"} <= set(one.history["at_once"])
+    assert torch.equal(weights(one), weights(two))
+    with pytest.raises(TrainingError, match="no neutral view"):
         reconstruct_at_once(hidden, TINY)
 
 
@@ -277,33 +274,22 @@ def test_all_at_once(template: Template, release: Release, hidden: Release) -> N
 
 
 def test_the_command_makes_one_and_starts_from_it(
-    scene: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hidden: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from typer.testing import CliRunner
-
-    from privhead_nb import cli
-
-    def run(*arguments: object) -> Any:
-        return CliRunner().invoke(cli.app, [str(a) for a in arguments])
-
-    monkeypatch.setattr(making, "person", ball_person)
     monkeypatch.setitem(PROFILES, "ci", TINY)
-    out = tmp_path / "template"
-    words = ("template", out, "--identities", "0-1", "--profile", "ci", "--steps", 5, "--json")
-    done = run(*words)
-    assert done.exit_code == 0, done.stderr
-    assert json.loads(done.stdout)["identities"] == [0, 1]
-    again = run(*words)
-    assert again.exit_code == 2 and "--overwrite" in again.stderr
-    protect(replace(scene, neutral=()), size=32).save(tmp_path / "release")
-    plain = run("reconstruct", tmp_path / "release", tmp_path / "plain", "--profile", "ci")
-    assert plain.exit_code == 2 and "--template" in plain.stderr
-    end = ("--profile", "ci", "--template", out, "--json")
-    done = run("reconstruct", tmp_path / "release", tmp_path / "head", *end)
-    assert done.exit_code == 0, done.stderr
-    assert json.loads(done.stdout)["stages"] == [2]
-    mixed = run("reconstruct", out, tmp_path / "x", "--baseline", "full-rgb", *end)
-    assert mixed.exit_code == 2 and "no stages" in mixed.stderr
+    out, ci = tmp_path / "template", ("--profile", "ci")
+    words = ("template", out, "--identities", "0-1", "--steps", 5, *ci)
+    assert answer(*words)["identities"] == [0, 1]
+    hidden.save(tmp_path / "release")
+    head = ("reconstruct", tmp_path / "release", tmp_path / "head", *ci, "--template", out)
+    assert answer(*head)["stages"] == [2]
+    for wrong, said in (
+        (words, "--overwrite"),
+        (("reconstruct", tmp_path / "release", tmp_path / "plain", *ci), "--template"),
+        ((*head, "--baseline", "full-rgb"), "no stages"),
+    ):
+        done = run(*wrong)
+        assert done.exit_code == 2 and said in done.stderr
 
 
 @pytest.mark.parametrize(("name", "kind"), [("template", "mean"), ("template_trained", "trained")])
@@ -321,12 +307,6 @@ def test_the_shipped_templates(name: str, kind: str) -> None:
 
 def test_a_scene_folder_without_neutral_views(tmp_path: Path) -> None:
     """As a user would have it: all views sensitive in scene.json, or by --sensitive."""
-    from conftest import ball_scene
-
-    from privhead_nb.privacy.protect import protect_folder
-    from privhead_nb.privacy.release import release_facts
-    from privhead_nb.scenes.camera import facescape_rig
-
     scene = ball_scene()
     replace(scene, neutral=(), sensitive=tuple(range(6))).save(tmp_path / "all")
     _, made = protect_folder(tmp_path / "all", tmp_path / "release", size=32)

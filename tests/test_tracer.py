@@ -27,17 +27,13 @@ def shot() -> tuple[Head, Cameras, Pictures]:
     return head, cameras, render(head, cameras)
 
 
-def test_shapes_and_ranges(shot: tuple[Head, Cameras, Pictures]) -> None:
-    _, _, pictures = shot
-    assert pictures.images.shape == (2, 40, 40, 3) and pictures.images.dtype == torch.float32
-    assert pictures.masks.shape == pictures.depth.shape == pictures.labels.shape == (2, 40, 40)
-    for values in (pictures.images, pictures.masks):
-        assert torch.isfinite(values).all() and values.min() >= 0 and values.max() <= 1
-    assert 0.12 < pictures.masks.mean() < 0.5
-
-
 def test_mask_label_depth_and_normals_tell_one_story(shot: tuple[Head, Cameras, Pictures]) -> None:
-    _, _, p = shot
+    _, cameras, p = shot
+    assert p.images.shape == (2, 40, 40, 3) and p.images.dtype == torch.float32
+    assert p.masks.shape == p.depth.shape == p.labels.shape == (2, 40, 40)
+    for values in (p.images, p.masks):
+        assert torch.isfinite(values).all() and values.min() >= 0 and values.max() <= 1
+    assert 0.12 < p.masks.mean() < 0.5
     inside = p.labels > 0
     assert torch.equal(inside, p.depth > 0)
     assert torch.equal(inside, p.normals.norm(dim=-1) > 0.5)
@@ -45,6 +41,9 @@ def test_mask_label_depth_and_normals_tell_one_story(shot: tuple[Head, Cameras, 
     assert ((p.masks > 0) & (p.masks < 1)).any()  # soft edges
     assert torch.allclose(p.images[p.masks == 0], torch.ones(3))
     assert p.labels.max() < len(LABELS)
+    for view in (0, 1):  # normals face the camera
+        facing = -(p.normals[view][inside[view]] @ cameras.c2w[view, :3, 2].float())
+        assert (facing > -0.1).float().mean() > 0.99
 
 
 def test_depth_lies_on_the_surface_and_meets_the_mesh(shot: tuple[Head, Cameras, Pictures]) -> None:
@@ -62,14 +61,6 @@ def test_depth_lies_on_the_surface_and_meets_the_mesh(shot: tuple[Head, Cameras,
     assert np.quantile(nearest, 0.95) < 1.2  # face centres lie within a grid step
 
 
-def test_normals_face_the_camera(shot: tuple[Head, Cameras, Pictures]) -> None:
-    _, cameras, p = shot
-    for view in (0, 1):
-        inside = p.labels[view] > 0
-        facing = -(p.normals[view][inside] @ cameras.c2w[view, :3, 2].float())
-        assert (facing > -0.1).float().mean() > 0.99
-
-
 def test_the_same_call_gives_the_same_picture(shot: tuple[Head, Cameras, Pictures]) -> None:
     _, cameras, p = shot
     again = render(make_head(11), cameras[[0]])
@@ -80,6 +71,8 @@ def test_background_shows_where_the_head_does_not(shot: tuple[Head, Cameras, Pic
     head, cameras, _ = shot
     blue = render(head, cameras[[0]], samples=1, background=(0.1, 0.2, 0.7)).images[0]
     assert torch.allclose(blue[0, 0], torch.tensor([0.1, 0.2, 0.7]), atol=1e-5)
+    with pytest.raises(SceneError, match="samples"):
+        render(head, cameras, samples=2)  # even
 
 
 def test_rays_that_miss_stay_infinite(shot: tuple[Head, Cameras, Pictures]) -> None:
@@ -96,9 +89,3 @@ def test_grid_is_trilinear() -> None:
     points = torch.tensor([[11.0, 3.0, -2.0], [13.0, 1.0, -4.5]])
     unit = (points - grid.low) / 2.0
     assert torch.allclose(grid(points), unit @ torch.tensor([1.0, 2.0, -1.0]))
-
-
-def test_even_samples_are_refused(shot: tuple[Head, Cameras, Pictures]) -> None:
-    head, cameras, _ = shot
-    with pytest.raises(SceneError, match="samples"):
-        render(head, cameras, samples=2)

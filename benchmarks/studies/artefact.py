@@ -25,7 +25,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.studies.artefact_attacks import GROUPS, Group, Study, work
+from benchmarks.studies.artefact_attacks import GROUPS, Study, work
 from benchmarks.studies.artefact_pictures import ARTEFACT_VERSION, Looking, make_artefacts
 from benchmarks.studies.reconstructed_heads import (
     FULL_RGB,
@@ -85,7 +85,7 @@ def run(study: Study, workers: int | None, scheduler: str | None, overwrite: boo
     )
     make_artefacts(made, study.looking, **more)
     found = run_jobs(
-        {name: Group(name, study, tuple(made)) for name in GROUPS},
+        {name: (name, study, tuple(made)) for name in GROUPS},
         work,
         folder
         / "artefact_attacks"

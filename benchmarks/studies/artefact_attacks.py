@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.studies.artefact_pictures import Artefacts, Looking, read_artefacts
+from benchmarks.studies.guessed import three
 from benchmarks.studies.reconstructed_heads import FULL_RGB, Made
 from privhead_nb.errors import LabError
 from privhead_nb.lab import faces
@@ -75,18 +76,10 @@ class Study:
         )
 
 
-@dataclass(frozen=True)
-class Group:
-    """One of GROUPS, and what it works on."""
-
-    name: str
-    study: Study
-    made: tuple[Made, ...]
-
-
-def work(group: Group) -> dict[str, Any]:
-    """A job of a study."""
-    return GROUPS[group.name](group.study, group.made)
+def work(job: tuple[str, Study, tuple[Made, ...]]) -> dict[str, Any]:
+    """One of GROUPS, on the reconstructions of a study."""
+    name, study, made = job
+    return GROUPS[name](study, made)
 
 
 def scores(probe: Tensor, who: Sequence[int], gallery: Tensor, known: Sequence[int]) -> Rates:
@@ -108,16 +101,10 @@ def scores(probe: Tensor, who: Sequence[int], gallery: Tensor, known: Sequence[i
     return {
         "probes": len(who),
         "gallery": found.gallery_identities,
-        **{f"rank{k}": _rate(rate) for k, rate in found.rank.items()},
+        **{f"rank{k}": three(rate) for k, rate in found.rank.items()},
         "chance": round(found.chance[1], 4),
         "shuffled_rank1": [round(float(x), 4) for x in (np.mean(drawn), low, high)],
     }
-
-
-def _rate(rate: Any) -> list[float] | str:
-    if not rate.known:
-        return str(rate.why)
-    return [round(float(v), 4) for v in (rate.value, rate.low, rate.high)]
 
 
 def subset(yaw: Tensor, which: str) -> Tensor:

@@ -37,7 +37,7 @@ VERSION = {"generator": GENERATOR_VERSION, "diffusion": 1}
 
 def run(asked: argparse.Namespace) -> dict[str, Any]:
     """Train a model on the attacker's portraits; draw for one view of each person."""
-    how = diffusion.profile("ci" if asked.small else asked.profile)
+    how = diffusion.PROFILES["ci" if asked.small else asked.profile]
     how = replace(how, steps=asked.steps or how.steps, guidance=asked.guidance or how.guidance)
     folder = faces.cache_folder()
     album = faces.face_dataset(
@@ -82,7 +82,7 @@ def run(asked: argparse.Namespace) -> dict[str, Any]:
         for n, samples in enumerate(drawn.split(how.samples)):
             others = truth[torch.arange(len(truth)) != n]
             how_different = spread(samples, truth[n], others, looking[0], operator, moduli[n])
-            row = {measure: round(v, 4) for measure, v in asdict(how_different).items()}
+            row = {measure: round(v, 4) for measure, v in how_different.items()}
             rows.append({"person": int(who[n])} | row)
         owners = who.repeat_interleave(how.samples)
         found[name] = {"recognisers": recognised(drawn, owners, gallery, looking), "rows": rows}

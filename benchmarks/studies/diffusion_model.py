@@ -64,21 +64,6 @@ PROFILES = {
 """ci: seconds; cpu: minutes on one core; gpu: the sizes of a real study, on a GPU."""
 
 
-def profile(name: str) -> Diffusion:
-    """One of PROFILES.
-
-    Raises:
-        LabError: no such profile.
-    """
-    if name not in PROFILES:
-        raise LabError(
-            f"there is no profile {name!r}",
-            where="diffusion",
-            remedy=f"Profiles: {', '.join(PROFILES)}.",
-        )
-    return PROFILES[name]
-
-
 @dataclass(frozen=True, eq=False)
 class Model:
     """A trained denoiser.
@@ -109,7 +94,7 @@ def kept_variance(times: int) -> Tensor:
 def train(
     pictures: Tensor,
     people: int,
-    how: Diffusion | None = None,
+    how: Diffusion,
     *,
     device: str | torch.device = "cpu",
     progress: bool = False,
@@ -123,7 +108,6 @@ def train(
         device: where to train.
         progress: show a bar.
     """
-    how = Diffusion() if how is None else how
     torch.manual_seed(how.seed)
     random = torch.Generator().manual_seed(how.seed)
     x = resized(pictures, how.size).clamp(0, 1).movedim(-1, 1) * 2 - 1
@@ -252,28 +236,6 @@ def misfit(pictures: Tensor, operator: Operator, modulus: Tensor) -> Tensor:
     return (off / modulus.flatten(1).square().mean(1).clamp_min(1e-12)).sqrt()
 
 
-@dataclass(frozen=True)
-class Spread:
-    """How samples of one modulus differ.
-
-    Attributes:
-        among: mean cosine between the recogniser's vectors of two samples.
-        to_truth: mean cosine of samples and the true picture.
-        to_others: mean cosine of samples and other people, the null.
-        colour: root mean square over pixels of the samples' spread around their mean colour,
-            after each sample's own mean colour over the picture is counted alone.
-        pattern: what is left of the samples' spread without it.
-        misfit: mean relative misfit of the modulus.
-    """
-
-    among: float
-    to_truth: float
-    to_others: float
-    colour: float
-    pattern: float
-    misfit: float
-
-
 def spread(
     samples: Tensor,
     truth: Tensor,
@@ -281,8 +243,8 @@ def spread(
     recogniser: Recogniser,
     operator: Operator,
     modulus: Tensor,
-) -> Spread:
-    """Do the samples differ in identity, or only in colour?
+) -> dict[str, float]:
+    """How samples of one modulus differ: in identity, or only in colour?
 
     Args:
         samples: (S, H, H, 3) of one modulus, S at least 2.
@@ -292,23 +254,29 @@ def spread(
         operator: what made the modulus.
         modulus: (H, H).
 
+    Returns:
+        among: mean cosine between the recogniser's vectors of two samples.
+        to_truth: mean cosine of samples and the true picture.
+        to_others: mean cosine of samples and other people, the null.
+        colour: root mean square spread of the samples' mean colours, each over its picture.
+        pattern: what is left of the samples' spread without it.
+        misfit: mean relative misfit of the modulus.
+
     Raises:
         LabError: fewer than two samples.
     """
     if len(samples) < 2:
         raise LabError(f"{len(samples)} samples", where="diffusion", remedy="Draw at least two.")
-    own, _ = recogniser.embed(samples)
-    true, _ = recogniser.embed(truth[None])
-    rest, _ = recogniser.embed(others)
-    pairs = own @ own.T
-    count = len(own)
+    own, true, rest = (recogniser.embed(x)[0] for x in (samples, truth[None], others))
+    pairs, count = own @ own.T, len(own)
     colour = samples.mean((1, 2))  # (S, 3)
     around = samples - colour[:, None, None]
-    return Spread(
-        among=float((pairs.sum() - pairs.trace()) / (count * (count - 1))),
-        to_truth=float((own @ true.T).mean()),
-        to_others=float((own @ rest.T).mean()),
-        colour=float(colour.var(0).mean().sqrt()),
-        pattern=float(around.var(0).mean().sqrt()),
-        misfit=float(misfit(samples, operator, modulus.expand(count, -1, -1)).mean()),
-    )
+    found = {
+        "among": (pairs.sum() - pairs.trace()) / (count * (count - 1)),
+        "to_truth": (own @ true.T).mean(),
+        "to_others": (own @ rest.T).mean(),
+        "colour": colour.var(0).mean().sqrt(),
+        "pattern": around.var(0).mean().sqrt(),
+        "misfit": misfit(samples, operator, modulus.expand(count, -1, -1)).mean(),
+    }
+    return {name: float(value) for name, value in found.items()}

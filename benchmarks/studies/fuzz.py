@@ -130,7 +130,7 @@ def make_inputs(folder: Path) -> None:
     first.save(folder / "run")
     run = _begin(release, folder / "checkpoint", resume=False)
     neutral = released_views(release, "neutral", run.device)
-    step = rgb_terms(run, neutral, torch.ones(3), TINY.stage1)
+    step = rgb_terms(run, neutral, TINY.stage1)
     run.train("stage1", TINY.stage1.steps, TINY.stage1.beta, step)
     model = first.model
     field = {k: v for k, v in model.state_dict().items() if k.startswith("field.")}

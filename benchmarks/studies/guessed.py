@@ -52,7 +52,7 @@ def recognised(
                 made.numpy(),
             )  # fmt: skip
             ranks = identification(scores)
-            rates[name] = {f"rank{k}": _three(r) for k, r in ranks.rank.items()}
+            rates[name] = {f"rank{k}": three(r) for k, r in ranks.rank.items()}
             rates["chance"] = {f"rank{k}": v for k, v in ranks.chance.items()}
         found[judge.name] = rates
     return found
@@ -63,6 +63,11 @@ def judges(names: Sequence[str], *, small: bool = False) -> list[Recogniser]:
     if not small:
         return [recogniser(name) for name in names]
     return [Recogniser("pixels", lambda x: (x[:, ::4, ::4] - 0.5).flatten(1))]
+
+
+def three(rate: Rate) -> list[float] | str:
+    """Value, low and high end of the interval; or why it isn't known."""
+    return [round(v, 4) for v in (rate.value, rate.low, rate.high)] if rate.known else rate.why
 
 
 def quartiles(values: Sequence[float]) -> list[float]:
@@ -81,7 +86,3 @@ def rate_lines(part: str, name: str, rates: dict[str, dict[str, Any]]) -> list[s
             f"{r['people']} people"
         )
     return lines
-
-
-def _three(rate: Rate) -> list[float]:
-    return [round(v, 4) for v in (rate.value, rate.low, rate.high)]

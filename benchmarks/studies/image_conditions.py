@@ -6,7 +6,7 @@ Made once for each reconstructed person, and kept: `probes` from eight sides for
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from privhead_nb.heads.head import make_head
 from privhead_nb.lab.attacks.field_renders import renders
 from privhead_nb.lab.attacks.no_attack import protected
 from privhead_nb.lab.framing import PROBES, portrait_cameras
-from privhead_nb.lab.jobs import run_jobs
+from privhead_nb.lab.jobs import run_jobs, safe_name
 from privhead_nb.lab.kept import read_kept
 from privhead_nb.lab.raster import photograph, render_mesh, surface_mesh
 from privhead_nb.lab.settings import DEFAULT
@@ -51,7 +51,6 @@ class _Job:
     identity: int
     ours: Path
     full: Path
-    file: Path
 
 
 def see(
@@ -85,17 +84,15 @@ def see(
                 remedy="Make both arms with make_reconstructions.",
             )
     jobs = {
-        str(i): _Job(i, made[setting].folder, made[FULL_RGB].folder, folder / f"{i}.safetensors")
-        for i, made in arms.items()
+        str(i): _Job(i, made[setting].folder, made[FULL_RGB].folder) for i, made in arms.items()
     }
     version = {
-        "generator": GENERATOR_VERSION,
         "kinds": KINDS_VERSION,
         "arms": [str(next(iter(arms.values()))[arm].folder.parent) for arm in (setting, FULL_RGB)],
     }
-    run_jobs(jobs, _see, folder / "made", version=version, workers=workers, desc="pictures")
     chosen = Operator() if operator is None else operator
-    found = {i: kept(jobs[str(i)].file) for i in arms}
+    seen = make_pictures(jobs, _see, folder, version, workers=workers, desc="pictures")
+    found = {int(identity): pictures for identity, pictures in seen.items()}
     for identity, pictures in found.items():
         for use in ("probes", "given"):
             original = pictures[f"{use} {ORIGINAL}"]
@@ -103,26 +100,52 @@ def see(
     return found
 
 
-def _see(job: _Job) -> dict[str, Any]:
+def _see(job: _Job) -> dict[str, Tensor]:
     from privhead_nb.training.reconstruction import Reconstruction
 
-    torch.set_num_threads(1)
     ours, full = (Reconstruction.load(folder / "run") for folder in (job.ours, job.full))
     probes, given = portrait_cameras(PROBES), portrait_cameras(GIVEN)
     body = surface_mesh(make_head(job.identity))
-    keep(
-        job.file,
-        {
-            f"probes {ORIGINAL}": photograph(body, probes),
-            f"given {ORIGINAL}": photograph(body, given),
-            f"probes {MESH}": render_mesh(ours.mesh, probes),
-            f"probes {OURS}": renders(ours, probes),
-            f"given {OURS}": renders(ours, given),
-            f"probes {FULL}": renders(full, probes),
-            f"given {FULL}": renders(full, given),
-        },
-    )
-    return {"identity": job.identity}
+    return {
+        f"probes {ORIGINAL}": photograph(body, probes),
+        f"given {ORIGINAL}": photograph(body, given),
+        f"probes {MESH}": render_mesh(ours.mesh, probes),
+        f"probes {OURS}": renders(ours, probes),
+        f"given {OURS}": renders(ours, given),
+        f"probes {FULL}": renders(full, probes),
+        f"given {FULL}": renders(full, given),
+    }
+
+
+def make_pictures(
+    jobs: Mapping[str, Any],
+    work: Callable[[Any], dict[str, Tensor]],
+    folder: Path,
+    version: dict[str, Any],
+    *,
+    workers: int | None = None,
+    desc: str,
+) -> dict[str, dict[str, Tensor]]:
+    """Pictures of every job by name, made where they are missing and kept as bytes in `folder`.
+
+    Args:
+        jobs: key -> what `work` is given.
+        work: returns pictures in [0, 1] by name.
+        folder: of KEY.safetensors.
+        version: what must be the same for kept pictures to count, besides the head generator's.
+        workers, desc: as in `run_jobs`.
+    """
+    files = {key: folder / f"{safe_name(key)}.safetensors" for key in jobs}
+    asked = {key: (work, job, files[key]) for key, job in jobs.items()}
+    same = {"generator": GENERATOR_VERSION, **version}
+    run_jobs(asked, _keep, folder / "made", version=same, workers=workers, desc=desc)
+    return {key: kept(file) for key, file in files.items()}
+
+
+def _keep(given: tuple[Callable[[Any], dict[str, Tensor]], Any, Path]) -> dict[str, Any]:
+    work, job, file = given
+    keep(file, work(job))
+    return {}
 
 
 def keep(path: Path, pictures: Mapping[str, Tensor]) -> None:

@@ -29,11 +29,11 @@ from privhead_nb.heads.light import light_code
 from privhead_nb.heads.synthetic import RIGS, bounding_sphere
 from privhead_nb.heads.tracer import render
 from privhead_nb.lab.attacks.prior_free import Descent, interior, invert, signed_gradients, suited
-from privhead_nb.lab.attacks.scores import up_to_colours, up_to_constant_and_sign
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.resources import RESULTS
 from privhead_nb.scenes.camera import facescape_rig
 from privhead_nb.scenes.images import resize_area
+from privhead_nb.teach.lesson06.scores import up_to_colours, up_to_constant_and_sign
 
 FACES, RUNS = RESULTS / "faces.safetensors", RESULTS / "inversion.json"
 GUESSES = RESULTS / "inversion.safetensors"

@@ -170,9 +170,8 @@ def execute(run: dict[str, Any], start: Start) -> dict[str, Any]:
     if run["slack"] != "shipped":
         loosen(training.model.colour, None if free else float(run["slack"]))
     watched: dict[str, list[Any]] = {"step": [], "bounds": [], "row_sums": []}
-    background = torch.tensor(release.background)
     views = released_views(release, "sensitive", training.device)
-    step = modulus_terms(training, views, release.operator, background, settings.stage2)
+    step = modulus_terms(training, views, release.operator, settings.stage2)
 
     def look() -> None:
         watched["step"].append(training.step)

@@ -30,15 +30,13 @@ from torch import Tensor
 from privhead_nb.errors import LabError
 from privhead_nb.lab.comparison import Comparison
 from privhead_nb.lab.intervals import TAILS, Rate, draws, share
-from privhead_nb.lab.kept import read_kept, restore
 from privhead_nb.lab.protocol import verification
 from privhead_nb.lab.recognisers import head_crop
 from privhead_nb.lab.recognisers.network import FaceNetwork
-from privhead_nb.lab.recognisers.stored import recogniser
+from privhead_nb.lab.recognisers.stored import network_in
 from privhead_nb.resources import WEIGHTS
 
 Floats = NDArray[np.float64]
-TRUNK = "triplet_cnn"
 SCALES = (1, 2, 4)  # pictures are averaged over squares of so many pixels
 WINDOW = 7  # pixels, of the structural similarity
 
@@ -64,25 +62,9 @@ class Alike:
     pairs: int
 
 
-def trunk(name: str = TRUNK) -> FaceNetwork:
-    """The network of a shipped recogniser, whose layers measure.
-
-    Raises:
-        LabError: no such recogniser, or it is none of the networks.
-    """
-    recogniser(name)  # says what is wrong with a missing or strange file
-    path = WEIGHTS / f"{name}.safetensors"
-    tensors = read_kept(path)
-    if "stem.weight" not in tensors:
-        raise LabError(
-            f"{name} has no layers",
-            where="feature distance",
-            remedy="Use arcface_cnn or triplet_cnn.",
-        )
-    network = FaceNetwork(tensors["stem.weight"].shape[1])
-    whole = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
-    restore(network, whole, path)
-    return network.eval()
+def trunk(name: str) -> FaceNetwork:
+    """The network of a shipped recogniser, arcface_cnn or triplet_cnn, whose layers measure."""
+    return network_in(WEIGHTS / f"{name}.safetensors", "Use arcface_cnn or triplet_cnn.")
 
 
 @torch.no_grad()

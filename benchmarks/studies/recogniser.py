@@ -13,15 +13,18 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 from privhead_nb import resources
 from privhead_nb.bench.harness import cpu_name
-from privhead_nb.files import write_json
+from privhead_nb.files import write_json, write_tensors
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab import faces
+from privhead_nb.lab.attacks import Card
+from privhead_nb.lab.attacks.no_attack import by_pictures
 from privhead_nb.lab.faces import FaceDataset
-from privhead_nb.lab.protocol import Rate, compare, identification, verification
+from privhead_nb.lab.picture_jobs import score
 from privhead_nb.lab.recognisers import Recogniser
 from privhead_nb.lab.recognisers.learn import (
     WITH_CODES,
@@ -37,7 +40,6 @@ from privhead_nb.lab.recognisers.stored import (
     NAMES,
     learning_faces,
     recogniser,
-    save,
 )
 
 RESULTS = resources.RESULTS / "recognisers.json"
@@ -56,28 +58,29 @@ def train(name: str, album: FaceDataset) -> FaceNetwork | Projection:
     return train_projection(album, FEATURES[name])
 
 
-def clean(one: Recogniser, album: FaceDataset) -> dict[str, Any]:
-    """How well unprotected probes are recognised, for each variant of the portraits."""
-    gallery, probes = album.frontals(), album.views()
-    found = {}
-    for variant in faces.VARIANTS:
-        known, _ = one.embed(gallery.rgb(variant))
-        seen, made = one.embed(probes.rgb(variant))
-        scores = compare(seen, probes.identity, known, gallery.identity, made)
-        ranks, rates = identification(scores), verification(scores)
-        found[variant] = {
-            "rank1": _numbers(ranks.rank[1]),
-            "rank5": _numbers(ranks.rank[5]),
-            "eer": _numbers(rates.eer),
-            "tar_at_far_1e-3": _numbers(rates.tar_at_far[1e-3]),
-            "auc": _numbers(rates.auc),
+def save(name: str, model: FaceNetwork | Projection, facts: dict[str, Any], path: Path) -> None:
+    """Weights as half floats, facts in the header."""
+    if isinstance(model, Projection):
+        tensors = {"mean": model.mean.float(), "matrix": model.matrix.half()}
+        facts = facts | {"kind": model.kind}
+    else:
+        tensors = {
+            k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()
         }
-    return found
+        facts = facts | {"kind": "network"}
+    facts = {"name": name, "generator": GENERATOR_VERSION, **facts}
+    write_tensors(path, tensors, {"facts": json.dumps(facts)})
 
 
-def _numbers(rate: Rate) -> list[float]:
-    """Value, and the ends of its 95 % interval."""
-    return [round(float(v), 4) for v in (rate.value, rate.low, rate.high)]
+def clean(one: Recogniser, album: FaceDataset, resamples: int = 1000) -> dict[str, Any]:
+    """How well unprotected probes are recognised, for each variant of the portraits."""
+    card = Card(one.name, knowledge="none", data="none", cost="none", seed=0)
+    found = score(by_pictures(card, lambda seen: seen, one, None, 64), album, resamples)
+    names = {"rank1": "rank1", "rank5": "rank5", "eer": "eer", "tar": "tar_at_far_1e-3"}
+    return {
+        variant: {kept: found[variant][name] for name, kept in (names | {"auc": "auc"}).items()}
+        for variant in faces.VARIANTS
+    }
 
 
 def main() -> None:

@@ -74,7 +74,6 @@ def watch(
     """Train as `reconstruct` does, and look at the field on the way; moments and the last mesh."""
     alone = run_name != "two stages"
     run = start_run(profile, RunOptions(SEED, device="cpu", progress=False), {})
-    background = torch.tensor(release.background)
     neutral = released_views(release, "neutral", run.device)
     sensitive = released_views(release, "sensitive", run.device)
     one, two = profile.stage1, profile.stage2
@@ -89,10 +88,10 @@ def watch(
         return step
 
     if not alone:
-        terms = rgb_terms(run, neutral, background, one)
+        terms = rgb_terms(run, neutral, one)
         run.train("stage1", one.steps, one.beta, watched("stage1", terms))
         moments.append(look(run.model, scene, profile, run_name, "stage1", one.steps))
-    terms = modulus_terms(run, sensitive, release.operator, background, two)
+    terms = modulus_terms(run, sensitive, release.operator, two)
     run.train("stage2", two.steps, two.beta, watched("stage2", terms))
     moments.append(look(run.model, scene, profile, run_name, "stage2", two.steps))
     mesh = _mesh(run.model, scene, profile)

@@ -19,7 +19,7 @@ from benchmarks.studies.face_swap import (
     train_prior,
 )
 from benchmarks.studies.face_swap_network import Prior, Swapping
-from benchmarks.studies.image_conditions import GIVEN, keep, kept, sheet
+from benchmarks.studies.image_conditions import GIVEN, make_pictures, sheet
 from privhead_nb.files import atomic_file
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.heads.head import make_head
@@ -63,12 +63,10 @@ class Tools:
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    actor: int
     plays: Tensor  # (N, 64, 64, 3) of the actor, to be swapped
     known: Tensor  # (M, 64, 64, 3) of the actor, that the pair learns from
     given: Tensor  # (K, 64, 64, 3) of the target
     tools: Tools
-    file: Path
 
 
 def make_prior(tools: Tools, *, workers: int | None = None) -> Prior:
@@ -82,7 +80,8 @@ def make_prior(tools: Tools, *, workers: int | None = None) -> Prior:
         workers=workers, progress=True,
     )  # fmt: skip
     file = tools.prior_file
-    version = _version() | {"others": tools.others, "prior": asdict(tools.prior)}
+    version: dict[str, Any] = {"generator": GENERATOR_VERSION, "swaps": SWAPS_VERSION}
+    version |= {"others": tools.others, "prior": asdict(tools.prior)}
     run_jobs({"prior": tools}, _learn, file.parent, version=version, workers=1, desc="prior")
     model = Prior(tools.prior)
     restore(model, read_kept(file), file)
@@ -109,29 +108,28 @@ def make_swaps(
         workers: processes; all cores by default.
     """
     make_prior(tools, workers=workers)
-    actors = Path(tools.folder) / "actors"
-    portrayed = {str(i): (i, actors / f"{i}.safetensors") for i in sorted(set(map(actor, given)))}
-    run_jobs(
-        portrayed, _portray, actors / "made", version=_version(), workers=workers, desc="actors"
-    )
-    folder, jobs = Path(tools.folder) / "swaps", {}
+    folder = Path(tools.folder)
+    version: dict[str, Any] = {"swaps": SWAPS_VERSION}
+    portrayed = make_pictures(
+        {str(i): i for i in sorted(set(map(actor, given)))}, _portray, folder / "actors", version,
+        workers=workers, desc="actors",
+    )  # fmt: skip
+    jobs = {}
     for target, pictures in given.items():
         person = actor(target)
-        own, shown = kept(portrayed[str(person)][1])["own"], plays(person)
+        own, shown = portrayed[str(person)]["own"], plays(person)
         for kind in sources:
-            name = "".join(c if c.isalnum() else "_" for c in f"{target} {kind}")
             jobs[f"{target} {kind}"] = _Job(
-                actor=person,
                 plays=shown,
                 known=torch.cat([own, shown]),
                 given=own if kind == NULL else pictures[f"given {kind}"],
                 tools=tools,
-                file=folder / f"{name}.safetensors",
             )
-    version = _version() | {k: v for k, v in asdict(tools).items() if k in ("pair", "prior")}
-    version |= {"others": tools.others}
-    run_jobs(jobs, _swap, folder / "made", version=version, workers=workers, desc="swaps")
-    return {(i, kind): kept(jobs[f"{i} {kind}"].file) for i in given for kind in sources}
+    how = {"pair": asdict(tools.pair), "prior": asdict(tools.prior), "others": tools.others}
+    made = make_pictures(
+        jobs, _swap, folder / "swaps", version | how, workers=workers, desc="swaps"
+    )
+    return {(i, kind): made[f"{i} {kind}"] for i in given for kind in sources}
 
 
 def draw(
@@ -149,12 +147,7 @@ def draw(
     sheet(rows, path)
 
 
-def _version() -> dict[str, Any]:
-    return {"generator": GENERATOR_VERSION, "swaps": SWAPS_VERSION}
-
-
 def _learn(tools: Tools) -> dict[str, Any]:
-    torch.set_num_threads(1)
     album = faces.face_dataset(
         faces.people("defender", tools.others), faces.LEARNING, folder=Path(tools.album)
     ).views()
@@ -164,16 +157,12 @@ def _learn(tools: Tools) -> dict[str, Any]:
     return {"people": tools.others, "pictures": len(album)}
 
 
-def _portray(job: tuple[int, Path]) -> dict[str, Any]:
-    person, file = job
-    torch.set_num_threads(1)
-    keep(file, {"own": photograph(make_head(person), portrait_cameras(GIVEN))})
-    return {"person": person}
+def _portray(person: int) -> dict[str, Tensor]:
+    return {"own": photograph(make_head(person), portrait_cameras(GIVEN))}
 
 
-def _swap(job: _Job) -> dict[str, Any]:
+def _swap(job: _Job) -> dict[str, Tensor]:
     """All tools on one target and one kind of picture."""
-    torch.set_num_threads(1)
     tools = job.tools
     trained = Prior(tools.prior)
     restore(trained, read_kept(tools.prior_file), tools.prior_file)
@@ -181,5 +170,4 @@ def _swap(job: _Job) -> dict[str, Any]:
     for tool, steps in (("prior, injected", 0), ("prior, adapted", tools.prior.adapt)):
         model, who = adapted(trained.eval(), job.given, replace(tools.prior, adapt=steps))
         found[tool] = swapper_of_prior(model, who)
-    keep(job.file, {tool: swapper(job.plays) for tool, swapper in found.items()})
-    return {"actor": job.actor}
+    return {tool: swapper(job.plays) for tool, swapper in found.items()}

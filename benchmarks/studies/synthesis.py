@@ -90,7 +90,7 @@ def bank_job(job: tuple[str, int]) -> dict[str, Any]:
     target = bank_folder(setting) / f"{person}.safetensors"
     if not target.is_file():
         codes = Codes(SETTINGS[setting])
-        ((value, seen),) = synthesis_bank.bank_rows([person], rig(), see(setting), codes)
+        value, seen = synthesis_bank.bank_row(person, rig(), see(setting), codes)
         with atomic_file(target) as aside:
             save_file({"value": value, "seen": seen.half()}, aside)
     return {"person": person}

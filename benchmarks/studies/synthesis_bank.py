@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,15 +10,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.studies.synthesis_codes import Codes
-from benchmarks.studies.synthesis_render import SPACING, carried, render
+from benchmarks.studies.synthesis_render import carried, render
 from privhead_nb.errors import LabError
-from privhead_nb.heads.head import Head, make_head
+from privhead_nb.heads.head import make_head
 from privhead_nb.heads.synthetic import bounding_sphere
 from privhead_nb.lab.framing import random_expression, random_light
 from privhead_nb.privacy.operators import Operator
-from privhead_nb.privacy.release import Release
 from privhead_nb.scenes.camera import Cameras
 
+POOL = 2  # side, in pixels, of the squares over which a bank averages
 See = Callable[[Tensor], Tensor]
 """(V, H, W, 3) pictures -> (V, H, W, C): what of them is released."""
 
@@ -40,8 +40,7 @@ class Bank:
     Args:
         codes: what is unknown.
         values: (N, K) codes.
-        seen: (N, D) what was seen of them, averaged over squares of `pool` pixels.
-        pool: their side.
+        seen: (N, D) what was seen of them, averaged over squares of POOL pixels.
         rig: cameras, with the head's centre at the origin.
         weights: (N, K) dual weights of the ridge regression.
         explained: (K,) share of each entry's spread that it explains of a head left out.
@@ -50,7 +49,6 @@ class Bank:
     codes: Codes
     values: Tensor
     seen: Tensor
-    pool: int
     rig: Cameras
     weights: Tensor
     explained: Tensor
@@ -64,11 +62,6 @@ class Bank:
         return self.values.mean(0) + self.regress(target - self.seen.mean(0))
 
 
-def rig_of(release: Release) -> Cameras:
-    """The cameras of the sensitive views, with the release's centre at the origin."""
-    return moved(release.cameras[list(release.sensitive)], [-c for c in release.center])
-
-
 def moved(cameras: Cameras, by: Sequence[float]) -> Cameras:
     """Cameras elsewhere, mm."""
     c2w = cameras.c2w.clone()
@@ -77,29 +70,21 @@ def moved(cameras: Cameras, by: Sequence[float]) -> Cameras:
 
 
 @torch.no_grad()
-def look(head: Head, rig: Cameras, see: See, spacing: float, pool: int) -> Tensor:
-    """(D,) what a release made with this rig shows of a head, averaged over squares."""
-    mesh = carried(head, spacing)
-    center, _ = bounding_sphere(mesh.vertices.numpy())
-    return pooled(see(render(mesh, head, moved(rig, center))), pool).flatten()
-
-
-def bank_rows(
-    people: Sequence[int], rig: Cameras, see: See, codes: Codes, *, pool: int = 2, seed: int = 0
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """A code (K,) and what is seen of it (D,) for each of the attacker's people.
+def bank_row(person: int, rig: Cameras, see: See, codes: Codes) -> tuple[Tensor, Tensor]:
+    """A code (K,) of one of the attacker's people, and what a release in this rig shows (D,).
 
     Light and expression are drawn where they are unknown.
     """
-    for person in people:
-        random = torch.Generator().manual_seed(1_000_003 * seed + person)
-        light = random_light(random) if "light" in codes.unknown else codes.light
-        face = random_expression(random) if "expression" in codes.unknown else codes.expression
-        head = make_head(person, light=light, expression=face)
-        yield codes.read(head), look(head, rig, see, SPACING, pool)
+    random = torch.Generator().manual_seed(person)
+    light = random_light(random) if "light" in codes.unknown else codes.light
+    face = random_expression(random) if "expression" in codes.unknown else codes.expression
+    head = make_head(person, light=light, expression=face)
+    mesh = carried(head)
+    center, _ = bounding_sphere(mesh.vertices.numpy())
+    return codes.read(head), pooled(see(render(mesh, head, moved(rig, center)))).flatten()
 
 
-def learn_bank(codes: Codes, values: Tensor, seen: Tensor, rig: Cameras, *, pool: int = 2) -> Bank:
+def learn_bank(codes: Codes, values: Tensor, seen: Tensor, rig: Cameras) -> Bank:
     """Ridge regression of codes on what is seen, its weight set by leaving one head out.
 
     Each entry has its own weight, and is shrunk by the share that the regression explains: what
@@ -109,7 +94,7 @@ def learn_bank(codes: Codes, values: Tensor, seen: Tensor, rig: Cameras, *, pool
         codes: what is unknown.
         values: (N, K).
         seen: (N, D).
-        rig, pool: what `seen` was made with.
+        rig: what `seen` was made with.
 
     Raises:
         LabError: fewer than four heads.
@@ -135,10 +120,10 @@ def learn_bank(codes: Codes, values: Tensor, seen: Tensor, rig: Cameras, *, pool
         best[:, off < least] = weights[:, off < least]
         least = torch.minimum(least, off)
     explained = (1 - least).clamp(0, 1)
-    return Bank(codes, values, seen, pool, rig, (best * explained).float(), explained.float())
+    return Bank(codes, values, seen, rig, (best * explained).float(), explained.float())
 
 
-def pooled(seen: Tensor, level: int) -> Tensor:
+def pooled(seen: Tensor, level: int = POOL) -> Tensor:
     """(V, H, W, C) averaged over squares of `level` pixels: (V, C, H / level, W / level)."""
     x = seen.movedim(-1, 1)
     return x if level == 1 else F.avg_pool2d(x, level)

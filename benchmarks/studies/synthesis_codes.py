@@ -10,10 +10,10 @@ from torch import Tensor
 from benchmarks.studies.synthesis_render import FACE_FROM, carried
 from privhead_nb.errors import LabError
 from privhead_nb.heads.codes import ALBEDO_NAMES, EXPRESSION_NAMES, IDENTITY_NAMES
-from privhead_nb.heads.head import FACE_RADIUS, Head
+from privhead_nb.heads.head import FACE_RADIUS, Head, make_head
 from privhead_nb.heads.light import LIGHT_SIZE, LIGHTS
-from privhead_nb.lab.framing import cameras_at
-from privhead_nb.lab.raster import rasterize, surface_mesh
+from privhead_nb.lab.framing import FRONT, portrait_cameras
+from privhead_nb.lab.raster import photograph
 
 PARTS = {
     "identity": len(IDENTITY_NAMES),
@@ -93,14 +93,8 @@ class Codes:
 @torch.no_grad()
 def front_portrait(head: Head) -> Tensor:
     """(64, 64, 3) as a gallery holds it: from the front, at rest, in studio light."""
-    rest = Head(
-        head.identity.float(),
-        head.albedo.float(),
-        torch.zeros(PARTS["expression"]),
-        LIGHTS["studio"].clone(),
-    )
-    cameras = cameras_at([(0, 0.0, 0.0)], torch.Generator())
-    return rasterize(surface_mesh(rest), cameras).pictures(rest.light[None])[0]
+    rest = make_head(head.identity.float(), albedo=head.albedo.float())
+    return photograph(rest, portrait_cameras(FRONT))[0]
 
 
 @torch.no_grad()

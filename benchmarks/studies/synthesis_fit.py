@@ -111,14 +111,14 @@ def fit(
     same = rig.c2w.shape == bank.rig.c2w.shape and torch.allclose(
         rig.c2w, bank.rig.c2w, atol=0.5, rtol=0
     )
-    if not same or pooled(target, bank.pool).numel() != bank.seen.shape[1]:
+    if not same or pooled(target).numel() != bank.seen.shape[1]:
         raise LabError(
             "the bank was made with another rig, size or number of channels",
             where="synthesis",
             remedy="Make a bank with this release's cameras.",
         )
     search = _Search(target, moved(rig, center), see, bank, how)
-    wanted = pooled(target, bank.pool).flatten()
+    wanted = pooled(target).flatten()
     if start is not None:
         starts = [start]
     else:
@@ -158,7 +158,7 @@ class _Search:
         code, seen = start, self.seen(self.mesh(start), start)
         history = [self.misfit(seen)]
         for _ in range(self.how.regressions):
-            off = pooled(self.target - seen, self.bank.pool).flatten()
+            off = pooled(self.target - seen).flatten()
             tried = self.codes.clamped(code + self.bank.regress(off))
             again = self.seen(self.mesh(tried), tried)
             if self.misfit(again) >= 0.995 * history[-1]:

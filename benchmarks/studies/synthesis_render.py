@@ -14,8 +14,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+from trimesh.remesh import subdivide
 
 from privhead_nb.heads.colour import albedo
 from privhead_nb.heads.grid import marching_cubes, sample_grid
@@ -54,8 +57,9 @@ def carried(head: Head, spacing: float = SPACING) -> Carried:
     """Mesh a head (float32 codes) at `spacing` mm, at half of that in the face."""
     grid = sample_grid(head.sdf, spacing, coarse=3)
     found, triangles = marching_cubes(grid)
-    vertices, faces = torch.from_numpy(found).float(), torch.from_numpy(triangles)
-    vertices, faces = _cut_in_four(vertices, faces)
+    fore = np.flatnonzero(found.astype(np.float32)[triangles][..., 2].mean(1) > FACE_FROM)
+    finer, four = subdivide(found.astype(np.float32), triangles, fore)  # each face into four
+    vertices, faces = torch.from_numpy(finer).float(), torch.from_numpy(four).long()
     for _ in range(2):  # onto the exact surface
         normals = head.normals(vertices)
         slope = _slope(head, vertices, normals)
@@ -73,7 +77,7 @@ def carry(mesh: Carried, head: Head) -> Carried:
     gap = head.sdf(mesh.vertices.to(head.identity)) / mesh.slope
     vertices = mesh.vertices - gap.clamp(-MOST, MOST)[:, None] * mesh.normals
     turn = mesh_normals(vertices, mesh.faces) - mesh_normals(mesh.vertices, mesh.faces)
-    normals = torch.nn.functional.normalize(mesh.normals + turn, dim=-1)
+    normals = F.normalize(mesh.normals + turn, dim=-1)
     return replace(mesh, vertices=vertices, normals=normals)
 
 
@@ -84,7 +88,7 @@ def colours(mesh: Carried, head: Head, cameras: Cameras) -> Tensor:
     reflectance = albedo(s, head.colour_values)
     seen = []
     for eye in cameras.centers.to(points):
-        view = torch.nn.functional.normalize(points - eye, dim=-1)
+        view = F.normalize(points - eye, dim=-1)
         sky = mesh.occlusion.to(points)
         seen.append(shade(reflectance, mesh.normals, sky, head.light, gloss(s), view))
     return torch.stack(seen).clamp(0, 1)
@@ -138,24 +142,9 @@ def mesh_normals(vertices: Tensor, faces: Tensor) -> Tensor:
     total = torch.zeros_like(vertices)
     for k in range(3):
         total = total.index_add(0, faces[:, k], flat)
-    return torch.nn.functional.normalize(total, dim=-1)
+    return F.normalize(total, dim=-1)
 
 
 def _slope(head: Head, points: Tensor, normals: Tensor, step: float = 0.5) -> Tensor:
     out, back = head.sdf(points + step * normals), head.sdf(points - step * normals)
     return ((out - back) / (2 * step)).clamp_min(0.3)
-
-
-def _cut_in_four(vertices: Tensor, faces: Tensor) -> tuple[Tensor, Tensor]:
-    """Cut the face's triangles at the middle of their sides."""
-    fore = vertices[faces][..., 2].mean(1) > FACE_FROM
-    cut = faces[fore]
-    sides = torch.cat([cut[:, [0, 1]], cut[:, [1, 2]], cut[:, [2, 0]]]).sort(1).values
-    both, number = torch.unique(sides, dim=0, return_inverse=True)
-    middle = number.reshape(3, -1).T + len(vertices)
-    a, b, c = cut.T
-    ab, bc, ca = middle.T
-    four = torch.cat(
-        [torch.stack(t, 1) for t in ((a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca))]
-    )
-    return torch.cat([vertices, vertices[both].mean(1)]), torch.cat([faces[~fore], four])

@@ -283,8 +283,7 @@ def face_swap_part(study: Study, workers: int | None) -> dict[str, Any]:
                     found = face_swap.score(one, rgb, target, actor, gallery)
                     part = scored.setdefault(name, {}).setdefault(kind, {})
                     part[one.name] = _plain(asdict(found))
-    two = study.tested[:2]
-    plays = {i: views.only([study.actor(i)]).rgb[:2] for i in two}
+    plays = {i: views.only([study.actor(i)]).rgb[:2] for i in study.tested[:2]}
     swaps.draw(plays, made, given, study.results / "swaps.png")
     return {"tools": scored, "people": study.people, "pictures": len(played)}
 
@@ -343,8 +342,7 @@ def main() -> None:
     if "show" in asked.parts:
         print((study.results / "tables.json").read_text())
     else:
-        parts = list(PARTS) if "all" in asked.parts else asked.parts
-        print(run(study, parts, asked.workers))
+        print(run(study, [*PARTS] if "all" in asked.parts else asked.parts, asked.workers))
 
 
 if __name__ == "__main__":

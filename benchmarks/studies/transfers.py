@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.studies.image_conditions import Arms, keep, kept, sheet
+from benchmarks.studies.image_conditions import Arms, make_pictures, sheet
 from benchmarks.studies.reconstructed_heads import FULL_RGB, Made
-from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.heads.head import make_head
 from privhead_nb.lab.appearance import VIEWS, exact_head, transfer
 from privhead_nb.lab.attacks.field_renders import renders
 from privhead_nb.lab.framing import portrait_cameras
-from privhead_nb.lab.jobs import run_jobs
 from privhead_nb.lab.raster import photograph, surface_mesh
 from privhead_nb.lab.settings import DEFAULT
 
@@ -44,7 +41,6 @@ class Mixed:
 class _Exact:
     geometry: int
     radiances: tuple[int, ...]
-    file: Path
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,6 @@ class _Field:
     geometry: Made
     radiance: Made
     snap: bool
-    file: Path
 
 
 def exact_transfers(
@@ -76,21 +71,14 @@ def exact_transfers(
     jobs = {}
     for i in known[:geometries]:
         drawn = random.choice([k for k in known if k != i], radiances, replace=False)
-        jobs[str(i)] = _Exact(i, (i, *map(int, drawn)), folder / f"{i}.safetensors")
+        jobs[str(i)] = _Exact(i, (i, *map(int, drawn)))
     version = {
-        "generator": GENERATOR_VERSION,
         "transfers": TRANSFERS_VERSION,
         "drawn": [len(known), geometries, radiances, seed],
     }
-    run_jobs(jobs, _make_exact, folder / "made", version=version, workers=workers, desc="heads")
-    mixed: list[tuple[Tensor, int, int]] = []
-    own: list[tuple[Tensor, int, int]] = []
-    for job in jobs.values():
-        for name, pictures in kept(job.file).items():
-            (own if int(name) == job.geometry else mixed).append(
-                (pictures, job.geometry, int(name))
-            )
-    return _join(mixed), _join(own)
+    made = make_pictures(jobs, _make_exact, folder, version, workers=workers, desc="heads")
+    parts = [(rgb, int(i), int(j)) for i, own in made.items() for j, rgb in own.items()]
+    return _join([p for p in parts if p[1] != p[2]]), _join([p for p in parts if p[1] == p[2]])
 
 
 def field_transfers(
@@ -117,27 +105,17 @@ def field_transfers(
                 for step in range(1, min(steps + 1, len(people))):
                     j = people[(k + step) % len(people)]
                     key = f"{letter}{int(snap)}-{i}-{j}"
-                    file = folder / f"{key}.safetensors"
-                    jobs[key] = _Field(arms[i][shape], arms[j][FULL_RGB], snap, file)
+                    jobs[key] = _Field(arms[i][shape], arms[j][FULL_RGB], snap)
                     parts.setdefault(name, []).append(key)
     first = arms[people[0]]
     version = {
-        "generator": GENERATOR_VERSION,
         "transfers": TRANSFERS_VERSION,
         "arms": [str(first[arm].folder.parent) for arm in (setting, FULL_RGB)],
     }
-    run_jobs(jobs, _make_field, folder / "made", version=version, workers=workers, desc="fields")
+    made = make_pictures(jobs, _make_field, folder, version, workers=workers, desc="fields")
+    people_of = {k: (job.geometry.identity, job.radiance.identity) for k, job in jobs.items()}
     return {
-        name: _join(
-            [
-                (
-                    kept(jobs[k].file)["pictures"],
-                    jobs[k].geometry.identity,
-                    jobs[k].radiance.identity,
-                )
-                for k in keys
-            ]
-        )
+        name: _join([(made[k]["pictures"], *people_of[k]) for k in keys])
         for name, keys in parts.items()
     }
 
@@ -160,23 +138,19 @@ def draw(own: Mixed, made: dict[str, Mixed], path: Path) -> None:
 
 
 @torch.no_grad()
-def _make_exact(job: _Exact) -> dict[str, Any]:
-    torch.set_num_threads(1)
+def _make_exact(job: _Exact) -> dict[str, Tensor]:
     cameras, pictures = portrait_cameras(VIEWS), {}
     surface = surface_mesh(make_head(job.geometry))  # once for all colours
     for other in job.radiances:
         colours = exact_head(job.geometry, other).reflectance(surface.vertices)
         pictures[str(other)] = photograph(replace(surface, reflectance=colours), cameras)
-    keep(job.file, pictures)
-    return {"geometry": job.geometry}
+    return pictures
 
 
-def _make_field(job: _Field) -> dict[str, Any]:
-    torch.set_num_threads(1)
+def _make_field(job: _Field) -> dict[str, Tensor]:
     shape, colours = job.geometry.reconstruction(), job.radiance.reconstruction()
     joined = transfer(shape, colours, snap=job.snap)
-    keep(job.file, {"pictures": renders(joined, portrait_cameras(VIEWS))})
-    return {"geometry": job.geometry.identity, "radiance": job.radiance.identity}
+    return {"pictures": renders(joined, portrait_cameras(VIEWS))}
 
 
 def _join(parts: list[tuple[Tensor, int, int]]) -> Mixed:

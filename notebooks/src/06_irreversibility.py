@@ -35,13 +35,13 @@ from sklearn.cluster import KMeans
 
 from privhead_nb import Operator
 from privhead_nb.lab import faces
-from privhead_nb.lab.attacks import multiplicity, poisson, prior_free, surface
+from privhead_nb.lab.attacks import prior_free
 from privhead_nb.lab.attacks.parrot import classical_parrot
 from privhead_nb.lab.attacks.probe import fused, in_batches
-from privhead_nb.lab.attacks.scores import up_to_colours, up_to_constant_and_sign
 from privhead_nb.lab.recognisers.stored import recogniser
 from privhead_nb.teach import checks, stored_faces, widgets
-from privhead_nb.teach.lesson06 import data, figures, panel
+from privhead_nb.teach.lesson06 import data, figures, multiplicity, panel, poisson, surface
+from privhead_nb.teach.lesson06.scores import up_to_colours, up_to_constant_and_sign
 from privhead_nb.teach.results import table
 from privhead_nb.training.profiles import get_profile
 from privhead_nb.viz.style import curves, dots, grid, show
@@ -901,7 +901,7 @@ show(
 # | what learned attacks get at the default, and the strongest at each setting | section 10, stored; `privhead_nb/teach/lesson06/data.py` |
 # | attacks that the table calls *not stored yet*; real faces | **not measured** |
 #
-# **Read on**: `privhead_nb/lab/attacks/prior_free.py` is the descent, `privhead_nb/lab/attacks/surface.py` the walk,
+# **Read on**: `privhead_nb/lab/attacks/prior_free.py` is the descent, `privhead_nb/teach/lesson06/surface.py` the walk,
 # `privhead_nb/lab/attacks/parrot.py` the parrot; `docs/privacy-lab.md` has all attacks, their commands, and how to
 # bring your own. Agrawal, Raskar and Chellappa, *What is the range of surface reconstructions from a gradient field?*
 # (2006), for Poisson's equation and its kin; Dosovitskiy and Brox, *Inverting visual representations* (2016), who got

@@ -12,17 +12,12 @@ from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.geometry.metrics import Distances, evaluate
 from privhead_nb.heads.synthetic import synthetic_scene
 from privhead_nb.privacy.protect import protect
-from privhead_nb.scenes.scene import Scene
 from privhead_nb.training.reconstruction import Reconstruction
 from privhead_nb.training.two_stage import reconstruct, reconstruct_full_rgb
 from privhead_nb.viz.plots import result_page
 
 STAGE1, STAGE2, FULL, TRUTH = "stage 1", "stage 2", "full RGB", "truth"
-SEES = {
-    STAGE1: "neutral views",
-    STAGE2: "gradient moduli too",
-    FULL: "every picture",
-}
+SEES = {STAGE1: "neutral views", STAGE2: "gradient moduli too", FULL: "every picture"}
 
 
 def run_demo(
@@ -55,8 +50,10 @@ def run_demo(
         scene, profile, size=size, seed=seed, out=out / "full_rgb", overwrite=overwrite
     )
     _say(5, "measuring against the truth and drawing")
-    meshes = demo_meshes(scene, ours, full)
-    distances = {name: evaluate(meshes[name], scene) for name in (STAGE1, STAGE2, FULL)}
+    assert ours.stage1_mesh is not None, "both stages ran"
+    meshes = {STAGE1: ours.stage1_mesh, STAGE2: ours.mesh, FULL: full.mesh}
+    distances = {name: evaluate(mesh, scene) for name, mesh in meshes.items()}
+    meshes[TRUTH] = Mesh.from_trimesh(scene.truth_mesh())
     ours.mesh.save(out / "mesh.ply")
     page = result_page(
         release,
@@ -72,14 +69,6 @@ def run_demo(
     result["seconds_in_all"] = round(time.perf_counter() - began, 1)
     write_json(out / "demo.json", result)
     return result
-
-
-def demo_meshes(scene: Scene, ours: Reconstruction, full: Reconstruction) -> dict[str, Mesh]:
-    """The four meshes of the page, by name, truth last."""
-    truth = Mesh.from_trimesh(scene.truth_mesh())
-    stage1 = ours.stage1_mesh
-    assert stage1 is not None, "both stages ran"
-    return {STAGE1: stage1, STAGE2: ours.mesh, FULL: full.mesh, TRUTH: truth}
 
 
 def summary(
@@ -102,19 +91,16 @@ def summary(
 def table(result: dict[str, Any]) -> str:
     """The small table that the demo prints."""
     unit = result["rows"][0]["unit"]
-    head = (
-        f"{'':<10}{'sees':<21}{'distance':>10}{'normals':>9}{'within 2 ' + unit:>13}{'seconds':>9}"
-    )
-    lines = [head]
-    for row in result["rows"]:
-        lines.append(
-            f"{row['what']:<10}{row['sees']:<21}{row['distance_mean']:>7.2f} {unit:<2}"
-            f"{row['normal_median_deg']:>5.1f} deg{100 * row['within']['2']:>11.0f} %"
-            f"{row['seconds']:>9.0f}"
-        )
-    lines.append(f"stage 2 / full RGB: {result['stage2_over_full']:.2f}")
-    lines.append(f"{result['seconds_in_all']:.0f} seconds in all")
-    return "\n".join(lines)
+    within = f"within 2 {unit}"
+    head = f"{'':<10}{'sees':<21}{'distance':>10}{'normals':>9}{within:>13}{'seconds':>9}"
+    lines = [
+        f"{row['what']:<10}{row['sees']:<21}{row['distance_mean']:>7.2f} {unit:<2}"
+        f"{row['normal_median_deg']:>5.1f} deg{100 * row['within']['2']:>11.0f} %"
+        f"{row['seconds']:>9.0f}"
+        for row in result["rows"]
+    ]
+    end = f"stage 2 / full RGB: {result['stage2_over_full']:.2f}"
+    return "\n".join([head, *lines, end, f"{result['seconds_in_all']:.0f} seconds in all"])
 
 
 def _say(step: int, what: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -81,18 +81,16 @@ def reconstruct(
     from privhead_nb.training.two_stage import reconstruct as train
     from privhead_nb.training.two_stage import reconstruct_full_rgb
 
+    how: dict[str, Any] = {"seed": seed, "out": out, "resume": resume, "overwrite": overwrite}
     if baseline is None:
         from privhead_nb.privacy.release import Release
 
         made = train(
             Release.load(source),
             profile,
-            seed=seed,
-            out=out,
-            resume=resume,
-            overwrite=overwrite,
             stages=None if stages is None else tuple(int(n) for n in stages.split(",")),
             template=template,
+            **how,
         )
     elif template is not None or stages is not None:
         raise PrivheadError(
@@ -103,15 +101,8 @@ def reconstruct(
     else:
         from privhead_nb.scenes.folder import load_scene
 
-        made = reconstruct_full_rgb(
-            load_scene(source, sensitive=sensitive, format=format_, size=size),
-            profile,
-            seed=seed,
-            size=size,
-            out=out,
-            resume=resume,
-            overwrite=overwrite,
-        )
+        scene = load_scene(source, sensitive=sensitive, format=format_, size=size)
+        made = reconstruct_full_rgb(scene, profile, size=size, **how)
     said = (
         f"{out / 'mesh.ply'}: {len(made.mesh.faces)} triangles, "
         f"{made.report['seconds_total']:.0f} seconds of training.\n"

@@ -76,11 +76,11 @@ def attack(
     if out is not None:
         check_target(out, overwrite=False)
     set_threads(threads)
-    from privhead_nb.lab.embed import AttackConfig
-    from privhead_nb.lab.run_attack import AttackRequest, run_attack, text
+    from privhead_nb.lab.embed import AttackRequest
+    from privhead_nb.lab.run_attack import run_attack, text
 
-    config = AttackConfig(people, seed, views, guesses=out is not None, workers=workers)
-    answer = run_attack(source, AttackRequest(name, gallery, truth, out, release, config))
+    request = AttackRequest(name, gallery, truth, out, release, people, seed, views, workers)
+    answer = run_attack(source, request)
     show(answer if json_ else text(answer))
 
 

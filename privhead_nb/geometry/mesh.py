@@ -251,11 +251,6 @@ def _points_of(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _any_in_block(marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Per coarse cell: is any of its (BLOCK + 1)^3 grid points marked?"""
     for k in range(3):
-        cells = (marked.shape[k] - 1) // BLOCK
-        pooled = np.zeros([cells if a == k else n for a, n in enumerate(marked.shape)], bool)
-        for offset in range(BLOCK + 1):
-            where: list[slice] = [slice(None)] * 3
-            where[k] = slice(offset, offset + BLOCK * (cells - 1) + 1, BLOCK)
-            pooled |= marked[tuple(where)]
-        marked = pooled
+        start = np.arange(0, marked.shape[k] - 1, BLOCK)
+        marked = np.logical_or.reduceat(marked, start, k) | marked.take(start + BLOCK, k)
     return marked

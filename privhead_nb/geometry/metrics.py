@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +18,11 @@ if TYPE_CHECKING:
     from privhead_nb.scenes.scene import Truth
 
 
-@runtime_checkable
 class HasMesh(Protocol):
     """What was reconstructed."""
 
     @property
-    def mesh(self) -> Mesh:
-        """In the scene's frame and unit."""
-        ...
+    def mesh(self) -> Mesh: ...
 
 
 Points = NDArray[np.float64]
@@ -41,7 +38,7 @@ class MetricsError(PrivheadError):
     """The distance asked for has no meaning: an unknown name, or no surface in the region."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Distances:
     """What `evaluate` measured.
 
@@ -55,9 +52,9 @@ class Distances:
     unit: str
     distance_mean: float
     distance_truth_to_mesh: float
-    distance_mesh_to_truth: float | None
-    normal_median_deg: float | None
-    normal_mean_deg: float | None
+    distance_mesh_to_truth: float | None = None
+    normal_median_deg: float | None = None
+    normal_mean_deg: float | None = None
     within: dict[str, float]
     samples_truth: int
     samples_mesh: int
@@ -145,24 +142,28 @@ def evaluate(
             raise MetricsError(f"unknown {name} {value!r}", remedy=f"Use {' or '.join(allowed)}.")
     if samples < 1:
         raise MetricsError(f"samples must be at least 1, got {samples}")
-    found = result.mesh if isinstance(result, HasMesh) else result
+    found: Any = getattr(result, "mesh", result)
     mesh = found if isinstance(found, Mesh) else Mesh.from_trimesh(found)
     truth = Mesh.from_trimesh(scene.truth_mesh())
     ball = scene.face_region() if region == "face" else None
+    given: dict[str, Any] = {
+        "protocol": protocol,
+        "region": region,
+        "unit": scene.unit,
+        "seed": seed,
+    }
     if protocol == "h3ds":
-        return _h3ds(mesh, truth, ball, unit=scene.unit, region=region, seed=seed)
+        return Distances(**given, align="icp", **_h3ds(mesh, truth, ball))
     if align == "icp":
         mesh = _rigid_icp(mesh, truth, ball, seed)
-
     on_truth, truth_face = _keep(sample_surface(truth, samples, seed), ball, "the truth")
     on_mesh, _ = _keep(sample_surface(mesh, samples, seed), ball, "the mesh")
     forward, _, mesh_face = closest_points(on_truth, mesh)
     backward, _, _ = closest_points(on_mesh, truth)
     angle = _angle_deg(truth.face_normals()[truth_face], mesh.face_normals()[mesh_face])
     return Distances(
-        protocol=protocol,
-        region=region,
-        unit=scene.unit,
+        **given,
+        align=align,
         distance_mean=float((forward.mean() + backward.mean()) / 2),
         distance_truth_to_mesh=float(forward.mean()),
         distance_mesh_to_truth=float(backward.mean()),
@@ -171,14 +172,11 @@ def evaluate(
         within=_within(forward, backward),
         samples_truth=len(on_truth),
         samples_mesh=len(on_mesh),
-        seed=seed,
-        align=align,
     )
 
 
-def _h3ds(
-    mesh: Mesh, truth: Mesh, ball: Ball | None, *, unit: str, region: str, seed: int
-) -> Distances:
+def _h3ds(mesh: Mesh, truth: Mesh, ball: Ball | None) -> dict[str, Any]:
+    """What the `h3ds` protocol measures, by the names of `Distances`."""
     from trimesh.registration import icp
 
     source = truth.vertices[np.unique(truth.faces)]
@@ -195,23 +193,19 @@ def _h3ds(
             f"the meshes can't be aligned ({error})",
             remedy="ICP needs two meshes of some extent that lie near each other.",
         ) from error
-    moved = target @ back[:3, :3].T + back[:3, 3]
-    distance = np.asarray(cKDTree(moved).query(source)[0])  # to the nearest vertex
-    return Distances(
-        protocol="h3ds",
-        region=region,
-        unit=unit,
-        distance_mean=float(distance.mean()),
-        distance_truth_to_mesh=float(distance.mean()),
-        distance_mesh_to_truth=None,
-        normal_median_deg=None,
-        normal_mean_deg=None,
-        within=_within(distance),
-        samples_truth=len(source),
-        samples_mesh=len(target),
-        seed=seed,
-        align="icp",
-    )
+    distance = np.asarray(cKDTree(_moved(target, back)).query(source)[0])  # to the nearest vertex
+    return {
+        "distance_mean": float(distance.mean()),
+        "distance_truth_to_mesh": float(distance.mean()),
+        "within": _within(distance),
+        "samples_truth": len(source),
+        "samples_mesh": len(target),
+    }
+
+
+def _moved(points: Points, matrix: NDArray[Any]) -> Points:
+    """Points (P, 3) moved by a matrix (4, 4)."""
+    return np.asarray(points @ matrix[:3, :3].T + matrix[:3, 3])
 
 
 def _rigid_icp(mesh: Mesh, truth: Mesh, ball: Ball | None, seed: int) -> Mesh:
@@ -222,15 +216,14 @@ def _rigid_icp(mesh: Mesh, truth: Mesh, ball: Ball | None, seed: int) -> Mesh:
     total, previous = np.eye(4), np.inf
     for _ in range(50):
         # Moving the truth's points is the same as moving the mesh by the inverse.
-        here = points @ total[:3, :3].T + total[:3, 3]
+        here = _moved(points, total)
         distance, closest, _ = closest_points(here, mesh)
         if previous - distance.mean() < 1e-4 * max(previous, 1e-12) and np.isfinite(previous):
             break
         previous = distance.mean()
         step, _, _ = procrustes(here, closest, reflection=False, scale=False)
         total = step @ total
-    back = np.linalg.inv(total)
-    return Mesh(mesh.vertices @ back[:3, :3].T + back[:3, 3], mesh.faces)
+    return Mesh(_moved(mesh.vertices, np.linalg.inv(total)), mesh.faces)
 
 
 def _keep(

@@ -31,27 +31,6 @@ VIEWS = ((0.0, 0.0), (-35.0, 0.0), (35.0, 0.0))
 """Yaw and pitch of the pictures: frontal and three quarters, degrees."""
 
 
-class _Geometry(nn.Module):
-    """A field that answers distances and keeps its features to itself."""
-
-    def __init__(self, field: nn.Module) -> None:
-        super().__init__()
-        self.of = field
-
-    def sdf(self, points: Tensor) -> Tensor:
-        """(N, 3) -> (N,)."""
-        return self.of.sdf(points)  # type: ignore[operator]
-
-    def sdf_and_features(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 3) -> distance (N,), no features (N, 0)."""
-        return self.sdf(points), points[:, :0]
-
-    def with_gradient(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(N, 3) -> distance (N,), no features (N, 0), gradient (N, 3)."""
-        value, _, gradient = self.of.with_gradient(points)  # type: ignore[operator]
-        return value, points[:, :0], gradient
-
-
 class _Radiance(nn.Module):
     """A colour network that asks its own field for features, at x -> scale x + shift.
 
@@ -68,7 +47,7 @@ class _Radiance(nn.Module):
         self.register_buffer("shift", shift)
 
     def forward(self, points: Tensor, normals: Tensor, views: Tensor, _: Tensor) -> Tensor:
-        """(N, 3) each, and nobody's features -> colours (N, 3)."""
+        """(N, 3) each -> colours (N, 3); the geometry's features are not looked at."""
         x = self.scale * points + cast(Tensor, self.shift)
         if self.snap:
             value, _, gradient = self.model.field.with_gradient(x)
@@ -79,11 +58,11 @@ class _Radiance(nn.Module):
 
 
 class _Joined(nn.Module):
-    """What the renderer asks of a head model."""
+    """What the renderer asks of a head model; the geometry's features go nowhere."""
 
     def __init__(self, geometry: HeadModel, radiance: _Radiance) -> None:
         super().__init__()
-        self.field, self.colour, self.beta = _Geometry(geometry.field), radiance, geometry.beta
+        self.field, self.colour, self.beta = geometry.field, radiance, geometry.beta
 
     def sdf(self, points: Tensor) -> Tensor:
         """(N, 3) -> (N,)."""

@@ -19,9 +19,9 @@ from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.heads.head import make_head
 from privhead_nb.heads.light import LIGHTS
 from privhead_nb.heads.synthetic import RIGS, bounding_sphere
-from privhead_nb.lab.faces import Rows, keep, variants
+from privhead_nb.lab.faces import Rows, variants
 from privhead_nb.lab.framing import SIZE, cameras_at, random_light, yaw_of
-from privhead_nb.lab.raster import SPACING, surface_mesh
+from privhead_nb.lab.raster import SPACING, rasterize, surface_mesh
 from privhead_nb.lab.scans import reflectance_atlas, scan_of_mesh
 from privhead_nb.scenes.camera import facescape_rig
 
@@ -73,16 +73,14 @@ def attacker_person(identity: int, spacing: float = SPACING) -> AttackerData:
         NEUTRAL, 20, size=SIZE, center=center, distance=RIGS["facescape"][1]
     )
     cameras = rig[list(rear)]
+    (left, right), (low, high) = REAR_YAW, REAR_PITCH
     spots = torch.rand(BEHIND, 2, generator=random).tolist()
-    angles = [
-        (1, *(lo + (hi - lo) * s for (lo, hi), s in zip((REAR_YAW, REAR_PITCH), spot, strict=True)))
-        for spot in spots
-    ]
+    angles = [(1, left + (right - left) * a, low + (high - low) * b) for a, b in spots]
     lights = torch.stack([random_light(random) for _ in angles])
     return AttackerData(
         identity=torch.tensor([identity]),
-        neutral=variants(body, cameras, LIGHTS["studio"].expand(NEUTRAL, -1))[None],
-        behind=variants(body, cameras_at(angles, random), lights)[None],
+        neutral=variants(rasterize(body, cameras), LIGHTS["studio"].expand(NEUTRAL, -1))[None],
+        behind=variants(rasterize(body, cameras_at(angles, random)), lights)[None],
         scan=scan_of_mesh(Mesh(body.vertices.double().numpy(), body.faces.numpy()))[None],
         atlas=reflectance_atlas(body)[None],
         neutral_yaw=yaw_of(cameras, center).float() % 360,
@@ -101,11 +99,13 @@ def attacker_data(
     Raises:
         LabError: a kept file can't be read.
     """
-    if folder is None:
-        return AttackerData.join([attacker_person(i) for i in identities])
-    version = {"captures": ATTACKER_VERSION}
-    kept = keep(
-        attacker_person, identities, folder / FOLDER, version,
-        workers=workers, progress=progress, desc="captures", seconds=5,
-    )  # fmt: skip
-    return AttackerData.join([AttackerData.load(path) for path in kept])
+    return AttackerData.of_people(
+        attacker_person,
+        identities,
+        folder and folder / FOLDER,
+        {"captures": ATTACKER_VERSION},
+        workers=workers,
+        progress=progress,
+        desc="captures",
+        seconds=5,
+    )

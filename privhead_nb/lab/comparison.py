@@ -50,13 +50,13 @@ class Comparison:
     def __post_init__(self) -> None:
         similarity = np.asarray(self.similarity, dtype=np.float64)
         probe, gallery = _identities(self.probe, "probe"), _identities(self.gallery, "gallery")
-        detected = _detected(self.detected, len(probe))
         if similarity.shape != (len(probe), len(gallery)):
             raise LabError(
                 f"similarities are {similarity.shape}, identities {len(probe)} by {len(gallery)}",
                 where="similarity",
                 remedy="Give one row for each probe and one column for each gallery picture.",
             )
+        detected = _detected(self.detected, len(probe))
         bad = (~np.isfinite(similarity)).any(axis=1) & detected
         if bad.any():
             raise LabError(
@@ -104,23 +104,20 @@ def compare(
     Raises:
         LabError: as `Comparison`; or an embedding that has no direction (zero, NaN).
     """
-    people, known = _identities(probe, "probe"), _identities(gallery, "gallery")
-    found = _detected(detected, len(people))
     rows = np.asarray(probe_embeddings, dtype=np.float64)
     columns = np.asarray(gallery_embeddings, dtype=np.float64)
-    wanted = [(len(people), *rows.shape[-1:]), (len(known), *rows.shape[-1:])]
-    if [rows.shape, columns.shape] != wanted:
+    if rows.ndim != 2 or columns.ndim != 2 or rows.shape[1] != columns.shape[1]:
         raise LabError(
-            f"embeddings are {rows.shape} and {columns.shape} for {len(people)} probes and "
-            f"{len(known)} gallery pictures",
+            f"embeddings are {rows.shape} and {columns.shape}",
             where="compare",
             remedy="Give (P, D) and (G, D) from one recogniser, one embedding for each picture.",
         )
-    similarity = np.full((len(people), len(known)), np.nan)
+    found = _detected(detected, len(rows))
+    similarity = np.full((len(rows), len(columns)), np.nan)
     unit_columns = _unit(columns, "gallery_embeddings", "Leave it out of the gallery.")
     unit_rows = _unit(rows[found], "probe_embeddings", "Mark it as not detected.")
     similarity[found] = np.clip(unit_rows @ unit_columns.T, -1.0, 1.0)
-    return Comparison(similarity, people, known, found)
+    return Comparison(similarity, np.asarray(probe), np.asarray(gallery), found)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from privhead_nb.errors import LabError
 from privhead_nb.lab import attacker_data, faces
 from privhead_nb.lab.attacker_data import AttackerData
 from privhead_nb.lab.attacks import (
+    DEFAULT,
     REGISTRY,
     Attack,
     Card,
@@ -62,27 +63,34 @@ NO_OTHERS = (
 
 
 @dataclass(frozen=True)
-class AttackConfig:
-    """How an attack is run.
+class AttackRequest:
+    """What `privhead attack` is asked for.
 
     Args:
-        people: other people that the attacker learns from.
+        attack: a name of `attacks.REGISTRY`.
+        gallery: a count of made people, or a folder of pictures.
+        truth: who is shown, if that is known.
+        out: folder for attack.json and guessed pictures; without it no view is guessed.
+        release: what a reconstruction was made from: for radiance-refit, and for axes other than
+            +y and +z.
+        people: others that the attacker learns from.
         seed: of everything random.
         views: how many views, nearest to the front, are guessed as pictures.
-        guesses: guess them at all.
         workers: processes that make portraits; all cores by default.
-        progress: show bars.
 
     Raises:
         LabError: fewer than two people.
     """
 
+    attack: str = DEFAULT
+    gallery: str = "100"
+    truth: str | None = None
+    out: Path | None = None
+    release: Path | None = None
     people: int = 100
     seed: int = 0
     views: int = 4
-    guesses: bool = False
     workers: int | None = None
-    progress: bool = True
 
     def __post_init__(self) -> None:
         if self.people < 2:
@@ -96,86 +104,81 @@ class AttackConfig:
         """Portraits of the attacker's people, made where they are missing."""
         who, folder = people("attacker", self.people), faces.cache_folder()
         return faces.face_dataset(
-            who, faces.LEARNING, folder=folder, workers=self.workers, progress=self.progress
+            who, faces.LEARNING, folder=folder, workers=self.workers, progress=True
         )
 
     def data(self, who: Sequence[int] = ()) -> AttackerData:
         """Rear pictures, scans and skins of `who`, the attacker's people by default."""
-        return attacker_data.attacker_data(
-            who or people("attacker", self.people), folder=faces.cache_folder(),
-            workers=self.workers, progress=self.progress,
-        )  # fmt: skip
+        who, folder = who or people("attacker", self.people), faces.cache_folder()
+        return attacker_data.attacker_data(who, folder=folder, workers=self.workers, progress=True)
 
     def judge(self) -> Recogniser:
         """The recogniser of clean pictures."""
         return recogniser(SCORED_BY)
 
 
-Config = AttackConfig
-ON_MODULI: dict[str, Callable[[Config, Operator, int], Attack]] = {
-    "parrot-classical": lambda config, operator, size: parrot.classical_parrot(
-        config.portraits().views(), operator, size=size, seed=config.seed
-    ),
-    "parrot-cnn": lambda config, operator, size: parrot.network_parrot(
-        config.portraits().views(), operator, size=size,
-        learning=replace(parrot.CNN, seed=config.seed), progress=config.progress,
-    ),
-    "parrot-two-stems": lambda config, operator, size: parrot.network_parrot(
-        config.portraits().views(), operator, stems=2, size=size,
-        learning=replace(parrot.CNN, seed=config.seed), progress=config.progress,
-    ),
-    "inversion": lambda config, operator, size: learned_inversion.learned_inversion(
-        config.portraits().views(), operator, config.judge(),
-        learned_inversion.DEFAULT.seeded(config.seed), size=size, progress=config.progress,
-    ),
-    "decoder": lambda config, operator, size: decoder.attack(
-        decoder.learn(config.portraits().views().resized(size), seed=config.seed),
-        config.judge(), operator, decoder.Descent(seed=config.seed),
-    ),
-    "no-attack": lambda config, operator, size: no_attack(config.judge(), operator, size=size),
-    "no-attack-inverted": lambda config, operator, size: no_attack(
-        config.judge(), operator, size=size, inverted=True
-    ),
-}  # fmt: skip
-"""Attacks on moduli: config, the release's operator and size -> the attack, trained."""
+def _parrot(request: AttackRequest, operator: Operator, size: int, stems: int) -> Attack:
+    return parrot.network_parrot(
+        request.portraits().views(), operator, stems=stems, size=size,
+        learning=replace(parrot.CNN, seed=request.seed), progress=True,
+    )  # fmt: skip
 
-ON_RECONSTRUCTIONS: dict[str, Callable[[Config], Attack]] = {
-    "mesh-matching": lambda config: mesh_shape.matching(config.data()),
-    "mesh-network": lambda config: mesh_shape.learn_network(
-        config.data(), None, mesh_shape.ShapeLearning(seed=config.seed), progress=config.progress
+
+def _mesh_network(request: AttackRequest, portraits: FaceDataset | None = None) -> Attack:
+    learning = mesh_shape.ShapeLearning(seed=request.seed)
+    return mesh_shape.learn_network(request.data(), portraits, learning, progress=True)
+
+
+ON_MODULI: dict[str, Callable[[AttackRequest, Operator, int], Attack]] = {
+    "parrot-classical": lambda request, operator, size: parrot.classical_parrot(
+        request.portraits().views(), operator, size=size, seed=request.seed
     ),
-    "mesh-two-stems": lambda config: mesh_shape.learn_network(
-        config.data(), config.portraits(), mesh_shape.ShapeLearning(seed=config.seed),
-        progress=config.progress,
+    "parrot-cnn": lambda request, operator, size: _parrot(request, operator, size, 1),
+    "parrot-two-stems": lambda request, operator, size: _parrot(request, operator, size, 2),
+    "inversion": lambda request, operator, size: learned_inversion.learned_inversion(
+        request.portraits().views(), operator, request.judge(),
+        learned_inversion.DEFAULT.seeded(request.seed), size=size, progress=True,
     ),
-    "field-renders": lambda config: field_renders.by_recogniser(config.judge()),
-    "field-colour-blind": lambda config: field_renders.learn_colour_blind(
-        config.portraits(), seed=config.seed, progress=config.progress
+    "decoder": lambda request, operator, size: decoder.attack(
+        decoder.learn(request.portraits().views().resized(size), seed=request.seed),
+        request.judge(), operator, decoder.Descent(seed=request.seed),
     ),
-    "radiance-refit": lambda config: field_renders.by_recogniser(config.judge()),
+    "no-attack": lambda request, operator, size: no_attack(request.judge(), operator, size=size),
+    "no-attack-inverted": lambda request, operator, size: no_attack(
+        request.judge(), operator, size=size, inverted=True
+    ),
 }  # fmt: skip
-"""Attacks on a mesh or a field: config -> the attack, trained."""
+"""Attacks on moduli: the request, the release's operator and size -> the attack, trained."""
+
+ON_RECONSTRUCTIONS: dict[str, Callable[[AttackRequest], Attack]] = {
+    "mesh-matching": lambda request: mesh_shape.matching(request.data()),
+    "mesh-network": _mesh_network,
+    "mesh-two-stems": lambda request: _mesh_network(request, request.portraits()),
+    "field-renders": lambda request: field_renders.by_recogniser(request.judge()),
+    "field-colour-blind": lambda request: field_renders.learn_colour_blind(
+        request.portraits(), seed=request.seed, progress=True
+    ),
+    "radiance-refit": lambda request: field_renders.by_recogniser(request.judge()),
+}
+"""Attacks on a mesh or a field: the request -> the attack, trained."""
 
 
 # Releases -----------------------------------------------------------------------------------------
 
 
-def embed_release(
-    name: str, release: Release, gallery: Gallery, config: AttackConfig
-) -> Embeddings:
-    """Train the attack `name` for a release; its embeddings of the release and of the gallery.
+def embed_release(release: Release, gallery: Gallery, request: AttackRequest) -> Embeddings:
+    """Train the attack for a release; its embeddings of the release and of the gallery.
 
     Raises:
-        LabError: the release has nothing to attack, or an operator that the attack can't imitate.
+        LabError: the release has nothing to attack.
     """
-    if name.startswith("neutral"):
-        return _embed_neutral(name, release, gallery, config)
-    _check_operator(name, release)
+    if request.attack.startswith("neutral"):
+        return _embed_neutral(release, gallery, request)
     rows = views_in_front(release)
-    attack = ON_MODULI[name](config, release.operator, release.size)
+    attack = ON_MODULI[request.attack](request, release.operator, release.size)
     guesses: dict[int, Guess] = {}
-    if config.guesses and attack.picture is not None:
-        near = _nearest(release, rows)[: config.views]
+    if request.out is not None and attack.picture is not None:
+        near = _nearest(release, rows)[: request.views]
         moduli = framed(release, near)
         guesses = _guesses(release, near, moduli, attack.picture(moduli))
     found = Embeddings(
@@ -186,31 +189,29 @@ def embed_release(
         who=gallery.enrolled.identity,
         guesses=guesses,
     )
-    if name == "decoder":
+    if request.attack == "decoder":
         return replace(found, why=SLOW)
-    random = torch.Generator().manual_seed(7919 + config.seed)  # not the attacker's noise
+    random = torch.Generator().manual_seed(7919 + request.seed)  # not the attacker's noise
     others = release.operator.protect(resized(gallery.probes.rgb(), release.size), random)
     vectors, who = in_batches(attack.probe, others), torch.unique(gallery.probes.identity)
     each = [fused(vectors[gallery.probes.identity == i]) for i in who]
     return replace(found, others=torch.stack(each), other=who)
 
 
-def _embed_neutral(
-    name: str, release: Release, gallery: Gallery, config: AttackConfig
-) -> Embeddings:
+def _embed_neutral(release: Release, gallery: Gallery, request: AttackRequest) -> Embeddings:
     """The neutral views, against pictures from behind where there are any."""
     if len(release.neutral) == 0:
         raise LabError(
             "the release has no neutral views", where="release", remedy="Attack its moduli instead."
         )
-    others, front = config.data(), None if gallery.made else config.portraits()
-    if name == "neutral-palette":
+    others, front = request.data(), None if gallery.made else request.portraits()
+    if request.attack == "neutral-palette":
         attack = neutral_views.learn_palette(others, front)
     else:
         pictures = others.behind.shape[:2].numel() + others.neutral.shape[:2].numel()
         epochs = max(12, SEEN // pictures)  # few people would be few steps
         attack = neutral_views.learn_network(
-            others, front, epochs=epochs, seed=config.seed, progress=config.progress
+            others, front, epochs=epochs, seed=request.seed, progress=True
         )
     found = Embeddings(
         card=attack.card,
@@ -222,23 +223,22 @@ def _embed_neutral(
     )
     if not gallery.made:
         return found
-    known, places = config.data(gallery.made), torch.arange(len(gallery.made))
+    known, places = request.data(gallery.made), torch.arange(len(gallery.made))
     behind = per_person(attack.enrol, known.behind[:, :, 0].float() / 255)
     neutral = per_person(attack.probe, known.neutral[:, :, 0].float() / 255)
     return replace(found, gallery=behind, who=places, others=neutral, other=places, why="")
 
 
-def guess_only(release: Release, config: AttackConfig) -> tuple[Card, dict[int, Guess]]:
+def guess_only(release: Release, request: AttackRequest) -> tuple[Card, dict[int, Guess]]:
     """Prior-free guesses of the views nearest to the front.
 
     Raises:
-        LabError: as `embed_release`.
+        LabError: the release shows no face from the front.
     """
-    _check_operator("prior-free", release)
-    rows = _nearest(release, views_in_front(release))[: config.views]
+    rows = _nearest(release, views_in_front(release))[: request.views]
     operator = release.operator
-    settings = prior_free.suited(operator, background=release.background, seed=config.seed)
-    bar = tqdm(rows, desc="inversion", disable=not config.progress)
+    settings = prior_free.suited(operator, background=release.background, seed=request.seed)
+    bar = tqdm(rows, desc="inversion")
     found = [prior_free.invert(release.moduli[r], operator, settings, looks=0) for r in bar]
     pictures = torch.stack([inversion.guess for inversion in found])
     return found[0].card, _guesses(release, rows, release.moduli[rows], pictures)
@@ -264,44 +264,25 @@ def _nearest(release: Release, rows: Sequence[int]) -> list[int]:
     return sorted(rows, key=lambda row: float(away[row]))
 
 
-def _check_operator(name: str, release: Release) -> None:
-    if release.operator.downsample == "last" and REGISTRY[name].imitates:
-        raise LabError(
-            "the release was made small after its operator (downsample last), and this attack "
-            "imitates operators on small pictures only",
-            where=name,
-            remedy="Use no-attack, neutral-views or neutral-palette, or a release made with "
-            "--downsample first.",
-        )
-
-
 # Reconstructions ----------------------------------------------------------------------------------
 
 
-def embed_reconstruction(
-    name: str, folder: Path, gallery: Gallery, config: AttackConfig, release: Path | None = None
-) -> Embeddings:
-    """Train the attack `name`; its embeddings of a reconstruction and of the gallery.
-
-    Args:
-        name: of `attacks.REGISTRY`.
-        folder: what `privhead reconstruct` wrote.
-        gallery: known people.
-        config: settings.
-        release: what it was made from: for radiance-refit, and for axes other than +y and +z.
+def embed_reconstruction(folder: Path, gallery: Gallery, request: AttackRequest) -> Embeddings:
+    """Train the attack; its embeddings of a folder of `privhead reconstruct` and of the gallery.
 
     Raises:
-        LabError: no mm, no release where one is needed, a folder of pictures where shapes are.
+        LabError: no mm, or a folder of pictures where shapes are compared.
         TrainingError: the folder holds no whole reconstruction.
     """
-    if REGISTRY[name].scans and not gallery.made:
+    name, scans = request.attack, REGISTRY[request.attack].scans
+    if scans and not gallery.made:
         raise LabError(
             "this attack compares shapes, and a folder of pictures has none",
             where=name,
             remedy="Use mesh-two-stems, or give --gallery a number of made people.",
         )
     made = Reconstruction.load(folder)
-    source = None if release is None else Release.load(release)
+    source = None if request.release is None else Release.load(request.release)
     unit = made.report.get("unit")
     if unit != "mm":
         raise LabError(
@@ -310,10 +291,10 @@ def embed_reconstruction(
             where=folder,
             remedy="Reconstruct from a scene in mm.",
         )
-    attack = ON_RECONSTRUCTIONS[name](config)
+    attack = ON_RECONSTRUCTIONS[name](request)
     if name == "radiance-refit":
         assert source is not None
-        skins, settings = radiance_refit.learn_skins(config.data()), radiance_refit.Refit()
+        skins, settings = radiance_refit.learn_skins(request.data()), radiance_refit.Refit()
         shown = radiance_refit.refit(source, made.mesh, skins, settings).portraits
         attack = replace(attack, card=radiance_refit.card(skins, settings))
     elif name.startswith("mesh"):
@@ -322,8 +303,8 @@ def embed_reconstruction(
     else:
         shown = field_renders.renders(made, cameras_around(made.center, field_renders.YAWS))
     enrolled, who = gallery.enrolled.rgb(), gallery.enrolled.identity
-    if REGISTRY[name].scans:
-        enrolled, who = config.data(gallery.made).scan, torch.arange(len(gallery.made))
+    if scans:
+        enrolled, who = request.data(gallery.made).scan, torch.arange(len(gallery.made))
     return Embeddings(
         card=attack.card,
         probe_embedding=fused(in_batches(attack.probe, shown)),

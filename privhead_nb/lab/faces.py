@@ -29,8 +29,7 @@ from privhead_nb.heads.light import LIGHTS
 from privhead_nb.lab.framing import SIZE, cameras_at, random_expression, random_light, resized
 from privhead_nb.lab.jobs import run_jobs
 from privhead_nb.lab.kept import AGAIN, read_kept
-from privhead_nb.lab.raster import SurfaceMesh, rasterize, surface_mesh
-from privhead_nb.scenes.camera import Cameras
+from privhead_nb.lab.raster import GBuffer, rasterize, surface_mesh
 
 VARIANTS = ("whole", "hair masked", "one albedo")
 GROUPS = {"recogniser": 10_000, "defender": 20_000, "attacker": 30_000, "evaluation": 40_000}
@@ -96,6 +95,52 @@ class Rows:
         names = (*cls.PER_ROW, *cls.SHARED)
         tensors = read_kept(path, names)
         return cls(**{name: tensors[name] for name in names})
+
+    @classmethod
+    def of_people(
+        cls,
+        make: Callable[[int], Self],
+        identities: Iterable[int],
+        folder: Path | None,
+        version: dict[str, Any],
+        *,
+        workers: int | None = None,
+        progress: bool = False,
+        desc: str = "portraits",
+        seconds: int = 2,
+    ) -> Self:
+        """Everybody's rows, read where they are kept; what is missing is made, in parallel.
+
+        Args:
+            make: what gives a person's rows; picklable.
+            identities: who.
+            folder: keeps a file a person, and its name tells their version; None keeps nothing.
+            version: what must be the same for a kept file to count.
+            workers: processes; all cores by default.
+            progress: show a bar, and say on stderr how long it takes, where something is missing.
+            desc: what is made.
+            seconds: that a person takes a core.
+        """
+        if folder is None:
+            return cls.join([make(i) for i in identities])
+        files = {i: folder / f"{i}.safetensors" for i in identities}
+        missing = sum(not path.is_file() for path in files.values())
+        if progress and missing:
+            print(
+                f"Making {desc} of {missing} made people, once: about {missing * seconds} s on one "
+                f"core, less on several. They are kept in {folder.parent}.",
+                file=sys.stderr,
+            )
+        run_jobs(
+            {str(i): (make, i, path) for i, path in files.items()},
+            _keep,
+            folder / "made",
+            version={"generator": GENERATOR_VERSION, **version},
+            workers=workers,
+            progress=progress and missing > 0,
+            desc=desc,
+        )
+        return cls.join([cls.load(path) for path in files.values()])
 
 
 @dataclass(frozen=True)
@@ -232,25 +277,23 @@ def portraits(identity: int, plan: PortraitPlan = GALLERY) -> FaceDataset:
     parts = []
     for expression, angles in sessions:
         body = surface_mesh(make_head(identity, expression=expression))
-        cameras = cameras_at(angles, random)
+        seen = rasterize(body, cameras_at(angles, random))
         roles = torch.tensor([role for role, _, _ in angles])
         lights = [random_light(random) if role == 1 else LIGHTS["studio"] for role in roles]
-        cover = rasterize(body, cameras).maps()[0]
         parts.append(
             FaceDataset(
                 identity=torch.full((len(angles),), identity),
                 role=roles,
                 yaw=torch.tensor([yaw for _, yaw, _ in angles]),
-                pictures=variants(body, cameras, torch.stack(lights)),
-                masks=cover.mul(255).round().byte(),
+                pictures=variants(seen, torch.stack(lights)),
+                masks=seen.maps()[0].mul(255).round().byte(),
             )
         )
     return FaceDataset.join(parts)
 
 
-def variants(body: SurfaceMesh, cameras: Cameras, lights: Tensor) -> Tensor:
-    """(V, 3, H, H, 3) uint8: whole, hair masked, one albedo."""
-    seen = rasterize(body, cameras)
+def variants(seen: GBuffer, lights: Tensor) -> Tensor:
+    """(V, 3, H, H, 3) uint8 in lights (V, 27): whole, hair masked, one albedo."""
     made = [seen.pictures(lights, **how) for how in ({}, {"hair": False}, {"one_albedo": True})]
     return torch.stack(made, 1).mul(255).round().byte()
 
@@ -279,59 +322,18 @@ def face_dataset(
     Raises:
         LabError: a kept file is of another version or plan.
     """
-    if folder is None:
-        return FaceDataset.join([portraits(i, plan) for i in identities])
-    version = {"album": FACES_VERSION, "plan": plan.name}
-    made = partial(portraits, plan=plan)
-    kept = keep(made, identities, folder / plan.name, version, workers=workers, progress=progress)
-    return FaceDataset.join([FaceDataset.load(path) for path in kept])
-
-
-def keep(
-    make: Callable[[int], Rows],
-    identities: Iterable[int],
-    where: Path,
-    version: dict[str, Any],
-    *,
-    workers: int | None = None,
-    progress: bool = False,
-    desc: str = "portraits",
-    seconds: int = 2,
-) -> list[Path]:
-    """Each person's file in a folder; what is missing is made, in parallel.
-
-    Args:
-        make: what gives a person's rows; picklable.
-        identities: who.
-        where: the folder, whose name tells the version of what lies in it.
-        version: what must be the same for a kept file to count.
-        workers: processes; all cores by default.
-        progress: show a bar, and say on stderr how long it takes, where something is missing.
-        desc: what is made.
-        seconds: that a person takes a core.
-    """
-    files = {str(i): where / f"{i}.safetensors" for i in identities}
-    missing = sum(not path.is_file() for path in files.values())
-    if progress and missing:
-        print(
-            f"Making {desc} of {missing} made people, once: about {missing * seconds} s on one "
-            f"core, less on several. They are kept in {where.parent}.",
-            file=sys.stderr,
-        )
-    run_jobs(
-        {key: (make, int(key), str(path)) for key, path in files.items()},
-        _keep,
-        where / "made",
-        version={"generator": GENERATOR_VERSION, **version},
+    return FaceDataset.of_people(
+        partial(portraits, plan=plan),
+        identities,
+        folder and folder / plan.name,
+        {"album": FACES_VERSION, "plan": plan.name},
         workers=workers,
-        progress=progress and missing > 0,
-        desc=desc,
+        progress=progress,
     )
-    return list(files.values())
 
 
-def _keep(job: tuple[Callable[[int], Rows], int, str]) -> dict[str, Any]:
+def _keep(job: tuple[Callable[[int], Rows], int, Path]) -> dict[str, Any]:
     make, identity, path = job
-    if not Path(path).is_file():
-        make(identity).save(Path(path))
+    if not path.is_file():
+        make(identity).save(path)
     return {"identity": identity}

@@ -26,7 +26,9 @@ FRONT = ((0.0, 0.0),)
 PROBES = ((-40.0, 0.0), (-28.0, 8.0), (-16.0, -6.0), (-6.0, 6.0),
           (6.0, -6.0), (16.0, 8.0), (28.0, -4.0), (40.0, 6.0))  # fmt: skip
 """Yaw and pitch of eight probes within 45 degrees, as many as an evaluation person has."""
-_AXIS = {"x": 0, "y": 1, "z": 2}
+_UNIT = torch.eye(3, dtype=torch.float64)
+_DIRECTIONS = {f"+{axis}": unit for axis, unit in zip("xyz", _UNIT, strict=True)}
+_DIRECTIONS |= {f"-{axis}": -unit for axis, unit in zip("xyz", _UNIT, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -43,20 +45,14 @@ class Axes:
             LabError: no axes, or one axis twice.
         """
         try:
-            up, front = (_direction(name) for name in (self.up, self.front))
-        except (KeyError, IndexError) as error:
+            up, front = _DIRECTIONS[self.up], _DIRECTIONS[self.front]
+        except KeyError as error:
             raise LabError(
                 f"axes are {self.up!r} and {self.front!r}", remedy='Name them "+y" and "-z", say.'
             ) from error
         if abs(float(up @ front)) > 0.5:
             raise LabError(f"up {self.up!r} and front {self.front!r} are one axis", where="axes")
         return torch.stack([torch.linalg.cross(up, front), up, front])
-
-
-def _direction(name: str) -> Tensor:
-    out = torch.zeros(3, dtype=torch.float64)
-    out[_AXIS[name[1]]] = {"+": 1.0, "-": -1.0}[name[0]]
-    return out
 
 
 def yaw_of(cameras: Cameras, center: Sequence[float], axes: Axes | None = None) -> Tensor:
@@ -91,14 +87,14 @@ def cameras_at(angles: Sequence[tuple[int, float, float]], random: torch.Generat
     return Cameras(K, c2w, SIZE, SIZE, 0.5)
 
 
-def cameras_around(center: Sequence[float], yaws: Sequence[float]) -> Cameras:
+def cameras_around(center: Sequence[float], yaws: Sequence[float], fov_deg: float = FOV) -> Cameras:
     """Level cameras that frame a head around `center` mm as portraits do, at `yaws` degrees."""
     middle = np.asarray(center, dtype=np.float64)
     angle = np.radians(np.asarray(yaws, dtype=np.float64))
     toward = np.stack([np.sin(angle), np.zeros_like(angle), np.cos(angle)], -1)
     eyes = middle + DISTANCE * toward
     x, y, z = middle.tolist()
-    return custom_rig(eyes, range(len(eyes)), target=(x, y, z), size=SIZE, fov_deg=FOV)[0]
+    return custom_rig(eyes, range(len(eyes)), target=(x, y, z), size=SIZE, fov_deg=fov_deg)[0]
 
 
 def random_light(random: torch.Generator) -> Tensor:

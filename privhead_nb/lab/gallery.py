@@ -49,14 +49,6 @@ class Gallery:
     made: tuple[int, ...]
     source: str
 
-    def place(self, name: str) -> int:
-        """Where a person stands in `names`.
-
-        Raises:
-            LabError: not among them.
-        """
-        return _place(name, self.names, self.source)
-
 
 def read_gallery(gallery: str, truth: str | None = None, *, workers: int | None = None) -> Gallery:
     """The gallery that the command line names.
@@ -72,8 +64,7 @@ def read_gallery(gallery: str, truth: str | None = None, *, workers: int | None 
     """
     if not (gallery.isascii() and gallery.isdecimal()):
         known = _of_folder(Path(gallery))
-        if truth is not None:
-            known.place(truth)
+        _check_truth(truth, known.names, f"{known.source}: {', '.join(known.names[:5])}, ...")
         return known
     if len(gallery) > 9:
         raise LabError("too large a gallery", where="--gallery", remedy="Give at most 10000.")
@@ -85,8 +76,7 @@ def read_gallery(gallery: str, truth: str | None = None, *, workers: int | None 
         )
     who = faces.people("evaluation", int(gallery))
     names, source = tuple(map(str, who)), f"made people {who[0]} to {who[-1]}"
-    if truth is not None:
-        _place(truth, names, source)
+    _check_truth(truth, names, source)
     made = faces.face_dataset(
         who, faces.GALLERY, folder=faces.cache_folder(), workers=workers, progress=True
     )
@@ -94,15 +84,13 @@ def read_gallery(gallery: str, truth: str | None = None, *, workers: int | None 
     return Gallery(placed.frontals(), placed.views(), names, who, source)
 
 
-def _place(name: str, names: Sequence[str], source: str) -> int:
-    if name not in names:
-        first = "" if source.startswith("made") else f": {', '.join(names[:5])}, ..."
+def _check_truth(name: str | None, names: Sequence[str], source: str) -> None:
+    if name is not None and name not in names:
         raise LabError(
-            f"{name} is not in the gallery ({source}{first})",
+            f"{name} is not in the gallery ({source})",
             where="--truth",
             remedy="Name someone who is, or make the gallery larger.",
         )
-    return names.index(name)
 
 
 def _of_folder(folder: Path) -> Gallery:

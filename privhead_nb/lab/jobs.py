@@ -304,8 +304,8 @@ def _read(path: Path, key: str, version: dict[str, Any], overwrite: bool) -> dic
         there = {"format": record.get("format"), "key": record.get("key"), **there}
         here = {"format": FORMAT, "key": key, **version}
         for name in {**here, **there}:
-            was, now = (json.dumps(v[name]) if name in v else "none" for v in (there, here))
-            if was != now:
+            if name not in there or name not in here or there[name] != here[name]:
+                was, now = (json.dumps(v[name]) if name in v else "none" for v in (there, here))
                 problem = f"it is of another version: {name} is {was} there, {now} here"
                 break
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -27,7 +27,7 @@ class Guess:
     """A guessed picture.
 
     Args:
-        picture: (H, H, 3) in [0, 1].
+        picture: (H, W, 3) in [0, 1].
         misfit: mean |its modulus - the released one|, colour per pixel; beyond noise and rounding.
         share: the same, of the mean released modulus.
     """
@@ -65,35 +65,14 @@ class Embeddings:
     guesses: dict[int, Guess] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class MatchResult:
+def match(found: Embeddings, gallery: Gallery, truth: str | None = None) -> dict[str, Any]:
     """Whom an attack names, ready for JSON.
 
-    Args:
-        first: the first few of the gallery, `person` and `similarity` (cosine).
-        views: how many of the source's views were used.
-        gallery: how many `people` and `pictures`, and where they come `from`.
-        chance: rank-1 by guessing.
-        thresholds: of each of FMRS, or why there is none.
-        warning: what a first place is worth.
-        truth: the true `person`, its `rank` and `similarity`, if that was asked for.
-    """
-
-    first: list[dict[str, Any]]
-    views: int
-    gallery: dict[str, Any]
-    chance: float
-    thresholds: list[dict[str, Any]]
-    warning: str = WARNING
-    truth: dict[str, Any] | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """All of it; no `truth` where none was asked for."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
-
-
-def match(found: Embeddings, gallery: Gallery, truth: str | None = None) -> MatchResult:
-    """The first few of the gallery, thresholds, and the true person's rank if that is asked for.
+    Returns:
+        The `first` few of the gallery, `person` and `similarity` (cosine); how many `views` were
+        used; the `gallery`: how many `people` and `pictures`, and where they come `from`; the
+        `chance` of rank-1 by guessing; `thresholds`; what a first place is worth, as a `warning`;
+        and, if that is asked for, the `truth`: the true `person`, its `rank` and `similarity`.
 
     Raises:
         LabError: the attack has no embedding of the source.
@@ -107,23 +86,23 @@ def match(found: Embeddings, gallery: Gallery, truth: str | None = None) -> Matc
         )
     alike = best_of_each(probe[None], found.gallery, found.who, people)[0]
     order = alike.argsort(descending=True, stable=True).tolist()
-    true = None
-    if truth is not None:
-        own = alike[gallery.place(truth)]
-        tied = int((alike == own).sum()) - 1
-        rank = 1 + int((alike > own).sum()) + tied / 2
-        true = {"person": truth, "rank": rank, "similarity": round(float(own), 4)}
-    return MatchResult(
-        first=[
+    named: dict[str, Any] = {
+        "first": [
             {"person": gallery.names[i], "similarity": round(float(alike[i]), 4)}
             for i in order[:FIRST]
         ],
-        views=found.views,
-        gallery={"people": people, "pictures": len(found.who), "from": gallery.source},
-        chance=round(1 / people, 6),
-        thresholds=thresholds(found, people, float(alike[order[0]])),
-        truth=true,
-    )
+        "views": found.views,
+        "gallery": {"people": people, "pictures": len(found.who), "from": gallery.source},
+        "chance": round(1 / people, 6),
+        "thresholds": thresholds(found, people, float(alike[order[0]])),
+        "warning": WARNING,
+    }
+    if truth is not None:
+        own = alike[gallery.names.index(truth)]
+        tied = int((alike == own).sum()) - 1
+        rank = 1 + int((alike > own).sum()) + tied / 2
+        named["truth"] = {"person": truth, "rank": rank, "similarity": round(float(own), 4)}
+    return named
 
 
 def best_of_each(probes: Tensor, gallery: Tensor, who: Tensor, people: int) -> Tensor:
@@ -142,15 +121,15 @@ def thresholds(found: Embeddings, people: int, similarity: float) -> list[dict[s
     if found.why:
         return [{"fmr": fmr, "why": found.why} for fmr in FMRS]
     pairs, rows = len(found.others) * (people - 1), []
+    alike = best_of_each(found.others, found.gallery, found.who, people)
+    comparison = Comparison(
+        alike.double().numpy(), found.other.numpy(), torch.arange(people).numpy()
+    )
     for fmr in FMRS:
         row: dict[str, Any] = {"fmr": fmr, "pairs": pairs}
         if pairs * fmr < 1 - 1e-9:
             row["why"] = f"{pairs} pairs of different people; {1 / fmr:,.0f} are needed"
         else:
-            alike = best_of_each(found.others, found.gallery, found.who, people)
-            comparison = Comparison(
-                alike.double().numpy(), found.other.numpy(), torch.arange(people).numpy()
-            )
             limit = calibrate(comparison, fmr)
             row |= {"threshold": round(limit, 4), "passed": similarity >= limit}
             if pairs * fmr < ENOUGH - 1e-9:

@@ -32,11 +32,10 @@ from privhead_nb.lab.attacks.parrot import (
 )
 from privhead_nb.lab.attacks.probe import fused, in_batches
 from privhead_nb.lab.framing import resized
-from privhead_nb.lab.kept import read_kept, restore
 from privhead_nb.lab.protocol import Rate, compare, identification, verification
 from privhead_nb.lab.recognisers.learn import WITH_CODES, Learning
 from privhead_nb.lab.recognisers.network import FaceNetwork
-from privhead_nb.lab.recognisers.stored import learning_faces, recogniser
+from privhead_nb.lab.recognisers.stored import learning_faces, network_in, recogniser
 from privhead_nb.lab.settings import setting
 from privhead_nb.privacy.operators import Operator
 
@@ -55,7 +54,8 @@ ONLY_AT = {
     INVERSION: ("sobel-64", "sobel-16", "blur-2", "noise-0.1", "levels-4"),
 }
 """Settings that the slowest attacks are run at by default."""
-
+BASES = {"colours": (STEMS, INVERSION), "moduli": (NETWORK, STEMS)}
+"""The shared networks, and which attacks go on from them."""
 
 BASE = replace(CNN, epochs=20)
 
@@ -149,7 +149,7 @@ def job(given: tuple[str, str, Size, str]) -> dict[str, Any]:
         "card": asdict(made.card),
         "seconds_to_train": trained,
         "people": size.people,
-        **score(made, _faces("evaluation", size), size.resamples),
+        **score(made, portraits("evaluation", size), size.resamples),
     }
 
 
@@ -163,16 +163,14 @@ def _attack(name: str, attack: str, size: Size, folder: str) -> Attack:
         much = learning_faces(2 * size.attackers, 6 * size.attackers, workers=1)
         how = replace(WITH_CODES, epochs=size.base.epochs, batch=size.base.batch)
         return informed_parrot(much, operator, size=pixels, learning=how)
-    learn = _faces("attacker", size).views()
+    learn = portraits("attacker", size).views()
     if attack == CLASSICAL:
         return classical_parrot(learn, operator, size=pixels)
-    if attack == NETWORK:
-        start = _shared("moduli", size, folder)
-        return network_parrot(learn, operator, size=pixels, learning=size.network, start=(start,))
-    if attack == STEMS:
-        both = (_shared("moduli", size, folder), _shared("colours", size, folder))
+    if attack in BASES["moduli"]:
+        names = ("moduli",) if attack == NETWORK else ("moduli", "colours")
+        start = tuple(_shared(name, size, folder) for name in names)
         return network_parrot(
-            learn, operator, stems=2, size=pixels, learning=size.network, start=both
+            learn, operator, stems=len(start), size=pixels, learning=size.network, start=start
         )
     return learned_inversion(
         learn, operator, recogniser(size.scored_by), size.painting, size=pixels,
@@ -183,7 +181,7 @@ def _attack(name: str, attack: str, size: Size, folder: str) -> Attack:
 def base(given: tuple[str, Size, str]) -> dict[str, Any]:
     """Train a network that many jobs go on from: of colours, or of moduli of the plain operator."""
     name, size, folder = given
-    learn = _faces("attacker", size).views()
+    learn = portraits("attacker", size).views()
     operator = None if name == "colours" else Operator()
     (network,) = train_stems(learn, operator, size=64, learning=size.base)
     write_tensors(_path(folder, name), network.state_dict(), {})
@@ -194,11 +192,7 @@ def _shared(name: str, size: Size, folder: str) -> FaceNetwork:
     """A network of `base`; made again where this machine doesn't have it."""
     if not _path(folder, name).is_file():
         base((name, size, folder))
-    path = _path(folder, name)
-    tensors = read_kept(path, ["stem.weight"])
-    network = FaceNetwork(tensors["stem.weight"].shape[1])
-    restore(network, tensors, path)
-    return network
+    return network_in(_path(folder, name))
 
 
 def _path(folder: str, name: str) -> Path:
@@ -213,6 +207,11 @@ def people(size: Size) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _faces(group: str, size: Size) -> faces.FaceDataset:
+def portraits(
+    group: str, size: Size, *, workers: int | None = 1, progress: bool = False
+) -> faces.FaceDataset:
+    """Portraits of a group of `people`, made where the cache hasn't them."""
     plan = faces.GALLERY if group == "evaluation" else faces.LEARNING
-    return faces.face_dataset(people(size)[group], plan, folder=faces.cache_folder(), workers=1)
+    return faces.face_dataset(
+        people(size)[group], plan, folder=faces.cache_folder(), workers=workers, progress=progress
+    )

@@ -22,18 +22,18 @@ from privhead_nb.lab.attacks import unknown_attack
 from privhead_nb.lab.jobs import run_jobs, safe_name
 from privhead_nb.lab.picture_jobs import (
     ATTACKS,
+    BASES,
     CLASSICAL,
     FULL,
-    INVERSION,
     LITTLE,
     NETWORK,
     ONLY_AT,
-    STEMS,
     STUDY_VERSION,
     Size,
     base,
     job,
     people,
+    portraits,
 )
 from privhead_nb.lab.protocol import check_disjoint
 from privhead_nb.lab.recommendation import ALONE, COMMAND, FORMAT, TOGETHER
@@ -82,7 +82,7 @@ def study_privacy(
     jobs = wanted(_names(settings), _names(attacks), small)
     run(jobs, size, kept, workers=workers, scheduler=scheduler, overwrite=overwrite)
     results = stored(kept, size)
-    found = summed_up(results, size)
+    found = summary(results, size)
     if store is not None:
         write_json(store, found)
         found["store"] = str(store)
@@ -112,7 +112,7 @@ def wanted(settings: list[str], attacks: list[str], small: bool) -> list[tuple[s
 
 
 def run(
-    wanted: Iterable[tuple[str, str]],
+    asked: Iterable[tuple[str, str]],
     size: Size,
     folder: Path,
     *,
@@ -123,22 +123,20 @@ def run(
     """Results by key, "setting.attack"; a killed run goes on where it stopped.
 
     Args:
-        wanted: setting and attack of each job.
+        asked: setting and attack of each job.
         size: of the study; a folder holds one size only.
         folder: of results and shared networks.
         workers, scheduler, overwrite: as in `run_jobs`.
     """
-    pairs, groups = list(wanted), people(size)
+    pairs, groups = list(asked), people(size)
     check_disjoint(**groups)
-    for group, plan in (("evaluation", faces.GALLERY), ("attacker", faces.LEARNING)):
-        faces.face_dataset(
-            groups[group], plan, folder=faces.cache_folder(), workers=workers, progress=True
-        )
+    for group in groups:
+        portraits(group, size, workers=workers, progress=True)
     same: dict[str, Any] = {"version": version(size), "workers": workers}
     same |= {"scheduler": scheduler, "overwrite": overwrite}
     attacks = {attack for _, attack in pairs}
-    bases = {"colours": {STEMS, INVERSION}, "moduli": {NETWORK, STEMS}}
-    shared = {name: (name, size, str(folder)) for name, users in bases.items() if users & attacks}
+    needed = [name for name, users in BASES.items() if attacks & set(users)]
+    shared = {name: (name, size, str(folder)) for name in needed}
     run_jobs(shared, base, folder / "base", desc="shared networks", **same)
     jobs = {f"{s}.{a}": (s, a, size, str(folder)) for s, a in pairs}
     return run_jobs(jobs, job, folder / "jobs", desc="attacks on pictures", **same)
@@ -167,41 +165,25 @@ def stored(folder: Path, size: Size) -> dict[str, Any]:
     return found
 
 
-def summary(results: Mapping[str, Any], measure: str = "rank1") -> dict[str, dict[str, Any]]:
-    """The strongest attack of each setting.
+def summary(results: Mapping[str, Any], size: Size) -> dict[str, Any]:
+    """What is stored: for each setting the strongest attack on whole portraits, alone and together.
+
+    A setting where no attack has a value is left out.
 
     Args:
-        results: by key, as `run` gives and the stored file holds under "results".
-        measure: "rank1" of one picture, "release" (rank-1 of eight together), "tar", "auc"; of
-            whole portraits.
-
-    Returns:
-        Setting -> operator, size, the attack's key, and [value, low, high] of the measure; chance;
-        and which attacks were tried. A setting where no attack has a value is left out.
+        results: by key, as `run` gives.
+        size: of the study.
     """
-    worst: dict[str, dict[str, Any]] = {}
-    tried: dict[str, list[str]] = {}
-    for key, result in results.items():
-        name, value = result["setting"], result["whole"][measure]
-        tried.setdefault(name, []).append(result["attack"])
-        if isinstance(value, dict):  # an abstention
-            continue
-        if name not in worst or value[0] > worst[name][measure][0]:
-            facts = {k: result[k] for k in ("operator", "pixels", "attack", "chance")}
-            worst[name] = {**facts, "key": key, measure: value}
-    return {name: {**found, "attacks": tried[name]} for name, found in worst.items()}
-
-
-def summed_up(results: Mapping[str, Any], size: Size) -> dict[str, Any]:
-    """What is stored: for each setting the strongest attack, alone and together."""
-    worst = {kind: summary(results, measure) for kind, measure in MEASURES.items()}
     settings: dict[str, Any] = {}
-    for name in SETTINGS:
-        found = {kind: of[name] for kind, of in worst.items() if name in of}
-        for kind, one in found.items():
-            facts = {k: one[k] for k in ("operator", "pixels", "chance", "attacks")}
-            strongest = {"attack": one["attack"], "rank1": one[MEASURES[kind]]}
-            settings[name] = settings.get(name, facts) | {kind: strongest}
+    for result in results.values():
+        facts = {k: result[k] for k in ("operator", "pixels", "chance")}
+        worst = settings.setdefault(result["setting"], facts | {"attacks": []})
+        worst["attacks"].append(result["attack"])
+        for kind, measure in MEASURES.items():
+            rate = result["whole"][measure]
+            known = isinstance(rate, list)  # no abstention
+            if known and (kind not in worst or rate[0] > worst[kind]["rank1"][0]):
+                worst[kind] = {"attack": result["attack"], "rank1": rate}
     facts = version(size)
     return {
         "format": FORMAT,
@@ -210,7 +192,7 @@ def summed_up(results: Mapping[str, Any], size: Size) -> dict[str, Any]:
         "people": size.people,
         "attackers": size.attackers,
         "views": faces.GALLERY.views,
-        "settings": settings,
+        "settings": {name: found for name, found in settings.items() if MEASURES.keys() & found},
     }
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,7 +32,6 @@ from privhead_nb.lab.comparison import (
     sorted_pairs,
 )
 from privhead_nb.lab.intervals import (
-    TAILS,
     Rate,
     abstain,
     draws,
@@ -69,15 +68,21 @@ class Verification:
         auc: area under the ROC: how often a mated pair beats a non-mated one, a tie half.
         eer: the rate at which FMR and FNMR are the same.
         tar_at_far: FAR -> mated pairs that match, at the best threshold with at most that FAR.
-        fnmr_at_fmr: the same as misses, FMR -> 1 - TAR.
         failure_to_detect: undetected probes, among all probes.
     """
 
     auc: Rate
     eer: Rate
     tar_at_far: Mapping[float, Rate]
-    fnmr_at_fmr: Mapping[float, Rate]
     failure_to_detect: Rate
+
+    @property
+    def fnmr_at_fmr(self) -> dict[float, Rate]:
+        """The same as misses, FMR -> 1 - TAR."""
+        return {
+            far: replace(tar, value=1 - tar.value, low=1 - tar.high, high=1 - tar.low)
+            for far, tar in self.tar_at_far.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,6 @@ class Roc:
         fmr, fnmr: (K,).
         threshold: (K,) falling; the first is inf.
         mated, non_mated: pairs behind it.
-        band: (3, L) FMR, and the interval of FNMR at it; None without resamples.
     """
 
     fmr: Floats
@@ -113,7 +117,6 @@ class Roc:
     threshold: Floats
     mated: int
     non_mated: int
-    band: Floats | None = None
 
 
 def verification(
@@ -147,10 +150,9 @@ def verification(
     M, N = len(pairs.mated), len(pairs.other)
     counts = draws(pairs.identities, resamples, seed)
     tar: dict[float, Rate] = {}
-    fnmr: dict[float, Rate] = {}
     if why := _nothing_left(comparison, pairs):
         auc = eer = abstain(why)
-        tar = fnmr = dict.fromkeys(fars, auc)
+        tar = dict.fromkeys(fars, auc)
     else:
         value = measures(pairs, np.ones(pairs.identities, dtype=np.int64), fars)
         again = np.array([measures(pairs, c, fars) for c in counts]).reshape(-1, 2 + len(fars))
@@ -158,15 +160,14 @@ def verification(
         auc, eer = (rate(value[k], again[:, k], count=M, identities=people) for k in (0, 1))
         for far, hit, hits in zip(fars, value[2:], again[:, 2:].T, strict=True):
             few, note = _too_few(far, N)
-            for rates, once, drawn in ((tar, hit, hits), (fnmr, 1 - hit, 1 - hits)):
-                known = rate(once, drawn, count=M, identities=people, note=note)
-                rates[far] = abstain(few, M) if few else known
+            known = rate(hit, hits, count=M, identities=people, note=note)
+            tar[far] = abstain(few, M) if few else known
     failed = failure_to_detect(comparison, resamples=resamples, seed=seed)
-    return Verification(auc, eer, tar, fnmr, failed)
+    return Verification(auc, eer, tar, failed)
 
 
-def roc(comparison: Comparison, *, resamples: int = 0, seed: int = 0) -> Roc:
-    """FMR and FNMR at every threshold; with resamples, FNMR's interval at 60 rates as well.
+def roc(comparison: Comparison) -> Roc:
+    """FMR and FNMR at every threshold.
 
     Raises:
         LabError: as `verification`; or no detected pair of either kind.
@@ -181,13 +182,7 @@ def roc(comparison: Comparison, *, resamples: int = 0, seed: int = 0) -> Roc:
     score = finite(np.concatenate([pairs.mated, pairs.other]))
     fmr, tar, threshold = roc_curve(np.repeat([1, 0], [M, N]), score, drop_intermediate=False)
     seen = threshold >= comparison.similarity[comparison.detected].min()
-    band = None
-    if resamples:
-        grid = np.geomspace(1 / N, 1, 60)
-        counts = draws(pairs.identities, resamples, seed)
-        again = 1 - np.array([measures(pairs, c, grid.tolist())[2:] for c in counts])
-        band = np.stack([grid, *np.nanquantile(again, TAILS, axis=0)])
-    return Roc(fmr[seen], 1 - tar[seen], threshold[seen], M, N, band)
+    return Roc(fmr[seen], 1 - tar[seen], threshold[seen], M, N)
 
 
 def calibrate(comparison: Comparison, far: float) -> float:
@@ -255,11 +250,10 @@ def identification(
     has_mate = np.isin(comparison.probe, people)
     kept = has_mate if count_failures else has_mate & comparison.detected
     hits, owner = rank_hits(comparison, ranks)[:, kept], comparison.probe[kept]
-    why = NO_FACE if not comparison.detected[has_mate].any() else ""
     rates: dict[int, Rate] = {}
     for k, hit in zip(ranks, hits, strict=True):
-        if why:
-            rates[k] = abstain(why)
+        if not comparison.detected[has_mate].any():
+            rates[k] = abstain(NO_FACE)
         elif k >= len(people):
             rates[k] = abstain(f"{len(people)} identities in the gallery: rank {k} is always a hit")
         else:

@@ -31,18 +31,22 @@ FINE = 3  # small pixels along a pixel's side
 HAIR_LABEL = LABELS.index("hair")
 MASKED_HAIR = 0.5  # sRGB grey that covers hair
 GREY = 0.4  # linear reflectance of a mesh without colours
-_FILL = torch.tensor(  # barycentric coordinates of 15 points in a triangle, about 1 mm apart
-    [[a / 4, b / 4, (4 - a - b) / 4] for a in range(5) for b in range(5 - a)]
-)
 
 
-@dataclass(frozen=True, eq=False)
-class SurfaceMesh:
-    """A surface at N vertices, with all that light needs; mm.
+def filling(n: int) -> Tensor:
+    """((n + 1) (n + 2) / 2, 3) barycentric coordinates of points that fill a triangle evenly."""
+    rows = [[a / n, b / n, (n - a - b) / n] for a in range(n + 1) for b in range(n + 1 - a)]
+    return torch.tensor(rows)
+
+
+_FILL = filling(4)  # about 1 mm apart
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LitPoints:
+    """All that light needs to know of N points of a surface.
 
     Args:
-        vertices: (N, 3) float32.
-        faces: (F, 3) int64, normals outward.
         normals: (N, 3) unit.
         reflectance: (N, 3) linear albedo, and
         plain: (N, 3) that of the one albedo which all people share.
@@ -51,8 +55,6 @@ class SurfaceMesh:
         label: (N,) index into LABELS.
     """
 
-    vertices: Tensor
-    faces: Tensor
     normals: Tensor
     reflectance: Tensor
     plain: Tensor
@@ -61,28 +63,34 @@ class SurfaceMesh:
     label: Tensor
 
 
-@dataclass(frozen=True, eq=False)
-class GBuffer:
-    """What V views see of a surface, before any light: M small pixels hit it.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SurfaceMesh(LitPoints):
+    """A surface at N vertices; mm.
 
     Args:
-        pixel: (M,) which small pixel, of all V (FINE H) (FINE W).
+        vertices: (N, 3) float32.
+        faces: (F, 3) int64, normals outward.
+    """
+
+    vertices: Tensor
+    faces: Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GBuffer(LitPoints):
+    """What V views see of a surface, before any light: N small pixels hit it.
+
+    Args:
+        pixel: (N,) which small pixel, of all V (FINE H) (FINE W).
         size: (V, H, W).
-        depth: (M,) mm along the viewing axis.
-        view: (M, 3) unit directions from the eye.
-        normals, reflectance, plain, occlusion, gloss, label: as a surface's, (M, ...).
+        depth: (N,) mm along the viewing axis.
+        view: (N, 3) unit directions from the eye.
     """
 
     pixel: Tensor
     size: tuple[int, int, int]
     depth: Tensor
     view: Tensor
-    normals: Tensor
-    reflectance: Tensor
-    plain: Tensor
-    occlusion: Tensor
-    gloss: Tensor
-    label: Tensor
 
     def pictures(
         self,
@@ -125,7 +133,7 @@ class GBuffer:
         return cover[..., 0], depth[..., 0], normals
 
     def average(self, values: Tensor, background: Tensor | float) -> Tensor:
-        """(M, C) values of small pixels -> (V, H, W, C), differentiable."""
+        """(N, C) values of small pixels -> (V, H, W, C), differentiable."""
         return average(values, self.pixel, self.size, background)
 
 
@@ -188,29 +196,21 @@ def rasterize(surface: SurfaceMesh, cameras: Cameras) -> GBuffer:
 
     Triangles should not be much larger than 4 mm, for they are filled with points.
     """
-    found: list[list[Tensor]] = []
+    small, views = FINE * cameras.height * FINE * cameras.width, []
     for v in range(len(cameras)):
         pixel, corners, weights, depth, points = visible(
             surface.vertices, surface.faces, cameras, v
         )
-
-        def mean(values: Tensor, corners: Tensor = corners, weights: Tensor = weights) -> Tensor:
-            shape = values.shape[1:]
-            return (weights.reshape(-1, 3, *[1] * len(shape)) * values[corners]).sum(1)
-
         heaviest = corners.gather(1, weights.argmax(1, keepdim=True))[:, 0]
-        eye = cameras.c2w[v, :3, 3].float()
-        small = FINE * cameras.height * FINE * cameras.width
-        found.append(
-            [
-                pixel + v * small, depth, F.normalize(points - eye, dim=-1),
-                F.normalize(mean(surface.normals), dim=-1), mean(surface.reflectance),
-                mean(surface.plain), mean(surface.occlusion), mean(surface.gloss),
-                surface.label[heaviest],
-            ]
-        )  # fmt: skip
-    parts = [torch.cat(p) for p in zip(*found, strict=True)]
-    return GBuffer(parts[0], (len(cameras), cameras.height, cameras.width), *parts[1:])
+        seen = {"pixel": pixel + v * small, "depth": depth, "label": surface.label[heaviest]}
+        seen["view"] = F.normalize(points - cameras.c2w[v, :3, 3].float(), dim=-1)
+        for name in ("normals", "reflectance", "plain", "occlusion", "gloss"):
+            values = getattr(surface, name)[corners]  # (N, 3, ...), a value for each corner
+            seen[name] = (weights.reshape(-1, 3, *[1] * (values.dim() - 2)) * values).sum(1)
+        seen["normals"] = F.normalize(seen["normals"], dim=-1)
+        views.append(seen)
+    size = (len(cameras), cameras.height, cameras.width)
+    return GBuffer(size=size, **{name: torch.cat([s[name] for s in views]) for name in views[0]})
 
 
 @torch.no_grad()

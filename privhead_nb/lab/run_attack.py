@@ -6,47 +6,19 @@ against a gallery (`match.py`).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from privhead_nb.errors import LabError
 from privhead_nb.files import atomic_folder, write_json
-from privhead_nb.lab.attacks import (
-    DEFAULT,
-    RECONSTRUCTION,
-    REGISTRY,
-    RELEASE,
-    names,
-    unknown_attack,
-)
-from privhead_nb.lab.embed import AttackConfig, embed_reconstruction, embed_release, guess_only
+from privhead_nb.lab.attacks import RECONSTRUCTION, REGISTRY, RELEASE, names, unknown_attack
+from privhead_nb.lab.embed import AttackRequest, embed_reconstruction, embed_release, guess_only
 from privhead_nb.lab.gallery import read_gallery
 from privhead_nb.lab.match import match
 from privhead_nb.privacy.release import Release
 from privhead_nb.reading import is_folder
 from privhead_nb.scenes.images import write_image
-
-
-@dataclass(frozen=True)
-class AttackRequest:
-    """What is wanted.
-
-    Args:
-        attack: a name of `attacks.REGISTRY`.
-        gallery: a count of made people, or a folder of pictures.
-        truth: who is shown, if that is known.
-        out: folder for attack.json and guessed pictures.
-        release: beside a reconstruction, where the attack needs it.
-        config: people to learn from, seed, and so on.
-    """
-
-    attack: str = DEFAULT
-    gallery: str = "100"
-    truth: str | None = None
-    out: Path | None = None
-    release: Path | None = None
-    config: AttackConfig = field(default_factory=AttackConfig)
 
 
 def run_attack(source: Path, request: AttackRequest) -> dict[str, Any]:
@@ -58,22 +30,20 @@ def run_attack(source: Path, request: AttackRequest) -> dict[str, Any]:
         TrainingError: the folder holds no whole reconstruction.
         OutputError: `out` is occupied, or can't be written.
     """
-    name, config = request.attack, request.config
     _check(source, request)
-    release = Release.load(source) if REGISTRY[name].source == RELEASE else None
-    answer: dict[str, Any] = {"attack": name, "source": str(source)}
-    if REGISTRY[name].pictures_only:
-        assert release is not None
-        card, guesses = guess_only(release, config)
+    answer: dict[str, Any] = {"attack": request.attack, "source": str(source)}
+    release = _release(source, request.attack)
+    if release is not None and REGISTRY[request.attack].pictures_only:
+        card, guesses = guess_only(release, request)
     else:
-        gallery = read_gallery(request.gallery, request.truth, workers=config.workers)
+        gallery = read_gallery(request.gallery, request.truth, workers=request.workers)
         found = (
-            embed_release(name, release, gallery, config)
+            embed_release(release, gallery, request)
             if release is not None
-            else embed_reconstruction(name, source, gallery, config, request.release)
+            else embed_reconstruction(source, gallery, request)
         )
         card, guesses = found.card, found.guesses
-        answer |= match(found, gallery, request.truth).to_dict()
+        answer |= match(found, gallery, request.truth)
     answer |= {"card": asdict(card)}
     if guesses:
         answer["guesses"] = {
@@ -127,6 +97,22 @@ def _check(source: Path, request: AttackRequest) -> None:
             where=name,
             remedy="Name the release that the head was made from: --release FOLDER.",
         )
+
+
+def _release(source: Path, name: str) -> Release | None:
+    """The release to attack, where the attack is one on releases."""
+    if REGISTRY[name].source != RELEASE:
+        return None
+    release = Release.load(source)
+    if release.operator.downsample == "last" and REGISTRY[name].imitates:
+        raise LabError(
+            "the release was made small after its operator (downsample last), and this attack "
+            "imitates operators on small pictures only",
+            where=name,
+            remedy="Use no-attack, neutral-views or neutral-palette, or a release made with "
+            "--downsample first.",
+        )
+    return release
 
 
 def text(answer: dict[str, Any]) -> str:

@@ -19,13 +19,13 @@ from torch import Tensor
 from privhead_nb.errors import LabError
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.heads.light import to_srgb
-from privhead_nb.lab.framing import DISTANCE, SIZE, Axes
-from privhead_nb.lab.raster import SurfaceMesh, grey_surface, rasterize
-from privhead_nb.scenes.camera import Cameras, custom_rig
+from privhead_nb.lab.framing import DISTANCE, Axes, cameras_around
+from privhead_nb.lab.raster import SurfaceMesh, filling, grey_surface, rasterize
 
 YAWS = (-30.0, 0.0, 30.0)  # degrees, of a scan
 ACROSS = 230.0  # mm across the picture, at the face
 DEPTH = 80.0  # mm of depth at a code of 127
+_FOV = 2 * float(np.degrees(np.arctan(ACROSS / 2 / DISTANCE)))
 _BELOW, _BEHIND = 6.0, -35.0  # mm from the nose tip to the picture's middle
 SIDE = 96  # cells of an atlas
 HALF_TURN = 100.0  # degrees of azimuth to each side
@@ -61,19 +61,11 @@ def scan_of_mesh(mesh: Mesh, axes: Axes | None = None) -> Tensor:
     turned = figure.vertices.double() @ turn.T
     placed = (turned - nose_tip(turned)).float()
     body = replace(figure, vertices=placed, normals=figure.normals @ turn.float().T)
-    cover, depth, seen = rasterize(body, _cameras()).maps()
+    cameras = cameras_around((0.0, _BELOW, _BEHIND), YAWS, _FOV)
+    cover, depth, seen = rasterize(body, cameras).maps()
     relief = torch.where(cover > 0.5, (DISTANCE - depth) / DEPTH, torch.full_like(depth, -1.0))
     both = torch.cat([seen, relief.clamp(-1, 1)[..., None]], -1)
     return both.mul(127).round().to(torch.int8)
-
-
-def _cameras() -> Cameras:
-    """Three cameras around a head whose nose tip is the origin."""
-    yaw = np.radians(YAWS)
-    away = DISTANCE * np.stack([np.sin(yaw), np.zeros(len(yaw)), np.cos(yaw)], -1)
-    target = (0.0, _BELOW, _BEHIND)
-    fov = 2 * float(np.degrees(np.arctan(ACROSS / 2 / DISTANCE)))
-    return custom_rig(away + target, range(len(yaw)), target=target, size=SIZE, fov_deg=fov)[0]
 
 
 def places(points: Tensor) -> Tensor:
@@ -97,10 +89,7 @@ def reflectance_atlas(body: SurfaceMesh) -> Tensor:
 
     Cells that no surface point falls into are filled from their neighbours.
     """
-    shares = torch.tensor(
-        [[a / 6, b / 6, (6 - a - b) / 6] for a in range(7) for b in range(7 - a)],
-        dtype=torch.float32,
-    )
+    shares = filling(6)
 
     def dense(values: Tensor) -> Tensor:
         return torch.einsum("sk,fkd->fsd", shares, values[body.faces]).reshape(-1, 3)

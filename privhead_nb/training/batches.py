@@ -61,7 +61,7 @@ class Views:
         count = self.masks.numel()
         if count > RAYS_KEPT:
             return None
-        return _rays_through(self, torch.arange(count, device=self.masks.device))
+        return rays_through(self.cameras, torch.arange(count, device=self.masks.device))
 
 
 def released_views(release: Release, which: str, device: torch.device) -> Views:
@@ -128,14 +128,15 @@ def draw_pixels(pool: Tensor, count: int, generator: torch.Generator) -> Tensor:
 def rays_at(views: Views, flat: Tensor) -> Rays:
     """Rays through flat pixel indices (N,)."""
     kept = views.rays
-    return _rays_through(views, flat) if kept is None else kept[flat]
+    return rays_through(views.cameras, flat) if kept is None else kept[flat]
 
 
-def _rays_through(views: Views, flat: Tensor) -> Rays:
-    size = views.size
-    view, within = flat.div(size * size, rounding_mode="floor"), flat % (size * size)
-    xy = torch.stack([within % size, within.div(size, rounding_mode="floor")], -1)
-    return camera_rays(views.cameras, view, xy)
+def rays_through(cameras: Cameras, flat: Tensor) -> Rays:
+    """Rays through flat pixel indices (N,), which are view * H * W + y * W + x."""
+    width, pixels = cameras.width, cameras.height * cameras.width
+    view, within = flat.div(pixels, rounding_mode="floor"), flat % pixels
+    xy = torch.stack([within % width, within.div(width, rounding_mode="floor")], -1)
+    return camera_rays(cameras, view, xy)
 
 
 def patch_weights(signal: Tensor, patch: int) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from torch import Tensor, nn
 
 from privhead_nb.errors import TrainingError
 from privhead_nb.files import json_text, write_tensors
-from privhead_nb.reading import Record, is_number, parse_json, read_tensors
+from privhead_nb.reading import Record, is_file, is_number, parse_json, read_tensors
+from privhead_nb.training.profiles import Profile
 
 FORMAT = 2
 NAME = "checkpoint.safetensors"
@@ -69,19 +69,19 @@ def restore_optimiser(
     optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor], where: Path
 ) -> None:
     """Put `optimiser_tensors` back; TrainingError where they aren't those of this optimiser."""
-    sizes = [p.shape for group in optimiser.param_groups for p in group["params"]]
+    found = {name: value for name, value in tensors.items() if name.startswith("optimiser.")}
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    wanted = {
+        f"optimiser.{index}.{key}": torch.empty(() if key == "step" else parameter.shape)
+        for index, parameter in enumerate(parameters)
+        if any(name.startswith(f"optimiser.{index}.") for name in found)  # it had a gradient
+        for key in ("step", "exp_avg", "exp_avg_sq")
+    }
+    check_tensors(found, wanted, where)
     state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if not name.startswith("optimiser."):
-            continue
-        parts = re.fullmatch(r"optimiser\.(\d{1,6})\.(step|exp_avg|exp_avg_sq)", name)
-        if parts is None or int(parts[1]) >= len(sizes):
-            raise TrainingError(f"has the unknown numbers {name!r}", where=where, remedy=_AGAIN)
-        size = torch.Size() if parts[2] == "step" else sizes[int(parts[1])]
-        check_tensors({name: tensor}, {name: torch.empty(size)}, where)
-        state.setdefault(int(parts[1]), {})[parts[2]] = tensor
-    if any(len(values) != 3 for values in state.values()):
-        raise TrainingError("lacks numbers of the optimiser", where=where, remedy=_AGAIN)
+    for name, value in found.items():
+        _, index, key = name.split(".")
+        state.setdefault(int(index), {})[key] = value
     full = optimiser.state_dict()
     full["state"] = state
     optimiser.load_state_dict(full)
@@ -116,23 +116,21 @@ def check_tensors(
             )
 
 
+def check_there(folder: Path, names: tuple[str, ...], remedy: str) -> None:
+    """Raise TrainingError unless a folder has these files."""
+    for name in names:
+        if not is_file(folder / name):
+            raise TrainingError(f"there is no {name}", where=folder, remedy=remedy)
+
+
 def write_checkpoint(folder: Path, progress: Progress) -> None:
     """Write one file that holds it all; the previous one stays until the new one is whole.
 
     Raises:
         OutputError: the disk says no; the previous checkpoint is as it was.
     """
-    text = json_text(
-        {
-            "format": FORMAT,
-            "stage": progress.stage,
-            "step": progress.step,
-            "history": progress.history,
-            "seconds": progress.seconds,
-            "identity": progress.identity,
-            "files": progress.files,
-        }
-    )
+    said = {name: value for name, value in vars(progress).items() if name != "tensors"}
+    text = json_text({"format": FORMAT, **said})
     words = {"privhead": text, "sha256": _digest(text, progress.tensors)}
     write_tensors(folder / NAME, progress.tensors, words)
 
@@ -188,7 +186,10 @@ def read_checkpoint(folder: Path, identity: dict[str, Any]) -> Progress | None:
         )
     if said.get("sha256") != _digest(text, tensors):
         raise TrainingError("is damaged: its checksum differs", where=path, remedy=_AGAIN)
-    check_same_run("the checkpoint belongs", words.record("identity").data, identity, path)
+    theirs = words.record("identity")
+    settings = Profile.from_record(theirs.record("settings")).to_dict()  # under today's names
+    found = theirs.data | {"settings": settings}
+    check_same_run("the checkpoint belongs", found, identity, path)
     files = words.record("files")
     return Progress(
         stage=words.text("stage", STAGES),

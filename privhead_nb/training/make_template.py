@@ -11,9 +11,9 @@ privacy is lost; out of photographs of people a template would have to be made w
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -31,12 +31,10 @@ from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.heads.grid import marching_cubes, sample_grid
 from privhead_nb.heads.head import make_head
 from privhead_nb.heads.synthetic import bounding_sphere, synthetic_scene
-from privhead_nb.kernels.dispatch import prefer
-from privhead_nb.scenes.camera import Cameras
 from privhead_nb.scenes.scene import Scene
-from privhead_nb.training.batches import Views, unit_cameras
+from privhead_nb.training.batches import scene_views
 from privhead_nb.training.profiles import Profile, get_profile
-from privhead_nb.training.run import make_optimiser
+from privhead_nb.training.run import Terms
 from privhead_nb.training.start import RunOptions, start_run
 from privhead_nb.training.steps import rgb_terms
 from privhead_nb.training.template import Template, template_settings
@@ -117,18 +115,19 @@ def make_template(
     settings = get_profile(profile)
     settings = replace(settings, field=template_settings(settings.field))
     if kind == "mean":
-        found = [person(i) for i in _bar(people, "surfaces", progress)]
+        kept: tuple[str, ...] = ("field.",)
+        heads = [person(i) for i in tqdm(people, "surfaces", disable=not progress)]
         count = FIT_STEPS if steps is None else steps
-        model, error = fit_mean(found, settings, seed, count, progress)
-        spheres = [(p.center, p.radius) for p in found]
-        extra = {"steps": count, "fit_error": error}
+        model, error = fit_mean(heads, settings, seed, count, progress)
+        spheres = [(p.center, p.radius) for p in heads]
+        extra: dict[str, Any] = {"steps": count, "fit_error": error}
     else:
-        scenes = [synthetic_scene(i) for i in _bar(people, "pictures", progress)]
+        scenes = [synthetic_scene(i) for i in tqdm(people, "pictures", disable=not progress)]
         count = settings.full_rgb.steps if steps is None else steps
         model = train_together(scenes, settings, seed, count, progress)
         spheres = [(s.center, s.radius) for s in scenes]
-        extra = {"steps": count, "pictures": sum(len(s.cameras) for s in scenes)}
-    kept = ("field.",) if kind == "mean" else ("field.", "colour.")
+        pictures = sum(len(s.cameras) for s in scenes)
+        kept, extra = ("field.", "colour."), {"steps": count, "pictures": pictures}
     state = {k: v.detach().cpu() for k, v in model.state_dict().items() if k.startswith(kept)}
     made: dict[str, Any] = {
         "kind": kind,
@@ -162,7 +161,7 @@ def fit_mean(
 ) -> tuple[HeadModel, float]:
     """A model whose field is the people's mean SDF, and its mean error near the surface (unit)."""
     points = fit_points(people, FIT_POINTS, seed)
-    values = [p.sdf(points) for p in _bar(people, "distances", progress)]
+    values = [p.sdf(points) for p in tqdm(people, "distances", disable=not progress)]
     where = torch.from_numpy(points).float()
     wanted = torch.from_numpy(np.mean(values, axis=0)).float()
     held = len(where) // 10  # not fitted, to measure with
@@ -199,44 +198,29 @@ def fit_field(
 
     Minimises the mean absolute difference; what is far from the surface counts less.
     """
-    model = HeadModel(settings.field, seed=seed)
-    optimiser = make_optimiser(model, settings.optimiser)
+    render = replace(settings.render, sampler="uniform", coverage="volume")  # keeps no cache
+    options = RunOptions(seed, device="cpu", progress=progress)
+    run = start_run(replace(settings, render=render), options, {"input": "template"})
     weight = 0.1 + torch.exp(-wanted.abs() / 0.1)
-    generator = torch.Generator().manual_seed(seed)
-    for step in _bar(range(steps), "fit", progress):
-        for group in optimiser.param_groups:
-            group["lr"] = group["start"] * settings.optimiser.decay ** (step / max(steps - 1, 1))
-        drawn = torch.randint(len(points), (FIT_BATCH,), generator=generator)
-        loss = ((model.sdf(points[drawn]) - wanted[drawn]).abs() * weight[drawn]).mean()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    return model.eval()
+
+    def terms() -> Terms:
+        drawn = torch.randint(len(points), (FIT_BATCH,), generator=run.generator)
+        off = (run.model.sdf(points[drawn]) - wanted[drawn]).abs()
+        return {"distance": (off * weight[drawn]).mean()}
+
+    run.train("fit", steps, settings.stage1.beta, terms)
+    return run.model.eval()
 
 
 def train_together(
     scenes: Sequence[Scene], settings: Profile, seed: int, steps: int, progress: bool = False
 ) -> HeadModel:
     """One model for the pictures of several people, each in the person's own unit sphere."""
-    cameras = [unit_cameras(s.cameras, s.center, s.radius) for s in scenes]
-    views = Views(
-        cameras=Cameras(
-            torch.cat([c.K for c in cameras]),
-            torch.cat([c.c2w for c in cameras]),
-            cameras[0].width,
-            cameras[0].height,
-            cameras[0].pixel_center,
-        ),
-        values=torch.cat([s.images for s in scenes]),
-        masks=torch.cat([s.masks for s in scenes]),
-        masked=torch.ones(sum(len(c) for c in cameras), dtype=torch.bool),
-    )
     stage = replace(settings.full_rgb, steps=steps)
     options = RunOptions(seed, device="cpu", progress=progress)
     run = start_run(settings, options, {"input": "template"})
-    background = torch.tensor(scenes[0].background)
-    with prefer("auto"):
-        run.train("full_rgb", stage.steps, stage.beta, rgb_terms(run, views, background, stage))
+    terms = rgb_terms(run, scene_views(scenes, run.device), stage)
+    run.train("full_rgb", stage.steps, stage.beta, terms)
     return run.model.eval()
 
 
@@ -246,24 +230,13 @@ def parse_identities(text: str) -> tuple[int, ...]:
     Raises:
         TrainingError: no such list.
     """
-    found: list[int] = []
+    where, remedy = "identities", "Write 901-910, or 3,5,8-9."
     try:
-        for part in text.split(","):
-            first, _, last = part.strip().partition("-")
-            some = range(int(first), int(last or first) + 1)
-            if len(found) + len(some) > MAX_PEOPLE:
-                raise TrainingError(
-                    f"{text!r} names more than {MAX_PEOPLE} people",
-                    where="identities",
-                    remedy="Name fewer.",
-                )
-            found += some
+        ends = [part.strip().partition("-") for part in text.split(",")]
+        ranges = [range(int(first), int(last or first) + 1) for first, _, last in ends]
     except ValueError as error:
-        raise TrainingError(
-            f"{text!r} names no people", where="identities", remedy="Write 901-910, or 3,5,8-9."
-        ) from error
-    return tuple(found)
-
-
-def _bar(items: Any, name: str, show: bool) -> Any:
-    return tqdm(items, desc=name, disable=not show, file=sys.stderr, leave=True)
+        raise TrainingError(f"{text!r} names no people", where=where, remedy=remedy) from error
+    if sum(map(len, ranges)) > MAX_PEOPLE:
+        said = f"{text!r} names more than {MAX_PEOPLE} people"
+        raise TrainingError(said, where=where, remedy="Name fewer.")
+    return tuple(chain(*ranges))

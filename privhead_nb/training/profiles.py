@@ -7,12 +7,14 @@ network and sampler. The weights below are the same for all heads.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from privhead_nb.errors import TrainingError
 from privhead_nb.field.model import FieldSettings
+from privhead_nb.files import json_text
 from privhead_nb.reading import Record
 from privhead_nb.render.volume import RenderSettings
 
@@ -143,8 +145,9 @@ class Profile:
     mesh_resolution: int = 256
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, for report.json."""
-        return asdict(self)
+        """Plain numbers, as a JSON file gives them back: lists for tuples."""
+        plain: dict[str, Any] = json.loads(json_text(asdict(self)))
+        return plain
 
     @classmethod
     def from_record(cls, record: Record) -> Profile:

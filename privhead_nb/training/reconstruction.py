@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,20 @@ from privhead_nb.reading import (
     MAX_TENSORS,
     Record,
     check_file,
-    is_file,
     read_json,
     read_tensors,
     unreadable,
 )
 from privhead_nb.render.volume import Rendered, render_view
 from privhead_nb.scenes.camera import Cameras
-from privhead_nb.training.batches import camera_rays, unit_cameras
-from privhead_nb.training.checkpoint import History, check_tensors, read_history, read_seconds
+from privhead_nb.training.batches import rays_through, unit_cameras
+from privhead_nb.training.checkpoint import (
+    History,
+    check_tensors,
+    check_there,
+    read_history,
+    read_seconds,
+)
 from privhead_nb.training.profiles import Profile
 
 REPORT = "report.json"
@@ -69,10 +75,8 @@ class Reconstruction:
         """
         device = next(self.model.parameters()).device
         height, width = cameras.height, cameras.width
-        y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-        xy = torch.stack([x, y], -1).reshape(-1, 2).to(device)
         unit = unit_cameras(cameras[view], self.center, self.radius)
-        rays = camera_rays(unit, torch.zeros(len(xy), dtype=torch.long, device=device), xy)
+        rays = rays_through(unit, torch.arange(height * width, device=device))
         background = torch.tensor(self.background, device=device)
         flat = render_view(self.model, rays, background, self.settings.render)
         return Rendered(
@@ -117,13 +121,8 @@ class Reconstruction:
             TrainingError: a file is missing, broken, or does not fit the others; it is named.
         """
         folder = Path(folder)
-        for name in (REPORT, "field.safetensors", "mesh.ply"):
-            if not is_file(folder / name):
-                raise TrainingError(
-                    f"there is no {name}",
-                    where=folder,
-                    remedy="Name the folder that `privhead reconstruct` wrote, after it finished.",
-                )
+        remedy = "Name the folder that `privhead reconstruct` wrote, after it finished."
+        check_there(folder, (REPORT, "field.safetensors", "mesh.ply"), remedy)
         report = read_json(folder / REPORT, error=TrainingError, remedy=_AGAIN)
         _check_report(report)
         check_files(folder, report)
@@ -191,15 +190,14 @@ def check_files(folder: Path, report: Record, names: tuple[str, ...] = FILES) ->
 
 def _check_report(report: Record) -> None:
     """The types of what a report tells besides settings, sphere and history."""
-    texts = ("privhead_nb", "torch", "python", "profile", "device", "data", "input", "unit")
-    for name in (*texts, "baseline", "masks"):
-        if name in report:
-            report.text(name)
-    for name in ("seed", "threads", "size", "neutral_views", "sensitive_views"):
-        if name in report:
-            report.whole(name)
-    for name in ("seconds_total", "peak_memory_mb"):
-        if name in report:
-            report.number(name, 0.0)
+    fields: tuple[tuple[Callable[[str], Any], str], ...] = (
+        (report.text, "privhead_nb torch python profile device data input unit baseline masks"),
+        (report.whole, "seed threads size neutral_views sensitive_views"),
+        (lambda name: report.number(name, 0.0), "seconds_total peak_memory_mb"),
+    )
+    for read, names in fields:
+        for name in names.split():
+            if name in report:
+                read(name)
     if "seconds" in report:
         read_seconds(report.record("seconds"))

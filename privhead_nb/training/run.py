@@ -99,19 +99,14 @@ class Run:
             return  # done before the interruption
         optimiser = make_optimiser(self.model, self.settings.optimiser)
         if resumed is not None and resumed.stage == name:
-            self._restore(resumed, optimiser)
+            assert self.folder is not None
+            restore_optimiser(optimiser, resumed.tensors, self.folder / NAME)
+            self.step = resumed.step
         self.resumed = None
         record = self.history.setdefault(name, {"step": []})
-        every = _number(os.environ.get("PRIVHEAD_SAVE_EVERY"), SAVE_EVERY)
+        every = float(os.environ.get("PRIVHEAD_SAVE_EVERY") or SAVE_EVERY)
         began, before, saved, bad = time.perf_counter(), self.seconds.get(name, 0.0), 0.0, 0
-        bar = tqdm(
-            total=steps,
-            initial=self.step,
-            desc=name,
-            disable=not self.show,
-            file=sys.stderr,
-            leave=True,
-        )
+        bar = tqdm(total=steps, initial=self.step, desc=name, disable=not self.show)
         with bar, held_interrupt() as pressed, gradients_in_place(self.model):
             while self.step < steps:
                 self._schedule(optimiser, beta, steps)
@@ -138,16 +133,14 @@ class Run:
                 bar.update()
                 spent = time.perf_counter() - began
                 self.seconds[name] = before + spent
-                if self.folder is not None and spent - saved > every:
+                stop = pressed()
+                if stop or spent - saved > every:
                     self._save(name, optimiser)
                     saved = spent
-                if pressed():
-                    if self.folder is not None:
-                        self._save(name, optimiser)
+                if stop:
                     raise KeyboardInterrupt
         self._refresh(name)
-        if self.folder is not None:
-            self._save(name, optimiser)
+        self._save(name, optimiser)
 
     def stage_mesh(self, name: str, make: Callable[[], Mesh]) -> Mesh | None:
         """The mesh at the end of a stage, made once.
@@ -215,28 +208,14 @@ class Run:
             raise self._diverged(name, "the surface has vanished")
 
     def _save(self, name: str, optimiser: torch.optim.Optimizer) -> None:
-        assert self.folder is not None
+        if self.folder is None:
+            return
         tensors = model_tensors(self.model) | optimiser_tensors(optimiser)
         tensors["generator"] = self.generator.get_state()
         if self.cache.values is not None:
             tensors["cache"] = self.cache.values
-        write_checkpoint(
-            self.folder,
-            Progress(
-                name,
-                self.step,
-                tensors,
-                self.history,
-                self.seconds,
-                self.identity,
-                self.files,
-            ),
-        )
-
-    def _restore(self, progress: Progress, optimiser: torch.optim.Optimizer) -> None:
-        assert self.folder is not None
-        restore_optimiser(optimiser, progress.tensors, self.folder / NAME)
-        self.step = progress.step
+        told = (self.history, self.seconds, self.identity, self.files)
+        write_checkpoint(self.folder, Progress(name, self.step, tensors, *told))
 
     def _diverged(self, name: str, why: str) -> TrainingError:
         kept = "nothing was written" if self.folder is None else f"{self.folder / NAME} is kept"
@@ -295,13 +274,6 @@ def make_optimiser(model: HeadModel, settings: Optimiser) -> torch.optim.Optimiz
         if some
     ]
     return torch.optim.Adam(groups, betas=settings.betas, eps=1e-15, fused=True)
-
-
-def _number(text: str | None, default: float) -> float:
-    try:
-        return float(text or default)
-    except ValueError:
-        return default
 
 
 def peak_memory_mb(device: torch.device) -> float | None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import torch
 
 from privhead_nb.errors import OutputError, TrainingError
 from privhead_nb.field.model import HeadModel
 from privhead_nb.files import claim, clear
-from privhead_nb.kernels.dispatch import Backend, check_name, why_not
+from privhead_nb.kernels.dispatch import Backend, check_name, prefer, why_not
 from privhead_nb.render.sampling import SdfCache
 from privhead_nb.targets import left_over, refuse_inside_sources, resolved
 from privhead_nb.training.checkpoint import (
@@ -29,9 +29,6 @@ from privhead_nb.training.reconstruction import FILES, REPORT, Reconstruction
 from privhead_nb.training.run import Run
 from privhead_nb.training.template import Template
 
-Given = ParamSpec("Given")
-Made = TypeVar("Made")
-
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -43,7 +40,8 @@ class RunOptions:
         resume, overwrite: what to do with what `out` holds.
         device: None takes a GPU where there is one.
         progress: None shows bars except under the "ci" profile.
-        backend: of all kernels.
+        backend: of all kernels; one that can't run here at all is refused, and what single ops
+            lack is theirs to say.
     """
 
     seed: int = 0
@@ -53,6 +51,36 @@ class RunOptions:
     device: str | torch.device | None = None
     progress: bool | None = None
     backend: Backend = "auto"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 10**18:
+            remedy = "Use 0 to 10^18 - 1."
+            raise TrainingError(f"the seed is {self.seed}", where="seed", remedy=remedy)
+        if self.resume and self.out is None:
+            raise TrainingError("there is nothing to resume without an output folder", where="out")
+        try:
+            check_name("reconstruct", self.backend)
+        except ValueError as error:
+            raise TrainingError(str(error), where="backend") from error
+        known = self.backend in ("auto", "torch")
+        reason = None if known else why_not(self.backend, torch.empty(0, device=self.place))
+        if reason is not None:
+            raise TrainingError(
+                f"backend={self.backend!r} can't run here: {reason}",
+                where="backend",
+                remedy="Use 'auto', which takes what is there, or 'torch'.",
+            )
+
+    @property
+    def place(self) -> torch.device:
+        """The device that is asked for, or else a GPU where there is one."""
+        return torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Inside, no other run writes to `out`, and the kernels take the backend."""
+        with prefer(self.backend), nullcontext() if self.out is None else claim(self.out):
+            yield
 
 
 def start_run(
@@ -76,18 +104,11 @@ def start_run(
         TrainingError: the checkpoint is broken or belongs to another run, or the template doesn't
             fit the profile.
     """
-    seed, out = options.seed, options.out
-    if not 0 <= seed < 10**18:
-        raise TrainingError(f"the seed is {seed}", where="seed", remedy="Use 0 to 10^18 - 1.")
-    if options.resume and out is None:
-        raise TrainingError("there is nothing to resume without an output folder", where="out")
-    where = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    _check_backend(options.backend, where)
-    folder = None if out is None else Path(out)
+    seed, where = options.seed, options.place
     identity = {
         "seed": seed,
         "profile": settings.name,
-        "settings": _plain(settings.to_dict()),
+        "settings": settings.to_dict(),
         "data": mark,
         "stages": described.get("stages"),
         "template": None if template is None else template.fingerprint,
@@ -95,10 +116,8 @@ def start_run(
     model = HeadModel(settings.field, seed=seed).to(where)
     if template is not None:
         template.start(model)
-        described = described | {
-            "template": template.fingerprint,
-            "template_made": template.made,
-        }
+        said = {"template": template.fingerprint, "template_made": template.made}
+        described = described | said
     run = Run(
         settings=settings,
         seed=seed,
@@ -106,14 +125,14 @@ def start_run(
         generator=torch.Generator(device=where).manual_seed(seed),
         device=where,
         cache=SdfCache(settings.render.cache),
-        folder=folder,
+        folder=None,
         show=settings.name != "ci" if options.progress is None else options.progress,
         identity=identity,
         described=described,
     )
-    if folder is None:
+    if options.out is None:
         return run
-    folder = run.folder = resolved(folder)
+    folder = run.folder = resolved(options.out)
     refuse_inside_sources(folder / NAME)
     _make_writable(folder)
     found = read_checkpoint(folder, identity) if options.resume else None
@@ -135,7 +154,7 @@ def start_run(
     if held and options.resume and (folder / REPORT).is_file():
         run.finished = Reconstruction.load(folder)
         report, used = run.finished.report, run.finished.settings
-        made = report | {"profile": used.name, "settings": _plain(used.to_dict())}
+        made = report | {"profile": used.name, "settings": used.to_dict()}
         check_same_run("the finished results belong", made, identity, folder)
     elif held and not options.overwrite:
         raise OutputError(
@@ -153,44 +172,6 @@ def start_run(
         for name in held:
             (folder / name).unlink()
     return run
-
-
-def _check_backend(backend: Backend, device: torch.device) -> None:
-    """A backend that can't run here at all is refused; what single ops lack is theirs to say."""
-    try:
-        check_name("reconstruct", backend)
-    except ValueError as error:
-        raise TrainingError(str(error), where="backend") from error
-    if backend in ("auto", "torch"):
-        return
-    reason = why_not(backend, torch.empty(0, device=device))
-    if reason is not None:
-        raise TrainingError(
-            f"backend={backend!r} can't run here: {reason}",
-            where="backend",
-            remedy="Use 'auto', which takes what is there, or 'torch'.",
-        )
-
-
-def _plain(data: Any) -> Any:
-    """Tuples as lists, as JSON gives them back."""
-    if isinstance(data, dict):
-        return {k: _plain(v) for k, v in data.items()}
-    return [_plain(v) for v in data] if isinstance(data, (list, tuple)) else data
-
-
-def one_writer(train: Callable[Given, Made]) -> Callable[Given, Made]:
-    """A function with an `out` folder that no other run writes to until it returns."""
-
-    @functools.wraps(train)
-    def alone(*args: Given.args, **kwargs: Given.kwargs) -> Made:
-        out = kwargs.get("out")
-        if not isinstance(out, str | Path):
-            return train(*args, **kwargs)
-        with claim(out):
-            return train(*args, **kwargs)
-
-    return alone
 
 
 def _make_writable(folder: Path) -> None:

@@ -75,9 +75,7 @@ def rgb_terms(run: Run, views: Views, stage: Stage1) -> Callable[[], Terms]:
     return step
 
 
-def modulus_terms(
-    run: Run, views: Views, operator: Operator, stage: Stage2
-) -> Callable[[], Terms]:
+def modulus_terms(run: Run, views: Views, operator: Operator, stage: Stage2) -> Callable[[], Terms]:
     """A function that draws patches and returns one step's terms: gradient + eikonal + Lipschitz.
 
     This is eq. 9 with lambda_1 = 0: the rendered patches' moduli against the released ones (eq. 5).

@@ -18,10 +18,10 @@ from privhead_nb.errors import OutputError, TrainingError
 from privhead_nb.field.model import FieldSettings, HeadModel
 from privhead_nb.files import atomic_folder, write_json, write_tensors
 from privhead_nb.geometry.mesh import Mesh, extract_mesh
-from privhead_nb.reading import is_file, read_json, read_tensors
+from privhead_nb.reading import read_json, read_tensors
 from privhead_nb.scenes.camera import AXES
 from privhead_nb.targets import contents, resolved
-from privhead_nb.training.checkpoint import check_tensors, fingerprint
+from privhead_nb.training.checkpoint import check_tensors, check_there, fingerprint
 from privhead_nb.training.profiles import read_settings
 
 if TYPE_CHECKING:
@@ -31,17 +31,9 @@ FORMAT, VERSION = "privhead template", 1
 WORDS, NUMBERS = "template.json", "template.safetensors"
 _AGAIN = "Make it again with `privhead template`."
 LEVELS = 2  # of a grid field that a template has
-_SIZES = (
-    "kind",
-    "channels",
-    "max_entries",
-    "width",
-    "depth",
-    "features",
-    "frequencies",
-    "sphere",
-)
-_COLOUR = ("colour_width", "colour_depth", "view_frequencies")
+_SAME = ("kind", "channels", "max_entries", "width", "depth", "features", "frequencies", "sphere")
+_SAME_COLOUR = ("colour_width", "colour_depth", "view_frequencies")
+_SAID = ("made", "center", "radius", "unit", "up", "front", "fingerprint")
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +87,7 @@ class Template:
         A feature grid may have more levels than the template's, behind them: those start from
         nothing, as they always do. So one small template serves the ci, cpu and gpu profiles.
         """
-        names = (*_SIZES, *(_COLOUR if self.coloured else ()))
+        names = (*_SAME, *(_SAME_COLOUR if self.coloured else ()))
         found = [
             f"{name} is {getattr(self.settings, name)} in the template, {getattr(settings, name)} "
             "in the profile"
@@ -153,18 +145,8 @@ class Template:
                 where=target,
                 remedy="Name a new folder, or remove what it holds yourself.",
             )
-        words = {
-            "format": FORMAT,
-            "version": VERSION,
-            "made": self.made,
-            "center": self.center,
-            "radius": self.radius,
-            "unit": self.unit,
-            "up": self.up,
-            "front": self.front,
-            "fingerprint": self.fingerprint,
-            "field": asdict(self.settings),
-        }
+        words = {"format": FORMAT, "version": VERSION}
+        words |= {name: getattr(self, name) for name in _SAID} | {"field": asdict(self.settings)}
         with atomic_folder(target, overwrite=overwrite) as aside:
             write_tensors(aside / NUMBERS, self.state)
             write_json(aside / WORDS, words)
@@ -177,13 +159,7 @@ class Template:
             TrainingError: a file is missing or broken, or the two don't belong together.
         """
         folder = Path(folder)
-        for name in (WORDS, NUMBERS):
-            if not is_file(folder / name):
-                raise TrainingError(
-                    f"there is no {name}",
-                    where=folder,
-                    remedy="Name a folder that `privhead template` wrote.",
-                )
+        check_there(folder, (WORDS, NUMBERS), "Name a folder that `privhead template` wrote.")
         path = folder / WORDS
         words = read_json(path, error=TrainingError, remedy=_AGAIN)
         if (words.text("format"), words.whole("version")) != (FORMAT, VERSION):

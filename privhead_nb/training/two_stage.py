@@ -243,9 +243,7 @@ def _eight_bit(values: Tensor) -> Tensor:
 
 def _mesh(run: Run, head: Release | Scene) -> Mesh:
     size = run.settings.mesh_resolution
-    return extract_mesh(
-        run.model.sdf, head.center, head.radius, resolution=size, device=run.device
-    )
+    return extract_mesh(run.model.sdf, head.center, head.radius, resolution=size, device=run.device)
 
 
 def _finish(run: Run, head: Release | Scene, stage1_mesh: Mesh | None) -> Reconstruction:

@@ -1,6 +1,6 @@
 """Attacks, one a file, and the registry of those that `privhead attack` runs.
 
-Two things come out of an attack: a guess at the pictures, scored against the truth (`scores.py`),
+Two things come out of an attack: a guess at the pictures, scored against the truth by lesson 6,
 or embeddings that are held against a gallery of known people, scored by the protocol. The second
 kind is an `Attack`, whatever it does inside. Nothing heavy is imported here: `--help` reads it.
 """

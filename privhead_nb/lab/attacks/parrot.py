@@ -70,7 +70,11 @@ def network_parrot(
         others, operator, stems=stems, size=size, learning=learning, start=start, progress=progress
     )
     name = "parrot, two stems" if stems == 2 else "parrot, CNN"
-    return _attack(networks, operator, size, _card(name, others, operator, learning))
+    card = _card(name, others, operator, learning)
+    attack = _protected_gallery(lambda x: networks[0](head_crop(x)), operator, size, card)
+    if stems == 2:
+        attack = replace(attack, enrol=lambda colours: networks[1](head_crop(colours)))
+    return attack
 
 
 def informed_parrot(
@@ -93,7 +97,7 @@ def informed_parrot(
     network = train_network(others, learning, operator=operator, size=size, progress=progress)
     card = _card("parrot, informed", others, operator, learning)
     told = replace(card, knowledge=f"{card.knowledge}, the codes of other people's heads")
-    return _attack((network,), operator, size, told)
+    return _protected_gallery(lambda x: network(head_crop(x)), operator, size, told)
 
 
 def train_stems(
@@ -165,16 +169,6 @@ def classical_parrot(
 
     card = _card("parrot, HOG + LDA and pixels + LDA", others, operator, Learning(seed=seed))
     return _protected_gallery(embed, operator, size, replace(card, cost="two projections, seconds"))
-
-
-def _attack(
-    networks: tuple[FaceNetwork, ...], operator: Operator | None, size: int, card: Card
-) -> Attack:
-    """The attack of one trained network, or of two, of which the second sees the gallery."""
-    attack = _protected_gallery(lambda x: networks[0](head_crop(x)), operator, size, card)
-    if len(networks) == 1:
-        return attack
-    return replace(attack, enrol=lambda colours: networks[1](head_crop(colours)))
 
 
 def _protected_gallery(

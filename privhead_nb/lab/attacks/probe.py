@@ -23,15 +23,14 @@ YAW_LIMIT = 45.0  # degrees; recognisers are held to pictures up to there
 BATCH = 256
 
 
-def probe_embedding(attack: Attack, release: Release, yaw_limit: float = YAW_LIMIT) -> Tensor:
-    """One unit vector (D,) of all released moduli within `yaw_limit` degrees of the front.
+def probe_embedding(attack: Attack, release: Release) -> Tensor:
+    """One unit vector (D,) of all released moduli within YAW_LIMIT degrees of the front.
 
     Raises:
         LabError: the release has no such view, or its operator or size isn't the attack's.
     """
     check_aim(attack, release)
-    views = views_in_front(release, yaw_limit)
-    return fused(in_batches(attack.probe, framed(release, views)))
+    return fused(in_batches(attack.probe, framed(release, views_in_front(release))))
 
 
 def fused(vectors: Tensor) -> Tensor:
@@ -69,8 +68,8 @@ def check_aim(attack: Attack, release: Release) -> None:
         )
 
 
-def views_in_front(release: Release, yaw_limit: float = YAW_LIMIT) -> list[int]:
-    """Rows of `release.moduli` whose camera stands within `yaw_limit` degrees of the front.
+def views_in_front(release: Release) -> list[int]:
+    """Rows of `release.moduli` whose camera stands within YAW_LIMIT degrees of the front.
 
     The angle is measured around the head's upright axis; how high the camera stands is no matter.
 
@@ -84,13 +83,13 @@ def views_in_front(release: Release, yaw_limit: float = YAW_LIMIT) -> list[int]:
             remedy="Attack its neutral views instead, or protect views of the face.",
         )
     yaw = away_from_front(release)
-    rows = (yaw <= yaw_limit + 1e-6).nonzero()[:, 0].tolist()
+    rows = (yaw <= YAW_LIMIT + 1e-6).nonzero()[:, 0].tolist()
     if not rows:
         raise LabError(
-            f"no sensitive view is within {yaw_limit:g} degrees of the front; the nearest is "
+            f"no sensitive view is within {YAW_LIMIT:g} degrees of the front; the nearest is "
             f"{float(yaw.min()):.0f} degrees off",
             where="release",
-            remedy="Allow a larger yaw_limit.",
+            remedy="Attack its neutral views instead, or protect views from nearer to the front.",
         )
     return rows
 

@@ -18,7 +18,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -232,18 +231,9 @@ def version(library: str) -> str:
 
 def _installed(function: Callable[[Tensor], Tensor], **facts: Any) -> Installed:
     """With a name and a note made of the facts."""
-    bare = Installed(name=f"{facts['library']}:{facts['model']}", function=function, **facts)
-    limit, table = bare.threshold, bare.published
-    verified = f"no threshold known for {bare.metric}"
-    if limit:
-        verified = f"verified at {bare.metric} <= {limit.threshold:g} ({limit.source})"
-    note = (
-        f"{bare.library} {bare.version} on {bare.runs_on}, {bare.model}, detector {bare.detector}, "
-        + verified
-    )
-    if limit and table and table.threshold != limit.threshold:
-        note += f"; our table says {table.threshold:g} ({table.source})"
-    return replace(bare, note=note)
+    name = f"{facts['library']}:{facts['model']}"
+    note = f"{facts['library']} {facts['version']} on {facts['runs_on']}, {facts['model']}, "
+    return Installed(name, function, f"{note}detector {facts['detector']}", **facts)
 
 
 def _engine() -> str:

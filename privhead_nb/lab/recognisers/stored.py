@@ -1,6 +1,6 @@
 """The four recognisers that the package ships, and how their weights are kept.
 
-    python benchmarks/studies/recogniser.py      trains all four and measures them
+    python benchmarks/studies/recogniser.py      trains all four, measures them and keeps them
 
 Weights are half floats in `lab/weights/NAME.safetensors`, with what they were trained on in the
 file's header. They learned from people of the group "recogniser" and nobody else.
@@ -8,19 +8,16 @@ file's header. They learned from people of the group "recogniser" and nobody els
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from privhead_nb.errors import LabError
-from privhead_nb.files import write_tensors
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab import faces
-from privhead_nb.lab.kept import restore
+from privhead_nb.lab.kept import AGAIN, read_kept, restore
 from privhead_nb.lab.recognisers import Recogniser, head_crop
 from privhead_nb.lab.recognisers.learn import Projection
 from privhead_nb.lab.recognisers.network import FaceNetwork
@@ -80,22 +77,8 @@ def of_network(name: str, network: FaceNetwork, note: str = "") -> Recogniser:
     return Recogniser(name, embed, note)
 
 
-def save(name: str, model: FaceNetwork | Projection, facts: dict[str, Any], path: Path) -> None:
-    """Weights as half floats, facts in the header."""
-    if isinstance(model, Projection):
-        tensors = {"mean": model.mean.float(), "matrix": model.matrix.half()}
-        facts = facts | {"kind": model.kind}
-    else:
-        tensors = {
-            k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()
-        }
-        facts = facts | {"kind": "network"}
-    facts = {"name": name, "generator": GENERATOR_VERSION, **facts}
-    write_tensors(path, tensors, {"facts": json.dumps(facts)})
-
-
 def load(path: Path) -> Recogniser:
-    """The recogniser of a file that `save` wrote.
+    """The recogniser of a file that `benchmarks/studies/recogniser.py` wrote.
 
     Raises:
         LabError: no such file, not one of ours, or of another head generator.
@@ -112,15 +95,20 @@ def load(path: Path) -> Recogniser:
         )
     name, kind = facts.text("name"), facts.text("kind", ("network", "hog", "pixels"))
     note = facts.text("note") if "note" in facts else ""
-    wanted = {"stem.weight"} if kind == "network" else {"mean", "matrix"}
-    if not wanted <= tensors.keys():
-        raise LabError(f"lacks {min(wanted - tensors.keys())}", where=path, remedy=remedy)
-    if kind != "network":
-        return Recogniser(name, Projection(kind, tensors["mean"], tensors["matrix"]), note)
+    if kind == "network":
+        return of_network(name, network_in(path, remedy), note)
+    if not {"mean", "matrix"} <= tensors.keys():
+        raise LabError("lacks mean or matrix", where=path, remedy=remedy)
+    return Recogniser(name, Projection(kind, tensors["mean"], tensors["matrix"]), note)
+
+
+def network_in(path: Path, remedy: str = AGAIN) -> FaceNetwork:
+    """The network whose numbers a file holds, in `eval`.
+
+    Raises:
+        LabError: missing, damaged, or of something else.
+    """
+    tensors = read_kept(path, ["stem.weight"], remedy)
     network = FaceNetwork(tensors["stem.weight"].shape[1])
-    restore(network, {k: v.to(_dtype(v)) for k, v in tensors.items()}, path, remedy)
-    return of_network(name, network, note)
-
-
-def _dtype(tensor: Tensor) -> torch.dtype:
-    return torch.float32 if tensor.is_floating_point() else tensor.dtype
+    restore(network, tensors, path, remedy)
+    return network.eval()

@@ -193,4 +193,3 @@ def verify(
             Verdict(**asked, found=found, distance=apart, verified=verified, seconds=seconds)
         )
     return tuple(verdicts)
-

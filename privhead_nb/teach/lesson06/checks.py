@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import torch
 
-from privhead_nb.lab.attacks import multiplicity, poisson, scores
 from privhead_nb.teach.checks import Array, Function, check
+from privhead_nb.teach.lesson06 import multiplicity, poisson, scores
 
 
 def ex0601(yours: Function) -> None:

@@ -8,10 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from privhead_nb.lab.attacks import multiplicity
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.teach import widgets
-from privhead_nb.teach.lesson06 import data
+from privhead_nb.teach.lesson06 import data, multiplicity
 from privhead_nb.teach.lesson06.figures import gallery
 
 OPERATOR, SIZE, PERSON = Operator(), 48, 3

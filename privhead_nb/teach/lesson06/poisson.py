@@ -6,8 +6,8 @@ borders, D'D is the Laplacian whose eigenvectors are the cosines of the DCT-II, 
     lambda(u, v) = (2 - 2 cos(pi u / H)) + (2 - 2 cos(pi v / W)).
 
 So: divergence, DCT, divide, inverse DCT. lambda(0, 0) is 0: the mean can't be known, and is 0 here.
-Knowledge: the signs, which a modulus does not give. That makes it the positive control of this
-folder: where signs are released, a picture comes back in one division.
+Knowledge: the signs, which a modulus does not give. That makes it a positive control of section 7:
+where signs are released, a picture comes back in one division.
 """
 
 from __future__ import annotations
