@@ -93,6 +93,7 @@ def test_what_can_not_be_measured_is_refused(arguments, message):
     assert answer.exit_code == 2 and message in answer.output
 
 
+@pytest.mark.slow
 def test_whole_steps_are_timed_with_and_without_kernels():
     small = training.bench_release(1, quick=True)
     rows = [training.training_step(get_profile("ci"), "cpu", v, 2, small) for v in
@@ -120,6 +121,7 @@ def test_grid_sample_and_the_grid_encoding_agree():
     torch.testing.assert_close(theirs(points)[0], ours(points)[0], atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_triton_kernels_compile_for_a_gpu_that_is_not_here(tmp_path):
     """Registers and spills as the assembler counts them; in a process without the interpreter."""
     pytest.importorskip("triton", reason="Triton is missing on this system")
@@ -145,6 +147,7 @@ def test_ahead_in_the_interpreter_says_what_to_unset(monkeypatch):
     assert answer.exit_code == 2 and "Unset TRITON_INTERPRET" in answer.output
 
 
+@pytest.mark.slow
 def test_steps_and_growth_are_measured_in_turns_and_the_best_is_kept(monkeypatch):
     monkeypatch.setattr(training, "_apart", lambda device, function, *given: function(*given))
     small = training.bench_release(1, quick=True)

@@ -96,6 +96,7 @@ def test_generating_twice_gives_the_same() -> None:
     assert first == second
 
 
+@pytest.mark.slow
 def test_nbval_passes_the_truth_and_fails_a_lie(tmp_path: Path) -> None:
     """The start of a lesson, as stored and with one number changed, under our settings."""
     whole = nbformat.read(build.target_of(SOURCES[0]), as_version=4)

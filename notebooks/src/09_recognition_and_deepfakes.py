@@ -521,7 +521,9 @@ print("both are SciPy's:", np.allclose((low, high), both[0], atol=1e-6),
       np.allclose(wilson(2, 31, 1.959964), both[1], atol=1e-6))  # fmt: skip
 needed = next(n for n in range(1, 2000) if exact_interval(0, n)[1] < 0.01)
 print(f"none of 31: up to {100 * exact_interval(0, 31)[1]:.0f} %; under 1 %: {needed} people")
-printed = [100 * k / n for n in range(1, 41) for k in range(n + 1)]  # with two digits: rounded, or cut
+printed = [
+    100 * k / n for n in range(1, 41) for k in range(n + 1)
+]  # with two digits: rounded, or cut
 printed = {round(p, 2) for p in printed} | {int(100 * p + 1e-9) / 100 for p in printed}
 fits = [v in printed for row in table2.PAPER_TABLE_2.values() for v in row]
 print(f"of {len(fits)} figures in the paper's table, {sum(fits)} are k of n with n up to 40")
