@@ -191,6 +191,7 @@ def test_fitted_colours_come_nearer_to_the_truth_than_the_mean_skin(
 # Reconstructions ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_reconstructions_are_made_once_and_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,6 +88,7 @@ def small_bank(views: int, see: synthesis_bank.See, codes: Codes) -> synthesis_b
     return synthesis_bank.learn_bank(codes, values, seen, rig(views))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["modulus", "colours"])
 def test_a_fit_from_a_near_code_comes_nearer_to_the_face(head: Head, what: str) -> None:
     """Colours are the positive control. Over three starts the face comes to 0.60 to 0.83 of its

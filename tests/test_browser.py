@@ -35,6 +35,8 @@ WAIT = 90_000  # ms, for a kernel on a busy machine
 HARMLESS = ("favicon", "/lab/api/", "ResizeObserver", "service worker", "net::ERR_")
 SLIDER, TICK = ".noUi-handle", "input[type=checkbox]"
 
+pytestmark = pytest.mark.slow
+
 
 def chromium() -> str:
     """The browser, or a skip that says how to get one."""

@@ -127,6 +127,7 @@ def test_a_scene_that_memory_does_not_hold_is_released_with_every_option(
     assert streamed.fingerprint == whole.fingerprint
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="asks for the peak as Unix counts it")
 def test_photos_of_4000_pixels_take_less_than_one_point_two_gigabytes(
     ball: Scene, tmp_path: Path

@@ -51,6 +51,7 @@ def test_the_wheel_holds_samples_results_and_weights(wheel: Path) -> None:
     assert wheel.stat().st_size < 20e6
 
 
+@pytest.mark.slow
 def test_a_notebook_runs_from_the_wheel_without_the_repository(wheel: Path, tmp_path: Path) -> None:
     home = tmp_path / "environment"
     venv.create(home, symlinks=os.name != "nt")
