@@ -155,9 +155,9 @@ for cheat, given in ((reconstruct, scene), (reconstruct_full_rgb, release)):
 
 # %%
 longer = Reconstruction.load(SAMPLES / "reconstruction")
-figure, axes = plots.grid(1, 2, width=9, height=3)
+figure, axes = style.grid(1, 2, width=9, height=3)
 plots.loss_curves(axes[0], longer.history)
-plots.show(
+style.show(
     figure,
     alt="Two panels of loss terms over the steps, on a logarithmic scale. Stage 1: the colour and mask "
     "terms fall. Stage 2: the gradient term falls by several times and levels off; the eikonal term "
@@ -183,7 +183,7 @@ two = [m for m in moments if m.run == "two stages"]
 alone = [m for m in moments if m.run == "stage 2 alone"]
 truth = Mesh.from_trimesh(scene.truth_mesh())
 cut = stages.outline(truth, "profile", scene)
-plots.show(
+style.show(
     figures.moment_row([two[0], two[1], two[3], two[5], two[-1]], "profile", cut),
     alt="Five cuts through a head from the side, with the signed distance as colour, the surface as a line "
     "and the truth dashed. First a circle; after 30 steps a blob with a bulge for the face; after stage 1 the "
@@ -236,7 +236,7 @@ print("without stage 1 the face is further off:", without > with_it)
 study = table1.study()  # benchmarks/results/reconstruction.json, 2200 steps
 for name, (off, on) in table1.without_stage_1(study).items():
     print(f"{name}: {off:.2f} mm without stage 1, {on:.2f} with, {off / on:.1f} times as far")
-plots.show(
+style.show(
     figures.progress(moments, 300),
     alt="Distance and normal error over the steps of two runs. With two stages both fall from step 0 on, to 2.2 mm "
     "and 16 degrees where stage 2 begins, then, after a small bump, to 1.2 mm and 11 degrees. Stage 2 alone "
@@ -277,7 +277,7 @@ style.curves(right, f * release.radius, pull, title=title, legend=False)
 for ax in (left, right):
     ax.set_xlabel("how far the ray misses the wall [mm]")
     ax.axvline(0, color="0.6", lw=0.8, zorder=0)
-plots.show(
+style.show(
     figure,
     alt="Two panels over the distance by which a ray misses a wall, in mm, with three values of beta. Left: "
     "the fog falls from one to zero, over some forty mm for the largest beta and at once for the "
@@ -318,7 +318,7 @@ for step in (0, 150, 299):
 # one is ours, of which more below. A mark is a run; each was done with two seeds.
 
 # %%
-plots.show(
+style.show(
     figures.schedules(results.frame("beta_schedule")),
     alt="Bars and marks of distance and normal error for four schedules, stage 1 and stage 2 each. Above, with "
     "footprints, the schedules are alike: about 3.8 mm and 1.4 mm. Below, with fog alone, stage 2 ends at 2 mm for "
@@ -361,11 +361,11 @@ given_time = {
     "stage 1": longer.stage1_mesh, "stage 2": longer.mesh, **stages.load_meshes(), "truth": truth,
 }  # fmt: skip
 order = ["stage 1", "without stage 1", "stage 2", "full RGB", "truth"]
-figure, axes = plots.grid(2, 5, width=8)
+figure, axes = style.grid(2, 5, width=8)
 for row, view in enumerate(("front", "profile")):
     meshes = {name: given_time[name] for name in order}
     plots.mesh_row(axes[row], meshes, view, titles=row == 0)
-plots.show(
+style.show(
     figure,
     alt="Five grey heads from the front and in profile. After stage 1 a smooth lump with a ridge for a nose. "
     "Without stage 1, after stage 2 and with full RGB: a face with brow, nose, lips and chin each time, "
@@ -381,7 +381,7 @@ plots.show(
 # %%
 light = {name: interactive.lighter(given_time[name], 2300) for name in order}
 errors = {name: closest_points(light[name].vertices, truth)[0] for name in order[:-1]}
-plots.show(
+style.show(
     figures.error_row(light, errors, limits=(0, 5), label="to the truth [mm]"),
     alt="The five heads at three-quarter, four of them coloured by distance. Stage 1 has yellow patches of "
     "5 mm and more beside the nose, on the temple and at the neck. The other three are dark blue, with small "
@@ -453,7 +453,7 @@ ax.set_xticks(counts, [f"{count:,}" for count in counts])
 ax.set_yticks([0.5, 1, 2, 4, 8], ["0.5", "1", "2", "4", "8"])
 ax.minorticks_off()
 ax.set(xlabel="samples on each surface", ylabel="two-way distance [mm]")
-plots.show(
+style.show(
     figure,
     alt="Two-way distance over the number of samples, both logarithmic. Stage 2 to truth falls from over 6 mm "
     "with 1000 samples to 1.3 with 64,000; the truth to itself falls on a straight line from over 6 to 0.8 mm. "
@@ -527,7 +527,7 @@ groups = (*table1.PAPER, *table1.ours(study))
 print(table1.text(groups))
 rows = [round(float(m), 3) for m in table1.PAPER[1].means]
 print("\nH3DS as printed:", table1.PRINTED["H3DS"], "and as its rows give:", tuple(rows))
-plots.show(
+style.show(
     figures.ratios(groups),
     alt="Four rows of marks: stage 2 over full RGB. FaceScape from 1.4 to 2, bar at 1.58; H3DS from 1.04 to 1.4, bar at "
     "1.19; our made heads from 1.1 to 1.5, bar at 1.26; our scan from 1.15 to 1.3, bar at 1.22.",
@@ -587,7 +587,7 @@ pictures = {
 figure, (axes,) = style.grid(1, 5, width=11, height=2.7)
 for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
     style.image(ax, picture, title)
-plots.show(
+style.show(
     figure,
     alt="Five small pictures of a face from the front: the photo with dark brown skin and grey hair; its "
     "modulus; the modulus of our rendering, hardly different; our rendering, with rust-red skin; and its normals.",
@@ -684,7 +684,7 @@ style.image(axes[1], theirs, "depth, the package's", cmap="viridis_r", **limits)
 style.image(axes[2], abs(yours - theirs), "difference", cmap="cividis", vmax=2)
 figure.colorbar(axes[1].images[0], ax=axes[:2], label="mm", shrink=0.8)
 figure.colorbar(axes[2].images[0], ax=axes[2], label="mm", shrink=0.8, extend="max")
-plots.show(
+style.show(
     figure,
     alt="Two depth maps of a face from the front, alike to the eye, with the nose nearest; their difference is "
     "near zero, but for a few bright pixels at the outline and the edge of the hair.",

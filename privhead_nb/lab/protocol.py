@@ -127,14 +127,14 @@ def verification(
     seed: int = 0,
     count_failures: bool = True,
 ) -> Verification:
-    """Is it the same person? Rates, each with its 95 % interval from drawing identities again.
+    """Error rates of telling whether two faces are one person, each with its 95 % interval.
 
     Args:
         comparison: probes against a gallery.
         fars: of `tar_at_far` and `fnmr_at_fmr`. Fewer than 1 / far non-mated pairs can't tell: an
             abstention; fewer than 30 / far (30,000 for 1e-3) are few: a note.
-        resamples: of the identities on both sides; probes and gallery pictures of one identity come
-            together, and its copies never make a pair (`Pairs`).
+        resamples: draws of the identities on both sides, for the intervals; probes and gallery
+            pictures of one identity come together, and its copies never make a pair (`Pairs`).
         seed: of the draws.
         count_failures: True counts every mated pair of an undetected probe as a miss and every
             non-mated one as a correct reject; False leaves them out. An attacker with such

@@ -15,10 +15,8 @@ from privhead_nb.viz.style import (
     NEUTRAL,
     SENSITIVE,
     curves,
-    grid,
     image,
     modulus_picture,
-    show,
 )
 
 if TYPE_CHECKING:
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
     from trimesh import Trimesh
 
     from privhead_nb.privacy.release import Release
-
-__all__ = ["grid", "loss_curves", "mesh_row", "released_views", "result_page", "short", "show"]
 
 History = Mapping[str, Mapping[str, Sequence[float]]]
 

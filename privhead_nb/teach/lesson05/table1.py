@@ -19,8 +19,7 @@ from privhead_nb.teach.results import SAME_RUN, frame, pairs, where
 if TYPE_CHECKING:
     import pandas as pd
 
-METHODS = ("stage 1", "stage 2", "full RGB")
-
+# Rows: stage 1, stage 2, full RGB.
 FACESCAPE = (
     (2.7692, 1.7467, 2.8889, 2.3320, 1.7957, 2.6392, 2.2117, 2.1790, 2.9775, 2.0121),
     (0.6998, 0.7176, 0.7645, 0.7137, 0.8382, 0.8289, 0.8294, 0.8556, 0.7798, 0.7965),
