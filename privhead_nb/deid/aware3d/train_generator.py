@@ -1,0 +1,103 @@
+"""Training of what is frozen afterwards: the generator G_3d, and the face parser E_mask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from privhead_nb.deid.aware3d.losses import (
+    distance,
+    identity_encoder,
+    inner_features,
+    perceptual_loss,
+)
+from privhead_nb.deid.aware3d.style_nerf import StyleNerf, known_codes, start_from
+from privhead_nb.deid.ideudemon.codes import Codes, Parser
+from privhead_nb.deid.ideudemon.nerf import ParametricNerf
+from privhead_nb.deid.ideudemon.train_step1 import NERF, Learning, photometric, train
+from privhead_nb.deid.portraits import KnownPortraits
+
+GENERATOR = Learning(1400, 8, 4e-4)
+PARSER = Learning(700, 24, 3e-3)
+ALIKE, SAME = 0.2, 0.03
+"""Weights of the distances of E_id's inner features and of its vectors."""
+
+
+def fast() -> torch.autocast:
+    """Half precision (bfloat16) where the processor has units for it; else nothing changes."""
+    able = torch.backends.mkldnn.is_available() and torch.cpu._is_amx_tile_supported()
+    return torch.autocast("cpu", torch.bfloat16, enabled=able)
+
+
+def train_field(
+    portraits: KnownPortraits, folder: Path, learning: Learning = NERF, progress: bool = True
+) -> ParametricNerf:
+    """The field that the generator starts from: IDeudemon's, by the same file if it is there."""
+    torch.manual_seed(learning.seed)
+    nerf = ParametricNerf()
+
+    def loss(random: torch.Generator) -> Tensor:
+        some = portraits.only(torch.randint(len(portraits), (learning.batch,), generator=random))
+        shown, opaque = nerf(Codes.known(some), random)
+        return photometric(shown, opaque, some.rgb(), some.parsing)
+
+    train({"nerf": nerf}, loss, learning, folder / "nerf", progress)
+    return nerf.eval()
+
+
+def train_generator(
+    portraits: KnownPortraits,
+    field: ParametricNerf,
+    folder: Path,
+    learning: Learning = GENERATOR,
+    progress: bool = True,
+) -> StyleNerf:
+    """G_3d, from portraits whose codes and cameras are known.
+
+    The loss is that of HeadNeRF's pictures, with the look and the identity of E_id's features.
+
+    Args:
+        field: what it starts from.
+    """
+    torch.manual_seed(learning.seed)
+    nerf, look = StyleNerf(), identity_encoder()
+    start_from(field, nerf)
+    nerf.upsample.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def loss(random: torch.Generator) -> Tensor:
+        some = portraits.only(torch.randint(len(portraits), (learning.batch,), generator=random))
+        rgb = some.rgb()
+        with fast():
+            shown, opaque = nerf(known_codes(some), some.pose, random)
+            seen, identity = inner_features(look, shown)
+            with torch.no_grad():
+                known, own = inner_features(look, rgb)
+        return (
+            photometric(shown, opaque, rgb, some.parsing)
+            + ALIKE * perceptual_loss(known, seen)
+            + SAME * distance(own.float(), identity.float()).mean()
+        )
+
+    train({"nerf": nerf}, loss, learning, folder / "generator", progress)
+    return nerf.eval().requires_grad_(False)
+
+
+def train_parser(
+    portraits: KnownPortraits, folder: Path, learning: Learning = PARSER, progress: bool = True
+) -> Parser:
+    """E_mask, from portraits whose parsing is known."""
+    torch.manual_seed(learning.seed)
+    parser = Parser()
+    parser.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def loss(random: torch.Generator) -> Tensor:
+        some = portraits.only(torch.randint(len(portraits), (learning.batch,), generator=random))
+        with fast():
+            scores = parser(some.rgb())
+        return F.cross_entropy(scores.float(), some.parsing.long())
+
+    train({"parser": parser}, loss, learning, folder / "parser", progress)
+    return parser.eval().requires_grad_(False)

@@ -1,0 +1,154 @@
+"""The losses of step II, eq. 5 to 9, and the discriminators in them.
+
+phi of eq. 5 is VGG-19 in the paper and the lab's `arcface_cnn` here, which is also the r_id of
+eq. 8: no weights come from elsewhere. Recognisers that score took no part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from privhead_nb.lab.recognisers import head_crop
+from privhead_nb.lab.recognisers.network import FaceNetwork
+from privhead_nb.lab.recognisers.stored import network_in
+from privhead_nb.resources import WEIGHTS as LAB_WEIGHTS
+
+REGIONS: dict[str, tuple[slice, int, int]] = {
+    "left_eye": (slice(42, 48), 8, 12),
+    "right_eye": (slice(36, 42), 8, 12),
+    "mouth": (slice(48, 68), 8, 16),
+}
+"""Landmarks (iBUG) of each region of eq. 7, and its height and width, pixels."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Lambda of each term, the paper's (section 3.4); `local` is GFPGAN's."""
+
+    l1: float = 0.1
+    perceptual: float = 2.0
+    adversarial: float = 0.1
+    local: float = 1.0
+    style: float = 200.0
+    identity: float = 5.0
+    identity_l1: bool = False  # GFPGAN's L1 in the place of the cosine: the ablation "idloss"
+
+
+class Discriminator(nn.Module):
+    """Pictures (N, 3, H, W) -> logits (N,), and the features of each layer."""
+
+    def __init__(self, height: int, width: int, channels: int = 24) -> None:
+        super().__init__()
+        layers, inputs = [], 3
+        while min(height, width) > 4:
+            layers.append(nn.Conv2d(inputs, channels, 3, stride=2, padding=1))
+            inputs, channels = channels, min(2 * channels, 96)
+            height, width = (height + 1) // 2, (width + 1) // 2
+        self.layers = nn.ModuleList(layers)
+        self.out = nn.Linear(inputs * height * width, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Logits: above 0 where the picture is taken for a real one."""
+        features = []
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), 0.2)
+            features.append(x)
+        return self.out(x.flatten(1))[:, 0], features
+
+
+def region(pictures: Tensor, landmarks: Tensor, name: str) -> Tensor:
+    """(N, 3, h, w) of one of REGIONS, around its landmarks' mean (ROI align, bilinear).
+
+    Args:
+        pictures: (N, H, W, 3).
+        landmarks: (N, 68, 2) pixels.
+    """
+    marks, height, width = REGIONS[name]
+    middle = landmarks[:, marks].mean(1)
+    dy = torch.arange(height).to(pictures) - (height - 1) / 2
+    dx = torch.arange(width).to(pictures) - (width - 1) / 2
+    y = middle[:, 1, None, None] + dy[:, None].expand(height, width)
+    x = middle[:, 0, None, None] + dx[None].expand(height, width)
+    side = pictures.shape[1]
+    grid = (2 * torch.stack([x, y], -1) + 1) / side - 1
+    return F.grid_sample(pictures.movedim(-1, 1), grid, padding_mode="border", align_corners=False)
+
+
+def gram(features: Tensor) -> Tensor:
+    """Gram matrices (N, C, C) of features (N, C, H, W), over C H W."""
+    flat = features.flatten(2)
+    return flat @ flat.transpose(1, 2) / flat[0].numel()
+
+
+def eyes() -> FaceNetwork:
+    """phi of eq. 5 and r_id of eq. 8: the lab's `arcface_cnn`, frozen."""
+    return network_in(LAB_WEIGHTS / "arcface_cnn.safetensors").requires_grad_(False)
+
+
+def perceptual_features(network: FaceNetwork, pictures: Tensor) -> list[Tensor]:
+    """phi: features of three layers of a frozen recogniser of pictures (N, 64, 64, 3)."""
+    one = F.relu(network.norm(network.stem(head_crop(pictures))))
+    two = network.block_one(F.relu(network.norm_one(network.down_one(one))))
+    three = network.block_two(F.relu(network.norm_two(network.down_two(two))))
+    return [one, two, three]
+
+
+def perceptual_loss(network: FaceNetwork, made: Tensor, original: Tensor) -> Tensor:
+    """(N,) mean absolute difference of phi's features of two stacks of pictures."""
+    pairs = zip(
+        perceptual_features(network, made), perceptual_features(network, original), strict=True
+    )
+    return torch.stack([(a - b).abs().mean((1, 2, 3)) for a, b in pairs]).mean(0)
+
+
+def reconstruction_loss(
+    made: Tensor, original: Tensor, network: FaceNetwork, weights: Weights
+) -> Tensor:
+    """Eq. 5: L1 of pictures, and of phi's features."""
+    near = F.l1_loss(made, original)
+    alike = perceptual_loss(network, made, original).mean()
+    return weights.l1 * near + weights.perceptual * alike
+
+
+def adversarial_loss(logits: Tensor, weights: Weights) -> Tensor:
+    """Eq. 6: -lambda E[softplus(D(X'))]."""
+    return -weights.adversarial * F.softplus(logits).mean()
+
+
+def component_loss(
+    made: Tensor,
+    original: Tensor,
+    landmarks: Tensor,
+    local: Mapping[str, Discriminator],
+    weights: Weights,
+) -> Tensor:
+    """Eq. 7: local discriminators' log(1 - D), and the distance of Gram matrices in them."""
+    total = made.new_zeros(())
+    for name, discriminator in local.items():
+        logits, features = discriminator(region(made, landmarks, name))
+        with torch.no_grad():
+            _, wanted = discriminator(region(original, landmarks, name))
+        fooled = F.logsigmoid(-logits).mean()  # log(1 - sigmoid)
+        style = torch.stack(
+            [F.l1_loss(gram(a), gram(b)) for a, b in zip(features, wanted, strict=True)]
+        ).sum()
+        total = total + weights.local * fooled + weights.style * style
+    return total
+
+
+def identity_loss(made: Tensor, source: Tensor, network: FaceNetwork, weights: Weights) -> Tensor:
+    """Eq. 8: 1 - cosine of r_id of X' and of X_l; or their L1 distance, for the ablation."""
+    a, b = (F.normalize(network(head_crop(x)), dim=1) for x in (made, source))
+    if weights.identity_l1:
+        return weights.identity * (a - b).abs().mean()
+    return weights.identity * (1 - (a * b).sum(1)).mean()
+
+
+def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """The logistic loss of a discriminator, from its logits of real and of made pictures."""
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
