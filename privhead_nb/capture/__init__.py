@@ -1,0 +1,1 @@
+"""From own photographs or a film to a scene: the steps of `scenes.capture`, with face detectors."""
