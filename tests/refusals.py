@@ -1,11 +1,11 @@
 """How scenes and releases are broken, and how they are refused."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import tracemalloc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from command import python
 from PIL import Image
 
 from privhead_nb.errors import PrivheadError, ReleaseError, SceneError
@@ -82,11 +83,11 @@ def edit_cameras(folder: Path, **mats: object) -> None:
     np.savez(folder / "cameras.npz", **kept)
 
 
-def set_sphere(folder: Path, radius: float, center: Any = (0, 0, 0), views: int = 6) -> None:
+def set_sphere(folder: Path, radius: float, center: Any = (0, 0, 0)) -> None:
     """Write one bounding sphere into cameras.npz."""
     scale = np.diag([radius, radius, radius, 1.0])
     scale[:3, 3] = center
-    edit_cameras(folder, **{f"scale_mat_{view}": scale for view in range(views)})
+    edit_cameras(folder, **{f"scale_mat_{view}": scale for view in range(6)})
 
 
 def rename_views(folder: Path, images: list[str], masks: list[str] | None = None) -> None:
@@ -103,7 +104,6 @@ def moved(scene: Scene, place: Any) -> Scene:
     shift = np.array(place, float)
     c2w = scene.cameras.c2w.clone()
     c2w[:, :3, 3] += torch.from_numpy(shift)
-    assert scene.truth is not None and scene.landmarks is not None
     return replace(
         scene,
         cameras=replace(scene.cameras, c2w=c2w),
@@ -112,6 +112,12 @@ def moved(scene: Scene, place: Any) -> Scene:
         landmarks=scene.landmarks + shift,
         truth=(scene.truth[0] + shift, scene.truth[1]),
     )
+
+
+def in_a_room(scene: Scene) -> Scene:
+    """The scene with noise for a room behind the head."""
+    room = torch.rand(scene.images.shape, generator=torch.Generator().manual_seed(0))
+    return replace(scene, images=torch.where(scene.masks[..., None] > 0, scene.images, room))
 
 
 def repeated(scene: Scene, views: Sequence[int], **change: Any) -> Scene:
@@ -151,11 +157,45 @@ def enlarge_files(folder: Path, side: int, paths: Sequence[Path] | None = None) 
             image.resize((side, side), Image.Resampling.NEAREST).save(path, compress_level=1)
 
 
-def own_process(code: str, *arguments: object) -> float:
-    """The number that Python code prints in a process of its own, whose peak memory is its own."""
-    words = [sys.executable, "-c", code, *map(str, arguments)]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    return float(done.stdout)
+PEAK = """
+import contextlib, resource, sys
+def peak():
+    try:  # on Linux ru_maxrss is at least the parent's
+        return 1024 * int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+"""
+
+
+def own_peak(imports: str, code: str, *arguments: object) -> tuple[int, int]:
+    """Peak memory in bytes, Pillow's included, of a process of its own: before and after code."""
+    pytest.importorskip("resource", reason="peak memory is asked of Unix")
+    done = python(f"{PEAK}{imports}\nbefore = peak()\n{code}\nprint(before, peak())", *arguments)
+    before, after = map(int, done.stdout.split())
+    return before, after
+
+
+def traced_peak(call: Callable[[], object]) -> int:
+    """Peak memory in bytes of what Python and NumPy take in a call; Pillow's own isn't traced."""
+    tracemalloc.start()
+    call()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+@contextmanager
+def held(target: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that is writing to this target, as `claim` says."""
+    code = "import sys\nfrom privhead_nb.files import claim\n"
+    code += "with claim(sys.argv[1]): print('held', flush=True), sys.stdin.readline()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(target)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
 
 
 def as_idr(folder: Path) -> None:
@@ -171,6 +211,13 @@ def picture(
     """Write a picture of one value."""
     Image.new(mode, size, value).save(path)
     return path
+
+
+def flip(path: Path, at: float = 0.5) -> None:
+    """One bit of a file, at this share of its length."""
+    data = bytearray(path.read_bytes())
+    data[int(at * len(data))] ^= 1
+    path.write_bytes(data)
 
 
 def cut(path: Path, bytes_left: int) -> None:

@@ -1,10 +1,7 @@
 """A scene survives its folder, resizes honestly and knows what it doesn't know."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,10 +11,9 @@ from refusals import edit_scene, refused
 
 from privhead_nb.errors import OutputError
 from privhead_nb.scenes.folder import load_scene, open_scene, scene_facts
-from privhead_nb.scenes.scene import Scene
 
 
-def test_a_saved_scene_comes_back(ball: Scene, tmp_path: Path) -> None:
+def test_a_saved_scene_comes_back(ball, tmp_path):
     scene = replace(ball, background=(0.2, 0.4, 0.6), licence="CC0", up="+y", front="+z")
     scene.save(tmp_path / "out")
     back = load_scene(tmp_path / "out")
@@ -29,14 +25,13 @@ def test_a_saved_scene_comes_back(ball: Scene, tmp_path: Path) -> None:
         assert getattr(back, field) == getattr(scene, field)
     assert back.background == pytest.approx(scene.background, abs=1e-6)
     assert back.center == pytest.approx(scene.center) and back.radius == pytest.approx(80)
-    assert back.landmarks is not None and scene.landmarks is not None
     assert np.array_equal(back.landmarks, scene.landmarks)
     assert back.truth_triangles()[0] == pytest.approx(scene.truth_triangles()[0], abs=1e-5)
     assert np.array_equal(back.truth_triangles()[1], scene.truth_triangles()[1])
     assert back.truth_mesh().is_watertight
 
 
-def test_folder_is_h3ds_layout_without_pickles_or_metadata(ball_folder: Path) -> None:
+def test_folder_is_h3ds_layout_without_pickles_or_metadata(ball_folder):
     names = {p.relative_to(ball_folder).as_posix() for p in ball_folder.rglob("*") if p.is_file()}
     assert {"cameras.npz", "scene.json", "full_head.obj", "landmarks.txt"} < names
     assert {"image/img_0005.png", "mask/mask_0000.png"} < names and len(names) == 16
@@ -47,9 +42,7 @@ def test_folder_is_h3ds_layout_without_pickles_or_metadata(ball_folder: Path) ->
     assert line.split() == ["landmark_01", "7"]
 
 
-def test_landmarks_txt_alone_names_vertices_and_the_truth_is_parsed_once(
-    ball_folder: Path, ball: Scene
-) -> None:
+def test_landmarks_txt_alone_names_vertices_and_the_truth_is_parsed_once(ball_folder, ball):
     edit_scene(ball_folder, landmarks=...)
     loaded, opened = load_scene(ball_folder), open_scene(ball_folder)
     assert loaded.landmarks == pytest.approx(ball.landmarks, abs=1e-5)
@@ -57,7 +50,7 @@ def test_landmarks_txt_alone_names_vertices_and_the_truth_is_parsed_once(
     assert np.array_equal(opened.truth_triangles()[0], loaded.truth_triangles()[0])
 
 
-def test_resized_averages_areas_as_opencv_does(ball: Scene) -> None:
+def test_resized_averages_areas_as_opencv_does(ball):
     small = ball.resized(16)
     expected = cv2.resize(ball.images[2].numpy(), (16, 16), interpolation=cv2.INTER_AREA)
     assert np.array_equal(small.images[2].numpy(), expected)
@@ -66,16 +59,14 @@ def test_resized_averages_areas_as_opencv_does(ball: Scene) -> None:
     assert small.cameras.width == small.cameras.height == 16
 
 
-def test_a_missing_face_region_or_truth_is_said_when_asked_for(ball: Scene) -> None:
+def test_a_missing_face_region_or_truth_is_said_when_asked_for(ball):
     scene = replace(ball, nose_tip=None, truth=None)
     refused(scene.face_region, "nose_tip and face_radius")
     refused(scene.truth_mesh, "no truth mesh")
     assert ball.face_region() == ((0.0, 0.0, 60.0), 50.0)
 
 
-def test_save_neither_overwrites_unasked_nor_replaces_other_things(
-    ball: Scene, tmp_path: Path
-) -> None:
+def test_save_neither_overwrites_unasked_nor_replaces_other_things(ball, tmp_path):
     ball.save(tmp_path / "out")
     with pytest.raises(OutputError, match="not empty"):
         ball.save(tmp_path / "out")
@@ -91,7 +82,7 @@ def test_save_neither_overwrites_unasked_nor_replaces_other_things(
     assert (tmp_path / "thesis" / "image" / "holiday.jpg").exists()
 
 
-def test_facts_are_json_and_say_what_was_assumed(ball_folder: Path) -> None:
+def test_facts_are_json_and_say_what_was_assumed(ball_folder):
     (ball_folder / "scene.json").unlink()
     scene = load_scene(ball_folder, sensitive="0-1,3")
     facts = json.loads(json.dumps(scene_facts(scene)))
@@ -101,9 +92,7 @@ def test_facts_are_json_and_say_what_was_assumed(ball_folder: Path) -> None:
     assert "pixel_center" in said and "background" in said and "unit" in said
 
 
-def test_real_head_loads_with_its_mesh_inside_its_masks_and_survives_saving(
-    real_head: Path, tmp_path: Path
-) -> None:
+def test_real_head_loads_with_its_mesh_inside_its_masks_and_survives_saving(real_head, tmp_path):
     scene = load_scene(real_head, size=128)
     assert len(scene.sensitive) == 20 and len(scene.neutral) == 16
     assert scene.assumptions == () and scene.unit == "mm" and scene.cameras.pixel_center == 0.5

@@ -1,9 +1,6 @@
 """A scene's pictures stay on disk: what needs none reads none, what needs them holds one."""
 
-from __future__ import annotations
-
 import shutil
-import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +9,22 @@ import pytest
 import torch
 from command import answer, run
 from conftest import ball_scene
-from refusals import cut, enlarge_files, enlarged, moved, own_process, picture, refused, repeated
+from refusals import (
+    cut,
+    enlarge_files,
+    enlarged,
+    in_a_room,
+    moved,
+    own_peak,
+    picture,
+    refused,
+    repeated,
+    traced_peak,
+)
 
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.geometry.metrics import evaluate
-from privhead_nb.scenes import folder as scene_folder
 from privhead_nb.scenes.folder import load_scene, open_scene, open_truth, scene_facts
-from privhead_nb.scenes.scene import Scene
 from privhead_nb.viz import inspect as pages
 
 SIDE, VIEWS = 3000, 12
@@ -58,26 +64,22 @@ def spoil_pictures(folder: Path, *kinds: str) -> None:
 # Pictures
 
 
-def test_opening_decodes_no_picture(ball_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scene_folder, "read_image", undecodable)
+def test_opening_decodes_no_picture(ball_folder, monkeypatch):
+    monkeypatch.setattr("privhead_nb.scenes.view_files.read_image", undecodable)
     scene = open_scene(ball_folder)
     assert len(scene.names) == 6 and scene.mask(2).shape == (32, 32)
     with pytest.raises(AssertionError, match=r"img_0002\.png was decoded"):
         scene.picture(2)
 
 
-def test_all_headers_are_read_before_any_pixel(
-    ball_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_headers_are_read_before_any_pixel(ball_folder, monkeypatch):
     picture(ball_folder / "image" / "img_0005.png", (33, 32))
-    monkeypatch.setattr("privhead_nb.scenes.mask_check.read_mask", undecodable)
+    monkeypatch.setattr("privhead_nb.scenes.view_files.read_mask", undecodable)
     refused(lambda: open_scene(ball_folder), "img_0005.png: is 33 x 32")
 
 
 @pytest.mark.parametrize("size", [None, 16, 13])
-def test_pictures_read_singly_are_those_of_the_loaded_scene(
-    ball_folder: Path, size: int | None
-) -> None:
+def test_pictures_read_singly_are_those_of_the_loaded_scene(ball_folder, size):
     scene, loaded = open_scene(ball_folder), load_scene(ball_folder, size=size)
     whole = load_scene(ball_folder)
     for view in range(6):
@@ -89,7 +91,7 @@ def test_pictures_read_singly_are_those_of_the_loaded_scene(
         assert torch.equal(loaded.cameras.K, whole.resized(size).cameras.K)
 
 
-def test_pictures_above_128_pixels_are_read_again_as_they_are(ball: Scene, tmp_path: Path) -> None:
+def test_pictures_above_128_pixels_are_read_again_as_they_are(ball, tmp_path):
     wide = enlarged(ball, 5)
     wide.save(tmp_path / "wide")
     scene = open_scene(tmp_path / "wide")
@@ -98,30 +100,22 @@ def test_pictures_above_128_pixels_are_read_again_as_they_are(ball: Scene, tmp_p
     assert scene.mask_share() == pytest.approx(float(wide.masks.mean()), abs=1e-6)
 
 
-def test_what_the_folder_says_is_what_the_loaded_scene_says(ball_folder: Path) -> None:
+def test_what_the_folder_says_is_what_the_loaded_scene_says(ball_folder):
     scene, loaded = open_scene(ball_folder), load_scene(ball_folder)
     assert scene_facts(scene) == scene_facts(loaded) and scene.assumptions == ()
     assert np.array_equal(scene.truth_triangles()[0], loaded.truth_triangles()[0])
     assert scene.face_region() == loaded.face_region()
 
 
-def test_a_room_behind_the_head_is_noticed(ball: Scene, tmp_path: Path) -> None:
-    room = torch.rand(ball.images.shape, generator=torch.Generator().manual_seed(0))
-    images = torch.where(ball.masks[..., None] > 0, ball.images, room)
-    replace(ball, images=images).save(tmp_path / "room")
+def test_a_room_behind_the_head_is_noticed(ball, tmp_path):
+    in_a_room(ball).save(tmp_path / "room")
     scene = open_scene(tmp_path / "room")
     assert scene.assumptions == ()
     (said,) = scene_facts(scene)["assumptions"]
     assert said == load_scene(tmp_path / "room").assumptions[0] and "background" in said
 
 
-def test_paths_that_no_disk_has_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    for path in (tmp_path / ("x" * 300), tmp_path / "a\0b", tmp_path / "file" / "scene"):
-        refused(lambda path=path: open_scene(path))
-
-
-def test_a_picture_is_checked_again_when_it_is_read(ball_folder: Path) -> None:
+def test_a_picture_is_checked_again_when_it_is_read(ball_folder):
     cut(ball_folder / "image" / "img_0001.png", -300)
     scene = open_scene(ball_folder)
     assert scene.picture(0).shape == (32, 32, 3)
@@ -132,26 +126,18 @@ def test_a_picture_is_checked_again_when_it_is_read(ball_folder: Path) -> None:
         refused(enlarge, "smaller size")
 
 
-def test_twelve_large_views_cost_the_memory_of_less_than_two(large: Path) -> None:
-    pytest.importorskip("resource", reason="peak memory is asked of Unix")
-    # Pillow's own memory isn't traced, so the process's peak is asked for.
-    code = """
-import resource, sys
-from privhead_nb.scenes.folder import open_scene, scene_facts
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-scene = open_scene(sys.argv[1])
-scene_facts(scene)
-for view in range(len(scene.cameras)):
-    assert scene.picture(view, 64).shape == (64, 64, 3)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-"""
-    assert own_process(code, large) < 2 * SIDE * SIDE * 3 * 4 / 1024, "kB"
+def test_twelve_large_views_cost_the_memory_of_less_than_two(large):
+    code = "scene = open_scene(sys.argv[1])\nscene_facts(scene)\n"
+    code += "for view in range(len(scene.cameras)): scene.picture(view, 64)"
+    imports = "from privhead_nb.scenes.folder import open_scene, scene_facts"
+    before, after = own_peak(imports, code, large)
+    assert after - before < 2 * SIDE * SIDE * 3 * 4
 
 
 # evaluate
 
 
-def test_evaluate_reads_no_picture_and_needs_no_roles(ball_folder: Path) -> None:
+def test_evaluate_reads_no_picture_and_needs_no_roles(ball_folder):
     mesh = ball_folder.with_name("mesh.ply")
     Mesh.load(ball_folder / "full_head.obj").save(mesh)
     measure = ("evaluate", mesh, "--truth", ball_folder, "--samples", 2000)
@@ -166,7 +152,7 @@ def test_evaluate_reads_no_picture_and_needs_no_roles(ball_folder: Path) -> None
     assert "nose_tip and face_radius" in run(*measure).stderr
 
 
-def test_a_mesh_file_is_a_truth_for_the_whole_head(ball_folder: Path) -> None:
+def test_a_mesh_file_is_a_truth_for_the_whole_head(ball_folder):
     truth = ball_folder / "full_head.obj"
     mesh = ball_folder.with_name("grown.ply")
     full = Mesh.load(truth)
@@ -183,10 +169,7 @@ def test_a_mesh_file_is_a_truth_for_the_whole_head(ball_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("place", [(0, 0, 0), (5e5, 4e6, 300)])
-def test_a_truth_is_measured_against_in_the_heads_own_frame(
-    ball: Scene, tmp_path: Path, place: tuple[float, float, float]
-) -> None:
-    assert ball.truth is not None
+def test_a_truth_is_measured_against_in_the_heads_own_frame(ball, tmp_path, place):
     moved(ball, place).save(tmp_path / "scene")
     scenes = [load_scene(tmp_path / "scene"), open_scene(tmp_path / "scene")]
     spoil_pictures(tmp_path / "scene", "image", "mask")
@@ -201,9 +184,7 @@ def test_a_truth_is_measured_against_in_the_heads_own_frame(
 # inspect
 
 
-def test_a_page_says_what_it_leaves_out(
-    ball: Scene, ball_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_page_says_what_it_leaves_out(ball, ball_folder, tmp_path, monkeypatch):
     many = repeated(
         ball,
         [i % 6 for i in range(49)],
@@ -225,16 +206,6 @@ def test_a_page_says_what_it_leaves_out(
     assert answer("inspect", ball_folder, "--picture", page)["drawn"] == "4 of 6 views"
 
 
-def test_inspect_names_every_picture_that_goes_out_in_colour(ball_folder: Path) -> None:
-    shown = run("inspect", ball_folder).stdout
-    colours = next(line for line in shown.splitlines() if line.startswith("in_colour"))
-    assert colours.split()[1:] == ["img_0003.png,", "img_0004.png,", "img_0005.png"]
-
-
-def test_pages_of_large_pictures_hold_them_small(large: Path) -> None:
+def test_pages_of_large_pictures_hold_them_small(large):
     scene = replace(open_scene(large), truth_path=None)
-    tracemalloc.start()
-    pages.draw_scene(scene)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 2 * SIDE * SIDE * 3 * 4
+    assert traced_peak(lambda: pages.draw_scene(scene)) < 2 * SIDE * SIDE * 3 * 4

@@ -20,6 +20,8 @@ from privhead_nb.errors import SceneError
 
 AXES = ("+x", "-x", "+y", "-y", "+z", "-z")
 Vec3 = tuple[float, float, float]
+Axis = str | Vec3
+"""A direction: one of AXES, or any three numbers."""
 Rig = tuple["Cameras", tuple[int, ...], tuple[int, ...]]
 
 
@@ -47,7 +49,11 @@ class Cameras:
     def __post_init__(self) -> None:
         check_cameras(self.K, self.c2w)
         if self.width < 1 or self.height < 1:
-            raise SceneError(f"image size {self.width} x {self.height}", where="cameras")
+            raise SceneError(
+                f"image size {self.width} x {self.height}",
+                where="cameras",
+                remedy="Use at least 1 pixel.",
+            )
         if self.pixel_center not in (0, 0.5):
             raise SceneError(
                 f"pixel_center is {self.pixel_center}", where="cameras", remedy="Use 0 or 0.5."
@@ -110,10 +116,13 @@ class Cameras:
         Returns:
             Origins (N, 3) in the scene unit and unit directions (N, 3), float32.
         """
-        # d = R K^-1 (u, v, 1): one 3x3 matrix a camera, folded in float64.
-        image_to_scene = (self.c2w[:, :3, :3] @ torch.linalg.inv(self.K)).to(xy.device)
+        # d = R K^-1 (u, v, 1): one 3x3 matrix a camera, folded in float64. Centres are brought to
+        # 0.5 there, so that float32 rounds alike whatever a format counts from.
+        K = self.K.clone()
+        K[:, :2, 2] += 0.5 - self.pixel_center
+        image_to_scene = (self.c2w[:, :3, :3] @ torch.linalg.inv(K)).to(xy.device)
         xy = xy.float()
-        uv1 = torch.cat([xy + self.pixel_center, torch.ones_like(xy[:, :1])], dim=1)
+        uv1 = torch.cat([xy + 0.5, torch.ones_like(xy[:, :1])], dim=1)
         view = view.to(xy.device)
         directions = torch.einsum("nij,nj->ni", image_to_scene.float()[view], uv1)
         origins = self.centers.to(xy.device).float()[view]
@@ -177,79 +186,100 @@ def refuse_views(bad: Tensor, problem: str, remedy: str, where: str | Path) -> N
         raise SceneError(f"camera of view {view} {problem}", where=where, remedy=remedy)
 
 
-def axis_vector(name: str) -> np.ndarray:
-    """ "+y" to (0, 1, 0), and so on: (3,) float64; SceneError for any other name."""
-    if name not in AXES:
-        raise SceneError(f"unknown axis {name!r}", remedy=f"Use one of {' '.join(AXES)}.")
+def axis_vector(axis: Axis) -> np.ndarray:
+    """ "+y" to (0, 1, 0), and so on, and any other direction to its unit vector: (3,) float64.
+
+    Raises:
+        SceneError: any other name, or a direction without a length.
+    """
+    if not isinstance(axis, str):
+        length = float(np.linalg.norm(axis))
+        if not 1e-9 < length < 1e9:
+            raise SceneError(f"{axis} is no direction", remedy="Give three numbers, not all zero.")
+        return np.array(axis, np.float64) / length
+    if axis not in AXES:
+        raise SceneError(f"unknown axis {axis!r}", remedy=f"Use one of {' '.join(AXES)}.")
     vector = np.zeros(3)
-    vector["xyz".index(name[1])] = 1.0 if name[0] == "+" else -1.0
+    vector["xyz".index(axis[1])] = 1.0 if axis[0] == "+" else -1.0
     return vector
 
 
-def look_at(eye: Tensor, target: Tensor, up: Vec3 = (0.0, 1.0, 0.0)) -> Tensor:
+def turn(axes: tuple[Axis, Axis]) -> np.ndarray:
+    """(3, 3) rotation from axes (up, front) to (+y, +z); `front` is brought level first."""
+    up, front = map(axis_vector, axes)
+    front = front - (front @ up) * up
+    front = front / np.linalg.norm(front)
+    return np.stack([np.cross(up, front), up, front])
+
+
+def look_at(eye: Tensor, target: Tensor) -> Tensor:
     """Camera-to-scene matrices (V, 4, 4) at `eye` (V, 3) that look at `target` (V, 3) or (3,).
 
-    Where a camera looks along `up`, the picture's top points to -z.
+    The pictures' top is +y, or -z where a camera looks along y.
     """
-    eye = torch.as_tensor(eye, dtype=torch.float64)
-    forward = torch.nn.functional.normalize(
-        torch.as_tensor(target, dtype=torch.float64) - eye, dim=-1
-    )
-    upward = torch.tensor(up, dtype=torch.float64).expand_as(forward)
+    eye = eye.double()
+    forward = torch.nn.functional.normalize(target.double() - eye, dim=-1)
+    upward, spare = eye.new_tensor([[0, 1, 0]]), eye.new_tensor([[0, 0, -1]])
     vertical = torch.linalg.cross(forward, upward).norm(dim=-1, keepdim=True) < 1e-6
-    spare = torch.tensor([0.0, 0.0, -1.0], dtype=torch.float64).expand_as(forward)
     right = torch.linalg.cross(forward, torch.where(vertical, spare, upward))
     right = torch.nn.functional.normalize(right, dim=-1)
     down = torch.linalg.cross(forward, right)
-    c2w = torch.eye(4, dtype=torch.float64).repeat(*eye.shape[:-1], 1, 1)
-    c2w[..., :3, :] = torch.stack([right, down, forward, eye], dim=-1)
+    c2w = torch.eye(4, dtype=torch.float64).repeat(len(eye), 1, 1)
+    c2w[:, :3, :] = torch.stack([right, down, forward, eye], dim=-1)
     return c2w
 
 
-def orbit_rig(
+@dataclass(frozen=True)
+class Layout:
+    """A rig around a head that faces +z with +y up; degrees, azimuth 0 is the front.
+
+    Args:
+        front: first and last azimuth of the sensitive views.
+        front_rows: elevation of each of their rows.
+        back, back_rows: the same for the neutral views.
+        distance: of the cameras, mm: every head of the generator fits the picture.
+        fov_deg: angle over the whole width.
+    """
+
+    front: tuple[float, float]
+    front_rows: tuple[float, ...]
+    back: tuple[float, float]
+    back_rows: tuple[float, ...]
+    distance: float
+    fov_deg: float
+
+
+RIGS = {
+    "facescape": Layout((-75, 75), (-18, 2, 20, 38), (105, 255), (-6, 26), 885, 25),
+    "h3ds": Layout((-80, 80), (-12, 8, 30), (108, 252), (-8, 22), 750, 30),
+    "orbit": Layout((-95, 95), (10,), (105, 255), (10,), 750, 30),
+}
+"""FaceScape-like (10 + 20 views in the paper), H3DS-like (16 + 20), and one plain ring."""
+
+
+def make_rig(
+    name: str,
     neutral: int = 10,
     sensitive: int = 20,
     *,
     size: int = 64,
     center: Vec3 = (0.0, 0.0, 0.0),
-    distance: float = 820.0,
-    fov_deg: float = 30.0,
-    elevation_deg: float = 10.0,
+    distance: float | None = None,
 ) -> Rig:
-    """One ring around a head that faces +z with +y up: the front 190 degrees are sensitive."""
-    rows = [(a, elevation_deg) for a in _spread(-95.0, 95.0, sensitive)]
-    rows += [(a, elevation_deg) for a in _spread(105.0, 255.0, neutral)]
-    return _rig(rows, sensitive, size, center, distance, fov_deg)
+    """The rig `name` out of RIGS, sensitive views first; `distance` in place of its own, mm."""
+    layout = RIGS[name]
+    rows = _dome(sensitive, layout.front, layout.front_rows)
+    rows += _dome(neutral, layout.back, layout.back_rows)
+    azimuth, elevation = np.radians(np.array(rows, dtype=np.float64).reshape(-1, 2)).T
+    distance = layout.distance if distance is None else distance
+    eyes = np.array(center) + distance * directions(azimuth, elevation)
+    return custom_rig(eyes, range(sensitive), target=center, size=size, fov_deg=layout.fov_deg)
 
 
-def facescape_rig(
-    neutral: int = 10,
-    sensitive: int = 20,
-    *,
-    size: int = 64,
-    center: Vec3 = (0.0, 0.0, 0.0),
-    distance: float = 1000.0,
-    fov_deg: float = 25.0,
-) -> Rig:
-    """FaceScape-like dome, 10 + 20 views in the paper: a dense front, a thin ring behind."""
-    rows = _dome(sensitive, (-75.0, 75.0), (-18.0, 2.0, 20.0, 38.0))
-    rows += _dome(neutral, (105.0, 255.0), (-6.0, 26.0))
-    return _rig(rows, sensitive, size, center, distance, fov_deg)
-
-
-def h3ds_rig(
-    neutral: int = 16,
-    sensitive: int = 20,
-    *,
-    size: int = 64,
-    center: Vec3 = (0.0, 0.0, 0.0),
-    distance: float = 820.0,
-    fov_deg: float = 30.0,
-) -> Rig:
-    """H3DS-like rig, 16 + 20 views in the paper: three rows in front, two behind."""
-    rows = _dome(sensitive, (-80.0, 80.0), (-12.0, 8.0, 30.0))
-    rows += _dome(neutral, (108.0, 252.0), (-8.0, 22.0))
-    return _rig(rows, sensitive, size, center, distance, fov_deg)
+def directions(azimuth: np.ndarray, elevation: np.ndarray) -> np.ndarray:
+    """(N, 3) unit vectors; radians, azimuth 0 is +z, a quarter turn +x."""
+    ring = np.cos(elevation)
+    return np.stack([np.sin(azimuth) * ring, np.sin(elevation), np.cos(azimuth) * ring], axis=1)
 
 
 def custom_rig(
@@ -272,34 +302,17 @@ def custom_rig(
     where = torch.as_tensor(np.asarray(eyes, dtype=np.float64)).reshape(-1, 3)
     chosen = tuple(sorted(int(i) for i in sensitive))
     if any(not 0 <= i < len(where) for i in chosen):
-        raise SceneError(f"sensitive views {chosen} of {len(where)} cameras", where="custom_rig")
+        raise SceneError(
+            f"sensitive views {chosen} of {len(where)} cameras",
+            where="custom_rig",
+            remedy="Views count from 0.",
+        )
     focal = 0.5 * size / float(np.tan(np.radians(fov_deg) / 2))
     K = torch.tensor([[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1]], dtype=torch.float64)
     cameras = Cameras(
         K.repeat(len(where), 1, 1), look_at(where, torch.tensor(target)), size, size, 0.5
     )
     return cameras, chosen, tuple(i for i in range(len(where)) if i not in chosen)
-
-
-def _rig(
-    rows: list[tuple[float, float]],
-    sensitive: int,
-    size: int,
-    center: Vec3,
-    distance: float,
-    fov_deg: float,
-) -> Rig:
-    """Rows of (azimuth, elevation) in degrees, sensitive views first; azimuth 0 is the front."""
-    azimuth, elevation = np.radians(np.array(rows, dtype=np.float64).reshape(-1, 2)).T
-    eyes = np.array(center) + distance * np.stack(
-        [
-            np.sin(azimuth) * np.cos(elevation),
-            np.sin(elevation),
-            np.cos(azimuth) * np.cos(elevation),
-        ],
-        axis=1,
-    )
-    return custom_rig(eyes, range(sensitive), target=center, size=size, fov_deg=fov_deg)
 
 
 def _dome(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from privhead_nb.errors import SceneError
-from privhead_nb.scenes.camera import AXES, Cameras, Vec3, axis_vector, refuse_views
+from privhead_nb.scenes.camera import Axis, Cameras, Vec3, axis_vector, refuse_views, turn
 
 UNITS = ("mm", "cm", "m", "scene", "unknown")
 """Names of the scene unit; "scene" and "unknown" say that nobody knows its length."""
@@ -69,7 +69,8 @@ def check_surroundings(cameras: Cameras, center: Vec3, radius: float, where: str
     refuse_views(
         (offset * cameras.forward).sum(1) >= 0,
         "has the bounding sphere behind it",
-        "Axes must be OpenCV's, z forward; OpenGL cameras need y and z negated.",
+        "Cameras look along +z in OpenCV's axes, along -z in OpenGL's, which transforms.json has: "
+        "negate y and z of each to get from one to the other.",
         where,
     )
     refuse_views(
@@ -116,7 +117,7 @@ def _check_lenses(cameras: Cameras, where: str | Path) -> None:
 
 
 def check_description(
-    unit: str, axes: tuple[str, str], center: Vec3, nose_tip: Vec3 | None, where: str | Path
+    unit: str, axes: tuple[Axis, Axis], center: Vec3, nose_tip: Vec3 | None, where: str | Path
 ) -> None:
     """Raise SceneError for an unknown unit, axes that are no frame, or a nose tip elsewhere."""
     if unit not in UNITS:
@@ -124,7 +125,7 @@ def check_description(
             f"unit is {unit[:60]!r}", where=where, remedy=f"It must be one of {', '.join(UNITS)}."
         )
     up, front = axes
-    if up not in AXES or front not in AXES or up[1] == front[1]:
+    if not _are_a_frame(up, front):
         raise SceneError(
             f"up and front are {up!r} and {front!r}",
             where=where,
@@ -132,16 +133,35 @@ def check_description(
         )
     if nose_tip is None:
         return
+    _, crown, ahead = turn(axes)
     tip = np.array(nose_tip) - center
-    level = tip - (tip @ axis_vector(up)) * axis_vector(up)
+    level = tip - (tip @ crown) * crown
     # The rule for views that show the face counts from `front`: both must tell the same side.
-    if tip @ axis_vector(front) < 0.7 * np.linalg.norm(level) or not level.any():
+    if tip @ ahead < 0.7 * np.linalg.norm(level) or not level.any():
         raise SceneError(
             f"the face looks along {front}, but nose_tip {point(nose_tip)} lies to another side "
             f"of the bounding sphere's centre {point(center)}",
             where=where,
             remedy="Which views show the face hangs on it: mend front or nose_tip.",
         )
+
+
+def assumed_axes(
+    up: Axis | None, front: Axis | None, otherwise: tuple[Axis, Axis]
+) -> tuple[Axis, Axis]:
+    """up and front as stated, and what is assumed for one that isn't: it must fit the other."""
+    ups = [otherwise[0], "+y", "+z"] if up is None else [up]
+    fronts = [otherwise[1], "+z", "-y"] if front is None else [front]
+    pairs = [(u, f) for u in ups for f in fronts]
+    return next((pair for pair in pairs if _are_a_frame(*pair)), pairs[0])
+
+
+def _are_a_frame(up: Axis, front: Axis) -> bool:
+    """Whether both are directions, at least 6 degrees apart and not opposite."""
+    try:
+        return float(np.linalg.norm(np.cross(axis_vector(up), axis_vector(front)))) > 0.1
+    except SceneError:
+        return False
 
 
 def point(values: Sequence[float]) -> str:

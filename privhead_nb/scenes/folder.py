@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,16 +13,11 @@ import torch
 from privhead_nb.errors import SceneError
 from privhead_nb.reading import unreadable
 from privhead_nb.scenes.camera import Cameras, Vec3
-from privhead_nb.scenes.checks import check_description, check_surroundings
+from privhead_nb.scenes.checks import assumed_axes, check_description, check_surroundings
+from privhead_nb.scenes.facts import scene_facts
 from privhead_nb.scenes.formats import read_parts
-from privhead_nb.scenes.formats.parts import Hints, SceneParts
-from privhead_nb.scenes.images import (
-    image_size,
-    read_image,
-    read_mask,
-    resize_area,
-    turned_pictures,
-)
+from privhead_nb.scenes.formats.parts import SceneParts
+from privhead_nb.scenes.images import image_size, resize_area, turned_pictures
 from privhead_nb.scenes.mask_check import check_masks, looks_like_volsdf, refit_sphere, small_masks
 from privhead_nb.scenes.mesh_files import read_landmarks
 from privhead_nb.scenes.scene import HEAD_AXES, WHITE, AboutScene, Scene, Truth
@@ -34,7 +28,12 @@ from privhead_nb.scenes.scene_json import (
     read_roles,
     read_scene_json,
 )
+from privhead_nb.scenes.sphere import fitted_sphere, stated_sphere
+from privhead_nb.scenes.view_files import ViewFiles, common_size
 
+__all__ = ["SceneFolder", "load_scene", "open_scene", "open_truth", "scene_facts"]
+
+NO_MASKS = np.empty((0, 0, 0), np.float32)
 MAX_SCENE_PIXELS = 256_000_000
 """Pixels of a whole scene in memory: 4.1 GB with its masks."""
 
@@ -44,15 +43,13 @@ class SceneFolder(AboutScene):
     """V views of one head on disk; `load` makes the `Scene` of them.
 
     Args:
-        image_paths: the picture of each view; `cameras` are at the files' size.
-        mask_paths: its mask.
+        files: picture and mask of each view; `cameras` are at their size.
         small_masks: (V, h, w) float32 in [0, 1], at most 128 pixels wide and high.
         background_errors: `background_error` of the views read so far, so that none is read
             twice for it.
     """
 
-    image_paths: tuple[Path, ...]
-    mask_paths: tuple[Path, ...]
+    files: tuple[ViewFiles, ...]
     small_masks: np.ndarray
     background_errors: dict[int, float] = field(default_factory=dict)
 
@@ -63,7 +60,7 @@ class SceneFolder(AboutScene):
             SceneError: damaged, of another size than at opening, or smaller than `size`.
         """
         pixels = self._pixels(view)
-        found = self._sized(pixels, self.image_paths[view], size)
+        found = self._sized(pixels, size)
         if view not in self.background_errors:
             small = min(self.small_masks.shape[1:])
             shown, mask = (resize_area(a, small, small) for a in (pixels, self.small_masks[view]))
@@ -75,8 +72,8 @@ class SceneFolder(AboutScene):
         if self.small_masks.shape[1:] == (self.cameras.height, self.cameras.width):
             pixels = self.small_masks[view]  # so small that it was kept whole
         else:
-            pixels = read_mask(self.mask_paths[view])
-        return self._sized(pixels, self.mask_paths[view], size)
+            pixels = self.files[view].mask_pixels(self._canvas)
+        return self._sized(pixels, size)
 
     def mask_share(self) -> float:
         """Share of the pictures that the masks cover."""
@@ -104,14 +101,14 @@ class SceneFolder(AboutScene):
         if views * W * H > MAX_SCENE_PIXELS:
             raise SceneError(
                 f"{views} views of {W} x {H} pixels are too many to hold in memory",
-                where=self.image_paths[0].parent,
+                where=self.files[0].image.parent,
                 remedy="Load them at a smaller size, as load_scene(folder, size=512), or take "
                 "open_scene(folder), which reads one picture at a time.",
             )
         images, masks = np.empty((views, H, W, 3), np.float32), np.empty((views, H, W), np.float32)
         errors = []
         for view in range(views):
-            images[view] = self._sized(self._pixels(view), self.image_paths[view], size)
+            images[view] = self._sized(self._pixels(view), size)
             masks[view] = self.mask(view, size)
             errors.append(background_error(images[view], masks[view], self.background))
         shared = {f.name: getattr(self, f.name) for f in fields(AboutScene)}
@@ -119,16 +116,14 @@ class SceneFolder(AboutScene):
         shared["assumptions"] = (*self.assumptions, *_remark(errors))
         return Scene(**shared, images=torch.from_numpy(images), masks=torch.from_numpy(masks))
 
-    def _pixels(self, view: int) -> np.ndarray:
-        return read_image(self.image_paths[view], background=self.background)
+    @property
+    def _canvas(self) -> tuple[int, int]:
+        return self.cameras.width, self.cameras.height
 
-    def _sized(self, pixels: np.ndarray, path: Path, size: int | None) -> np.ndarray:
-        if pixels.shape[:2] != (self.cameras.height, self.cameras.width):
-            raise SceneError(
-                "the file was changed while the scene was open",
-                where=path,
-                remedy="Open the scene again.",
-            )
+    def _pixels(self, view: int) -> np.ndarray:
+        return self.files[view].picture(self._canvas, self.background)
+
+    def _sized(self, pixels: np.ndarray, size: int | None) -> np.ndarray:
         self._check_size(size)
         return pixels if size is None else resize_area(pixels, size, size)
 
@@ -138,7 +133,7 @@ class SceneFolder(AboutScene):
                 f"size {size} is above the pictures' {self.cameras.width} x {self.cameras.height}"
                 if size > 0
                 else f"size {size} is no size",
-                where=self.image_paths[0].parent,
+                where=self.files[0].image.parent,
                 remedy="Pictures are never enlarged: use a smaller size.",
             )
 
@@ -149,7 +144,7 @@ def open_scene(
     """Read all of a folder of views but its pictures, in the head's own frame.
 
     Args:
-        folder: H3DS, IDR, NeuS or VolSDF folder (docs/formats.md).
+        folder: of one of the formats in docs/formats.md.
         sensitive: views that show the face, such as "img_0003.png,front_*.png" or "0-19" (see
             `parse_views`); all others are neutral, but for those that scene.json lists as unused.
             It stands in for the other roles in scene.json.
@@ -159,7 +154,7 @@ def open_scene(
         SceneError: what is missing or wrong, in which file, and what to do.
     """
     path, info, parts = _read(Path(folder), format)
-    names = tuple(image.name for image in parts.images)
+    names = tuple(view.name for view in parts.views)
     if sensitive is not None:
         chosen = parse_views(sensitive, names)
         given = {"neutral": [], "unused": info.views.get("unused")}
@@ -182,10 +177,7 @@ def load_scene(
     """Read a folder of views into memory; see `open_scene`, which leaves the pictures on disk.
 
     Args:
-        folder: H3DS, IDR, NeuS or VolSDF folder (docs/formats.md).
-        sensitive: views that show the face, such as "img_0003.png,front_*.png" or "0-19"; all
-            others are neutral. It stands in for, and overrules, the roles in scene.json.
-        format: "auto", or the name of a loader.
+        folder, sensitive, format: as `open_scene` takes them.
         size: bring every view to `size` x `size` pixels as it is read (see `Scene.resized`), so
             that memory doesn't grow with the pictures.
 
@@ -203,40 +195,6 @@ def open_truth(folder: str | Path, format: str = "auto") -> Truth:
     """
     path, info, parts = _read(Path(folder), format)
     return _made(path, info, parts, None, ((), ()))
-
-
-def scene_facts(scene: Scene | SceneFolder) -> dict[str, Any]:
-    """What `inspect` prints: counts, sizes, distances and assumptions, ready for JSON."""
-    cameras = scene.cameras
-    distance = (cameras.centers - cameras.centers.new_tensor(scene.center)).norm(dim=1)
-    return {
-        "kind": "scene",
-        "name": scene.name,
-        "views": len(cameras),
-        "sensitive": list(scene.sensitive),
-        "neutral": list(scene.neutral),
-        "in_colour": [scene.names[v] for v in scene.neutral],
-        "as_modulus": [scene.names[v] for v in scene.sensitive],
-        "unused": [scene.names[v] for v in scene.unused],
-        "width": cameras.width,
-        "height": cameras.height,
-        "pixel_center": cameras.pixel_center,
-        "unit": scene.unit,
-        "up": scene.up,
-        "front": scene.front,
-        "center": list(scene.center),
-        "radius": scene.radius,
-        "origin": list(scene.origin),
-        "camera_distance": [float(distance.min()), float(distance.max())],
-        "focal_pixels": [float(cameras.K[:, 0, 0].min()), float(cameras.K[:, 0, 0].max())],
-        "mask_share": scene.mask_share(),
-        "nose_tip": None if scene.nose_tip is None else list(scene.nose_tip),
-        "face_radius": scene.face_radius,
-        "landmarks": 0 if scene.landmarks is None else len(scene.landmarks),
-        "truth": scene.truth is not None or scene.truth_path is not None,
-        "licence": scene.licence,
-        "assumptions": [*scene.assumptions, *scene.background_remark()],
-    }
 
 
 def background_error(picture: np.ndarray, mask: np.ndarray, background: Vec3) -> float:
@@ -261,7 +219,7 @@ def _read(folder: Path, format: str) -> tuple[Path, SceneInfo, SceneParts]:
         )
     path = folder / "scene.json"
     info = read_scene_json(path) if os.path.lexists(path) else SceneInfo()
-    return path, info, read_parts(folder, format, Hints(info.pixel_center, info.background))
+    return path, info, read_parts(folder, format, info.pixel_center)
 
 
 def _made(
@@ -275,35 +233,48 @@ def _made(
 
     Masks are opened even so where the sphere hangs on them.
     """
-    said = [] if cameras is None else turned_pictures(parts.images)
+    said = [] if cameras is None else turned_pictures(view.image for view in parts.views)
     said += parts.assumptions
+    if info.background is None:
+        said.append("background assumed to be white")
     if info.unit is None:
         said.append(f"unit assumed to be {parts.unit}")
-    front = info.front or HEAD_AXES[1]
+    up, front = assumed_axes(info.up, info.front, parts.axes)
+    if info.up is None and up != HEAD_AXES[0]:
+        said.append(f"up is assumed to be {up}")
     if info.front is None:
         said.append(f"the face is assumed to look along {front} (scene.json names no front)")
-    center, radius, small = parts.center, parts.radius, np.empty((0, 0, 0), np.float32)
+    sphere, small = stated_sphere(parts.sphere, info.center, info.radius, path), NO_MASKS
     placed = Cameras(parts.K, parts.c2w, 1, 1, parts.pixel_center) if cameras is None else cameras
-    volsdf = looks_like_volsdf(placed, center, radius)
-    if cameras is None and volsdf:
-        width, height = image_size(parts.masks[0])
+    volsdf = parts.sphere is not None and looks_like_volsdf(placed, *parts.sphere)
+    if cameras is None and (volsdf or sphere is None):
+        width, height = (
+            image_size(parts.views[0].mask)
+            if volsdf
+            else common_size(parts.views, parts.camera_file)
+        )
         placed = replace(placed, width=width, height=height)
-    if cameras is not None or volsdf:
-        small = small_masks(parts.masks, placed.width, placed.height)
+    if cameras is not None or volsdf or sphere is None:
+        small = small_masks(parts.views, placed.width, placed.height)
+    if sphere is None:
+        seen = placed.resized(small.shape[2], small.shape[1])
+        sphere, remark = fitted_sphere(seen, small, parts.camera_file)
+        said.append(remark)
+    center, radius = sphere
     if volsdf:
         seen = placed.resized(small.shape[2], small.shape[1])
         center, radius, remark = refit_sphere(seen, small, center, radius)
         said.append(remark)
-    names = tuple(image.name for image in parts.images)
+    names = tuple(view.name for view in parts.views)
     if cameras is not None:
         check_surroundings(cameras, center, radius, parts.camera_file)
-    check_description(info.unit or parts.unit, (info.up, front), center, info.nose_tip, path)
+    check_description(info.unit or parts.unit, (up, front), center, info.nose_tip, path)
     landmarks, truth = info.landmarks, None
     if landmarks is None and parts.landmarks_path is not None:
         landmarks, truth = read_landmarks(parts.landmarks_path, parts.truth_path)
+    named = isinstance(up, str) and isinstance(front, str)
     made = SceneFolder(
-        image_paths=parts.images,
-        mask_paths=parts.masks,
+        files=parts.views,
         small_masks=small,
         names=names,
         cameras=placed,
@@ -315,15 +286,16 @@ def _made(
         face_radius=info.face_radius,
         background=info.background or WHITE,
         unit=info.unit or parts.unit,
-        up=info.up,
-        front=front,
+        up=up if isinstance(up, str) else HEAD_AXES[0],
+        front=front if isinstance(front, str) else HEAD_AXES[1],
         licence=info.licence,
         landmarks=landmarks,
         truth=truth,
         truth_path=parts.truth_path,
+        file_scale=parts.truth_scale,
         name=path.parent.resolve().name,
         assumptions=tuple(said),
-    ).in_head_frame()
+    ).in_head_frame(None if named else (up, front))
     if cameras is None:
         return made
     # After the move: a map's coordinates would use up the single precision of rays.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import warnings
 from collections.abc import Iterable, Iterator
@@ -25,20 +26,19 @@ _MODES = ("RGB", "RGBA", "L", "LA", "P", "1", "I;16", "I", "CMYK", "YCbCr")
 _ROWS = 256  # decoded pixels become floats in bands of rows, which saves copies of whole pictures
 _ORIENTATION = 0x0112  # EXIF's tag; 1 is upright
 _STARTS = {
-    b"\x89PNG": "a PNG",
-    b"\xff\xd8\xff": "a JPEG",
-    b"%!PS": "an EPS",
-    b"\xc5\xd0\xd3\xc6": "an EPS",
-    b"%PDF": "a PDF",
-    b"II*\0": "a TIFF",
-    b"MM\0*": "a TIFF",
-    b"II+\0": "a TIFF",
-    b"MM\0+": "a TIFF",
-    b"BM": "a BMP",
-    b"GIF8": "a GIF",
-    b"8BPS": "a PSD",
-    b"\0\0\0\x0cjP": "a JPEG 2000",
+    "a PNG": rb"\x89PNG",
+    "a JPEG": rb"\xff\xd8\xff",
+    "an EPS": rb"%!PS|\xc5\xd0\xd3\xc6",
+    "a PDF": rb"%PDF",
+    "a TIFF": rb"II[*+]\0|MM\0[*+]",
+    "a BMP": rb"BM",
+    "a GIF": rb"GIF8",
+    "a PSD": rb"8BPS",
+    "a JPEG 2000": rb"\0\0\0\x0cjP",
+    "a WEBP": rb"RIFF....WEBP",
+    "a HEIC or AVIF": rb"....ftyp",
 }
+"""Regular expressions that the first bytes of other kinds of files fit."""
 
 
 def read_image(
@@ -94,6 +94,28 @@ def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
             remedy="Save it as a plain grey picture: white = head, black = not.",
         )
     return mask * alpha
+
+
+def read_alpha(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """(H, W) float32 in [0, 1]: a picture's transparency as its mask, 1 = head.
+
+    Raises:
+        SceneError: missing, truncated, no picture, larger than `max_pixels`, without transparency,
+            or opaque (or clear) all over, which would make a mask of nothing.
+    """
+    stored = _decode(Path(path), max_pixels)
+    if stored.ndim == 3 and stored.shape[2] in (2, 4) and np.ptp(stored[..., -1]) > 0:
+        alpha = np.empty(stored.shape[:2], np.float32)
+        for rows, band in _bands(stored):
+            alpha[rows] = band[..., -1]
+        return alpha
+    raise SceneError(
+        "the view has no mask: no mask file belongs to it, and its picture has no transparency "
+        "that would cut the head out",
+        where=path,
+        remedy="Put its mask (white = head) into a folder masks/ of the scene, under the same "
+        "name; none is made up.",
+    )
 
 
 def exif_orientation(path: str | Path) -> int:
@@ -191,11 +213,7 @@ def _open(path: Path, max_pixels: int) -> Image.Image:
 def _no_picture(path: Path, expected: str) -> SceneError:
     with path.open("rb") as file:
         start = file.read(12)
-    found = next((kind for sign, kind in _STARTS.items() if start.startswith(sign)), "")
-    if start[:4] == b"RIFF" and start[8:] == b"WEBP":
-        found = "a WEBP"
-    elif start[4:8] == b"ftyp":
-        found = "a HEIC or AVIF"
+    found = next((k for k, sign in _STARTS.items() if re.match(sign, start, re.DOTALL)), "")
     if not found or found.endswith(expected):
         return SceneError(
             "can't be read as a picture", where=path, remedy=f"Save it again as {expected}."

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from privhead_nb.errors import SceneError
 from privhead_nb.scenes.camera import Cameras, Vec3
-from privhead_nb.scenes.images import read_mask, resize_area
+from privhead_nb.scenes.images import resize_area
+from privhead_nb.scenes.view_files import ViewFiles
 
 SMALL = 128
 """Longer side, in pixels, of the masks that are held to check cameras and sphere against."""
@@ -32,39 +33,39 @@ _VOLSDF_GRID = 40
 
 Points = NDArray[np.float64]
 
-_CAUSES = (
+CAUSES = (
     "Usual causes: poses in another order or scale than the pictures, world-to-camera matrices "
     "given as camera-to-world, OpenGL axes, K of another picture size, masks of other views, or "
     "the sphere of another object"
 )
 
 
-def small_masks(masks: Sequence[Path], width: int, height: int) -> np.ndarray:
+def small_masks(views: Sequence[ViewFiles], width: int, height: int) -> np.ndarray:
     """All masks at SMALL pixels or less, (V, h, w) float32 in [0, 1]; one at a time is read.
 
     Args:
-        masks: their files.
-        width, height: of the files.
+        views: their files.
+        width, height: of the cameras.
 
     Raises:
         SceneError: damaged, or an empty mask.
     """
     scale = min(1.0, SMALL / max(width, height))
     w, h = max(1, round(width * scale)), max(1, round(height * scale))
-    coverage = np.empty((len(masks), h, w), np.float32)
-    for view, path in enumerate(masks):
-        coverage[view] = resize_area(read_mask(path), w, h)
+    coverage = np.empty((len(views), h, w), np.float32)
+    for view, files in enumerate(views):
+        coverage[view] = resize_area(files.mask_pixels((width, height)), w, h)
     if coverage.max() < 0.5:
         raise SceneError(
             "all masks are empty",
-            where=masks[0].parent,
+            where=views[0].mask.parent,
             remedy="White (255) must mark the head; are they inverted or 0/1 valued?",
         )
-    empty = np.flatnonzero(coverage.reshape(len(masks), -1).max(1) < 0.5)
+    empty = np.flatnonzero(coverage.reshape(len(views), -1).max(1) < 0.5)
     if len(empty):
         raise SceneError(
             "the mask is empty",
-            where=masks[empty[0]],
+            where=views[empty[0]].mask,
             remedy="White (255) must mark the head; remove views that don't show it.",
         )
     return coverage
@@ -134,13 +135,13 @@ def _judge(
             f"cameras, sphere and masks contradict each other: in {views} of {len(shares)} views, "
             f"most of the mask {problem}, such as {', '.join(worst)}",
             where=where,
-            remedy=_CAUSES + ".",
+            remedy=CAUSES + ".",
         )
     if quarter <= suspicious and not views:
         return []
     return [
         f"cameras, sphere and masks fit badly: in a quarter of the views, {quarter:.0%} and more "
-        f"of the mask {problem}, most in {', '.join(worst)}. {_CAUSES}"
+        f"of the mask {problem}, most in {', '.join(worst)}. {CAUSES}"
     ]
 
 
@@ -240,7 +241,7 @@ def refit_sphere(
         Centre, radius and a sentence for `assumptions`.
     """
     said = "VolSDF-like normalisation (farthest camera near 3 sphere radii)"
-    hull = _hull_sphere(cameras, masks, center)
+    hull = hull_sphere(cameras, masks, center)
     # The hull of few views is larger than the object: only a clear misfit counts.
     if hull is None or 0.4 * radius <= hull[1] <= 1.25 * radius:
         return center, radius, f"{said}; its sphere fits the masks and is kept"
@@ -252,7 +253,7 @@ def refit_sphere(
     )
 
 
-def _hull_sphere(cameras: Cameras, masks: np.ndarray, center: Vec3) -> tuple[Vec3, float] | None:
+def hull_sphere(cameras: Cameras, masks: np.ndarray, center: Vec3) -> tuple[Vec3, float] | None:
     """A sphere around the points that all masks cover, None where there are none."""
     middle = np.array(center, np.float64)
     reach = float(np.linalg.norm(cameras.centers.numpy() - middle, axis=1).min())

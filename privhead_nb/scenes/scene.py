@@ -18,7 +18,8 @@ from torch import Tensor
 
 from privhead_nb.errors import OutputError, SceneError
 from privhead_nb.files import atomic_folder
-from privhead_nb.scenes.camera import Cameras, Vec3, axis_vector
+from privhead_nb.scenes.camera import Axis, Cameras, Vec3
+from privhead_nb.scenes.camera import turn as turn
 from privhead_nb.scenes.checks import check_description, check_roles, check_surroundings, point
 from privhead_nb.scenes.images import resize_area, write_image
 from privhead_nb.scenes.mesh_files import read_mesh, write_landmarks, write_obj
@@ -47,6 +48,7 @@ class Truth:
         face_radius: radius of the face region, scene unit; None where unknown.
         origin: where the origin stood in the files' coordinates (see `AboutScene.in_head_frame`).
         file_axes: what up and front were called there.
+        file_scale: what the truth mesh's coordinates are multiplied by, before that.
     """
 
     name: str = "scene"
@@ -56,7 +58,8 @@ class Truth:
     nose_tip: Vec3 | None = None
     face_radius: float | None = None
     origin: Vec3 = (0.0, 0.0, 0.0)
-    file_axes: tuple[str, str] = HEAD_AXES
+    file_axes: tuple[Axis, Axis] = HEAD_AXES
+    file_scale: float = 1.0
 
     def face_region(self) -> tuple[Vec3, float]:
         """Nose tip and radius of the face region, scene unit; SceneError where unknown."""
@@ -87,7 +90,7 @@ class Truth:
                 remedy="Put the true head, in the scene's unit, into full_head.obj.",
             )
         vertices, faces = read_mesh(self.truth_path, error=SceneError)
-        return _moved(vertices, self.origin, self.file_axes), faces
+        return _moved(self.file_scale * vertices, self.origin, self.file_axes), faces
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -130,16 +133,17 @@ class AboutScene(Truth):
         used = {*self.sensitive, *self.neutral}
         return tuple(v for v in range(len(self.cameras)) if v not in used)
 
-    def in_head_frame(self: AnyScene) -> AnyScene:
+    def in_head_frame(self: AnyScene, axes: tuple[Axis, Axis] | None = None) -> AnyScene:
         """The scene in the head's own frame, where its numbers tell of another place.
 
         Where the origin lies outside of the bounding sphere (a map's or a hall's coordinates),
         the sphere's centre becomes the origin, `up` +y and `front` +z, and `origin` says where the
-        new origin was. Any other scene is returned as it is.
+        new origin was. Any other scene is returned as it is, unless up and front are given as
+        `axes`, since they needn't be axes of the files' coordinates.
         """
-        if float(np.linalg.norm(self.center)) <= self.radius:
+        if axes is None and float(np.linalg.norm(self.center)) <= self.radius:
             return self
-        axes = (self.up, self.front)
+        axes = axes or (self.up, self.front)
         c2w = self.cameras.c2w.clone()
         c2w[:, :3, 3] = torch.from_numpy(_moved(c2w[:, :3, 3].numpy(), self.center, axes))
         c2w[:, :3, :3] = torch.from_numpy(turn(axes)) @ c2w[:, :3, :3]
@@ -284,13 +288,7 @@ class Scene(AboutScene):
         return data
 
 
-def turn(axes: tuple[str, str]) -> np.ndarray:
-    """(3, 3) rotation from axes named (up, front) to (+y, +z): a permutation with signs."""
-    up, front = map(axis_vector, axes)
-    return np.stack([np.cross(up, front), up, front])
-
-
-def _moved(points: np.ndarray, origin: Vec3, axes: tuple[str, str]) -> np.ndarray:
+def _moved(points: np.ndarray, origin: Vec3, axes: tuple[Axis, Axis]) -> np.ndarray:
     """Points (..., 3) after the move that puts `origin` at 0 and `axes` at (+y, +z)."""
     return np.asarray((points - np.array(origin)) @ turn(axes).T)
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from privhead_nb.errors import SceneError, listed
 from privhead_nb.reading import Record, is_number, read_json
-from privhead_nb.scenes.camera import AXES, Vec3
+from privhead_nb.scenes.camera import AXES, Axis, Vec3
 from privhead_nb.scenes.checks import UNITS
 from privhead_nb.scenes.formats.parts import numbers_in
 
@@ -26,7 +26,7 @@ ROLES = ("sensitive", "neutral", "unused")
 
 FIELDS = (
     *("unit", "pixel_center", "background", "axes", "up", "front"),
-    *("licence", "nose_tip", "face_radius", "views", "landmarks"),
+    *("licence", "nose_tip", "face_radius", "views", "landmarks", "center", "radius"),
 )
 MAX_LANDMARKS = 100_000
 MAX_LICENCE = 1000
@@ -46,8 +46,10 @@ class SceneInfo:
     unit: str | None = None
     pixel_center: float | None = None
     background: Vec3 | None = None
-    up: str = "+y"
-    front: str | None = None
+    up: Axis | None = None
+    front: Axis | None = None
+    center: Vec3 | None = None
+    radius: float | None = None
     licence: str = ""
     nose_tip: Vec3 | None = None
     face_radius: float | None = None
@@ -73,6 +75,11 @@ def read_scene_json(path: Path) -> SceneInfo:
         landmarks = data.array("landmarks", (None, 3), -FARTHEST, FARTHEST)
         if len(landmarks) > MAX_LANDMARKS:
             raise data.wrong("landmarks", f"a list of at most {MAX_LANDMARKS} points")
+    if ("center" in data) != ("radius" in data):
+        raise data.wrong(
+            "radius" if "center" in data else "center",
+            "given too: center and radius of the bounding sphere belong together",
+        )
     background = _vec3(data, "background", 0, 255)
     if background is not None:
         red, green, blue = background
@@ -82,8 +89,10 @@ def read_scene_json(path: Path) -> SceneInfo:
         unit=data.text("unit", UNITS) if "unit" in data else None,
         pixel_center=data.number("pixel_center") if "pixel_center" in data else None,
         background=background,
-        up=data.text("up", AXES) if "up" in data else "+y",
-        front=data.text("front", AXES) if "front" in data else None,
+        up=_axis(data, "up"),
+        front=_axis(data, "front"),
+        center=_vec3(data, "center", -FARTHEST, FARTHEST),
+        radius=data.number("radius", 1e-9, FARTHEST) if "radius" in data else None,
         licence=data.text("licence", most=MAX_LICENCE) if "licence" in data else "",
         nose_tip=_vec3(data, "nose_tip", -FARTHEST, FARTHEST),
         face_radius=data.number("face_radius", 1e-9, FARTHEST) if "face_radius" in data else None,
@@ -138,6 +147,16 @@ def _views(data: Record) -> dict[str, list[Entry] | None]:
 
 def _vec3(data: Record, key: str, low: float, high: float) -> Vec3 | None:
     return data.vec3(key, low, high) if key in data else None
+
+
+def _axis(data: Record, key: str) -> Axis | None:
+    """A named axis, or three numbers for one that is none of the coordinates'."""
+    if not isinstance(data.data.get(key), list):
+        return data.text(key, AXES) if key in data else None
+    axis = data.vec3(key, -FARTHEST, FARTHEST)
+    if not any(abs(a) > 1e-6 for a in axis):
+        raise data.wrong(key, "a direction: one of " + ", ".join(AXES) + ", or three numbers")
+    return axis
 
 
 def parse_views(text: str, names: Sequence[str]) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from privhead_nb.errors import SceneError
 from privhead_nb.scenes.formats import idr
-from privhead_nb.scenes.formats.parts import Hints, SceneParts, list_pictures
+from privhead_nb.scenes.formats.parts import SceneParts, list_pictures
 
 
 def looks_like(folder: Path) -> bool:
@@ -15,7 +15,7 @@ def looks_like(folder: Path) -> bool:
     return idr.looks_like(folder) and any((folder / "image").glob("img_0000.*"))
 
 
-def read(folder: Path, hints: Hints) -> SceneParts:
+def read(folder: Path, pixel_center: float | None) -> SceneParts:
     """Read the folder as IDR's, with view i in img_%04d and mask_%04d; the unit is mm.
 
     Raises:
@@ -31,4 +31,4 @@ def read(folder: Path, hints: Hints) -> SceneParts:
                 where=folder / kind / f"{missing[0]}.png",
                 remedy="Give every camera its image and mask (.png or .jpg), or remove the camera.",
             )
-    return replace(idr.read(folder, hints), unit="mm")
+    return replace(idr.read(folder, pixel_center), unit="mm")

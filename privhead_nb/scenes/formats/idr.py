@@ -17,12 +17,8 @@ from scipy.linalg import rq
 from privhead_nb.errors import SceneError
 from privhead_nb.reading import read_npz
 from privhead_nb.scenes.camera import Vec3, check_cameras
-from privhead_nb.scenes.formats.parts import (
-    Hints,
-    SceneParts,
-    list_pictures,
-    pair_views,
-)
+from privhead_nb.scenes.formats.parts import SceneParts, list_pictures, pair_views
+from privhead_nb.scenes.view_files import ViewFiles
 
 _NAMES = r"(world|scale|camera)_mat_(0|[1-9][0-9]{0,8})"
 _MOST = 1e15  # of any number in the file: products of focal lengths and coordinates
@@ -39,35 +35,30 @@ def camera_file(folder: Path) -> Path:
     return sphere if sphere.is_file() else folder / "cameras.npz"
 
 
-def read(folder: Path, hints: Hints) -> SceneParts:
+def read(folder: Path, pixel_center: float | None) -> SceneParts:
     """List the views in the order of the numbers in their names.
 
-    Where `hints` says nothing, IDR's own code is followed, which feeds whole pixel indices to K
-    (pixel_center 0), and a white background is taken.
+    Where nobody says a `pixel_center`, IDR's own code is followed, which has 0.
     """
     path = camera_file(folder)
     K, c2w, center, radius = read_npz_cameras(path)
     image_paths = list_pictures(folder / "image")
     mask_paths = pair_views(image_paths, list_pictures(folder / "mask"), len(K), path)
-    said = []
-    if hints.pixel_center is None:
-        said.append("pixel_center 0 assumed, as IDR's code feeds whole pixel indices to K")
-    if hints.background is None:
-        said.append("background assumed to be white")
+    said = "pixel_center 0 assumed, as IDR's code feeds whole pixel indices to K"
     truth, landmarks = folder / "full_head.obj", folder / "landmarks.txt"
     return SceneParts(
-        images=tuple(image_paths),
-        masks=tuple(mask_paths),
+        views=tuple(
+            ViewFiles(image.name, image, mask)
+            for image, mask in zip(image_paths, mask_paths, strict=True)
+        ),
         K=K,
         c2w=c2w,
-        pixel_center=hints.pixel_center or 0.0,
+        pixel_center=pixel_center or 0.0,
         camera_file=path,
-        center=center,
-        radius=radius,
-        unit="scene",
+        sphere=(center, radius),
         truth_path=truth if os.path.lexists(truth) else None,
         landmarks_path=landmarks if os.path.lexists(landmarks) else None,
-        assumptions=tuple(said),
+        assumptions=(said,) if pixel_center is None else (),
     )
 
 
@@ -114,7 +105,7 @@ def decompose(P: np.ndarray, view: int, path: Path) -> tuple[np.ndarray, np.ndar
     """Split P (>= 3, 4) = K [R|t] into K (3, 3), K[2, 2] = 1, and c2w (4, 4) by RQ.
 
     Raises:
-        SceneError: NaN, zero focal length, or mirrored axes (det R < 0).
+        SceneError: NaN, or zero focal length; mirrored axes are left to `check_cameras`.
     """
     if not np.isfinite(P[:3]).all():
         raise SceneError(
@@ -131,12 +122,6 @@ def decompose(P: np.ndarray, view: int, path: Path) -> tuple[np.ndarray, np.ndar
         )
     signs = np.sign(np.diag(K))
     K, R = K * signs, signs[:, None] * R
-    if np.linalg.det(R) < 0:
-        raise SceneError(
-            f"world_mat_{view} has mirrored axes (det R < 0)",
-            where=path,
-            remedy="Axes must be OpenCV's, right-handed: x right, y down, z forward.",
-        )
     c2w = np.eye(4)
     c2w[:3, :3] = R.T
     c2w[:3, 3] = -np.linalg.solve(P[:3, :3], P[:3, 3])

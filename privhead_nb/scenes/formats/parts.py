@@ -1,4 +1,4 @@
-"""What every loader returns, and what loaders share: lists of pictures, sizes, small masks."""
+"""What every loader returns, and what loaders of folders with image/ and mask/ share."""
 
 from __future__ import annotations
 
@@ -9,24 +9,12 @@ from pathlib import Path
 import torch
 
 from privhead_nb.errors import SceneError, listed
-from privhead_nb.scenes.camera import Cameras, Vec3
-from privhead_nb.scenes.images import FORMATS, image_size
+from privhead_nb.scenes.camera import Axis, Cameras, Vec3
+from privhead_nb.scenes.images import FORMATS
+from privhead_nb.scenes.view_files import ViewFiles, common_size
 
 _CALLED = {"img", "image", "rgb", "mask", "alpha", "matte", "png", "jpg", "jpeg"}
 """Words in a file's name that say what it is, not which view."""
-
-
-@dataclass(frozen=True)
-class Hints:
-    """What a loader is told; None where nobody knows.
-
-    Args:
-        pixel_center: image coordinate of the centre of pixel (0, 0), from scene.json.
-        background: colour behind the head in [0, 1], from scene.json.
-    """
-
-    pixel_center: float | None = None
-    background: Vec3 | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,49 +22,43 @@ class SceneParts:
     """A folder of views in the package's conventions, before roles are known and pictures read.
 
     Args:
-        images: the picture of each view.
-        masks: the mask of each view.
+        views: the files of each view.
         K: (V, 3, 3) float64, pixels of the files.
         c2w: (V, 4, 4) float64, camera to scene, scene unit.
         pixel_center: image coordinate, in K, of the centre of the first pixel: 0 or 0.5.
-        camera_file: where cameras and sphere came from, for messages.
-        center: centre of the bounding sphere, scene unit.
-        radius: its radius, scene unit.
+        camera_file: where the cameras came from, for messages.
+        sphere: centre and radius of the bounding sphere, scene unit; None where the format has
+            none: then scene.json names it, or the masks' visual hull is taken.
         unit: "mm", or "scene" where it is unknown.
+        axes: towards the crown, and along which the face looks, where scene.json doesn't say.
         truth_path: the truth mesh, if any.
+        truth_scale: what its coordinates are multiplied by to be in the scene unit.
         landmarks_path: `landmarks.txt`, if any.
         assumptions: what the loader took for granted.
     """
 
-    images: tuple[Path, ...]
-    masks: tuple[Path, ...]
+    views: tuple[ViewFiles, ...]
     K: torch.Tensor
     c2w: torch.Tensor
     pixel_center: float
     camera_file: Path
-    center: Vec3
-    radius: float
-    unit: str
-    truth_path: Path | None
-    landmarks_path: Path | None
-    assumptions: tuple[str, ...]
+    unit: str = "scene"
+    sphere: tuple[Vec3, float] | None = None
+    axes: tuple[Axis, Axis] = ("+y", "+z")
+    truth_path: Path | None = None
+    truth_scale: float = 1.0
+    landmarks_path: Path | None = None
+    assumptions: tuple[str, ...] = ()
 
     def cameras(self) -> Cameras:
         """The cameras for the files' size, which is read from their headers.
 
+        Where the camera file states sizes that differ, for a canvas that holds all of them.
+
         Raises:
             SceneError: a file is missing, no picture, too large, or of another size.
         """
-        width, height = image_size(self.images[0])
-        for path in [*self.images, *self.masks]:
-            found = image_size(path)
-            if found != (width, height):
-                raise SceneError(
-                    f"is {found[0]} x {found[1]} pixels but {self.images[0].name} is "
-                    f"{width} x {height}",
-                    where=path,
-                    remedy="All images and masks of a scene must be of one size.",
-                )
+        width, height = common_size(self.views, self.camera_file)
         return Cameras(self.K, self.c2w, width, height, self.pixel_center)
 
 
