@@ -7,7 +7,6 @@ not theirs.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,18 +15,19 @@ from torch import Tensor
 
 from benchmarks.studies import artefact_attacks, artefact_pictures, reconstructed_heads
 from benchmarks.studies.reconstructed_heads import FULL_RGB, Made, make_reconstructions
-from privhead_nb.errors import LabError
+from privhead_nb.errors import LabError, SceneError
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.lab import faces, scans
 from privhead_nb.lab.attacker_data import AttackerData, attacker_person
 from privhead_nb.lab.attacks import field_renders, mesh_shape, neutral_views, radiance_refit
 from privhead_nb.lab.attacks.probe import in_batches, per_person
-from privhead_nb.lab.framing import Axes, cameras_around
+from privhead_nb.lab.framing import cameras_around
 from privhead_nb.lab.protocol import compare, identification
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.release import Release
 from privhead_nb.resources import SAMPLES
 from privhead_nb.scenes.folder import load_scene
+from privhead_nb.scenes.scene import turn
 from privhead_nb.training.reconstruction import Reconstruction
 
 KNOWN, OTHERS = faces.people("evaluation", 4), faces.people("attacker", 4)
@@ -63,23 +63,21 @@ def rank1(probe: Tensor, gallery: Tensor, *, wrong_names: bool = False) -> float
 # Scans and the atlas ------------------------------------------------------------------------------
 
 
-def test_a_scan_depends_neither_on_how_the_scene_is_turned_nor_on_where_it_lies(
-    head: Reconstruction,
-) -> None:
-    as_is, axes = scans.scan_of_mesh(head.mesh).float(), Axes(up="+z", front="-y")
-    turned = Mesh(head.mesh.vertices @ axes.turn().numpy(), head.mesh.faces)
+def test_a_scan_depends_neither_on_how_the_scene_is_turned_nor_on_where_it_lies(head):
+    as_is, axes = scans.scan_of_mesh(head.mesh).float(), ("+z", "-y")
+    turned = Mesh(head.mesh.vertices @ turn(axes), head.mesh.faces)
     moved = Mesh(head.mesh.vertices + np.array([40.0, -30.0, 20.0]), head.mesh.faces)
     for other in (scans.scan_of_mesh(turned, axes), scans.scan_of_mesh(moved)):
         assert float((as_is - other.float()).abs().mean()) < 0.5  # of 127
     tip = scans.nose_tip(torch.from_numpy(head.mesh.vertices))
     truth = load_scene(SAMPLES / "scene").nose_tip
     assert truth is not None and float((tip - torch.tensor(truth)).norm()) < 12
-    for none in (Axes("+y", "-y"), Axes("up", "+z"), Axes("+q", "+z")):
-        with pytest.raises(LabError):
-            none.turn()
+    for none in (("up", "+z"), ("+q", "+z")):
+        with pytest.raises(SceneError, match="unknown axis"):
+            scans.scan_of_mesh(head.mesh, none)
 
 
-def test_the_atlas_puts_each_point_where_it_looks_it_up(known: AttackerData) -> None:
+def test_the_atlas_puts_each_point_where_it_looks_it_up(known):
     assert known.atlas[..., 3].float().mean() > 0.7 * 255
     points = torch.tensor([[0.0, 0.0, 0.0], [0.0, 60.0, -10.0], [-80.0, 0.0, -90.0]])
     where = scans.places(points)
@@ -92,9 +90,7 @@ def test_the_atlas_puts_each_point_where_it_looks_it_up(known: AttackerData) -> 
 # Neutral views ------------------------------------------------------------------------------------
 
 
-def test_a_palette_knows_people_from_behind_and_nobody_under_wrong_names(
-    known: AttackerData, others: AttackerData
-) -> None:
+def test_a_palette_knows_people_from_behind_and_nobody_under_wrong_names(known, others):
     yaw = torch.tensor([105.0, 142.5, 180.0, 217.5, 255.0])
     assert artefact_attacks.subset(yaw, "inner").tolist() == [1, 2, 3]
     assert artefact_attacks.subset(yaw, "outermost").tolist() == [0, 4]
@@ -104,15 +100,9 @@ def test_a_palette_knows_people_from_behind_and_nobody_under_wrong_names(
     gallery = per_person(attack.enrol, known.behind[:, :, 0].float() / 255)
     views = artefact_attacks.subset(known.neutral_yaw, "inner")
     probe = per_person(attack.probe, known.neutral[:, views, 0].float() / 255)
+    assert "4 other people" in attack.card.data
     assert rank1(probe, gallery) >= 0.75  # 4 people: one may be mistaken
     assert rank1(probe, gallery, wrong_names=True) <= 0.25
-
-
-def test_a_network_learns_from_all_sides(others: AttackerData) -> None:
-    attack = neutral_views.learn_network(others, epochs=1)
-    found = per_person(attack.probe, others.behind[:2, :3, 0].float() / 255)
-    assert found.shape == (2, 64) and torch.allclose(found.norm(dim=1), torch.ones(2))
-    assert "4 other people" in attack.card.data
     with pytest.raises(LabError, match="pictures of shape"):
         per_person(attack.probe, torch.zeros(2, 64, 64, 3))
 
@@ -120,9 +110,7 @@ def test_a_network_learns_from_all_sides(others: AttackerData) -> None:
 # Meshes -------------------------------------------------------------------------------------------
 
 
-def test_matching_names_the_owner_of_a_rough_mesh(
-    known: AttackerData, others: AttackerData
-) -> None:
+def test_matching_names_the_owner_of_a_rough_mesh(known, others):
     noise = torch.randn(known.scan.shape, generator=torch.Generator().manual_seed(0)) * 25
     rough = (known.scan.float() + noise * (known.scan != 0)).clamp(-127, 127).to(torch.int8)
     for face_only in (False, True):
@@ -137,7 +125,7 @@ def test_matching_names_the_owner_of_a_rough_mesh(
     assert bool(((length - 1).abs() < 1e-4).logical_or(length < 1e-4).all())
 
 
-def test_two_stems_put_scans_and_pictures_in_one_space(others: AttackerData) -> None:
+def test_two_stems_put_scans_and_pictures_in_one_space(others):
     plan = faces.PortraitPlan(views=0, rear=0)
     portraits = faces.FaceDataset.join([faces.portraits(i, plan) for i in OTHERS[:2]])
     quick = mesh_shape.ShapeLearning(steps=3, batch=8)
@@ -149,7 +137,7 @@ def test_two_stems_put_scans_and_pictures_in_one_space(others: AttackerData) -> 
 # Fields -------------------------------------------------------------------------------------------
 
 
-def test_recoloured_heads_keep_their_white_background() -> None:
+def test_recoloured_heads_keep_their_white_background():
     random = torch.Generator().manual_seed(0)
     pictures, masks = torch.rand(3, 64, 64, 3, generator=random), torch.zeros(3, 64, 64)
     masks[:, 20:40, 20:40] = 1
@@ -158,7 +146,7 @@ def test_recoloured_heads_keep_their_white_background() -> None:
     assert float(found.min()) >= 0 and float(found.max()) <= 1
 
 
-def test_a_field_is_rendered_as_a_portrait(head: Reconstruction, release: Release) -> None:
+def test_a_field_is_rendered_as_a_portrait(head, release):
     seen = field_renders.renders(head, cameras_around(release.center, (0.0,)))
     assert seen.shape == (1, 64, 64, 3)
     dark = (seen[0].mean(-1) < 0.95).float()
@@ -170,9 +158,7 @@ def test_a_field_is_rendered_as_a_portrait(head: Reconstruction, release: Releas
         artefact_pictures.sensitive_cameras(release.cameras, release.neutral, release.center)
 
 
-def test_fitted_colours_come_nearer_to_the_truth_than_the_mean_skin(
-    head: Reconstruction, release: Release, known: AttackerData, others: AttackerData
-) -> None:
+def test_fitted_colours_come_nearer_to_the_truth_than_the_mean_skin(head, release, known, others):
     prior = radiance_refit.learn_skins(AttackerData.join([known, others]))  # 8, not this head
     settings = radiance_refit.Refit(within=20, beside=110, steps=30, rate=0.15)
     found = radiance_refit.refit(release, head.mesh, prior, settings)
@@ -192,9 +178,7 @@ def test_fitted_colours_come_nearer_to_the_truth_than_the_mean_skin(
 
 
 @pytest.mark.slow
-def test_reconstructions_are_made_once_and_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reconstructions_are_made_once_and_kept(tmp_path, monkeypatch):
     def make(settings: dict[str, tuple[Operator, int] | None]) -> list[Made]:
         return make_reconstructions(
             [KNOWN[0]], settings, tmp_path, "ci", traced=32, views=(3, 4), workers=1, progress=False

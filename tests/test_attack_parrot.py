@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import torch
 from front_faces import front_faces, ranks
+from pairs import at_chance
 
 from privhead_nb.errors import LabError
 from privhead_nb.lab.attacks import Attack
-from privhead_nb.lab.attacks.no_attack import as_grey, no_attack
+from privhead_nb.lab.attacks.no_attack import as_grey, no_attack, protected
 from privhead_nb.lab.attacks.parrot import (
     classical_parrot,
     informed_parrot,
@@ -25,7 +26,7 @@ from privhead_nb.lab.recognisers import Recogniser
 from privhead_nb.lab.recognisers.learn import Learning
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.release import Release
-from privhead_nb.scenes.camera import custom_rig, facescape_rig
+from privhead_nb.scenes.camera import custom_rig, make_rig
 
 QUICK = Learning("arcface", epochs=75, batch=12, rate=1e-3)
 LONGER = Learning("arcface", epochs=60, batch=24, rate=3e-3)  # two networks find one space
@@ -51,9 +52,7 @@ def cheap(known: FaceDataset) -> Attack:
     return classical_parrot(known, Operator())
 
 
-def test_positive_control_parrots_find_strangers_in_plain_pictures(
-    known: FaceDataset, unknown: FaceDataset
-) -> None:
+def test_positive_control_parrots_find_strangers_in_plain_pictures(known, unknown):
     classical = ranks(classical_parrot(known, None), unknown)
     assert classical.rank[1].value >= WINS and classical.rank[1].low > classical.chance[1]
     network = ranks(network_parrot(known, None, learning=QUICK), unknown)
@@ -65,31 +64,22 @@ def test_positive_control_parrots_find_strangers_in_plain_pictures(
     [(Operator(), 64), (Operator(), 32), (Operator(), 48), (Operator(noise=0.05), 64)],
     ids=["as released", "32 pixels", "48 pixels", "noise"],
 )
-def test_the_classical_parrot_finds_people_whom_it_never_saw(
-    known: FaceDataset, unknown: FaceDataset, operator: Operator, size: int
-) -> None:
+def test_the_classical_parrot_finds_people_whom_it_never_saw(known, unknown, operator, size):
     found = ranks(classical_parrot(known, operator, size=size), unknown)
     assert found.rank[1].low > found.chance[1]
 
 
-def test_null_control_with_shuffled_names_there_is_chance(
-    cheap: Attack, unknown: FaceDataset
-) -> None:
+def test_null_control_with_shuffled_names_there_is_chance(cheap, unknown):
     is_at_chance(cheap, unknown)
-    strangers = replace(unknown, identity=unknown.identity + 100 * (unknown.role == 0))
-    with pytest.raises(LabError, match="no mate"):  # a gallery without mates is no zero
-        ranks(cheap, strangers)
 
 
 def is_at_chance(attack: Attack, people: FaceDataset) -> None:
     """Under shuffled names; an attack on people whom it learned from must lose there, too."""
     chance = ranks(attack, people, shuffled=True).rank[1]
-    assert chance.low <= 1 / 12 <= chance.high
+    assert at_chance(chance, 1 / 12)
 
 
-def test_the_network_parrot_finds_people_in_moduli(
-    known: FaceDataset, unknown: FaceDataset
-) -> None:
+def test_the_network_parrot_finds_people_in_moduli(known, unknown):
     attack = network_parrot(known, Operator(), learning=QUICK)
     found = ranks(attack, unknown)
     assert found.rank[1].low > found.chance[1]
@@ -97,9 +87,7 @@ def test_the_network_parrot_finds_people_in_moduli(
 
 
 @pytest.mark.parametrize("operator", [None, Operator()], ids=["plain", "protected"])
-def test_two_stems_bring_moduli_and_colours_to_one_space(
-    known: FaceDataset, operator: Operator | None
-) -> None:
+def test_two_stems_bring_moduli_and_colours_to_one_space(known, operator):
     """Of people whom they learned from; a dozen are too few to learn it for all others."""
     size = 64 if operator is None else 32
     attack = network_parrot(known, operator, stems=2, size=size, learning=LONGER)
@@ -107,9 +95,7 @@ def test_two_stems_bring_moduli_and_colours_to_one_space(
     is_at_chance(attack, known)
 
 
-def test_the_informed_parrot_knows_whom_it_learned_and_says_what_it_knew(
-    known: FaceDataset,
-) -> None:
+def test_the_informed_parrot_knows_whom_it_learned_and_says_what_it_knew(known):
     how = replace(QUICK, epochs=50, rate=3e-3, codes=20.0)
     attack = informed_parrot(known, Operator(), size=32, learning=how)
     assert attack.size == 32 and "codes of other people" in attack.card.knowledge
@@ -117,7 +103,7 @@ def test_the_informed_parrot_knows_whom_it_learned_and_says_what_it_knew(
     is_at_chance(attack, known)
 
 
-def test_training_repeats_and_can_go_on_from_a_network(known: FaceDataset) -> None:
+def test_training_repeats_and_can_go_on_from_a_network(known):
     brief = Learning("arcface", epochs=2, batch=8)
     first, again = (
         train_stems(known, Operator(noise=0.1), size=16, learning=brief)[0] for _ in range(2)
@@ -133,13 +119,17 @@ def test_training_repeats_and_can_go_on_from_a_network(known: FaceDataset) -> No
         train_stems(known, Operator(), learning=Learning("triplet"))
 
 
-def test_the_baseline_shows_moduli_as_grey_pictures(unknown: FaceDataset) -> None:
+def test_the_baseline_shows_moduli_as_grey_pictures(unknown):
     def mean(pictures: torch.Tensor) -> torch.Tensor:
         return pictures.mean((1, 2))
 
     operator, moduli = Operator(), Operator().protect(unknown.rgb())
     white, black = (as_grey(moduli, operator, inverted=i) for i in (False, True))
     assert torch.allclose(white + black, torch.ones_like(white))
+    assert black.shape == unknown.rgb().shape and torch.equal(black[..., 0], black[..., 2])
+    assert black.min() >= 0 and white.min() >= 0
+    noisy = [protected(unknown.rgb()[:2], Operator(noise=0.05)) for _ in range(2)]
+    assert torch.equal(*noisy), "seeded"
     attack = no_attack(Recogniser("mean", mean), operator, inverted=True)
     assert torch.allclose(in_batches(attack.probe, moduli).norm(dim=1), torch.ones(len(moduli)))
     assert "inverted" in attack.card.attack and attack.card.data == "none"
@@ -151,7 +141,7 @@ def test_the_baseline_shows_moduli_as_grey_pictures(unknown: FaceDataset) -> Non
 def release(person: int, operator: Operator, *, size: int = 64, views: int = 5) -> Release:
     """A release whose views all show the front picture in the first light, noise apart."""
     colours = resized(front_faces([person]).views().rgb(), size)
-    cameras, sensitive, neutral = facescape_rig(2, views, size=size, distance=885.0)
+    cameras, sensitive, neutral = make_rig("facescape", 2, views, size=size)
     random = torch.Generator().manual_seed(8)
     return Release(
         neutral_images=torch.ones(len(neutral), size, size, 3),
@@ -168,7 +158,7 @@ def release(person: int, operator: Operator, *, size: int = 64, views: int = 5) 
     )
 
 
-def test_a_release_is_named(cheap: Attack, unknown: FaceDataset) -> None:
+def test_a_release_is_named(cheap, unknown):
     gallery = unknown.frontals()
     enrolled = in_batches(cheap.enrol, gallery.rgb())
     found = [
@@ -178,7 +168,7 @@ def test_a_release_is_named(cheap: Attack, unknown: FaceDataset) -> None:
     assert sum(found) >= 6  # chance is 1 of 12
 
 
-def test_views_within_45_degrees_are_used_and_their_mean_is_steadier_than_one() -> None:
+def test_views_within_45_degrees_are_used_and_their_mean_is_steadier_than_one():
     one = release(12, Operator(), views=5)
     eyes = one.cameras.centers[list(one.sensitive)]
     yaw = torch.rad2deg(torch.atan2(eyes[:, 0], eyes[:, 2])).abs()
@@ -193,18 +183,16 @@ def test_views_within_45_degrees_are_used_and_their_mean_is_steadier_than_one() 
     assert float(fused(views).norm()) == pytest.approx(1.0)
 
 
-def test_a_nearer_camera_is_brought_to_a_portraits_frame(cheap: Attack) -> None:
+def test_a_nearer_camera_is_brought_to_a_portraits_frame(cheap):
     one = release(12, Operator())
-    near = replace(one, cameras=facescape_rig(2, 5, size=64, distance=600.0)[0])
+    near = replace(one, cameras=make_rig("facescape", 2, 5, distance=600.0)[0])
     same, other = probe_embedding(cheap, one), probe_embedding(cheap, near)
     assert float(same @ other) < 0.999
     metres = replace(near, unit="m")  # of unknown scale: taken as it is
     assert torch.allclose(probe_embedding(cheap, metres), same)
 
 
-def test_a_release_that_isnt_what_the_attack_expects_is_refused(
-    cheap: Attack, known: FaceDataset
-) -> None:
+def test_a_release_that_isnt_what_the_attack_expects_is_refused(cheap, known):
     cameras, _, neutral = custom_rig([(0.0, 0.0, -885.0)], [])
     bare: dict[str, Any] = {
         "cameras": cameras, "sensitive": (), "neutral": neutral,
@@ -221,7 +209,7 @@ def test_a_release_that_isnt_what_the_attack_expects_is_refused(
             probe_embedding(attack, given)
 
 
-def test_resized_is_the_area_mean() -> None:
+def test_resized_is_the_area_mean():
     x = torch.rand(2, 64, 64, 3)
     assert torch.allclose(resized(x, 32)[0, 0, 0], x[0, :2, :2].mean((0, 1)))
     assert resized(x, 64) is x

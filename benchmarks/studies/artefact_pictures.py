@@ -19,16 +19,16 @@ from benchmarks.studies.reconstructed_heads import FULL_RGB, Made
 from privhead_nb.errors import LabError
 from privhead_nb.files import atomic_file
 from privhead_nb.heads.codes import GENERATOR_VERSION
-from privhead_nb.heads.synthetic import RIGS
 from privhead_nb.lab import faces
 from privhead_nb.lab.attacker_data import attacker_data
 from privhead_nb.lab.attacks.field_renders import YAWS, renders
 from privhead_nb.lab.attacks.radiance_refit import Refit, SkinPrior, learn_skins, refit
-from privhead_nb.lab.framing import SIZE, Axes, cameras_around, yaw_of
+from privhead_nb.lab.framing import SIZE, cameras_around, yaw_of
 from privhead_nb.lab.jobs import run_jobs
 from privhead_nb.lab.kept import read_kept
 from privhead_nb.lab.scans import scan_of_mesh
-from privhead_nb.scenes.camera import Cameras, facescape_rig
+from privhead_nb.scenes.camera import Cameras, make_rig
+from privhead_nb.scenes.scene import HEAD_AXES
 
 ARTEFACT_VERSION = 1
 """Changes whenever the same reconstruction gives other pictures."""
@@ -160,12 +160,11 @@ def _skins(others: int, components: int, album: str) -> SkinPrior:
 
 def _look(job: tuple[Made, Looking]) -> dict[str, Any]:
     made, looking = job
-    head, axes = made.reconstruction(), Axes()
+    head, axes = made.reconstruction(), HEAD_AXES
     found = {"portraits": renders(head, cameras_around(head.center, YAWS))}
     residual: float | None = None
     if made.setting == FULL_RGB:
-        distance = RIGS["facescape"][1]
-        rig, front, _ = facescape_rig(10, 20, size=SIZE, center=head.center, distance=distance)
+        rig, front, _ = make_rig("facescape", size=SIZE, center=head.center)
         cameras = sensitive_cameras(rig, front, head.center)[0]
         none = torch.zeros(0, SIZE, SIZE, 3)
         found |= {"refit": none, "plain": none, "neutral": none, "moduli": none[..., 0]}
@@ -181,7 +180,7 @@ def _look(job: tuple[Made, Looking]) -> dict[str, Any]:
             "neutral": release.neutral_images,
             "moduli": release.moduli[rows] / release.operator.peak,
         }
-        axes = Axes(release.up, release.front)
+        axes = (release.up, release.front)
     found["sensitive"] = renders(head, cameras)
     tensors = {k: v.clamp(0, 1).mul(255).round().byte().contiguous() for k, v in found.items()}
     tensors["scan"] = scan_of_mesh(head.mesh, axes).contiguous()

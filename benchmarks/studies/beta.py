@@ -8,7 +8,7 @@ The head is that of data_samples/. The profile is the small one that made its re
 third of the steps and half of the rays, so its distances are larger. `coverage` says how much of a
 pixel the head covers: by the pixel's footprint (as shipped), or by the fog alone (`volume`, as in
 the paper). Finished runs are kept in benchmarks/results/beta_schedule.json and not repeated. Lesson
-05 draws them.
+05 quotes them.
 """
 
 from __future__ import annotations

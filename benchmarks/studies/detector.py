@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from scipy.stats import binomtest
 from tqdm import tqdm
 
 from privhead_nb.files import atomic_file, write_json
@@ -29,6 +30,7 @@ from privhead_nb.privacy.operators import KINDS, Operator
 from privhead_nb.resources import RESULTS
 from privhead_nb.scenes.camera import custom_rig
 from privhead_nb.scenes.images import resize_area, to_uint8
+from privhead_nb.teach import results
 from privhead_nb.teach.lesson03 import detector
 
 IDENTITIES = tuple(range(300, 340))
@@ -47,6 +49,12 @@ TREATMENTS |= {
     "sobel, 8 levels": Operator(levels=8),
     "sobel, 4 levels": Operator(levels=4),
 }
+
+
+def wilson(found: int, tried: int) -> results.Interval:
+    """A share with Wilson's 95 % interval."""
+    low, high = binomtest(int(found), int(tried)).proportion_ci(method="wilson")
+    return results.Interval(found / tried, low, high, tried)
 
 
 def plan() -> list[dict[str, Any]]:
@@ -141,10 +149,10 @@ def main() -> None:
     torch.set_num_threads(1)
     for row in run(asked.out)["rows"]:
         found, alarms = row["found"].count("1"), row["alarms"].count("1")
-        share = detector.wilson(found, len(row["found"]))
+        share = wilson(found, len(row["found"]))
         print(
             f"{row['treatment']:<18} {row['size']:>3} {row['lines']:<6} "
-            f"{found} of {share.count}, {share.percent():<20} alarms {alarms}"
+            f"{found} of {share.n}, {share.percent():<20} alarms {alarms}"
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,7 +12,6 @@ from privhead_nb.errors import LabError
 from privhead_nb.lab.faces import FaceDataset
 from privhead_nb.lab.protocol import Rate, compare, identification
 from privhead_nb.lab.recognisers import Recogniser
-from privhead_nb.lab.recognisers.stored import recogniser
 
 
 def recognised(
@@ -58,31 +56,6 @@ def recognised(
     return found
 
 
-def judges(names: Sequence[str], *, small: bool = False) -> list[Recogniser]:
-    """Shipped recognisers by name; for a small study one of bare pixels, which needs no weights."""
-    if not small:
-        return [recogniser(name) for name in names]
-    return [Recogniser("pixels", lambda x: (x[:, ::4, ::4] - 0.5).flatten(1))]
-
-
 def three(rate: Rate) -> list[float] | str:
     """Value, low and high end of the interval; or why it isn't known."""
     return [round(v, 4) for v in (rate.value, rate.low, rate.high)] if rate.known else rate.why
-
-
-def quartiles(values: Sequence[float]) -> list[float]:
-    """Quartiles, the median in the middle."""
-    return [round(float(v), 4) for v in np.percentile(np.asarray(values), [25, 50, 75])]
-
-
-def rate_lines(part: str, name: str, rates: dict[str, dict[str, Any]]) -> list[str]:
-    """One line for each recogniser of `recognised`."""
-    lines = []
-    for judge, r in rates.items():
-        value, low, high = r["right"]["rank1"]
-        lines.append(
-            f"{part:>10}  {name:<24} {judge:<12} rank-1 {value:.2f} ({low:.2f} to {high:.2f}), "
-            f"shuffled {r['shuffled']['rank1'][0]:.2f}, chance {r['chance']['rank1']:.2f}, "
-            f"{r['people']} people"
-        )
-    return lines

@@ -26,12 +26,12 @@ from privhead_nb.files import atomic_file, write_json
 from privhead_nb.heads.grid import marching_cubes
 from privhead_nb.heads.head import make_head
 from privhead_nb.heads.light import light_code
-from privhead_nb.heads.synthetic import RIGS, bounding_sphere
+from privhead_nb.heads.synthetic import bounding_sphere
 from privhead_nb.heads.tracer import render
 from privhead_nb.lab.attacks.prior_free import Descent, interior, invert, signed_gradients, suited
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.resources import RESULTS
-from privhead_nb.scenes.camera import facescape_rig
+from privhead_nb.scenes.camera import make_rig
 from privhead_nb.scenes.images import resize_area
 from privhead_nb.teach.lesson06.scores import up_to_colours, up_to_constant_and_sign
 
@@ -45,12 +45,11 @@ LIGHTS = ("studio", "left")
 
 def make_faces() -> None:
     """Front pictures of `PEOPLE` heads in `LIGHTS`: (people, lights, size, size, 3), 8 bit."""
-    _, distance = RIGS["facescape"]
     pictures = torch.zeros(PEOPLE, len(LIGHTS), SIZE, SIZE, 3, dtype=torch.uint8)
     for person in tqdm(range(PEOPLE), desc="faces"):
         head = make_head(person)
         center, _ = bounding_sphere(marching_cubes(head.grid)[0])
-        cameras, _, _ = facescape_rig(0, 1, size=SIZE, center=center, distance=distance)
+        cameras, _, _ = make_rig("facescape", 0, 1, size=SIZE, center=center)
         for number, light in enumerate(LIGHTS):
             lit = replace(head, light=light_code(light))
             lit.__dict__["grid"] = head.grid  # the shape is the same: made once
@@ -101,7 +100,6 @@ def attack(setting: str, person: int, seed: int) -> tuple[dict[str, Any], Tensor
         operator,
         descent,
         signed=(gx[0], gy[0]) if how.get("signed") else None,
-        looks=0,
     )
     plain = Operator()
     where = interior(plain.modulus(truth), plain, depth=round(size / 16))

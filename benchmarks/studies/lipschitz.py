@@ -36,17 +36,17 @@ import torch
 
 from privhead_nb import Reconstruction, evaluate, load_scene, protect, reconstruct, resources
 from privhead_nb.field.lipschitz import (
+    NEVER,
     Seen,
     composed_bound,
     jacobians,
     local_constants,
-    loosen,
-    painted_slopes,
     row_sums,
     seen_from,
     used_weights,
 )
 from privhead_nb.field.model import HeadModel
+from privhead_nb.field.radiance import ColourNetwork
 from privhead_nb.files import write_json
 from privhead_nb.geometry.mesh import Mesh, extract_mesh
 from privhead_nb.heads.codes import GENERATOR_VERSION
@@ -68,6 +68,7 @@ STEPS = 400
 WATCH = 12  # equally spaced looks at bounds and row sums during stage 2
 HEADS = (201, 202, 203, 204)
 PLACES = 4096  # of a surface, where a network's slope is sampled
+STEP = 0.004  # half the distance of two taps of `painted_slopes`, unit-sphere coordinates
 NONE, SHIPPED = ("none", 0.0), ("shipped", 3e-6)
 AGAIN, QUARTER, HALF, TIGHT = ("again", 0.0), ("0.25", 1e-2), ("0.5", 1e-2), ("1.0", 3e-6)
 FIRST, THEN = (NONE, QUARTER, AGAIN), (HALF, TIGHT)
@@ -200,6 +201,39 @@ def execute(run: dict[str, Any], start: Start) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "machine": machine(),
     }
+
+
+def loosen(network: ColourNetwork, slack: float | None) -> None:
+    """Set all bounds to `slack` times their layer's largest row sum; None: never to be met.
+
+    What a bound had cut off before is cut off for good, so that a looser bound alone changes no
+    colour.
+    """
+    with torch.no_grad():
+        for layer in network.layers:
+            layer.weight.copy_(layer.normalised_weight())
+            bound = NEVER if slack is None else slack * layer.weight.abs().sum(1).max()
+            layer.m.copy_(torch.log(torch.expm1(torch.as_tensor(bound).double())))
+
+
+def painted_slopes(model: HeadModel, seen: Seen) -> tuple[torch.Tensor, torch.Tensor]:
+    """How fast features and colours change over the surface, normal and view held still.
+
+    Returns:
+        (N,), (N,): the field's features, and the colours that the network makes of position and
+        features; infinity norms of central differences, per unit-sphere radius.
+    """
+    features, colours = [], []
+    with torch.no_grad():
+        for axis in torch.eye(3):
+            sides = []
+            for sign in (1.0, -1.0):
+                points = seen.points + sign * STEP * axis
+                _, there = model.field.sdf_and_features(points)
+                sides.append((there, model.colour(points, seen.normals, seen.views, there)))
+            features.append((sides[0][0] - sides[1][0]).abs() / (2 * STEP))
+            colours.append((sides[0][1] - sides[1][1]).abs() / (2 * STEP))
+    return torch.stack(features).sum(0).amax(-1), torch.stack(colours).sum(0).amax(-1)
 
 
 def constants(model: HeadModel, mesh: Mesh, release: Release) -> dict[str, Any]:

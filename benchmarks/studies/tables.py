@@ -2,6 +2,7 @@
 
     python benchmarks/studies/tables.py perceptual          portraits only
     python benchmarks/studies/tables.py appearance          made heads, and trained fields
+    python benchmarks/studies/tables.py photograph          made heads, some minutes
     python benchmarks/studies/tables.py table2 cosine       trained fields and meshes
     python benchmarks/studies/tables.py face_swap          the longest
     python benchmarks/studies/tables.py all --small        a few people, ci profile, own recognisers
@@ -39,7 +40,7 @@ from privhead_nb.lab import appearance, faces
 from privhead_nb.lab.attacks.no_attack import protected
 from privhead_nb.lab.framing import PROBES
 from privhead_nb.lab.intervals import Rate, share
-from privhead_nb.lab.recognisers import Recogniser
+from privhead_nb.lab.recognisers import Recogniser, published
 from privhead_nb.lab.recognisers.learn import train_projection
 from privhead_nb.lab.recognisers.stored import shipped
 from privhead_nb.lab.settings import DEFAULT, setting
@@ -121,9 +122,15 @@ def gallery_faces(study: Study, workers: int | None) -> faces.FaceDataset:
 
 
 def recognisers(study: Study, workers: int | None) -> tuple[Recogniser, ...]:
-    """The shipped ones; with --small two that are trained now."""
+    """The shipped ones, and dlib's where it is installed; with --small two that are trained now.
+
+    Where dlib finds no face it is told where portraits have it: not being found is no privacy.
+    """
     if not study.small:
-        return shipped()
+        if not published.available():
+            return shipped()
+        find = published.or_else(published.dlib_hog(), published.where_portraits_have_it())
+        return (*shipped(), published.dlib(detector=find))
     learned = faces.face_dataset(
         faces.people("recogniser", 8), faces.GALLERY, folder=study.folder, workers=workers
     ).views()
@@ -208,6 +215,35 @@ def appearance_part(study: Study, workers: int | None) -> dict[str, Any]:
             }
         found[one.name] = part
     transfers.draw(own, {"generator": mixed, **made}, study.results / "transfer.png")
+    return found
+
+
+def photograph_part(study: Study, workers: int | None) -> dict[str, Any]:
+    """Whose mesh does a forger with one photograph need?"""
+    known = faces.people("evaluation", 6 if study.small else 30)
+    how: dict[str, Any] = {"tested": 2 if study.small else 20, "light": "warm", "seed": 0}
+    made, gallery = transfers.photographs(known, **how)
+    numbers = torch.tensor(known)
+    found: dict[str, Any] = {"known": len(known), **how}
+    for one in recognisers(study, workers):
+        g = one.embed(gallery)[0]
+        found[one.name] = {}
+        for name, m in made.items():
+            distance = 1 - one.embed(m.rgb)[0] @ g.T
+            both = (
+                m.radiance.numpy(),
+                m.geometry.numpy() if name == transfers.ON_ANOTHER else None,
+            )
+            own = m.radiance[:, None] == numbers
+            named = numbers[distance.argmin(1)]
+            found[one.name][name] = {
+                "to_photographed": _plain(mean(distance[own].numpy(), *both)),
+                "named_photographed": _plain(share((named == m.radiance).numpy(), *both)),
+                "pictures": len(m.rgb),
+            }
+            if name == transfers.ON_ANOTHER:
+                under = (named == m.geometry).numpy()
+                found[one.name][name]["named_mesh"] = _plain(share(under, *both))
     return found
 
 
@@ -307,6 +343,7 @@ def _plain(value: Any) -> Any:
 PARTS = {
     "perceptual": perceptual_part,
     "appearance": appearance_part,
+    "photograph": photograph_part,
     "table2": table2_part,
     "cosine": cosine_part,
     "face_swap": face_swap_part,

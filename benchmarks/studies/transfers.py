@@ -1,4 +1,4 @@
-"""Many appearance transfers, kept: on the generator, and on trained fields."""
+"""Many appearance transfers: on the generator and on trained fields, kept; and photographs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,15 @@ from benchmarks.studies.reconstructed_heads import FULL_RGB, Made
 from privhead_nb.heads.head import make_head
 from privhead_nb.lab.appearance import VIEWS, exact_head, transfer
 from privhead_nb.lab.attacks.field_renders import renders
-from privhead_nb.lab.framing import portrait_cameras
-from privhead_nb.lab.raster import photograph, surface_mesh
+from privhead_nb.lab.framing import FRONT, portrait_cameras
+from privhead_nb.lab.raster import SurfaceMesh, photograph, rasterize, surface_mesh
 from privhead_nb.lab.settings import DEFAULT
+from privhead_nb.scenes.camera import Cameras
+
+ON_OWN, ON_ANOTHER, ON_MEAN = "own mesh", "another person's mesh", "mean head"
+"""What a photograph is painted on."""
+SPACING = 5.0  # mm, of these meshes; a pixel is 6 mm wide
+SIDES = VIEWS[1:]  # of painted meshes; from the front one would see the photograph itself
 
 TRANSFERS_VERSION = 1
 """Changes whenever the same people give other pictures."""
@@ -118,6 +124,64 @@ def field_transfers(
         name: _join([(made[k]["pictures"], *people_of[k]) for k in keys])
         for name, keys in parts.items()
     }
+
+
+@torch.no_grad()
+def photographs(
+    known: Sequence[int], *, tested: int = 20, others: int = 3, light: str = "warm", seed: int = 0
+) -> tuple[dict[str, Mixed], Tensor]:
+    """One frontal photograph of each tested person painted on meshes, seen from SIDES.
+
+    Args:
+        known: people of the gallery; the first `tested` are photographed.
+        others: people of the gallery, drawn by `seed`, whose meshes get the photograph, too.
+        light: of the photographs; the gallery is in studio light.
+
+    Returns:
+        Pictures by what the photograph was painted on (`geometry` is -1 for the mean head), and
+        "true portrait" for true pictures from there in the same light; the gallery (G, H, W, 3).
+    """
+    bodies = {i: surface_mesh(make_head(i), SPACING) for i in known}
+    front, aside = portrait_cameras(FRONT), portrait_cameras(SIDES)
+    gallery = torch.cat([photograph(body, front) for body in bodies.values()])
+    nobody = surface_mesh(make_head(torch.zeros(64)), SPACING)
+    random = np.random.default_rng(seed)
+    parts: dict[str, list[tuple[Tensor, int, int]]] = {}
+    for i in known[:tested]:
+        (picture,) = photograph(bodies[i], front, light)
+        drawn = random.choice([k for k in known if k != i], others, replace=False)
+        for name, under in ((ON_OWN, [i]), (ON_ANOTHER, map(int, drawn))):
+            for j in under:
+                parts.setdefault(name, []).append((forged(bodies[j], picture, front), j, i))
+        parts.setdefault(ON_MEAN, []).append((forged(nobody, picture, front), -1, i))
+        true = photograph(bodies[i], aside, light)
+        parts.setdefault("true portrait", []).append((true, i, i))
+    return {name: _join(own) for name, own in parts.items()}, gallery
+
+
+def forged(surface: SurfaceMesh, picture: Tensor, camera: Cameras) -> Tensor:
+    """(V, H, W, 3) a surface painted with a picture (H, W, 3) that `camera` took, from SIDES.
+
+    What the picture doesn't see gets the colour of the nearest point that it does see. No light is
+    put on: the picture brings its own. At the rim, where it mixes the head with the wall behind,
+    nothing is taken. Lesson 10 writes the same by hand.
+    """
+    from scipy.spatial import cKDTree
+
+    cover, depth, _ = rasterize(surface, camera).maps()
+    rim = torch.nn.functional.max_pool2d(1 - cover[None], 3, stride=1, padding=1)[0]
+    near = torch.where(rim < 0.01, depth, 0.0)[0]
+    place, far = (x[0] for x in camera.project(surface.vertices))
+    column, row = place.round().long().unbind(1)
+    height, width = near.shape
+    seen = (column >= 0) & (column < width) & (row >= 0) & (row < height) & (far > 0)
+    column, row = column.clamp(0, width - 1), row.clamp(0, height - 1)
+    seen &= (near[row, column] > 0) & (far <= near[row, column] + 8)
+    paint = picture[row, column]
+    points = surface.vertices.numpy()
+    paint[~seen] = paint[seen][cKDTree(points[seen]).query(points[~seen])[1]]
+    buffer = rasterize(replace(surface, reflectance=paint), portrait_cameras(SIDES))
+    return buffer.average(buffer.reflectance, 1.0).clamp(0, 1)
 
 
 def draw(own: Mixed, made: dict[str, Mixed], path: Path) -> None:

@@ -1,16 +1,11 @@
 """Appearance transfer: the shape of one person in the colours of another, and whom it looks like.
 
-The paper takes geometry from one trained field and radiance from another, lays them over each other
-in space without training anything again, and finds that the picture is nearer to the person whose
-radiance it has (AAAI, Fig. 9; arXiv, Fig. 10 and, with cosine distances, Fig. 12).
+The paper lays one trained field's geometry over another's radiance, trains nothing again, and finds
+the picture nearer to the person whose radiance it has (AAAI, Fig. 9; arXiv, Fig. 10 and 12).
 
-On two fields: distances, surface and normals are those of the geometry's field. The colour of a
-surface point is what the other field says at the same point of space: its own features, its own
-colour network. The features can't come from the geometry's field, for the two were trained
-together and mean nothing to another's colour network. The normal given to the colour network is
-the geometry's, so that light falls on the shape that is seen.
-
-On the generator the same can be had exactly, without training: one person's identity code with
+Distances, surface and normals are the geometry's. The colour of a surface point is what the other
+field says there, of its own features: those of the geometry's field mean nothing to another's
+colour network. On the generator the same can be had exactly: one person's identity code with
 another's albedo code. Hair counts half to each: its cut is shape, its colour is albedo.
 """
 
@@ -34,11 +29,8 @@ VIEWS = ((0.0, 0.0), (-35.0, 0.0), (35.0, 0.0))
 class _Radiance(nn.Module):
     """A colour network that asks its own field for features, at x -> scale x + shift.
 
-    Args:
-        model: the head whose colours are wanted.
-        scale, shift: (), (3,): from the geometry's unit-sphere coordinates to this head's.
-        snap: first go to this head's own surface, along its gradient: x - f(x) grad f(x). Its
-            colours were trained there and nowhere else.
+    That leads from the geometry's unit-sphere coordinates to this head's. `snap` then goes to its
+    own surface, along the gradient, x - f(x) grad f(x): only there were its colours trained.
     """
 
     def __init__(self, model: HeadModel, scale: float, shift: Tensor, snap: bool) -> None:
@@ -72,19 +64,14 @@ class _Joined(nn.Module):
 def transfer(
     geometry: Reconstruction, radiance: Reconstruction, *, snap: bool = False
 ) -> Reconstruction:
-    """One field's shape in another field's colours; nothing is trained.
+    """One field's shape, normals and Laplace scale in another field's colours, to be rendered.
 
-    Scenes are laid over each other as they are, p = c + r x for both, which suits heads in one set
-    of axes and one unit, as made heads are.
+    Scenes are laid over each other as they are: give heads in one set of axes and one unit.
 
     Args:
-        geometry: gives distances, normals and the Laplace scale beta.
-        radiance: gives colours.
+        geometry, radiance: who gives what; all else is the geometry's.
         snap: ask for colours at the nearest point of the other's own surface; False asks at the
             point itself, which is what the paper describes.
-
-    Returns:
-        Something to render; its mesh, centre and settings are the geometry's. It can't be saved.
     """
     scale = geometry.radius / radiance.radius
     shift = (torch.tensor(geometry.center) - torch.tensor(radiance.center)) / radiance.radius
@@ -100,19 +87,12 @@ def exact_head(geometry: int, radiance: int) -> Head:
 
 @dataclass(frozen=True)
 class Nearer:
-    """Cosine distances of transferred pictures, to the person of the shape and of the colours.
+    """Cosine distances of transferred pictures, to the person of the shape and of the colours."""
 
-    Args:
-        to_geometry, to_radiance: (N,) smallest distance to that person's gallery picture.
-        named: (N,) identity of the nearest gallery picture.
-        geometry, radiance: (N,) who gave what.
-    """
-
+    # to_geometry, to_radiance: (N,) smallest distance to that person's gallery picture.
     to_geometry: Tensor
     to_radiance: Tensor
-    named: Tensor
-    geometry: Tensor
-    radiance: Tensor
+    named: Tensor  # (N,) identity of the nearest gallery picture
 
     @property
     def radiance_nearer(self) -> Tensor:
@@ -128,8 +108,7 @@ def nearer(
     Args:
         embedded: (N, D) unit vectors of transferred pictures.
         geometry, radiance: (N,) who gave shape and colours.
-        gallery: (G, D) unit vectors of clean pictures of known people, one each.
-        known: (G,) who.
+        gallery, known: (G, D) unit vectors of clean pictures, one each of known people (G,).
 
     Raises:
         LabError: someone is not in the gallery, or gave both.
@@ -149,4 +128,4 @@ def nearer(
         distance[torch.arange(len(distance)), torch.tensor([order[int(i)] for i in people])]
         for people in (geometry, radiance)
     )
-    return Nearer(own, other, known[distance.argmin(1)], geometry, radiance)
+    return Nearer(own, other, known[distance.argmin(1)])

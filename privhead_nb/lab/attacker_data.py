@@ -1,8 +1,7 @@
 """What attacks on neutral views, meshes and fields learn from and search in, all of made people.
 
-For each person, all from one surface at rest: the neutral views as a release's rig sees them;
-pictures from behind at other angles and in other lights; an aligned scan of the shape; and the
-reflectance laid out on an atlas of the head (`scans.py`). Made once, kept beside the portraits.
+Of one surface at rest: neutral views, pictures from behind, a scan of the shape, and an atlas of
+the reflectance (`scans.py`). Made once, kept beside the portraits.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.heads.head import make_head
 from privhead_nb.heads.light import LIGHTS
-from privhead_nb.heads.synthetic import RIGS, bounding_sphere
+from privhead_nb.heads.synthetic import bounding_sphere
 from privhead_nb.lab.faces import Rows, variants
 from privhead_nb.lab.framing import SIZE, cameras_at, random_light, yaw_of
 from privhead_nb.lab.raster import SPACING, rasterize, surface_mesh
 from privhead_nb.lab.scans import reflectance_atlas, scan_of_mesh
-from privhead_nb.scenes.camera import facescape_rig
+from privhead_nb.scenes.camera import make_rig
 
 NEUTRAL = 10  # views of a release's default rig
 BEHIND = 8  # pictures from behind
@@ -36,42 +35,27 @@ FOLDER = f"heads{GENERATOR_VERSION}_captures{ATTACKER_VERSION}"
 
 @dataclass(frozen=True, eq=False)
 class AttackerData(Rows):
-    """What attacks on neutral views, meshes and fields learn from: P people, each at rest.
-
-    Args:
-        identity: (P,).
-        neutral: (P, NEUTRAL, 3, H, H, 3) uint8 in studio light, a picture for each of VARIANTS, in
-            the order of a release's neutral views.
-        behind: (P, BEHIND, 3, H, H, 3) uint8, the same at random angles in random lights.
-        scan: (P, 3, S, S, 4) int8, see `scans.scan_of_mesh`; of a mesh of 4 mm.
-        atlas: (P, A, A, 4) uint8, see `scans.reflectance_atlas`.
-        neutral_yaw: (NEUTRAL,) degrees from the front.
-    """
+    """What attacks on neutral views, meshes and fields learn from: P people, each at rest."""
 
     PER_ROW = ("identity", "neutral", "behind", "scan", "atlas")
     SHARED = ("neutral_yaw",)
 
-    identity: Tensor
+    identity: Tensor  # (P,)
+    # (P, NEUTRAL, 3, H, H, 3) uint8 in studio light, a picture for each of VARIANTS, in the order
+    # of a release's neutral views.
     neutral: Tensor
-    behind: Tensor
-    scan: Tensor
-    atlas: Tensor
-    neutral_yaw: Tensor
+    behind: Tensor  # (P, BEHIND, 3, H, H, 3) uint8, the same at random angles in random lights
+    scan: Tensor  # (P, 3, S, S, 4) int8, see `scans.scan_of_mesh`; of a mesh of 4 mm
+    atlas: Tensor  # (P, A, A, 4) uint8, see `scans.reflectance_atlas`
+    neutral_yaw: Tensor  # (NEUTRAL,) degrees from the front
 
 
 def attacker_person(identity: int, spacing: float = SPACING) -> AttackerData:
-    """The attacker's data of one person; the same person gives the same data.
-
-    Args:
-        identity: who.
-        spacing: of the surface's mesh, mm; a coarse one is quick.
-    """
+    """The attacker's data of one person, of a surface mesh of `spacing` mm; always the same."""
     random = torch.Generator().manual_seed(611_953 + identity)
     body = surface_mesh(make_head(identity), spacing)
     center, _ = bounding_sphere(body.vertices.double().numpy())
-    rig, _, rear = facescape_rig(
-        NEUTRAL, 20, size=SIZE, center=center, distance=RIGS["facescape"][1]
-    )
+    rig, _, rear = make_rig("facescape", NEUTRAL, 20, size=SIZE, center=center)
     cameras = rig[list(rear)]
     (left, right), (low, high) = REAR_YAW, REAR_PITCH
     spots = torch.rand(BEHIND, 2, generator=random).tolist()

@@ -1,9 +1,8 @@
 """Probes against a gallery: similarities, who is who, and the pairs that rates are counted on.
 
 A probe is a picture of someone to be told; the gallery holds pictures of known people. A pair of
-pictures of one identity is mated, of two identities non-mated (NIST's words). Original-original,
-protected-original and protected-protected differ only in the pictures that the two sides were made
-of. A picture must not stand on both sides: it would find itself.
+pictures of one identity is mated, of two identities non-mated (NIST's words). A picture must not
+stand on both sides: it would find itself.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from privhead_nb.errors import LabError
+from privhead_nb.errors import LabError, listed
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -30,10 +29,9 @@ class Comparison:
     """Similarities of probes against a gallery.
 
     Attributes:
-        similarity: (P, G) float64, higher = more alike (cosine of unit embeddings unless said
-            otherwise); anything, NaN too, in rows of probes that were not detected.
-        probe: (P,) int identity of each probe.
-        gallery: (G,) int identity of each gallery picture.
+        similarity: (P, G) float64, higher = more alike; anything, NaN too, in rows of probes that
+            were not detected.
+        probe, gallery: (P,), (G,) int identity of each picture.
         detected: (P,) bool; False where no face was found or no template could be made. None on
             the way in: all detected.
 
@@ -95,11 +93,9 @@ def compare(
     """Cosines of embeddings, which are brought to unit length first.
 
     Args:
-        probe_embeddings: (P, D); rows of undetected probes may hold anything.
-        probe: (P,) int identities.
-        gallery_embeddings: (G, D).
-        gallery: (G,) int identities.
-        detected: (P,) bool; None: all.
+        probe_embeddings, gallery_embeddings: (P, D), (G, D); rows of undetected probes may hold
+            anything.
+        probe, gallery, detected: as in `Comparison`.
 
     Raises:
         LabError: as `Comparison`; or an embedding that has no direction (zero, NaN).
@@ -124,26 +120,16 @@ def compare(
 class Pairs:
     """Pairs by falling score; the score of a pair that failed is -inf, below every threshold.
 
-    Scores don't change when identities are drawn again, only how often each counts. With c_i the
-    times that identity i was drawn,
-
-        a mated pair of identity i counts         c_i times: each copy meets its own pictures
-        a non-mated pair of i and j, i != j,      c_i c_j times
-
-    and two copies of the same identity never make a pair, neither mated nor non-mated: they are one
-    face, and calling them two people would put the highest similarities among the false matches.
-
-    Attributes:
-        mated: (M,) scores. mated_identity: (M,) number of the identity, 0 to n - 1.
-        other: (N,) scores of non-mated pairs. other_cell: (N,) i n + j, its two identities.
-        identities: n, of all on either side.
+    When identities are drawn again, c_i times identity i, a mated pair of i counts c_i times and a
+    non-mated pair of i and j c_i c_j times. Two copies of one identity never make a pair: called
+    two people, they would put the highest similarities among the false matches.
     """
 
-    mated: Floats
-    mated_identity: Ints
-    other: Floats
-    other_cell: Ints
-    identities: int
+    mated: Floats  # (M,) scores
+    mated_identity: Ints  # (M,) number of the identity, 0 to n - 1
+    other: Floats  # (N,) scores of non-mated pairs
+    other_cell: Ints  # (N,) i n + j, their two identities
+    identities: int  # n, of all on either side
 
     @cached_property
     def corners(self) -> tuple[Ints, Ints, Ints]:
@@ -157,12 +143,7 @@ class Pairs:
 
 
 def sorted_pairs(comparison: Comparison, count_failures: bool = True) -> Pairs:
-    """Mated and non-mated pairs by falling score.
-
-    Args:
-        comparison: of P probes and G gallery pictures.
-        count_failures: whether pairs of undetected probes stay, with the score -inf.
-    """
+    """Mated and non-mated pairs by falling score; those of undetected probes, at -inf, may stay."""
     people = comparison.identities
     i, j = (np.searchsorted(people, side) for side in (comparison.probe, comparison.gallery))
     score = comparison.scores
@@ -218,19 +199,14 @@ def allowed(far: float, total: float) -> int:
 def check_disjoint(**groups: Iterable[int]) -> None:
     """Refuse identities that stand in two groups: a recogniser must not score whom it learned from.
 
-    Args:
-        groups: name -> identities, e.g. recogniser=range(200), attacker=range(200, 400).
-
     Raises:
         LabError: names two groups and the identities that they share.
     """
     sets = {name: set(map(int, people)) for name, people in groups.items()}
     for (first, a), (second, b) in combinations(sets.items(), 2):
-        both = sorted(a & b)
-        if both:
-            more = f" and {len(both) - SHOWN} more" if len(both) > SHOWN else ""
+        if both := sorted(a & b):
             raise LabError(
-                f"{first} and {second} share identities {', '.join(map(str, both[:SHOWN]))}{more}",
+                f"{first} and {second} share identities {listed(map(str, both), SHOWN)}",
                 where="check_disjoint",
                 remedy="Give every identity to one group only.",
             )

@@ -1,6 +1,6 @@
 """The embeddings that an attack makes of a release or a reconstruction, and of a gallery.
 
-The attack is named as in `attacks.REGISTRY`, and trained here, on the attacker's people.
+The attack ships trained (`attackers.py`), or is trained here, on the attacker's people.
 """
 
 from __future__ import annotations
@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from privhead_nb.errors import LabError
-from privhead_nb.lab import attacker_data, faces
+from privhead_nb.lab import attacker_data, attackers, faces
 from privhead_nb.lab.attacker_data import AttackerData
 from privhead_nb.lab.attacks import (
     DEFAULT,
@@ -37,18 +38,19 @@ from privhead_nb.lab.attacks.probe import (
     fused,
     in_batches,
     per_person,
-    probe_embedding,
     views_in_front,
 )
 from privhead_nb.lab.faces import FaceDataset, people
-from privhead_nb.lab.framing import Axes, cameras_around, resized
+from privhead_nb.lab.framing import cameras_around, resized
 from privhead_nb.lab.gallery import Gallery
 from privhead_nb.lab.match import Embeddings, Guess
 from privhead_nb.lab.recognisers import Recogniser
+from privhead_nb.lab.recognisers.learn import WITH_CODES
 from privhead_nb.lab.recognisers.stored import recogniser
 from privhead_nb.lab.scans import scan_of_mesh
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.release import Release
+from privhead_nb.scenes.scene import HEAD_AXES
 from privhead_nb.training.reconstruction import Reconstruction
 
 SCORED_BY = "arcface_cnn"
@@ -66,31 +68,21 @@ NO_OTHERS = (
 class AttackRequest:
     """What `privhead attack` is asked for.
 
-    Args:
-        attack: a name of `attacks.REGISTRY`.
-        gallery: a count of made people, or a folder of pictures.
-        truth: who is shown, if that is known.
-        out: folder for attack.json and guessed pictures; without it no view is guessed.
-        release: what a reconstruction was made from: for radiance-refit, and for axes other than
-            +y and +z.
-        people: others that the attacker learns from.
-        seed: of everything random.
-        views: how many views, nearest to the front, are guessed as pictures.
-        workers: processes that make portraits; all cores by default.
-
     Raises:
         LabError: fewer than two people.
     """
 
-    attack: str = DEFAULT
-    gallery: str = "100"
-    truth: str | None = None
-    out: Path | None = None
+    attack: str = DEFAULT  # a name of `attacks.REGISTRY`
+    gallery: str = "100"  # a count of made people, or a folder of pictures
+    truth: str | None = None  # who is shown, if that is known
+    out: Path | None = None  # for attack.json and guessed pictures; without it no view is guessed
+    # what a reconstruction was made from: for radiance-refit, and for axes other than +y and +z
     release: Path | None = None
-    people: int = 100
-    seed: int = 0
-    views: int = 4
-    workers: int | None = None
+    people: int = 100  # others that the attacker learns from
+    train: bool = False  # learn anew, also where an attack ships trained
+    seed: int = 0  # of everything random
+    views: int = 4  # how many, nearest to the front, are guessed as pictures
+    workers: int | None = None  # processes that make portraits; all cores by default
 
     def __post_init__(self) -> None:
         if self.people < 2:
@@ -112,6 +104,10 @@ class AttackRequest:
         who, folder = who or people("attacker", self.people), faces.cache_folder()
         return attacker_data.attacker_data(who, folder=folder, workers=self.workers, progress=True)
 
+    def ships(self) -> bool:
+        """Whether the attack is taken as it ships."""
+        return REGISTRY[self.attack].trained and not self.train
+
     def judge(self) -> Recogniser:
         """The recogniser of clean pictures."""
         return recogniser(SCORED_BY)
@@ -124,12 +120,30 @@ def _parrot(request: AttackRequest, operator: Operator, size: int, stems: int) -
     )  # fmt: skip
 
 
+def _informed(request: AttackRequest, operator: Operator, size: int) -> Attack:
+    if request.ships():
+        return attackers.for_release(operator, size).attack
+    learning = replace(WITH_CODES, seed=request.seed)
+    return parrot.informed_parrot(
+        request.portraits().views(), operator, size=size, learning=learning
+    )
+
+
+def _colour_blind(request: AttackRequest) -> Attack:
+    if request.ships():
+        return attackers.trained(attackers.RENDERS).attack
+    return field_renders.learn_colour_blind(request.portraits(), seed=request.seed, progress=True)
+
+
 def _mesh_network(request: AttackRequest, portraits: FaceDataset | None = None) -> Attack:
+    if request.ships():
+        return attackers.trained(attackers.MESH).attack
     learning = mesh_shape.ShapeLearning(seed=request.seed)
     return mesh_shape.learn_network(request.data(), portraits, learning, progress=True)
 
 
 ON_MODULI: dict[str, Callable[[AttackRequest, Operator, int], Attack]] = {
+    "informed": _informed,
     "parrot-classical": lambda request, operator, size: parrot.classical_parrot(
         request.portraits().views(), operator, size=size, seed=request.seed
     ),
@@ -155,12 +169,26 @@ ON_RECONSTRUCTIONS: dict[str, Callable[[AttackRequest], Attack]] = {
     "mesh-network": _mesh_network,
     "mesh-two-stems": lambda request: _mesh_network(request, request.portraits()),
     "field-renders": lambda request: field_renders.by_recogniser(request.judge()),
-    "field-colour-blind": lambda request: field_renders.learn_colour_blind(
-        request.portraits(), seed=request.seed, progress=True
-    ),
+    "field-renders-hog": lambda _: field_renders.by_recogniser(recogniser("hog_lda")),
+    "field-colour-blind": _colour_blind,
     "radiance-refit": lambda request: field_renders.by_recogniser(request.judge()),
 }
 """Attacks on a mesh or a field: the request -> the attack, trained."""
+
+
+def _embedded(
+    attack: Attack, shown: Tensor, gallery: Gallery, known: Tensor | None = None, **more: Any
+) -> Embeddings:
+    """What a source shows (N, ...), against the gallery's pictures, or templates of its people."""
+    enrolled = in_batches(attack.enrol, gallery.enrolled.rgb()) if known is None else known
+    return Embeddings(
+        card=attack.card,
+        probe_embedding=fused(in_batches(attack.probe, shown)),
+        views=len(shown),
+        gallery=enrolled,
+        who=gallery.enrolled.identity if known is None else torch.arange(len(known)),
+        **more,
+    )
 
 
 # Releases -----------------------------------------------------------------------------------------
@@ -181,14 +209,7 @@ def embed_release(release: Release, gallery: Gallery, request: AttackRequest) ->
         near = _nearest(release, rows)[: request.views]
         moduli = framed(release, near)
         guesses = _guesses(release, near, moduli, attack.picture(moduli))
-    found = Embeddings(
-        card=attack.card,
-        probe_embedding=probe_embedding(attack, release),
-        views=len(rows),
-        gallery=in_batches(attack.enrol, gallery.enrolled.rgb()),
-        who=gallery.enrolled.identity,
-        guesses=guesses,
-    )
+    found = _embedded(attack, framed(release, rows), gallery, guesses=guesses)
     if request.attack == "decoder":
         return replace(found, why=SLOW)
     random = torch.Generator().manual_seed(7919 + request.seed)  # not the attacker's noise
@@ -204,6 +225,13 @@ def _embed_neutral(release: Release, gallery: Gallery, request: AttackRequest) -
         raise LabError(
             "the release has no neutral views", where="release", remedy="Attack its moduli instead."
         )
+    if request.ships():
+        kept = attackers.trained(attackers.NEUTRAL)
+        found = _embedded(kept.attack, release.neutral_images, gallery, why=NO_REAR)
+        rear = kept.rows("others", gallery.made)
+        if rear is None:
+            return found
+        return replace(found, others=rear, other=torch.arange(len(rear)), why="")
     others, front = request.data(), None if gallery.made else request.portraits()
     if request.attack == "neutral-palette":
         attack = neutral_views.learn_palette(others, front)
@@ -213,14 +241,7 @@ def _embed_neutral(release: Release, gallery: Gallery, request: AttackRequest) -
         attack = neutral_views.learn_network(
             others, front, epochs=epochs, seed=request.seed, progress=True
         )
-    found = Embeddings(
-        card=attack.card,
-        probe_embedding=fused(in_batches(attack.probe, release.neutral_images)),
-        views=len(release.neutral),
-        gallery=in_batches(attack.enrol, gallery.enrolled.rgb()),
-        who=gallery.enrolled.identity,
-        why=NO_REAR,
-    )
+    found = _embedded(attack, release.neutral_images, gallery, why=NO_REAR)
     if not gallery.made:
         return found
     known, places = request.data(gallery.made), torch.arange(len(gallery.made))
@@ -239,7 +260,7 @@ def guess_only(release: Release, request: AttackRequest) -> tuple[Card, dict[int
     operator = release.operator
     settings = prior_free.suited(operator, background=release.background, seed=request.seed)
     bar = tqdm(rows, desc="inversion")
-    found = [prior_free.invert(release.moduli[r], operator, settings, looks=0) for r in bar]
+    found = [prior_free.invert(release.moduli[r], operator, settings) for r in bar]
     pictures = torch.stack([inversion.guess for inversion in found])
     return found[0].card, _guesses(release, rows, release.moduli[rows], pictures)
 
@@ -298,18 +319,15 @@ def embed_reconstruction(folder: Path, gallery: Gallery, request: AttackRequest)
         shown = radiance_refit.refit(source, made.mesh, skins, settings).portraits
         attack = replace(attack, card=radiance_refit.card(skins, settings))
     elif name.startswith("mesh"):
-        axes = Axes() if source is None else Axes(source.up, source.front)
+        axes = HEAD_AXES if source is None else (source.up, source.front)
         shown = scan_of_mesh(made.mesh, axes)[None]
     else:
         shown = field_renders.renders(made, cameras_around(made.center, field_renders.YAWS))
-    enrolled, who = gallery.enrolled.rgb(), gallery.enrolled.identity
-    if scans:
-        enrolled, who = request.data(gallery.made).scan, torch.arange(len(gallery.made))
-    return Embeddings(
-        card=attack.card,
-        probe_embedding=fused(in_batches(attack.probe, shown)),
-        views=len(shown),
-        gallery=in_batches(attack.enrol, enrolled),
-        who=who,
-        why=NO_OTHERS,
-    )
+    known = _scanned(request, attack, gallery.made) if scans else None
+    return _embedded(attack, shown, gallery, known, why=NO_OTHERS)
+
+
+def _scanned(request: AttackRequest, attack: Attack, who: Sequence[int]) -> Tensor:
+    """Templates (N, D) of true scans of made people, as they ship or made here."""
+    rows = attackers.trained(attackers.MESH).rows("gallery", who) if request.ships() else None
+    return in_batches(attack.enrol, request.data(who).scan) if rows is None else rows

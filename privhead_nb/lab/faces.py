@@ -1,7 +1,4 @@
-"""The lab's people and their pictures: four groups of made people who never mix, and one cache.
-
-A `FaceDataset` holds portraits as recognisers see them: galleries, probes, what attackers learn
-from. It is made in parallel and kept, one file a person (so is `attacker_data.AttackerData`).
+"""The lab's people and their pictures: groups of made people who never mix, and one cache.
 
 A picture comes in three variants, `whole`, with `hair masked` by grey, and in `one albedo` that all
 people share, so that nobody can be recognised by hair or colour alone.
@@ -21,7 +18,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from privhead_nb.errors import LabError
+from privhead_nb.errors import LabError, check_choice
 from privhead_nb.files import atomic_file
 from privhead_nb.heads.codes import EXPRESSION_NAMES, GENERATOR_VERSION
 from privhead_nb.heads.head import make_head
@@ -32,8 +29,17 @@ from privhead_nb.lab.kept import AGAIN, read_kept
 from privhead_nb.lab.raster import GBuffer, rasterize, surface_mesh
 
 VARIANTS = ("whole", "hair masked", "one albedo")
-GROUPS = {"recogniser": 10_000, "defender": 20_000, "attacker": 30_000, "evaluation": 40_000}
-"""The first number of each group's people; a group has 10,000 numbers, so none is in two."""
+GROUPS = {
+    "recogniser": 10_000,
+    "defender": 20_000,
+    "attacker": 30_000,
+    "evaluation": 40_000,
+    "fresh": 50_000,
+}
+"""The first number of each group's people; a group has 10,000 numbers, so none is in two.
+
+Recipes were chosen while looking at "evaluation"; "fresh" is measured once, when they are frozen.
+"""
 FACES_VERSION = 1
 """Changes whenever the same person and plan give other portraits."""
 
@@ -113,13 +119,9 @@ class Rows:
 
         Args:
             make: what gives a person's rows; picklable.
-            identities: who.
-            folder: keeps a file a person, and its name tells their version; None keeps nothing.
             version: what must be the same for a kept file to count.
-            workers: processes; all cores by default.
-            progress: show a bar, and say on stderr how long it takes, where something is missing.
-            desc: what is made.
-            seconds: that a person takes a core.
+            desc, seconds: what is made, and how long a person takes a core.
+            identities, folder, workers, progress: as in `face_dataset`.
         """
         if folder is None:
             return cls.join([make(i) for i in identities])
@@ -145,23 +147,14 @@ class Rows:
 
 @dataclass(frozen=True)
 class PortraitPlan:
-    """Which portraits are taken of each person.
+    """Which portraits are taken of each person."""
 
-    Args:
-        frontal: also one picture from the front, at rest, in studio light: a gallery's.
-        views: pictures at random angles, lights and expressions.
-        faces: expressions among them; views are dealt out to them in turn.
-        yaw: most degrees to the left and right.
-        pitch: lowest and highest, degrees.
-        rear: pictures from behind, as a release's neutral views; at rest, studio light.
-    """
-
-    frontal: bool = True
-    views: int = 8
-    faces: int = 2
-    yaw: float = 45.0
-    pitch: tuple[float, float] = (-10.0, 15.0)
-    rear: int = 4
+    frontal: bool = True  # also one picture from the front, at rest, in studio light: a gallery's
+    views: int = 8  # pictures at random angles, lights and expressions
+    faces: int = 2  # expressions among them; views are dealt out to them in turn
+    yaw: float = 45.0  # most degrees to the left and right
+    pitch: tuple[float, float] = (-10.0, 15.0)  # lowest and highest, degrees
+    rear: int = 4  # pictures from behind, as a release's neutral views; at rest, studio light
 
     @property
     def name(self) -> str:
@@ -184,23 +177,15 @@ MANY = PortraitPlan(frontal=False, views=6, faces=1, yaw=60.0, pitch=(-20.0, 40.
 
 @dataclass(frozen=True, eq=False)
 class FaceDataset(Rows):
-    """Portraits of many people, N in all.
-
-    Args:
-        identity: (N,) whose.
-        role: (N,) 0 frontal, 1 view, 2 rear.
-        yaw: (N,) degrees.
-        pictures: (N, 3, H, H, 3) uint8, a picture for each of VARIANTS.
-        masks: (N, H, H) uint8 share covered by the head.
-    """
+    """Portraits of many people, N in all."""
 
     PER_ROW = ("identity", "role", "yaw", "pictures", "masks")
 
-    identity: Tensor
-    role: Tensor
-    yaw: Tensor
-    pictures: Tensor
-    masks: Tensor
+    identity: Tensor  # (N,) whose
+    role: Tensor  # (N,) 0 frontal, 1 view, 2 rear
+    yaw: Tensor  # (N,) degrees
+    pictures: Tensor  # (N, 3, H, H, 3) uint8, a picture for each of VARIANTS
+    masks: Tensor  # (N, H, H) uint8 share covered by the head
 
     @classmethod
     def of_pictures(cls, identity: Tensor, role: Tensor, pictures: Tensor) -> Self:
@@ -232,10 +217,6 @@ class FaceDataset(Rows):
         """The probes."""
         return self.only(self.role == 1)
 
-    def rears(self) -> Self:
-        """Pictures from behind."""
-        return self.only(self.role == 2)
-
     def resized(self, size: int) -> Self:
         """The same with pictures of `size` pixels: area means, or interpolated where larger."""
         parts = [resized(self.rgb(v), size).mul(255).round().byte() for v in VARIANTS]
@@ -247,12 +228,7 @@ class FaceDataset(Rows):
         Raises:
             LabError: no such variant.
         """
-        if variant not in VARIANTS:
-            raise LabError(
-                f"there is no variant {variant!r}",
-                where="portraits",
-                remedy=f"Variants: {', '.join(VARIANTS)}.",
-            )
+        check_choice("variant", variant, VARIANTS, where="portraits", error=LabError)
         return self.pictures[:, VARIANTS.index(variant)].float() / 255
 
 
@@ -314,8 +290,8 @@ def face_dataset(
     Args:
         identities: who.
         plan: which portraits.
-        folder: where to keep them, one file a person, so that a second call only reads; None
-            keeps nothing and makes them here, one after the other.
+        folder: where to keep them, one file a person; None keeps nothing and makes them here, one
+            after the other.
         workers: processes; all cores by default.
         progress: show a bar, and say how long it takes, where something is missing.
 

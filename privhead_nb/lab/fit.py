@@ -30,8 +30,7 @@ def fit(
         optimiser: of the parts that learn.
         loss: of a step, counted from 0: a new batch each time. A vector's sum is taken.
         steps: how many.
-        desc: what the bar is called.
-        progress: show it.
+        desc, progress: what the bar is called, and whether it is shown.
         schedule: of the rate; by default it rises to the optimiser's own and falls once.
         before_step: called when gradients are there, say to cut them.
         after_step: called with the step's number when it is taken.
@@ -76,11 +75,9 @@ def fit_identities(
     """Teach networks to tell people apart, all by ArcFace around one set of centres.
 
     Args:
-        stems: networks that learn, left in `eval`.
-        centres: a centre for each person.
+        stems, centres: networks that learn, left in `eval`, and a centre for each person.
         batch: each call gives new inputs, one tensor a stem, and whom each shows, (N,) a stem.
-        steps: of AdamW.
-        rate: highest learning rate.
+        steps, rate: of AdamW, and its highest learning rate.
         margin: of ArcFace, radians, at the end; it grows from 0 over the first half.
         tie: weight of the angle between the first two stems' vectors of one batch.
         desc, progress: as in `fit`.

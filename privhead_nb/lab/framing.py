@@ -1,66 +1,35 @@
 """How the lab's pictures of people are framed and lit: cameras, axes, angles, lights, expressions.
 
-A portrait is framed as a release's view is: 64 x 64 pixels from 885 mm with 25 degrees across, so
-that whatever is learned on portraits can be turned on a release.
+A portrait is framed as a release's view is: 64 x 64 pixels from 885 mm with 25 degrees across.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from privhead_nb.errors import LabError
 from privhead_nb.heads.codes import EXPRESSION_NAMES
 from privhead_nb.heads.light import LIGHTS
 from privhead_nb.scenes.camera import Cameras, custom_rig
+from privhead_nb.scenes.scene import HEAD_AXES, turn
 
 SIZE = 64
-DISTANCE, FOV = 885.0, 25.0  # mm and degrees, as `facescape_rig` stands in `synthetic_scene`
+DISTANCE, FOV = 885.0, 25.0  # mm and degrees, as RIGS["facescape"] stands
 TARGET = (0.0, -20.0, -10.0)  # mm: about the middle of a head
 FRONT = ((0.0, 0.0),)
 PROBES = ((-40.0, 0.0), (-28.0, 8.0), (-16.0, -6.0), (-6.0, 6.0),
           (6.0, -6.0), (16.0, 8.0), (28.0, -4.0), (40.0, 6.0))  # fmt: skip
 """Yaw and pitch of eight probes within 45 degrees, as many as an evaluation person has."""
-_UNIT = torch.eye(3, dtype=torch.float64)
-_DIRECTIONS = {f"+{axis}": unit for axis, unit in zip("xyz", _UNIT, strict=True)}
-_DIRECTIONS |= {f"-{axis}": -unit for axis, unit in zip("xyz", _UNIT, strict=True)}
 
 
-@dataclass(frozen=True)
-class Axes:
-    """Where a head's crown and face point in its scene, as a release states it ("+y", "+z")."""
-
-    up: str = "+y"
-    front: str = "+z"
-
-    def turn(self) -> Tensor:
-        """(3, 3) float64 rotation that brings the crown to +y and the face to +z.
-
-        Raises:
-            LabError: no axes, or one axis twice.
-        """
-        try:
-            up, front = _DIRECTIONS[self.up], _DIRECTIONS[self.front]
-        except KeyError as error:
-            raise LabError(
-                f"axes are {self.up!r} and {self.front!r}", remedy='Name them "+y" and "-z", say.'
-            ) from error
-        if abs(float(up @ front)) > 0.5:
-            raise LabError(f"up {self.up!r} and front {self.front!r} are one axis", where="axes")
-        return torch.stack([torch.linalg.cross(up, front), up, front])
-
-
-def yaw_of(cameras: Cameras, center: Sequence[float], axes: Axes | None = None) -> Tensor:
+def yaw_of(cameras: Cameras, center: Sequence[float], axes: tuple[str, str] = HEAD_AXES) -> Tensor:
     """(V,) degrees between cameras and the front around the upright axis, -180 to 180, float64."""
     offset = cameras.centers.double()
-    offset = offset - offset.new_tensor(list(center))
-    if axes is not None:
-        offset = offset @ axes.turn().T
+    offset = (offset - offset.new_tensor(list(center))) @ torch.from_numpy(turn(axes)).T
     return torch.rad2deg(torch.atan2(offset[:, 0], offset[:, 2]))
 
 
@@ -113,10 +82,7 @@ def random_expression(random: torch.Generator) -> Tensor:
 
 
 def resized(pictures: Tensor, size: int) -> Tensor:
-    """(N, H, H, C) -> (N, size, size, C): area means, as a release's pictures are made.
-
-    Larger ones are interpolated: an attacker with larger portraits would do better.
-    """
+    """(N, H, H, C) -> (N, size, size, C): area means, as a release's are, or interpolated."""
     side = pictures.shape[1]
     if side == size:
         return pictures

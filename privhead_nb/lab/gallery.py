@@ -1,10 +1,10 @@
 """The gallery: whom an attack may name, made people or a folder of pictures.
 
-    40000, 40001, ...      the first people of the group "evaluation", one frontal portrait each
+    40000, 40001, ...      the first people of "evaluation", one frontal portrait each; a hundred of
+                           them ship (`sheet.py`), portraits of more are made
     FOLDER                 PNG pictures called after their person: anna.png, bert_1.png, bert_2.png
 
-Beside it stand other pictures of the same people, where there are any. They are protected as the
-release is, and tell how alike two people look to an attack: what a threshold is made of.
+Thresholds come from other pictures of them, protected as the release is, where there are any.
 """
 
 from __future__ import annotations
@@ -22,32 +22,26 @@ from privhead_nb.errors import LabError
 from privhead_nb.lab import faces
 from privhead_nb.lab.faces import FaceDataset
 from privhead_nb.lab.framing import SIZE
+from privhead_nb.lab.sheet import shipped_gallery
 from privhead_nb.reading import unreadable
 from privhead_nb.scenes.images import image_size, read_image, resize_area
 
 MOST = 10_000  # pictures in a folder
 LEAST = 16  # pixels a side
+BLANK = 0.01  # spread of a picture's colours, 0 to 1, below which nothing is seen in it
 MAX_PIXELS = 16_000_000  # of one of them
 _NUMBERED = re.compile(r"(.+?)_\d+")
 
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """Known people.
+    """Known people."""
 
-    Args:
-        enrolled: their pictures, all of role 0; identities are places in `names`.
-        probes: other pictures of them, or the same ones where there are none.
-        names: a person each.
-        made: their numbers, where they are made people; empty for a folder.
-        source: where they come from, in words.
-    """
-
-    enrolled: FaceDataset
-    probes: FaceDataset
-    names: tuple[str, ...]
-    made: tuple[int, ...]
-    source: str
+    enrolled: FaceDataset  # their pictures, all of role 0; identities are places in `names`
+    probes: FaceDataset  # other pictures of them, or the same ones where there are none
+    names: tuple[str, ...]  # a person each
+    made: tuple[int, ...]  # their numbers, where they are made people; empty for a folder
+    source: str  # where they come from, in words
 
 
 def read_gallery(gallery: str, truth: str | None = None, *, workers: int | None = None) -> Gallery:
@@ -55,7 +49,7 @@ def read_gallery(gallery: str, truth: str | None = None, *, workers: int | None 
 
     Args:
         gallery: a count of made people, or a folder of pictures.
-        truth: who is shown, if that is known: checked before anything is made.
+        truth: who is shown, if that is known; checked before anything is made.
         workers: processes that make portraits.
 
     Raises:
@@ -77,11 +71,23 @@ def read_gallery(gallery: str, truth: str | None = None, *, workers: int | None 
     who = faces.people("evaluation", int(gallery))
     names, source = tuple(map(str, who)), f"made people {who[0]} to {who[-1]}"
     _check_truth(truth, names, source)
-    made = faces.face_dataset(
+    made = _shipped(len(who)) or faces.face_dataset(
         who, faces.GALLERY, folder=faces.cache_folder(), workers=workers, progress=True
     )
     placed = replace(made, identity=torch.searchsorted(torch.tensor(who), made.identity))
     return Gallery(placed.frontals(), placed.views(), names, who, source)
+
+
+def _shipped(count: int) -> FaceDataset | None:
+    """The first `count` people of the gallery that ships; None where it doesn't reach."""
+    try:
+        kept = shipped_gallery()
+    except LabError:  # of another version, say: their portraits are made anew
+        return None
+    who = torch.tensor(faces.people("evaluation", count))
+    if not bool(torch.isin(who, kept.identity).all()):
+        return None
+    return kept.only(torch.isin(kept.identity, who))
 
 
 def _check_truth(name: str | None, names: Sequence[str], source: str) -> None:
@@ -142,4 +148,10 @@ def _picture(path: Path) -> NDArray[np.uint8]:
             remedy=f"Give square pictures of {LEAST} pixels and more, framed as a release's views.",
         )
     small = resize_area(read_image(path, MAX_PIXELS), SIZE, SIZE)
+    if float(small.std()) < BLANK:
+        raise LabError(
+            "shows one colour and nobody",
+            where=path,
+            remedy="Put a picture of a face in its place.",
+        )
     return np.round(small * 255).astype(np.uint8)

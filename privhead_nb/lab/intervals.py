@@ -1,9 +1,8 @@
 """Rates with 95 % intervals: how far a number from so few people can be trusted.
 
-Pictures of one person are alike, and so are all pairs that share a person. An interval that counted
-them as independent would be too narrow. So whole identities are drawn again, with replacement
-(Efron's bootstrap over clusters), and 95 % of what they give lies between `low` and `high`.
-`scipy.stats.bootstrap` draws single observations, so that this one is written out.
+Pictures of one person are alike; an interval that counted them as independent would be too narrow.
+So whole identities are drawn again, with replacement (Efron's bootstrap over clusters), and 95 % of
+what they give lies between `low` and `high`. `scipy.stats.bootstrap` draws single observations.
 """
 
 from __future__ import annotations
@@ -24,22 +23,15 @@ FEWEST_RESAMPLES = 0.5  # share that must have a value, else the interval is lef
 
 @dataclass(frozen=True)
 class Rate:
-    """A measured rate, or an abstention: then value, low and high are NaN, and `why` says why.
+    """A measured rate, or an abstention: then value, low and high are NaN, and `why` says why."""
 
-    Attributes:
-        value: as measured, between 0 and 1.
-        low, high: its 95 % interval; NaN where it could not be had.
-        count: trials behind the value: mated pairs, probes, or pairs, as its owner says.
-        note: what a reader must know beside it.
-        why: the reason for an abstention, else "".
-    """
-
-    value: float
+    value: float  # between 0 and 1
+    # low, high: its 95 % interval; NaN where it could not be had.
     low: float
     high: float
-    count: int
-    note: str = ""
-    why: str = ""
+    count: int  # mated pairs, probes, or pairs behind it, as its owner says
+    note: str = ""  # what a reader must know beside it
+    why: str = ""  # the reason for an abstention, else ""
 
     @property
     def known(self) -> bool:
@@ -65,8 +57,7 @@ def abstain(why: str, count: int = 0) -> Rate:
 def exact_interval(successes: int, trials: int, level: float = LEVEL) -> tuple[float, float]:
     """Clopper and Pearson's interval of a proportion of independent trials: 2/31 is 0.8 to 21.4 %.
 
-    The shares that would not give so few, or so many, successes in `level` of all repetitions: it
-    covers at least `level`, and most often more.
+    It covers at least `level`, and most often more.
 
     Raises:
         LabError: more successes than trials, or fewer than none.
@@ -89,23 +80,20 @@ def draws(identities: int, resamples: int, seed: int) -> NDArray[np.int64]:
     return random.multinomial(identities, np.full(identities, 1 / identities), size=resamples)
 
 
-def rate(
-    value: float, resampled: Floats, *, count: int, identities: int, note: str = "", why: str = ""
-) -> Rate:
+def rate(value: float, resampled: Floats, *, count: int, identities: int, note: str = "") -> Rate:
     """A value with the percentile interval of its resampled values.
 
-    A value of 0 or 1 comes out the same however identities are drawn: an interval without width,
-    which would be a lie. Clopper and Pearson's, with identities as trials, then takes its place.
+    Where 0 or 1 comes out of every draw, Clopper and Pearson's interval, with identities as trials,
+    takes the place of one without width.
 
     Args:
-        value: as measured; NaN abstains for the reason `why`.
+        value: as measured; NaN abstains.
         resampled: (B,) the same measure on resamples; NaN where it has no value there.
-        count: trials behind the value.
-        identities: how many of them the value comes from.
+        count, identities: trials, and people, that the value comes from.
         note: kept in the rate.
     """
     if math.isnan(value):
-        return abstain(why or "nothing is left to measure", count)
+        return abstain("nothing is left to measure", count)
     notes = [note] if note else []
     known = resampled[~np.isnan(resampled)]
     low = high = math.nan
@@ -134,8 +122,7 @@ def share(
     """Mean of values in [0, 1], one a picture, as a rate whose interval draws people.
 
     Args:
-        values: (N,) such as hits.
-        people: (N,) whose.
+        values, people: (N,) such as hits, and whose.
         partners: (N,) the second person of each picture, where two have to do with it: a picture
             then counts as often as both are drawn.
         resamples, seed: of the draws.

@@ -1,9 +1,8 @@
 """The jobs of a study: run side by side, each result stored when it is there, resumed by default.
 
-A result is a file `folder/<key>.json` that names the version it was made with. A worker that dies
-loses no finished result; a second run of the same command does only what is missing. Workers are
-joblib's (loky), or those of a Dask cluster. joblib's own Dask backend waits for ever for a job that
-kills its worker, so jobs are handed to Dask's executor directly.
+A result is a file `folder/<key>.json` that names the version it was made with. Workers are joblib's
+(loky), or those of a Dask cluster, to which jobs are handed directly: joblib's own Dask backend
+waits for ever for a job that kills its worker.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, closing, contextmanager
@@ -85,21 +84,19 @@ def run_jobs(
 ) -> dict[str, Any]:
     """Do what `folder` has no result of yet, and return all results in the order of `jobs`.
 
-    A job whose worker died is tried once more, alone, after all the others. Results are what JSON
-    gives back, so that a stored one equals a new one: tuples are lists, keys are strings.
+    A job whose worker died is tried once more, alone, after all the others. Results are as JSON
+    gives them back: tuples are lists, keys are strings.
 
     Args:
         jobs: key -> what the job is given (picklable).
         work: returns a dict that JSON can hold.
         folder: where results are stored, one file a job.
-        version: what must be the same for a stored result to count: a generator's version, a
-            fingerprint of the settings.
+        version: what must be the same for a stored result to count.
         workers: processes on this machine, one thread each; None takes one a core, 0 or 1 runs in
             this process.
         scheduler: "tcp://host:port" of a Dask scheduler whose workers have this package, or "local"
             for a Dask cluster of `workers` processes on this machine.
-        progress: show a bar, except under PRIVHEAD_PROFILE=ci.
-        desc: what the bar is called.
+        progress, desc: show a bar, except under PRIVHEAD_PROFILE=ci, and its name.
         overwrite: drop stored results of another version, and such as can't be read.
 
     Raises:
@@ -140,11 +137,27 @@ def run_jobs(
     return {key: results[key] for key in jobs}
 
 
-def safe_name(key: str) -> str:
-    """A file name for any key: itself if that is plain, else what is plain of it and a hash.
+def finished(keys: Iterable[str], folder: Path, version: dict[str, Any]) -> dict[str, Any]:
+    """The stored results of one version, by key; those of other versions are passed over.
 
-    The two kinds can't meet, for a plain one has no "~"; nor can keys that differ by case only, on
-    a disk that ignores it.
+    Raises:
+        LabError: a file can't be read.
+    """
+    wanted, found = json.loads(json.dumps(version)), {}
+    for key in keys:
+        path = folder / f"{safe_name(key)}.json"
+        if path.is_file():
+            again = "Delete it; the study makes it again."
+            record = read_json(path, error=LabError, remedy=again)
+            if (record.data.get("key"), record.data.get("version")) == (key, wanted):
+                found[key] = record.record("result").data
+    return found
+
+
+def safe_name(key: str) -> str:
+    """A file name for any key: itself if that is plain, else what is plain of it, "~" and a hash.
+
+    No two keys share a file, not even on a disk that ignores case.
     """
     if _PLAIN.fullmatch(key):
         return key
@@ -241,7 +254,6 @@ def _processes(count: int) -> Iterator[Callable[[], Any]]:
 def _prepare(parent: int) -> None:
     """First thing in a worker: Ctrl-C is its parent's to answer, and it ends when that ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 

@@ -11,10 +11,9 @@ from torch import Tensor
 from privhead_nb.errors import LabError
 from privhead_nb.lab.attacks import Card
 from privhead_nb.lab.gallery import Gallery
-from privhead_nb.lab.protocol import Comparison, calibrate
+from privhead_nb.lab.protocol import Comparison, calibrate, too_few
 
 FMRS = (1e-3, 1e-2)
-ENOUGH = 30  # expected false matches; with fewer a threshold is given with a note
 FIRST = 5
 WARNING = (
     "Someone always comes first, in the gallery or not. Only a similarity above a threshold says "
@@ -24,44 +23,30 @@ WARNING = (
 
 @dataclass(frozen=True, eq=False)
 class Guess:
-    """A guessed picture.
+    """A guessed picture."""
 
-    Args:
-        picture: (H, W, 3) in [0, 1].
-        misfit: mean |its modulus - the released one|, colour per pixel; beyond noise and rounding.
-        share: the same, of the mean released modulus.
-    """
-
-    picture: Tensor
+    picture: Tensor  # (H, W, 3) in [0, 1]
+    # mean |its modulus - the released one|, colour per pixel; beyond noise and rounding.
     misfit: float
-    share: float
+    share: float  # the same, of the mean released modulus
 
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """What an attack made of a source and of a gallery. All embeddings have unit length.
+    """What an attack made of a source and of a gallery. All embeddings have unit length."""
 
-    Args:
-        card: what the attack needed.
-        probe_embedding: (D,) of whom the source shows.
-        views: how many of its views were used.
-        gallery: (M, D) of the gallery's pictures.
-        who: (M,) places in the gallery's names.
-        others: (P, D) people of the gallery, one embedding each, from other pictures, protected as
-            the source is.
-        other: (P,) their places.
-        why: why there are none.
-        guesses: view -> guessed picture, where the attack makes pictures.
-    """
-
-    card: Card
-    probe_embedding: Tensor
-    views: int
-    gallery: Tensor
-    who: Tensor
+    card: Card  # what the attack needed
+    probe_embedding: Tensor  # (D,) of whom the source shows
+    views: int  # how many of its views were used
+    gallery: Tensor  # (M, D) of the gallery's pictures
+    who: Tensor  # (M,) places in the gallery's names
+    # (P, D) people of the gallery, one embedding each, from other pictures, protected as the source
+    # is.
     others: Tensor = field(default_factory=lambda: torch.zeros(0, 1))
+    # (P,) their places.
     other: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
-    why: str = ""
+    why: str = ""  # why there are no others
+    # view -> guessed picture, where the attack makes pictures.
     guesses: dict[int, Guess] = field(default_factory=dict)
 
 
@@ -69,10 +54,9 @@ def match(found: Embeddings, gallery: Gallery, truth: str | None = None) -> dict
     """Whom an attack names, ready for JSON.
 
     Returns:
-        The `first` few of the gallery, `person` and `similarity` (cosine); how many `views` were
-        used; the `gallery`: how many `people` and `pictures`, and where they come `from`; the
-        `chance` of rank-1 by guessing; `thresholds`; what a first place is worth, as a `warning`;
-        and, if that is asked for, the `truth`: the true `person`, its `rank` and `similarity`.
+        The `first` few of the gallery by similarity (cosine), how many `views` were used, the
+        `gallery`, the `chance` of rank-1 by guessing, `thresholds`, a `warning`, and, where it is
+        given, the `truth`: the true person's rank (the mean of tied ones) and similarity.
 
     Raises:
         LabError: the attack has no embedding of the source.
@@ -115,8 +99,8 @@ def best_of_each(probes: Tensor, gallery: Tensor, who: Tensor, people: int) -> T
 def thresholds(found: Embeddings, people: int, similarity: float) -> list[dict[str, Any]]:
     """For each of FMRS: the threshold, and whether `similarity` passes it; or why there is none.
 
-    It comes from pairs of different people of the gallery, one side protected as the source is. A
-    pair of those passes it in at most a share FMR of all cases.
+    Pairs of different people of the gallery, one side protected as the source is, pass it in at
+    most a share FMR of all cases.
     """
     if found.why:
         return [{"fmr": fmr, "why": found.why} for fmr in FMRS]
@@ -127,12 +111,13 @@ def thresholds(found: Embeddings, people: int, similarity: float) -> list[dict[s
     )
     for fmr in FMRS:
         row: dict[str, Any] = {"fmr": fmr, "pairs": pairs}
-        if pairs * fmr < 1 - 1e-9:
-            row["why"] = f"{pairs} pairs of different people; {1 / fmr:,.0f} are needed"
+        why, note = too_few(fmr, pairs)
+        if why:
+            row["why"] = why
         else:
             limit = calibrate(comparison, fmr)
             row |= {"threshold": round(limit, 4), "passed": similarity >= limit}
-            if pairs * fmr < ENOUGH - 1e-9:
-                row["note"] = f"from few pairs: {pairs:,}; {ENOUGH / fmr:,.0f} are wanted"
+            if note:
+                row["note"] = note
         rows.append(row)
     return rows

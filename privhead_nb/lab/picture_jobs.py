@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from privhead_nb.files import write_tensors
 from privhead_nb.lab import faces
-from privhead_nb.lab.attacks import Attack
+from privhead_nb.lab.attacks import Attack, decoder
 from privhead_nb.lab.attacks.learned_inversion import (
     DEFAULT,
     SMALL,
@@ -33,69 +34,81 @@ from privhead_nb.lab.attacks.parrot import (
 from privhead_nb.lab.attacks.probe import fused, in_batches
 from privhead_nb.lab.framing import resized
 from privhead_nb.lab.protocol import Rate, compare, identification, verification
-from privhead_nb.lab.recognisers.learn import WITH_CODES, Learning
+from privhead_nb.lab.recognisers.learn import (
+    WITH_CODES,
+    Learning,
+    of_moduli,
+    protecting,
+    train_network,
+)
 from privhead_nb.lab.recognisers.network import FaceNetwork
-from privhead_nb.lab.recognisers.stored import learning_faces, network_in, recogniser
-from privhead_nb.lab.settings import setting
+from privhead_nb.lab.recognisers.stored import network_in, recogniser
+from privhead_nb.lab.settings import SETTINGS, setting
 from privhead_nb.privacy.operators import Operator
+from privhead_nb.resources import WEIGHTS
 
-STUDY_VERSION = 1
+STUDY_VERSION = 2
 """Changes whenever the same setting and attack give other numbers."""
 
 NO_ATTACK, NO_ATTACK_INVERTED, NO_ATTACK_HOG = "no-attack", "no-attack-inverted", "no-attack-hog"
 CLASSICAL, NETWORK, STEMS = "parrot-classical", "parrot-cnn", "parrot-two-stems"
-INFORMED, INVERSION = "parrot-informed", "inversion"
+INFORMED, INVERSION, DECODER = "parrot-informed", "inversion", "decoder"
 ATTACKS = (
     NO_ATTACK, NO_ATTACK_INVERTED, NO_ATTACK_HOG,
-    CLASSICAL, NETWORK, STEMS, INFORMED, INVERSION,
+    CLASSICAL, INFORMED, NETWORK, STEMS, INVERSION, DECODER,
 )  # fmt: skip
 ONLY_AT = {
-    INFORMED: ("sobel-64", "noise-0.1", "noise-0.2"),
-    INVERSION: ("sobel-64", "sobel-16", "blur-2", "noise-0.1", "levels-4"),
+    NETWORK: ("sobel-64",),
+    STEMS: ("sobel-64",),
+    INVERSION: ("sobel-64",),
+    DECODER: ("sobel-64",),
 }
 """Settings that the slowest attacks are run at by default."""
-BASES = {"colours": (STEMS, INVERSION), "moduli": (NETWORK, STEMS)}
+FEWER = {DECODER: 2}
+"""Pictures of a person that an attack looks at, where all would take too long."""
+BASES = {"colours": (STEMS, INVERSION), "moduli": (NETWORK, STEMS), "any": (INFORMED,)}
 """The shared networks, and which attacks go on from them."""
 
 BASE = replace(CNN, epochs=20)
+ANY = replace(WITH_CODES, epochs=20)
+"""The informed network of all settings, one drawn for each step, and how it goes on at one."""
+AT_ONE = replace(WITH_CODES, epochs=6)
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large the study is.
+    """How large the study is."""
 
-    Args:
-        people: of the evaluation group.
-        attackers: people whose portraits the attacker has.
-        network: how a parrot is trained, after
-        base: how the two shared networks are.
-        painting: how learned inversion is.
-        scored_by: the recogniser of clean pictures that looks.
-        resamples: of an interval.
-    """
-
-    people: int = 100
-    attackers: int = 200
+    people: int = 100  # who are named
+    group: str = "fresh"  # theirs
+    attackers: int = 200  # people whose portraits the attacker has
+    # network, base, painting: how parrots, the shared networks before them, and learned inversion
+    # are trained.
     network: Learning = CNN
     base: Learning = BASE
+    # any, at_one: the informed network, of all settings and then of one.
     painting: Painting = DEFAULT
-    scored_by: str = "arcface_cnn"
-    resamples: int = 1000
+    any: Learning = ANY
+    at_one: Learning = AT_ONE
+    scored_by: str = "arcface_cnn"  # the recogniser of clean pictures that looks
+    resamples: int = 1000  # of an interval
 
 
 FULL = Size()
 FEW = Learning("arcface", epochs=3, batch=32)
-LITTLE = Size(people=12, attackers=10, network=FEW, base=FEW, painting=SMALL, resamples=200)
+LITTLE = Size(
+    people=12, group="evaluation", attackers=10, network=FEW, base=FEW, painting=SMALL, any=FEW,
+    at_one=FEW, resamples=200,
+)  # fmt: skip
 """For a test: minutes. It shows that the study runs, and no more."""
 
 
 def score(attack: Attack, test: faces.FaceDataset, resamples: int, seed: int = 0) -> dict[str, Any]:
-    """Rates of an attack on people whom it never saw, for each variant of their portraits.
+    """Rates of an attack on people whom it never saw.
 
     Returns:
         variant -> rank1, rank5, tar (at FAR 1e-3), eer, auc of single pictures, and release: rank-1
-        where all pictures of a person are fused, as those of a release are. Each [value, low,
-        high], or {"why": ...} where it isn't known.
+        of all a person's pictures fused. Each [value, low, high], or {"why": ...}.
     """
     gallery, probes = test.frontals(), test.views()
     out: dict[str, Any] = {"chance": round(1 / len(gallery), 6)}
@@ -106,25 +119,24 @@ def score(attack: Attack, test: faces.FaceDataset, resamples: int, seed: int = 0
             seen = attack.operator.protect(seen, random)
         vectors = in_batches(attack.probe, seen)
         known = in_batches(attack.enrol, gallery.rgb(variant))
-        single = compare(
-            vectors, probes.identity, known, gallery.identity, (vectors.norm(dim=1) > 0).numpy()
-        )
         who = torch.unique(probes.identity)
         together = torch.stack([fused(vectors[probes.identity == i]) for i in who])
-        release = compare(
-            together, who, known, gallery.identity, (together.norm(dim=1) > 0).numpy()
+        single, release = (
+            compare(found, people, known, gallery.identity, (found.norm(dim=1) > 0).numpy())
+            for found, people in ((vectors, probes.identity), (together, who))
         )
         named = identification(single, resamples=resamples)
         pairs = verification(single, fars=(1e-3,), resamples=resamples)
         whole = identification(release, ranks=(1,), resamples=resamples)
-        out[variant] = {
-            "rank1": _stored(named.rank[1]),
-            "rank5": _stored(named.rank[5]),
-            "release": _stored(whole.rank[1]),
-            "tar": _stored(pairs.tar_at_far[1e-3]),
-            "eer": _stored(pairs.eer),
-            "auc": _stored(pairs.auc),
+        rates = {
+            "rank1": named.rank[1],
+            "rank5": named.rank[5],
+            "release": whole.rank[1],
+            "tar": pairs.tar_at_far[1e-3],
+            "eer": pairs.eer,
+            "auc": pairs.auc,
         }
+        out[variant] = {name: _stored(rate) for name, rate in rates.items()}
     return out
 
 
@@ -141,6 +153,7 @@ def job(given: tuple[str, str, Size, str]) -> dict[str, Any]:
     made = _attack(name, attack, size, folder)
     trained = round(time.perf_counter() - began, 1)
     operator, pixels = setting(name)
+    test = _fewer(portraits(size.group, size), FEWER.get(attack, faces.GALLERY.views))
     return {
         "setting": name,
         "operator": operator.to_dict(),
@@ -149,8 +162,19 @@ def job(given: tuple[str, str, Size, str]) -> dict[str, Any]:
         "card": asdict(made.card),
         "seconds_to_train": trained,
         "people": size.people,
-        **score(made, portraits("evaluation", size), size.resamples),
+        "views": FEWER.get(attack, faces.GALLERY.views),
+        **score(made, test, size.resamples),
     }
+
+
+def _fewer(test: faces.FaceDataset, views: int) -> faces.FaceDataset:
+    """All but what goes beyond so many views of each person."""
+    kept, taken = [], dict.fromkeys(test.identity.tolist(), 0)
+    for row, (who, role) in enumerate(zip(test.identity.tolist(), test.role.tolist(), strict=True)):
+        taken[who] += role == 1
+        if role != 1 or taken[who] <= views:
+            kept.append(row)
+    return test.only(torch.tensor(kept))
 
 
 def _attack(name: str, attack: str, size: Size, folder: str) -> Attack:
@@ -160,27 +184,40 @@ def _attack(name: str, attack: str, size: Size, folder: str) -> Attack:
         one = recogniser("hog_lda" if attack == NO_ATTACK_HOG else size.scored_by)
         return no_attack(one, operator, size=pixels, inverted=attack == NO_ATTACK_INVERTED)
     if attack == INFORMED:
-        much = learning_faces(2 * size.attackers, 6 * size.attackers, workers=1)
-        how = replace(WITH_CODES, epochs=size.base.epochs, batch=size.base.batch)
-        return informed_parrot(much, operator, size=pixels, learning=how)
+        return informed_parrot(
+            many(size), operator, size=pixels, learning=size.at_one,
+            start=shared("any", size, folder),
+        )  # fmt: skip
     learn = portraits("attacker", size).views()
     if attack == CLASSICAL:
         return classical_parrot(learn, operator, size=pixels)
     if attack in BASES["moduli"]:
         names = ("moduli",) if attack == NETWORK else ("moduli", "colours")
-        start = tuple(_shared(name, size, folder) for name in names)
+        start = tuple(shared(name, size, folder) for name in names)
         return network_parrot(
             learn, operator, stems=len(start), size=pixels, learning=size.network, start=start
         )
+    if attack == DECODER:
+        return decoder.attack(decoder.learn(learn), recogniser(size.scored_by), operator)
     return learned_inversion(
         learn, operator, recogniser(size.scored_by), size.painting, size=pixels,
-        eyes=_shared("colours", size, folder),
+        eyes=shared("colours", size, folder),
     )  # fmt: skip
 
 
 def base(given: tuple[str, Size, str]) -> dict[str, Any]:
-    """Train a network that many jobs go on from: of colours, or of moduli of the plain operator."""
+    """Train a network that many jobs go on from.
+
+    Of colours, of moduli of the plain operator, or, with the codes, of moduli of any setting. The
+    last goes on from a recogniser of clean pictures, which learned from the same people.
+    """
     name, size, folder = given
+    if name == "any":
+        much = many(size)
+        start = of_moduli(network_in(WEIGHTS / f"{size.scored_by}.safetensors"))
+        network = train_network(much, size.any, protect=_any, start=start)
+        write_tensors(_path(folder, name), network.state_dict(), {})
+        return {"name": name, "portraits": len(much), "learning": asdict(size.any)}
     learn = portraits("attacker", size).views()
     operator = None if name == "colours" else Operator()
     (network,) = train_stems(learn, operator, size=64, learning=size.base)
@@ -188,7 +225,29 @@ def base(given: tuple[str, Size, str]) -> dict[str, Any]:
     return {"name": name, "portraits": len(learn), "learning": asdict(size.base)}
 
 
-def _shared(name: str, size: Size, folder: str) -> FaceNetwork:
+def many(size: Size) -> faces.FaceDataset:
+    """Portraits of the people whose codes the informed attacker knows.
+
+    Its own, and more of the group that the recogniser learned from, from which its network starts.
+    """
+    more = faces.face_dataset(
+        faces.people("recogniser", 4 * size.attackers), faces.MANY, folder=faces.cache_folder(),
+        workers=1,
+    )  # fmt: skip
+    return faces.FaceDataset.join([portraits("attacker", size).views(), more])
+
+
+def _any(pictures: Tensor, random: torch.Generator) -> Tensor:
+    """Pictures protected by a setting drawn for every 16 of them, 64 pixels again."""
+    names, parts = list(SETTINGS), []
+    for part in pictures.split(16):
+        drawn = torch.randint(len(names), (1,), generator=random)
+        protect = protecting(*setting(names[int(drawn)]))
+        parts.append(resized(protect(part, random), 64))
+    return torch.cat(parts)
+
+
+def shared(name: str, size: Size, folder: str) -> FaceNetwork:
     """A network of `base`; made again where this machine doesn't have it."""
     if not _path(folder, name).is_file():
         base((name, size, folder))
@@ -202,7 +261,7 @@ def _path(folder: str, name: str) -> Path:
 def people(size: Size) -> dict[str, tuple[int, ...]]:
     """Whom attacks are tested on, and whom they learn from."""
     return {
-        "evaluation": faces.people("evaluation", size.people),
+        size.group: faces.people(size.group, size.people),
         "attacker": faces.people("attacker", size.attackers),
     }
 
@@ -211,7 +270,7 @@ def portraits(
     group: str, size: Size, *, workers: int | None = 1, progress: bool = False
 ) -> faces.FaceDataset:
     """Portraits of a group of `people`, made where the cache hasn't them."""
-    plan = faces.GALLERY if group == "evaluation" else faces.LEARNING
+    plan = faces.GALLERY if group == size.group else faces.LEARNING
     return faces.face_dataset(
         people(size)[group], plan, folder=faces.cache_folder(), workers=workers, progress=progress
     )

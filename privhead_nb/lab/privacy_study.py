@@ -1,14 +1,12 @@
 """The study of attacks on pictures: who is recognised, setting by setting, by which attack.
 
-One job is one attack at one setting: trained on the attacker's people, tested on the evaluation
-group's, eight probes and one frontal picture each (`picture_jobs.py`). Jobs are kept in a folder,
-so that a second call does only what is missing. The summary, the strongest attack of each setting
-against one picture and against a release, is what `recommendation.py` reads.
+Jobs (`picture_jobs.py`) are kept in a folder, so that a second call does only what is missing. The
+summary, the strongest attack of each setting against one picture and against a release, is what
+`assessment.py` reads.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,8 +16,9 @@ from privhead_nb.errors import LabError
 from privhead_nb.files import write_json
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab import faces
+from privhead_nb.lab.assessment import ALONE, COMMAND, FMR, FORMAT, TOGETHER
 from privhead_nb.lab.attacks import unknown_attack
-from privhead_nb.lab.jobs import run_jobs, safe_name
+from privhead_nb.lab.jobs import finished, run_jobs
 from privhead_nb.lab.picture_jobs import (
     ATTACKS,
     BASES,
@@ -36,9 +35,7 @@ from privhead_nb.lab.picture_jobs import (
     portraits,
 )
 from privhead_nb.lab.protocol import check_disjoint
-from privhead_nb.lab.recommendation import ALONE, COMMAND, FORMAT, TOGETHER
-from privhead_nb.lab.settings import SETTINGS, setting
-from privhead_nb.reading import read_json
+from privhead_nb.lab.settings import DEFAULT, SETTINGS, setting
 
 SMALL_SETTINGS = ("sobel-64", "sobel-16-noise-0.2")
 SMALL_ATTACKS = (CLASSICAL, NETWORK)
@@ -120,13 +117,9 @@ def run(
     scheduler: str | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Results by key, "setting.attack"; a killed run goes on where it stopped.
+    """Results by key, "setting.attack", of jobs that name both; the rest as in `run_jobs`.
 
-    Args:
-        asked: setting and attack of each job.
-        size: of the study; a folder holds one size only.
-        folder: of results and shared networks.
-        workers, scheduler, overwrite: as in `run_jobs`.
+    A folder, of results and shared networks, holds one size only.
     """
     pairs, groups = list(asked), people(size)
     check_disjoint(**groups)
@@ -154,25 +147,16 @@ def version(size: Size) -> dict[str, Any]:
 
 def stored(folder: Path, size: Size) -> dict[str, Any]:
     """Finished jobs of this version and size, by key."""
-    found, same = {}, json.loads(json.dumps(version(size)))
-    for key in (f"{name}.{attack}" for name in SETTINGS for attack in ATTACKS):
-        path = folder / "jobs" / f"{safe_name(key)}.json"
-        if path.is_file():
-            again = "Delete it; the study makes it again."
-            record = read_json(path, error=LabError, remedy=again)
-            if record.data.get("key") == key and record.data.get("version") == same:
-                found[key] = record.record("result").data
-    return found
+    keys = [f"{name}.{attack}" for name in SETTINGS for attack in ATTACKS]
+    return finished(keys, folder / "jobs", version(size))
 
 
 def summary(results: Mapping[str, Any], size: Size) -> dict[str, Any]:
-    """What is stored: for each setting the strongest attack on whole portraits, alone and together.
+    """For each setting the strongest attack on whole portraits, alone and together.
 
-    A setting where no attack has a value is left out.
-
-    Args:
-        results: by key, as `run` gives.
-        size: of the study.
+    Beside rank-1 of single pictures stands "fnmr", the share of mated pairs that the same attack
+    misses at FMR; several pictures together are too few pairs for it. A setting where no attack has
+    a value is left out of what is stored.
     """
     settings: dict[str, Any] = {}
     for result in results.values():
@@ -184,42 +168,66 @@ def summary(results: Mapping[str, Any], size: Size) -> dict[str, Any]:
             known = isinstance(rate, list)  # no abstention
             if known and (kind not in worst or rate[0] > worst[kind]["rank1"][0]):
                 worst[kind] = {"attack": result["attack"], "rank1": rate}
+                if kind == ALONE and (missed := fnmr(result["whole"])):
+                    worst[kind]["fnmr"] = missed
     facts = version(size)
     return {
         "format": FORMAT,
         "command": COMMAND,
         **{k: facts[k] for k in ("generator", "album", "study")},
         "people": size.people,
+        "people_from": next(iter(people(size).values()))[0],
         "attackers": size.attackers,
         "views": faces.GALLERY.views,
         "settings": {name: found for name, found in settings.items() if MEASURES.keys() & found},
     }
 
 
+def fnmr(rates: Mapping[str, Any]) -> list[float] | None:
+    """FNMR at FMR as [value, low, high], of a job's rates of one variant; None if it abstained."""
+    tar = rates.get("tar")
+    return [round(1 - tar[k], 4) for k in (0, 2, 1)] if isinstance(tar, list) else None
+
+
 def text(answer: dict[str, Any]) -> str:
     """The strongest attack of each setting, for a reader."""
-    people, views = answer["people"], answer["views"]
-    head = (
-        f"The strongest attack at each setting: rank-1 among {people} people, with 95 % intervals."
-    )
-    row = f"{'setting':<22}{'one picture':<26}{'':<20}{f'{views} pictures together':<26}"
-    lines = [head, row.rstrip()]
+    known, views = answer["people"], answer["views"]
+    lines = [
+        f"The strongest attack on pictures at each setting: rank-1 among {known} people (from "
+        f"{answer['people_from']}), with 95 % intervals,",
+        f"and FNMR at FMR {FMR:.1%} of single pictures. (of N) were tried; * without "
+        f"{strongest(answer)}, the strongest on {DEFAULT}.",
+        f"{'setting':<22}{'one picture':<46}{'FNMR':<26}{f'{views} pictures together'}",
+    ]
     for name, one in answer["settings"].items():
-        cells = [_cell(one[kind]) if kind in one else f"{'not known':<46}" for kind in MEASURES]
-        lines.append((f"{name:<22}" + "".join(cells)).rstrip() + f" (of {len(one['attacks'])})")
+        star = "" if strongest(answer) in one["attacks"] else " *"
+        cells = [f"{name + star:<22}"]
+        for kind in MEASURES:
+            cells.append(_cell(one[kind]) if kind in one else f"{'not known':<46}")
+            if kind == ALONE:
+                cells.append(f"{_rate(one.get(kind, {}).get('fnmr')):<26}")
+        lines.append("".join(cells).rstrip() + f" (of {len(one['attacks'])})")
     if not answer["settings"]:
         lines.append("No attack has a value yet.")
     lines.append(
-        f"Chance {1 / people:.3g}. The strongest is picked after the fact, so it is a little high. "
+        f"Chance {1 / known:.3g}. The strongest is picked after the fact, so it is a little high. "
         "Neutral views, mesh and field leak besides: docs/privacy-lab.md."
     )
     lines.append(f"{answer['folder']}: {answer['jobs']} finished jobs.")
     return "\n".join(lines)
 
 
+def strongest(answer: Mapping[str, Any]) -> str:
+    """The attack that names most at the paper's default; "" where none was tried there."""
+    return str(answer["settings"].get(DEFAULT, {}).get(ALONE, {}).get("attack", ""))
+
+
 def _cell(one: dict[str, Any]) -> str:
-    value, low, high = one["rank1"]
-    return f"{f'{value:.3f} ({low:.3f} to {high:.3f})':<26}{one['attack']:<20}"
+    return f"{_rate(one['rank1']):<26}{one['attack']:<20}"
+
+
+def _rate(rate: list[float] | None) -> str:
+    return "" if rate is None else "{:.3f} ({:.3f} to {:.3f})".format(*rate)
 
 
 def _names(listed: str) -> list[str]:

@@ -1,12 +1,11 @@
 """How the lab measures: verification, identification, thresholds; rates with their intervals.
 
-FMR is the share of non-mated pairs that match, FNMR that of mated pairs that don't, TAR = 1 - FNMR,
-and FAR is FMR here, since one picture is one try. A pair matches where its similarity is at least
-the threshold.
+A pair matches where its similarity is at least the threshold. FMR is the share of non-mated pairs
+that match, FNMR that of mated pairs that don't, TAR = 1 - FNMR; FAR is FMR here.
 
-A set-up that can't be measured (one identity, no mates, shapes that don't fit, NaN) raises a
-LabError. Data that leave nothing to measure (no face found, too few pairs) give a Rate that
-abstains and says why: never a zero, which would read as privacy.
+A set-up that can't be measured (one identity, no mates, NaN) raises a LabError. Data that leave
+nothing to measure (no face found, too few pairs) give a Rate that abstains and says why: never a
+zero, which would read as privacy.
 """
 
 from __future__ import annotations
@@ -62,19 +61,13 @@ ENOUGH = 30  # expected false matches at a FAR; below, the rate is given with a 
 
 @dataclass(frozen=True)
 class Verification:
-    """What a verifier gets right.
+    """What a verifier gets right."""
 
-    Attributes:
-        auc: area under the ROC: how often a mated pair beats a non-mated one, a tie half.
-        eer: the rate at which FMR and FNMR are the same.
-        tar_at_far: FAR -> mated pairs that match, at the best threshold with at most that FAR.
-        failure_to_detect: undetected probes, among all probes.
-    """
-
-    auc: Rate
-    eer: Rate
+    auc: Rate  # area under the ROC: how often a mated pair beats a non-mated one, a tie half
+    eer: Rate  # the rate at which FMR and FNMR are the same
+    # FAR -> mated pairs that match, at the best threshold with at most that FAR.
     tar_at_far: Mapping[float, Rate]
-    failure_to_detect: Rate
+    failure_to_detect: Rate  # undetected probes, among all probes
 
     @property
     def fnmr_at_fmr(self) -> dict[float, Rate]:
@@ -87,34 +80,23 @@ class Verification:
 
 @dataclass(frozen=True)
 class Identification:
-    """How often the right person is among the first k.
+    """How often the right person is among the first k."""
 
-    Attributes:
-        rank: k -> share of probes with a hit, counted in probes.
-        chance: k -> what a guess gets, k / gallery identities.
-        failure_to_detect: undetected probes, among all probes.
-        gallery_identities: how many can be named.
-    """
-
-    rank: Mapping[int, Rate]
-    chance: Mapping[int, float]
-    failure_to_detect: Rate
-    gallery_identities: int
+    rank: Mapping[int, Rate]  # k -> share of probes with a hit, counted in probes
+    chance: Mapping[int, float]  # k -> what a guess gets, k / gallery identities
+    failure_to_detect: Rate  # undetected probes, among all probes
+    gallery_identities: int  # how many can be named
 
 
 @dataclass(frozen=True, eq=False)
 class Roc:
-    """Error rates from the strictest threshold to the loosest that a detected pair has.
+    """Error rates from the strictest threshold to the loosest that a detected pair has."""
 
-    Attributes:
-        fmr, fnmr: (K,).
-        threshold: (K,) falling; the first is inf.
-        mated, non_mated: pairs behind it.
-    """
-
+    # fmr, fnmr: (K,).
     fmr: Floats
     fnmr: Floats
-    threshold: Floats
+    threshold: Floats  # (K,) falling; the first is inf
+    # mated, non_mated: pairs behind it.
     mated: int
     non_mated: int
 
@@ -131,14 +113,12 @@ def verification(
 
     Args:
         comparison: probes against a gallery.
-        fars: of `tar_at_far` and `fnmr_at_fmr`. Fewer than 1 / far non-mated pairs can't tell: an
-            abstention; fewer than 30 / far (30,000 for 1e-3) are few: a note.
-        resamples: draws of the identities on both sides, for the intervals; probes and gallery
-            pictures of one identity come together, and its copies never make a pair (`Pairs`).
-        seed: of the draws.
-        count_failures: True counts every mated pair of an undetected probe as a miss and every
-            non-mated one as a correct reject; False leaves them out. An attacker with such
-            pictures would do the second, an entrance gate the first: report both.
+        fars: of `tar_at_far` and `fnmr_at_fmr`. Fewer than 1 / far non-mated pairs give an
+            abstention, fewer than 30 / far a note.
+        resamples, seed: draws of identities on both sides, with all their pictures (`Pairs`).
+        count_failures: True counts an undetected probe's mated pairs as misses and the others as
+            correct rejects, as an entrance gate does; False leaves them out, as an attacker would:
+            report both.
 
     Raises:
         LabError: one identity only, a gallery without mates, a FAR outside of 0 to 1.
@@ -159,7 +139,7 @@ def verification(
         people = len(np.unique(pairs.mated_identity))
         auc, eer = (rate(value[k], again[:, k], count=M, identities=people) for k in (0, 1))
         for far, hit, hits in zip(fars, value[2:], again[:, 2:].T, strict=True):
-            few, note = _too_few(far, N)
+            few, note = too_few(far, N)
             known = rate(hit, hits, count=M, identities=people, note=note)
             tar[far] = abstain(few, M) if few else known
     failed = failure_to_detect(comparison, resamples=resamples, seed=seed)
@@ -194,7 +174,7 @@ def calibrate(comparison: Comparison, far: float) -> float:
     _check_far(far)
     need_mates(comparison)
     pairs = sorted_pairs(comparison)
-    few, _ = _too_few(far, len(pairs.other))
+    few, _ = too_few(far, len(pairs.other))
     if few or not comparison.detected.any():
         raise LabError(
             few or "no probe was detected", where="calibrate", remedy="Compare more pictures."
@@ -223,15 +203,13 @@ def identification(
 ) -> Identification:
     """Rank-k rates with 95 % intervals from drawing the probes' identities again.
 
-    An identity is drawn with all its probes and its own gallery pictures; whom it competes with
-    stays the whole gallery. If rivals were drawn too, only 63 % of them would differ, a gallery so
-    much smaller, and every rank would come out too good: chance would lie outside of its interval.
+    An identity is drawn with all its probes; its rivals stay the whole gallery. Were rivals drawn
+    too, only 63 % of them would differ, and every rank would come out too good.
 
     Args:
         comparison: probes against a gallery.
         ranks: the k; one that reaches the size of the gallery is always a hit, so it abstains.
-        resamples: of identities.
-        seed: of the draws.
+        resamples, seed: draws of identities.
         count_failures: True counts undetected probes as misses, False leaves them out.
 
     Raises:
@@ -269,10 +247,9 @@ def identification(
 def rank_hits(comparison: Comparison, ranks: Sequence[int]) -> Floats:
     """(len(ranks), P) probability of a hit; 0 for undetected probes and those without a mate.
 
-    A probe's rank counts identities, not pictures: a gallery identity is as alike as its best
-    picture. Ties are broken at random, in expectation: if r identities beat the mate and t tie with
-    it, rank k is a hit with probability (k - r) / (t + 1), cut to 0 and 1. So a recogniser that
-    says the same of everybody gets chance, and no more.
+    A gallery identity is as alike as its best picture. Ties are broken at random, in expectation:
+    if r identities beat the mate and t tie with it, rank k is a hit with probability
+    (k - r) / (t + 1), cut to 0 and 1. A recogniser that says the same of everybody gets chance.
     """
     order = np.argsort(comparison.gallery, kind="stable")
     people, starts = np.unique(comparison.gallery[order], return_index=True)
@@ -303,7 +280,7 @@ def _nothing_left(comparison: Comparison, pairs: Pairs) -> str:
     return ""
 
 
-def _too_few(far: float, other: int) -> tuple[str, str]:
+def too_few(far: float, other: int) -> tuple[str, str]:
     """Why a rate at this FAR is not known, or what must be said beside it; "" for neither."""
     if other * far < 1 - 1e-9:
         return f"{other:,} non-mated pairs can't show a FAR of {far:g}: {1 / far:,.0f} needed", ""

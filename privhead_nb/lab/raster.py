@@ -1,10 +1,8 @@
 """The lab's rasteriser: many pictures of one surface, quickly.
 
-The sphere tracer of `heads` needs a third of a second a view; a study needs ten thousand views.
-So a head is evaluated once, at the vertices of a mesh. Triangles are filled with points, and a
-z-buffer keeps the nearest point of each of a view's small pixels (a G-buffer: what is seen, before
-any light). Light is put on afterwards, as often as wanted. A test holds these pictures against the
-tracer's.
+The sphere tracer of `heads` needs a third of a second a view; a study needs ten thousand views. So
+a head is evaluated once, at the vertices of a mesh. Triangles are filled with points, and a
+z-buffer keeps the nearest of each small pixel (a G-buffer: what is seen, before any light).
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from privhead_nb.heads.colour import albedo
 from privhead_nb.heads.grid import marching_cubes, sample_grid
 from privhead_nb.heads.head import Head
 from privhead_nb.heads.light import LIGHTS, shade, to_srgb
-from privhead_nb.heads.surface import EYE, HAIR, LABELS, Surface, label
+from privhead_nb.heads.surface import LABELS, gloss, label
 from privhead_nb.heads.tracer import ambient_occlusion
 from privhead_nb.scenes.camera import Cameras
 
@@ -44,53 +42,32 @@ _FILL = filling(4)  # about 1 mm apart
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LitPoints:
-    """All that light needs to know of N points of a surface.
+    """All that light needs to know of N points of a surface."""
 
-    Args:
-        normals: (N, 3) unit.
-        reflectance: (N, 3) linear albedo, and
-        plain: (N, 3) that of the one albedo which all people share.
-        occlusion: (N,) ambient occlusion as the tracer's: 1 under open sky.
-        gloss: (N,) strength of the mirror term.
-        label: (N,) index into LABELS.
-    """
-
-    normals: Tensor
-    reflectance: Tensor
-    plain: Tensor
-    occlusion: Tensor
-    gloss: Tensor
-    label: Tensor
+    normals: Tensor  # (N, 3) unit
+    reflectance: Tensor  # (N, 3) linear albedo
+    plain: Tensor  # (N, 3) the same of the one albedo that all people share
+    occlusion: Tensor  # (N,) ambient occlusion as the tracer's: 1 under open sky
+    gloss: Tensor  # (N,) strength of the mirror term
+    label: Tensor  # (N,) index into LABELS
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SurfaceMesh(LitPoints):
-    """A surface at N vertices; mm.
+    """A surface at N vertices; mm."""
 
-    Args:
-        vertices: (N, 3) float32.
-        faces: (F, 3) int64, normals outward.
-    """
-
-    vertices: Tensor
-    faces: Tensor
+    vertices: Tensor  # (N, 3) float32
+    faces: Tensor  # (F, 3) int64, normals outward
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GBuffer(LitPoints):
-    """What V views see of a surface, before any light: N small pixels hit it.
+    """What V views see of a surface, before any light: N small pixels hit it."""
 
-    Args:
-        pixel: (N,) which small pixel, of all V (FINE H) (FINE W).
-        size: (V, H, W).
-        depth: (N,) mm along the viewing axis.
-        view: (N, 3) unit directions from the eye.
-    """
-
-    pixel: Tensor
-    size: tuple[int, int, int]
-    depth: Tensor
-    view: Tensor
+    pixel: Tensor  # (N,) which small pixel, of all V (FINE H) (FINE W)
+    size: tuple[int, int, int]  # (V, H, W)
+    depth: Tensor  # (N,) mm along the viewing axis
+    view: Tensor  # (N, 3) unit directions from the eye
 
     def pictures(
         self,
@@ -98,15 +75,13 @@ class GBuffer(LitPoints):
         *,
         one_albedo: bool = False,
         hair: bool = True,
-        background: float = 1.0,
     ) -> Tensor:
-        """(V, H, W, 3) sRGB in [0, 1].
+        """(V, H, W, 3) sRGB in [0, 1], before white.
 
         Args:
             lights: (V, 27), a light for each view.
             one_albedo: all people in the same skin, lips, irises and hair.
             hair: shown; else covered by grey.
-            background: sRGB grey behind the head.
         """
         V, H, W = self.size
         of_view = self.pixel // (FINE * FINE * H * W)
@@ -119,8 +94,8 @@ class GBuffer(LitPoints):
                 self.view[at],
             )  # fmt: skip
         if not hair:
-            colour[self.label == HAIR_LABEL] = _linear(MASKED_HAIR)
-        return to_srgb(self.average(colour.clamp(0, 1), _linear(background)))
+            colour[self.label == HAIR_LABEL] = ((MASKED_HAIR + 0.055) / 1.055) ** 2.4  # as light
+        return to_srgb(self.average(colour.clamp(0, 1), 1.0))
 
     def maps(self) -> tuple[Tensor, Tensor, Tensor]:
         """Share of each pixel covered (V, H, W), mean depth (V, H, W) mm, normals (V, H, W, 3).
@@ -168,12 +143,6 @@ def surface_mesh(head: Head, spacing: float = SPACING) -> SurfaceMesh:
     )
 
 
-def gloss(surface: Surface) -> Tensor:
-    """(N,) strength of the mirror term: skin, lips, hair, eyes."""
-    shiny = torch.where(surface.part == HAIR, 0.45, 0.35 + 0.35 * surface.lip)
-    return torch.where(surface.part == EYE, 1.5, shiny)
-
-
 def grey_surface(mesh: Mesh) -> SurfaceMesh:
     """A mesh in mm as a grey figure, the paper's "Rendered Mesh"."""
     vertices = torch.from_numpy(np.ascontiguousarray(mesh.vertices)).float()
@@ -192,10 +161,7 @@ def grey_surface(mesh: Mesh) -> SurfaceMesh:
 
 @torch.no_grad()
 def rasterize(surface: SurfaceMesh, cameras: Cameras) -> GBuffer:
-    """See a surface with V cameras of H x W pixels; mm.
-
-    Triangles should not be much larger than 4 mm, for they are filled with points.
-    """
+    """See a surface, of triangles of about 4 mm or less, with V cameras of H x W pixels."""
     small, views = FINE * cameras.height * FINE * cameras.width, []
     for v in range(len(cameras)):
         pixel, corners, weights, depth, points = visible(
@@ -258,11 +224,6 @@ def photograph(head: Head | SurfaceMesh, cameras: Cameras, light: str = "studio"
     return seen.pictures(LIGHTS[light].expand(len(cameras), -1)).clamp(0, 1)
 
 
-def render_mesh(mesh: Mesh, cameras: Cameras, light: str = "studio") -> Tensor:
+def render_mesh(mesh: Mesh, cameras: Cameras) -> Tensor:
     """(V, H, W, 3) pictures of a mesh as a grey figure before white, in the mesh's unit, mm."""
-    return photograph(grey_surface(mesh), cameras, light)
-
-
-def _linear(srgb: float) -> float:
-    """An sRGB value as linear light."""
-    return srgb / 12.92 if srgb <= 0.04045 else ((srgb + 0.055) / 1.055) ** 2.4
+    return photograph(grey_surface(mesh), cameras)

@@ -1,23 +1,27 @@
-"""One attack on one release or reconstruction: what `privhead attack` calls.
-
-The attack is trained here, on the attacker's people, and its embedding of the source is held
-against a gallery (`match.py`).
-"""
+"""One attack on one release or reconstruction: what `privhead attack` calls."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from privhead_nb.errors import LabError
 from privhead_nb.files import atomic_folder, write_json
-from privhead_nb.lab.attacks import RECONSTRUCTION, REGISTRY, RELEASE, names, unknown_attack
+from privhead_nb.lab import attackers
+from privhead_nb.lab.attacks import (
+    DEFAULT,
+    RECONSTRUCTION,
+    REGISTRY,
+    RELEASE,
+    names,
+    unknown_attack,
+)
 from privhead_nb.lab.embed import AttackRequest, embed_reconstruction, embed_release, guess_only
 from privhead_nb.lab.gallery import read_gallery
 from privhead_nb.lab.match import match
 from privhead_nb.privacy.release import Release
-from privhead_nb.reading import is_folder
 from privhead_nb.scenes.images import write_image
 
 
@@ -43,6 +47,8 @@ def run_attack(source: Path, request: AttackRequest) -> dict[str, Any]:
             else embed_reconstruction(source, gallery, request)
         )
         card, guesses = found.card, found.guesses
+        if release is not None and request.attack == DEFAULT and request.ships():
+            answer["fit"] = attackers.for_release(release.operator, release.size).fit
         answer |= match(found, gallery, request.truth)
     answer |= {"card": asdict(card)}
     if guesses:
@@ -65,7 +71,7 @@ def _check(source: Path, request: AttackRequest) -> None:
     if name not in REGISTRY:
         lists = (f"On a {kind}: {', '.join(names(kind))}." for kind in (RELEASE, RECONSTRUCTION))
         raise unknown_attack(name, "--attack", " ".join(lists))
-    if not is_folder(source):
+    if not os.path.isdir(source):  # noqa: PTH112 - Path.is_dir raises for names too long
         raise LabError("there is no such folder", where=source, remedy="Check the path.")
     marks = {RELEASE: ("release.json", "manifest.json"), RECONSTRUCTION: ("report.json",)}
     is_a = [kind for kind, files in marks.items() if any((source / f).is_file() for f in files)]
@@ -129,6 +135,8 @@ def text(answer: dict[str, Any]) -> str:
             for place, row in enumerate(answer["first"], 1)
         ]
         lines += dict.fromkeys(_threshold(row) for row in answer["thresholds"])
+    if "fit" in answer:
+        lines.append(f"The attacker was {answer['fit']}.")
     if "truth" in answer:
         true = answer["truth"]
         lines.append(

@@ -1,10 +1,9 @@
 """Aligned pictures of a head's shape, and its colours unrolled: what attacks on meshes look at.
 
 A scan shows a mesh, turned by the axes that its release states and moved so that its nose tip is
-the origin, from the front and from both sides by a camera that the face fills. Nothing else aligns
-it. An atlas is the head unrolled: azimuth to the right, height downward, from the nose tip. Points
-of two heads that lie in one cell are taken for the same place: coarse, since noses and eyes sit
-higher on some, but it needs nothing of a head but its surface.
+the origin, from the front and from both sides by a camera that the face fills. An atlas is the head
+unrolled from the nose tip: azimuth to the right, height downward. Points of two heads in one cell
+are taken for the same place: coarse, but it needs nothing of a head but its surface.
 """
 
 from __future__ import annotations
@@ -19,8 +18,9 @@ from torch import Tensor
 from privhead_nb.errors import LabError
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.heads.light import to_srgb
-from privhead_nb.lab.framing import DISTANCE, Axes, cameras_around
+from privhead_nb.lab.framing import DISTANCE, cameras_around
 from privhead_nb.lab.raster import SurfaceMesh, filling, grey_surface, rasterize
+from privhead_nb.scenes.scene import HEAD_AXES, turn
 
 YAWS = (-30.0, 0.0, 30.0)  # degrees, of a scan
 ACROSS = 230.0  # mm across the picture, at the face
@@ -50,17 +50,15 @@ def nose_tip(vertices: Tensor) -> Tensor:
     return near[near[:, 2] > near[:, 2].amax() - 1.5].mean(0)
 
 
-def scan_of_mesh(mesh: Mesh, axes: Axes | None = None) -> Tensor:
+def scan_of_mesh(mesh: Mesh, axes: tuple[str, str] = HEAD_AXES) -> Tensor:
     """(3, S, S, 4) int8 from -30, 0 and 30 degrees: normals of length 127, then depth.
 
-    Args:
-        mesh: mm.
-        axes: of its scene; crown to +y and face to +z by default.
+    Of a mesh in mm whose crown and face point along `axes`.
     """
-    turn, figure = (Axes() if axes is None else axes).turn(), grey_surface(mesh)
-    turned = figure.vertices.double() @ turn.T
+    upright, figure = torch.from_numpy(turn(axes)), grey_surface(mesh)
+    turned = figure.vertices.double() @ upright.T
     placed = (turned - nose_tip(turned)).float()
-    body = replace(figure, vertices=placed, normals=figure.normals @ turn.float().T)
+    body = replace(figure, vertices=placed, normals=figure.normals @ upright.float().T)
     cameras = cameras_around((0.0, _BELOW, _BEHIND), YAWS, _FOV)
     cover, depth, seen = rasterize(body, cameras).maps()
     relief = torch.where(cover > 0.5, (DISTANCE - depth) / DEPTH, torch.full_like(depth, -1.0))
@@ -109,10 +107,10 @@ def reflectance_atlas(body: SurfaceMesh) -> Tensor:
     return coded.mul(255).round().byte()
 
 
-def _filled(values: Tensor, known: Tensor, rounds: int = 40) -> Tensor:
+def _filled(values: Tensor, known: Tensor) -> Tensor:
     """Unknown cells (A, A, 1) of values (A, A, C) become the mean of known neighbours, outward."""
     x, k = values.movedim(-1, 0)[None], known.movedim(-1, 0)[None].float()
-    for _ in range(rounds):
+    for _ in range(40):
         summed = F.avg_pool2d(x * k, 3, stride=1, padding=1)
         weight = F.avg_pool2d(k, 3, stride=1, padding=1)
         fresh = (k == 0) & (weight > 0)

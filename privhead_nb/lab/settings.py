@@ -1,14 +1,13 @@
 """The settings that studies name: an operator, and the size of what is released.
 
-One table for attacks on pictures and for reconstructions, so that what a setting leaks and what it
-costs can be put side by side.
+Attacks on pictures and reconstructions share them, so that leak and cost can be compared.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from privhead_nb.errors import LabError
+from privhead_nb.errors import LabError, check_choice
 from privhead_nb.privacy.operators import Operator
 
 DEFAULT = "sobel-64"
@@ -40,12 +39,7 @@ def setting(name: str) -> tuple[Operator, int]:
     Raises:
         LabError: no such setting.
     """
-    if name not in SETTINGS:
-        raise LabError(
-            f"there is no setting {name!r}",
-            where="settings",
-            remedy=f"Settings: {', '.join(SETTINGS)}.",
-        )
+    check_choice("setting", name, SETTINGS, where="settings", error=LabError)
     changes = dict(SETTINGS[name])
     size = int(changes.pop("size", 64))
     return Operator(**changes), size

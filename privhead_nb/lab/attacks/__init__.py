@@ -1,8 +1,7 @@
 """Attacks, one a file, and the registry of those that `privhead attack` runs.
 
-Two things come out of an attack: a guess at the pictures, scored against the truth by lesson 6,
-or embeddings that are held against a gallery of known people, scored by the protocol. The second
-kind is an `Attack`, whatever it does inside. Nothing heavy is imported here: `--help` reads it.
+What comes out is a guess at the pictures, or, of an `Attack`, embeddings that are held against a
+gallery of known people. Nothing heavy is imported here: `--help` reads it.
 """
 
 from __future__ import annotations
@@ -21,42 +20,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Card:
-    """What an attack needed: to be printed beside its score.
+    """What an attack needed: to be printed beside its score."""
 
-    Attributes:
-        attack: its name.
-        knowledge: what it knows apart from the release.
-        data: pictures of other people that it learned from.
-        cost: what it computed.
-        seed: of all that is random in it.
-    """
-
-    attack: str
-    knowledge: str
-    data: str
-    cost: str
-    seed: int
+    attack: str  # its name
+    knowledge: str  # what it knows apart from the release
+    data: str  # pictures of other people that it learned from
+    cost: str  # what it computed
+    seed: int  # of all that is random in it
 
 
 @dataclass(frozen=True, eq=False)
 class Attack:
-    """A way to say who is in a source, given a gallery of known people.
+    """A way to say who is in a source, given a gallery of known people."""
 
-    Args:
-        card: what it needed.
-        probe: what the source shows -> (N, D) embeddings: released moduli (N, H, H), or pictures
-            (N, H, H, 3), or scans of meshes (N, 3, S, S, 4), as the attack says.
-        enrol: what the gallery holds of known people, colours (N, H, H, 3) or scans -> (N, D)
-            embeddings of the same space.
-        picture: (N, H, H) -> (N, H, H, 3) guessed colours, where the attack makes pictures.
-        operator: the protection that it was made for; None where what it looks at is not protected.
-        size: H of the protected pictures, pixels.
-    """
-
-    card: Card
+    card: Card  # what it needed
+    # released moduli (N, H, H), or pictures (N, H, H, 3), or scans of meshes (N, 3, S, S, 4), as
+    # the attack says -> (N, D) embeddings.
     probe: Callable[[Tensor], Tensor]
+    # colours (N, H, H, 3) or scans of known people -> (N, D) embeddings of that space.
     enrol: Callable[[Tensor], Tensor]
+    # (N, H, H) -> (N, H, H, 3) guessed colours, where the attack makes pictures.
     picture: Callable[[Tensor], Tensor] | None = None
+    # the protection that it was made for, on pictures of `size` pixels; None where what it looks at
+    # is not protected.
     operator: Operator | None = None
     size: int = 64
 
@@ -66,29 +52,28 @@ RELEASE, RECONSTRUCTION = "release", "reconstruction"
 
 @dataclass(frozen=True)
 class Entry:
-    """An attack of the registry.
+    """An attack of the registry."""
 
-    Args:
-        source: what it attacks, RELEASE or RECONSTRUCTION.
-        help: what it does, in a line.
-        imitates: the release's operator, on small pictures of other people.
-        pictures_only: it guesses pictures and names nobody.
-        scans: its gallery holds shapes, not pictures.
-        needs_release: also what the reconstruction was made from.
-    """
-
-    source: str
-    help: str
-    imitates: bool = False
-    pictures_only: bool = False
-    scans: bool = False
-    needs_release: bool = False
+    source: str  # what it attacks, RELEASE or RECONSTRUCTION
+    help: str  # what it does, in a line
+    imitates: bool = False  # the release's operator, on small pictures of other people
+    pictures_only: bool = False  # it guesses pictures and names nobody
+    scans: bool = False  # its gallery holds shapes, not pictures
+    needs_release: bool = False  # also what the reconstruction was made from
+    trained: bool = False  # ships trained: it learns anew only with --train or --people
 
 
-DEFAULT = "parrot-classical"
+DEFAULT = "informed"
 REGISTRY = {
+    "informed": Entry(
+        RELEASE,
+        "a network that learned other people's protected pictures and the codes of their heads; "
+        "the strongest, and it ships trained: seconds",
+        imitates=True,
+        trained=True,
+    ),
     "parrot-classical": Entry(
-        RELEASE, "learned on other people's protected pictures, HOG + LDA; quickest", imitates=True
+        RELEASE, "learned on other people's protected pictures, HOG + LDA", imitates=True
     ),
     "parrot-cnn": Entry(RELEASE, "the same with a network; minutes", imitates=True),
     "parrot-two-stems": Entry(
@@ -113,7 +98,9 @@ REGISTRY = {
     "neutral-views": Entry(
         RELEASE, "hair, ears and skin of the neutral views, which no operator protects"
     ),
-    "neutral-palette": Entry(RELEASE, "the same by colours alone; seconds"),
+    "neutral-palette": Entry(
+        RELEASE, "the same by colours alone; stronger, and it ships trained", trained=True
+    ),
     "prior-free": Entry(
         RELEASE,
         "names nobody: guesses a picture from its modulus alone; needs --out",
@@ -124,14 +111,22 @@ REGISTRY = {
         RECONSTRUCTION, "the mesh against true scans of known people, pixel by pixel", scans=True
     ),
     "mesh-network": Entry(
-        RECONSTRUCTION, "the same with a network that learned on roughened scans", scans=True
+        RECONSTRUCTION,
+        "the same with a network that learned on roughened scans; it ships trained",
+        scans=True,
+        trained=True,
     ),
     "mesh-two-stems": Entry(RECONSTRUCTION, "the mesh against pictures of known people"),
     "field-renders": Entry(
         RECONSTRUCTION, "a recogniser of clean faces looks at renders of the field"
     ),
+    "field-renders-hog": Entry(
+        RECONSTRUCTION, "the same by one of edges, which wrong colours fool less"
+    ),
     "field-colour-blind": Entry(
-        RECONSTRUCTION, "the same by a network that learned to see through wrong colours"
+        RECONSTRUCTION,
+        "the same by a network that learned to see through wrong colours; it ships trained",
+        trained=True,
     ),
     "radiance-refit": Entry(
         RECONSTRUCTION,

@@ -1,10 +1,9 @@
 """Analysis by synthesis with what can be learned from pictures: a linear decoder of portraits.
 
-The attacker has no generator here, only portraits of other people. Their principal components
-(eigenfaces: Turk and Pentland 1991), around a mean that turns with yaw, make a decoder
-    x(z, yaw) = M (1, sin yaw, sin^2 yaw) + B z,   z_k of variance s_k^2,
-and z and yaw are sought by Adam so that the decoded picture, protected, gives the released
-modulus. The decoded colours then go to a recogniser. Many starts; the best fit is kept.
+Principal components of other people's portraits (eigenfaces: Turk and Pentland 1991), around a mean
+that turns with yaw, make a decoder
+    x(z, yaw) = M (1, sin yaw, sin^2 yaw) + B z,   z_k of variance s_k^2.
+z and yaw are sought so that the decoded picture, protected, gives the released modulus.
 """
 
 from __future__ import annotations
@@ -23,27 +22,20 @@ from privhead_nb.lab.fit import fit
 from privhead_nb.lab.recognisers import Recogniser
 from privhead_nb.privacy.operators import Operator
 
+YAW = 30.0  # most degrees to either side of the portraits that a decoder knows
+
 
 @dataclass(frozen=True, eq=False)
 class Decoder:
-    """A linear decoder of portraits.
+    """A linear decoder of portraits."""
 
-    Args:
-        mean: (3, H H 3) M: the mean portrait's part that is constant, and that grows with sin yaw
-            and with its square.
-        basis: (K, H H 3) B, orthonormal rows.
-        spread: (K,) s, standard deviations of z.
-        size: H, pixels.
-        yaw: most degrees to either side that it knows.
-        people: whom it learned from.
-    """
-
+    # (3, H H 3) M: the mean portrait's part that is constant, and that grows with sin yaw and with
+    # its square.
     mean: Tensor
-    basis: Tensor
-    spread: Tensor
-    size: int
-    yaw: float
-    people: int
+    basis: Tensor  # (K, H H 3) B, orthonormal rows
+    spread: Tensor  # (K,) s, standard deviations of z
+    size: int  # H, pixels
+    people: int  # whom it learned from
 
     def __call__(self, z: Tensor, sine: Tensor) -> Tensor:
         """(N, H, H, 3) colours of z (N, K), in spreads, and of the sine of yaw (N,)."""
@@ -53,35 +45,25 @@ class Decoder:
 
 @dataclass(frozen=True)
 class Descent:
-    """How z is sought.
+    """How z is sought."""
 
-    Args:
-        steps: of Adam.
-        rate: its learning rate, in spreads.
-        starts: random ones for each modulus.
-        prior: weight of |z|^2 / K beside the relative misfit.
-        seed: of the starts.
-    """
-
-    steps: int = 200
-    rate: float = 0.1
-    starts: int = 2
-    prior: float = 0.004
-    seed: int = 0
+    steps: int = 200  # of Adam
+    rate: float = 0.1  # its learning rate, in spreads
+    starts: int = 2  # random ones for each modulus
+    prior: float = 0.004  # weight of |z|^2 / K beside the relative misfit
+    seed: int = 0  # of the starts
 
 
-def learn(
-    others: FaceDataset, *, components: int = 400, yaw: float = 30.0, seed: int = 0
-) -> Decoder:
-    """A decoder of portraits within `yaw` degrees of the front; mirrored ones count too.
+def learn(others: FaceDataset, *, components: int = 400, seed: int = 0) -> Decoder:
+    """A decoder of portraits within YAW degrees of the front; mirrored ones count too.
 
     Raises:
         LabError: fewer such portraits than it takes.
     """
-    near = others.only((others.yaw.abs() <= yaw) & (others.role < 2))
+    near = others.only((others.yaw.abs() <= YAW) & (others.role < 2))
     if len(near) < 8:
         raise LabError(
-            f"{len(near)} portraits within {yaw:g} degrees of the front",
+            f"{len(near)} portraits within {YAW:g} degrees of the front",
             where="decoder",
             remedy="Give portraits of more people.",
         )
@@ -95,7 +77,7 @@ def learn(
     _, size, v = torch.svd_lowrank(x - turn @ mean, q=min(rank + 8, *x.shape), niter=3)
     spread = size[:rank] / len(x) ** 0.5
     people = len(torch.unique(near.identity))
-    return Decoder(mean, v[:, :rank].T.contiguous(), spread, rgb.shape[1], yaw, people)
+    return Decoder(mean, v[:, :rank].T.contiguous(), spread, rgb.shape[1], people)
 
 
 def decode(
@@ -106,14 +88,9 @@ def decode(
     *,
     colours: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """The decoder's best picture for each of N moduli.
+    """The decoder's best picture for each of N moduli `targets` (N, H, H).
 
-    Args:
-        decoder: learned from other people.
-        operator: what made the moduli.
-        targets: (N, H, H) moduli.
-        how: settings.
-        colours: targets are (N, H, H, 3) colours instead: the positive control.
+    With `colours` they are (N, H, H, 3) colours instead: the positive control.
 
     Returns:
         Pictures (N, H, H, 3) in [0, 1], and their misfit (N,): root mean square of m(picture) -
@@ -132,7 +109,7 @@ def decode(
         )
     random = torch.Generator().manual_seed(how.seed)
     count, K, S = len(targets), len(decoder.spread), how.starts
-    limit = float(torch.sin(torch.deg2rad(torch.tensor(decoder.yaw))))
+    limit = float(torch.sin(torch.deg2rad(torch.tensor(YAW))))
     z = 0.3 * torch.randn(count * S, K, generator=random)
     turn = limit * torch.linspace(-0.7, 0.7, S).repeat(count) if S > 1 else torch.zeros(count)
     z.requires_grad_()

@@ -1,9 +1,8 @@
 """Renders of a released field as pictures of the person: the radiance network was never protected.
 
-The trained field can be rendered from any side, in the colours that it made up to explain the
-moduli. Two recognisers look at such renders: one of ordinary pictures, as it is, and one that
-learned to see through wrong colours. For the modulus of eq. 6 does not change if the three colours
-are turned in their space, nor if each is shifted, so a field is free to do both.
+A recogniser of ordinary pictures looks at them, or one that learned to see through wrong colours:
+the modulus of eq. 6 does not change if the three colours are turned in their space or shifted, so a
+field is free to do both.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from privhead_nb.lab.recognisers.network import ArcFace, FaceNetwork
 from privhead_nb.scenes.camera import Cameras
 from privhead_nb.training.reconstruction import Reconstruction
 
+COLOUR_BLIND = "field renders, colour-blind network"
 YAWS = (-20.0, 0.0, 20.0)  # degrees, of the portraits that are rendered
 
 
@@ -50,11 +50,7 @@ def recoloured(pictures: Tensor, masks: Tensor, random: torch.Generator) -> Tens
     """Heads (N, H, H, 3) in colours that have about the same modulus; white stays behind them.
 
     Colours are turned in their space and moved, slowly changing over the picture, and blurred.
-
-    Args:
-        pictures: in [0, 1].
-        masks: (N, H, H) share covered by the head, in [0, 1].
-        random: of the draws.
+    Masks (N, H, H) tell the share of each pixel that the head covers.
     """
     n, size = len(pictures), pictures.shape[1]
     turn, _ = torch.linalg.qr(torch.randn(n, 3, 3, generator=random))
@@ -81,14 +77,26 @@ def learn_colour_blind(
     others: FaceDataset, *, steps: int = 600, batch: int = 128, seed: int = 0,
     progress: bool = False,
 ) -> Attack:  # fmt: skip
-    """A network that tells the attacker's people apart in any colours looks at renders.
+    """A network that tells the attacker's people apart in any colours looks at renders."""
+    network = train_colour_blind(others, steps=steps, batch=batch, seed=seed, progress=progress)
+    card = Card(
+        attack=COLOUR_BLIND,
+        knowledge="frontal pictures of known people",
+        data=f"{len(others)} pictures of {len(torch.unique(others.identity))} other people, "
+        "in turned colours",
+        cost=f"{steps} steps of {batch} pictures; a few renders",
+        seed=seed,
+    )
+    return by_network(network, card)
 
-    Args:
-        others: portraits of other people.
-        steps, batch: of the training; three pictures in ten keep their true colours, for the
-            gallery's.
-        seed: of everything random.
-        progress: show a bar.
+
+def train_colour_blind(
+    others: FaceDataset, *, steps: int = 600, batch: int = 128, seed: int = 0,
+    progress: bool = False,
+) -> FaceNetwork:  # fmt: skip
+    """The network of `learn_colour_blind`, trained.
+
+    Of other people's portraits, three in ten keep their true colours, for the gallery's.
     """
     torch.manual_seed(seed)
     random = torch.Generator().manual_seed(seed)
@@ -112,13 +120,11 @@ def learn_colour_blind(
     fit_identities(
         [network], centres, drawn, steps, rate=2e-3, desc="colour-blind", progress=progress
     )
-    card = Card(
-        attack="field renders, colour-blind network",
-        knowledge="frontal pictures of known people",
-        data=f"{len(others)} pictures of {len(numbers)} other people, in turned colours",
-        cost=f"{steps} steps of {batch} pictures; a few renders",
-        seed=seed,
-    )
+    return network
+
+
+def by_network(network: FaceNetwork, card: Card) -> Attack:
+    """A trained network looks at renders, and at the gallery's pictures."""
 
     def embed(pictures: Tensor) -> Tensor:
         return network(head_crop(pictures))

@@ -1,15 +1,12 @@
 """Learned inversion: a small U-Net that learned, on other people, to paint colours from moduli.
 
 After Dosovitskiy and Brox, "Inverting Visual Representations with Convolutional Networks" (CVPR
-2016): what a picture lost can't be found in its modulus, but much of it is the same in all faces,
-and that can be learned. The loss is
+2016). The loss is
 
     mean |x - y|  +  a  mean |f(x) - f(y)| / mean |f(y)|  +  b (1 - cos(e(x), e(y))),
 
 x the guess, y the truth, f early features and e the vector of a recogniser that learned from the
-attacker's people: one that scores must not have taught. A clean recogniser then looks at the guess.
-
-With operator None the U-Net colours grey pictures: the positive control.
+attacker's people: one that scores must not have taught.
 """
 
 from __future__ import annotations
@@ -36,27 +33,17 @@ _LUMA = (0.299, 0.587, 0.114)
 
 @dataclass(frozen=True)
 class Painting:
-    """How the U-Net is trained.
+    """How the U-Net is trained."""
 
-    Args:
-        steps: of AdamW.
-        batch: portraits in a step.
-        width: channels of the finest level; the two below have 2 and 4 times as many.
-        rate: highest learning rate of a one-cycle schedule.
-        perceptual: a, the weight of the features.
-        identity: b, the weight of the angle between the vectors.
-        eyes: how the attacker's own recogniser is trained, where none is given.
-        seed: of everything random.
-    """
-
-    steps: int = 1000
-    batch: int = 32
-    width: int = 24
-    rate: float = 3e-3
-    perceptual: float = 0.1
-    identity: float = 0.2
+    steps: int = 1000  # of AdamW
+    batch: int = 32  # portraits in a step
+    width: int = 24  # channels of the finest level; the two below have 2 and 4 times as many
+    rate: float = 3e-3  # highest learning rate of a one-cycle schedule
+    perceptual: float = 0.1  # a, the weight of the features
+    identity: float = 0.2  # b, the weight of the angle between the vectors
+    # how the attacker's own recogniser is trained, where none is given.
     eyes: Learning = field(default_factory=lambda: Learning("arcface", epochs=14))
-    seed: int = 0
+    seed: int = 0  # of everything random
 
     def seeded(self, seed: int) -> Painting:
         """The same with another seed, of the attacker's recogniser too."""
@@ -71,12 +58,9 @@ DEFAULT = Painting()
 
 
 class UNet(nn.Module):
-    """(N, 1, 64, 64) -> (N, 3, 64, 64) in [0, 1]; 352,000 numbers at width 24.
+    """(N, 1, 64, 64) -> (N, 3, 64, 64) in [0, 1], by 32, 16 and 8 places a side.
 
-    It works on 2 x 2 pixels at a time, at 32, 16 and 8 places a side.
-
-    Args:
-        width: channels of the finest level.
+    352,000 numbers at a `width` (channels of the finest level) of 24.
     """
 
     def __init__(self, width: int) -> None:
@@ -111,16 +95,13 @@ def learned_inversion(
 ) -> Attack:
     """A U-Net that learned to undo an operator; a recogniser looks at its guesses (N, 64, 64, 3).
 
-    Noise is drawn anew in every step.
-
     Args:
         others: the attacker's people, none of whom may be tested.
         operator: what the release was made with; None: a grey picture is given, a positive control.
         recogniser: of clean pictures, which taught the U-Net nothing.
-        settings: of training.
+        settings, progress: of training.
         size: pixels of the released pictures.
         eyes: the attacker's own recogniser of colours; trained here on `others` if None.
-        progress: show a bar.
 
     Raises:
         LabError: no portraits, or of another size than 64 pixels.

@@ -1,17 +1,15 @@
 """A released mesh as a leak: who has this shape, without any colour.
 
-Meshes become aligned scans (`scans.py`): normals and depth from three sides. Three attackers hold
-them against known people:
+Meshes become aligned scans (`scans.py`), which are held against
 
-    matching    scans against true scans, pixel by pixel; learns only what is common to all heads
-    network     the same two sides, embedded by a network that learned on roughened true scans
-    two stems   scans against frontal RGB pictures, by two networks that learned to agree
+    matching    true scans, pixel by pixel; learns only what is common to all heads
+    network     the same, embedded by a network that learned on roughened true scans
+    two stems   frontal RGB pictures, by two networks that learned to agree
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -28,16 +26,15 @@ from privhead_nb.lab.recognisers.network import ArcFace, FaceNetwork
 
 FACE = (slice(14, 50), slice(18, 46))
 """Rows and columns of a frontal scan that hold brows to chin, but little hair."""
+NETWORK = "mesh, network"
 FRONT = 1  # which of a scan's sides
 TRUE_SCANS = "true scans of known people at rest; the release's axes"
 
 
 def matching(others: AttackerData, *, face_only: bool = False) -> Attack:
-    """Difference to the mean head, in units of how much heads differ there, as one long vector.
+    """Difference to the mean head, in units of how much others' heads differ there.
 
-    Args:
-        others: people to take mean and spread from.
-        face_only: the frontal side's middle alone, so that hair and ears hardly count.
+    With `face_only` the frontal side's middle alone, so that hair and ears hardly count.
     """
     flat = _flat(others.scan, face_only)
     mean, spread = flat.mean(0), flat.std(0) + 0.05
@@ -72,8 +69,7 @@ def as_channels(scans: Tensor) -> Tensor:
 def roughened(x: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
     """Scans (N, 4, S, S) of one side as a reconstruction might give them, and which are mirrored.
 
-    They are shifted by up to 2 pixels, blurred, and given bumps: normals of a smooth random relief
-    are added. A mirrored head is another person.
+    They are shifted by up to 2 pixels, blurred, and given the normals of a smooth random relief.
     """
     n, _, size, _ = x.shape
     mirrored = torch.rand(n, generator=random) < 0.5
@@ -98,21 +94,13 @@ def roughened(x: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class ShapeLearning:
-    """How the networks are trained.
+    """How the networks are trained."""
 
-    Args:
-        steps: of the optimiser.
-        batch: scans (and pictures) in each.
-        rate: highest learning rate.
-        yaw: most degrees of the portraits that the picture stem learns from.
-        seed: of everything random.
-    """
-
-    steps: int = 600
-    batch: int = 96
-    rate: float = 2e-3
-    yaw: float = 25.0
-    seed: int = 0
+    steps: int = 600  # of the optimiser
+    batch: int = 96  # scans (and pictures) in each
+    rate: float = 2e-3  # highest learning rate
+    yaw: float = 25.0  # most degrees of the portraits that the picture stem learns from
+    seed: int = 0  # of everything random
 
 
 def learn_network(
@@ -122,33 +110,79 @@ def learn_network(
     *,
     progress: bool = False,
 ) -> Attack:
-    """A network that tells the attacker's scans apart, however rough they are.
+    """A network that tells the attacker's scans apart, however rough they are, looks at meshes.
 
     Args:
         others: scans of other people.
         portraits: of the same people: a second network (stem) for RGB pictures learns to put each
             person in the same place, and the gallery then holds pictures.
-        learning: settings.
-        progress: show a bar.
+        learning, progress: of the training.
 
     Raises:
         LabError: `portraits` has none of these people from the front.
     """
     chosen = ShapeLearning() if learning is None else learning
+    pictures = None if portraits is None else _of_same_people(portraits, others, chosen.yaw)
+    stems = train_stems(others.scan, pictures, chosen, progress=progress)
+    people, cost = len(others), f"{chosen.steps} steps of {chosen.batch}"
+    if portraits is None:
+        card = Card(
+            attack=NETWORK,
+            knowledge=TRUE_SCANS,
+            data=f"scans of {people} other people",
+            cost=f"{cost} roughened scans",
+            seed=chosen.seed,
+        )
+        return by_network(stems[0], card)
+    card = Card(
+        attack="mesh, two stems",
+        knowledge="frontal RGB pictures of known people; the release's axes",
+        data=f"scans and portraits of {people} other people",
+        cost=f"{cost} scans and as many portraits",
+        seed=chosen.seed,
+    )
+    scanned = by_network(stems[0], card)
+    return replace(scanned, enrol=lambda pictures: stems[1](head_crop(pictures)))
+
+
+def by_network(network: FaceNetwork, card: Card) -> Attack:
+    """A trained network looks at the three sides of scans (N, 3, S, S, 4), of meshes and true."""
+
+    def embed(scans: Tensor) -> Tensor:
+        x = [head_crop(side.float() / 127) for side in scans.unbind(1)]
+        return torch.stack([F.normalize(network(side), dim=1) for side in x]).mean(0)
+
+    return Attack(card, embed, embed)
+
+
+def train_stems(
+    others: Tensor,
+    pictures: tuple[FaceDataset, Tensor] | None,
+    chosen: ShapeLearning,
+    *,
+    progress: bool = False,
+) -> list[FaceNetwork]:
+    """The networks of `learn_network`, trained: one for scans, and one for pictures if given.
+
+    Args:
+        others: (P, 3, S, S, 4) scans of other people.
+        pictures: portraits of the same people, and whose each is, as a row of `others`.
+        chosen, progress: of the training.
+    """
     torch.manual_seed(chosen.seed)
     random = torch.Generator().manual_seed(chosen.seed)
-    people, scans = len(others), as_channels(others.scan)
+    people, scans = len(others), as_channels(others)
     stems, centres = [FaceNetwork(4)], ArcFace(2 * people)
-    if portraits is not None:
+    if pictures is not None:
         stems.append(FaceNetwork(3))
-        portraits, who = _of_same_people(portraits, others, chosen.yaw)
 
     def batch() -> tuple[list[Tensor], list[Tensor]]:
         rows = torch.randint(people, (chosen.batch,), generator=random)
         sides = torch.randint(scans.shape[1], (chosen.batch,), generator=random)
         x, mirrored = roughened(scans[rows, sides], random)  # side 0 mirrored is side 2
-        inputs, names = [_stem_input(x)], [rows + people * mirrored]
-        if portraits is not None:
+        inputs, names = [head_crop(x.movedim(1, -1))], [rows + people * mirrored]
+        if pictures is not None:
+            portraits, who = pictures
             drawn = torch.randint(len(portraits), (chosen.batch,), generator=random)
             seen, turned = disturbed(portraits, drawn, random)
             inputs.append(head_crop(seen))
@@ -158,24 +192,7 @@ def learn_network(
     fit_identities(
         stems, centres, batch, chosen.steps, rate=chosen.rate, desc="shapes", progress=progress
     )
-    embed, cost = _embed_scans(stems[0]), f"{chosen.steps} steps of {chosen.batch}"
-    if portraits is None:
-        card = Card(
-            attack="mesh, network",
-            knowledge=TRUE_SCANS,
-            data=f"scans of {people} other people",
-            cost=f"{cost} roughened scans",
-            seed=chosen.seed,
-        )
-        return Attack(card, embed, embed)
-    card = Card(
-        attack="mesh, two stems",
-        knowledge="frontal RGB pictures of known people; the release's axes",
-        data=f"scans and portraits of {people} other people",
-        cost=f"{cost} scans and as many portraits",
-        seed=chosen.seed,
-    )
-    return Attack(card, embed, lambda pictures: stems[1](head_crop(pictures)))
+    return stems
 
 
 def _of_same_people(
@@ -192,19 +209,3 @@ def _of_same_people(
             remedy="Give portraits of the same people.",
         )
     return same, torch.tensor([number[int(i)] for i in same.identity])
-
-
-def _stem_input(x: Tensor) -> Tensor:
-    """(N, 4, S, S) -> (N, 4, 56, 40), the middle."""
-    return x[:, :, 4:60, 12:52].contiguous()
-
-
-def _embed_scans(network: FaceNetwork) -> Callable[[Tensor], Tensor]:
-    """Scans (N, 3, S, S, 4) -> (N, D), the mean of their sides' unit vectors."""
-
-    def embed(scans: Tensor) -> Tensor:
-        x = as_channels(scans)
-        sides = [F.normalize(network(_stem_input(x[:, k])), dim=1) for k in range(x.shape[1])]
-        return torch.stack(sides).mean(0)
-
-    return embed

@@ -1,10 +1,8 @@
 """The neutral views as a leak of their own: hair, ears, skin and neck, in full colour.
 
-A release shows its owner from behind without any protection, so no operator matters here. The
-attacker holds the views against a gallery of known people, seen from behind too, or from the front
-only. A network that learned which pictures from all sides show one person does the matching, and a
-palette (colour histograms and LDA), which cannot see shape at all. The vectors of a release's views
-are added up, and so are those of a known person's pictures.
+They are held against known people, seen from behind too, or from the front only, by a network that
+learned which pictures from all sides show one person, or by a palette (colour histograms and LDA),
+which cannot see shape at all.
 """
 
 from __future__ import annotations
@@ -19,6 +17,7 @@ from privhead_nb.lab.recognisers.learn import Learning, telling_apart, train_net
 from privhead_nb.lab.recognisers.stored import of_network
 
 BINS = 6  # of a palette, along each of brightness, red - green, yellow - blue
+PALETTE = "neutral views, palette"
 KNOWLEDGE = "a gallery of known people, from behind or from the front"
 
 
@@ -42,9 +41,7 @@ def learn_network(
     Args:
         data: other people, from behind.
         front: the same people from the front; None leaves the front out, for rear galleries.
-        epochs: passes over the pictures.
-        seed: of the training.
-        progress: show a bar.
+        epochs, seed, progress: of the training.
     """
     pictures = all_sides(data, front)
     network = train_network(pictures, Learning(epochs=epochs, seed=seed), progress=progress)
@@ -63,16 +60,25 @@ def learn_network(
 def learn_palette(data: AttackerData, front: FaceDataset | None = None) -> Attack:
     """Colour histograms and LDA: what colours alone give away. Arguments as `learn_network`."""
     pictures = all_sides(data, front)
-    rows = torch.cat([palette(pictures.rgb(name)) for name in VARIANTS[:2]]).numpy()
-    who = pictures.identity.repeat(2).numpy()
-    mean, matrix = telling_apart(rows, who, 60, 40, shrinkage=1e-2)
     card = Card(
-        attack="neutral views, palette",
+        attack=PALETTE,
         knowledge=KNOWLEDGE,
         data=f"{len(pictures)} pictures of {len(data)} other people",
         cost="a projection of colour histograms",
         seed=0,
     )
+    return by_palette(*train_palette(pictures), card)
+
+
+def train_palette(pictures: FaceDataset) -> tuple[Tensor, Tensor]:
+    """The projection of `learn_palette`, trained: mean (F,) and matrix (F, D) of palettes."""
+    rows = torch.cat([palette(pictures.rgb(name)) for name in VARIANTS[:2]]).numpy()
+    who = pictures.identity.repeat(2).numpy()
+    return telling_apart(rows, who, 60, 40, shrinkage=1e-2)
+
+
+def by_palette(mean: Tensor, matrix: Tensor, card: Card) -> Attack:
+    """A trained projection looks at the colours of neutral views, and of the gallery's pictures."""
 
     def embed(colours: Tensor) -> Tensor:
         return (palette(colours) - mean) @ matrix

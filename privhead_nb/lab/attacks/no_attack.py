@@ -1,7 +1,7 @@
 """The no-attack baseline: the released modulus as a grey picture, before a clean recogniser.
 
-This is the protected-original pairing of the paper's Table 2: what a user fears first, and the
-weakest test of all. Edges come white on black, or black on white as in a drawing.
+The protected-original pairing of the paper's Table 2: the weakest test of all. Edges come white on
+black, or black on white as in a drawing.
 """
 
 from __future__ import annotations

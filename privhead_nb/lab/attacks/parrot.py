@@ -1,16 +1,8 @@
 """The "parrot attack" (Newton et al. 2005): a recogniser trained on protected images.
 
-It guesses no colours. Whoever has the operator can protect any portraits and train on that; what
-the modulus keeps of a person is then used as it is (McPherson et al., "Defeating Image Obfuscation
-with Deep Learning", 2016). Three kinds:
-
-    network_parrot     one network: protected against protected, the gallery goes through the
-                       operator, too; or two stems: protected against original, one network for
-                       moduli and one for colours, that learn one space by sharing ArcFace's centres
-    informed_parrot    one network that also learned the codes of made people
-    classical_parrot   protected against protected in seconds: HOG and pixels, PCA, LDA
-
-With operator None the same code learns and is tested on plain colours: the positive control.
+Whoever has the operator can protect any portraits and train on that (McPherson et al., "Defeating
+Image Obfuscation with Deep Learning", 2016). With operator None the same code learns and is tested
+on plain colours: the positive control.
 """
 
 from __future__ import annotations
@@ -33,6 +25,7 @@ from privhead_nb.lab.recognisers.learn import (
     Learning,
     as_input,
     disturbed,
+    protecting,
     train_network,
     train_projection,
 )
@@ -59,19 +52,18 @@ def network_parrot(
 
     Args:
         others: the attacker's people, none of whom may be tested.
-        operator: what the release was made with; None: nothing, a positive control.
-        stems: 1, or 2 with a second network for the gallery's colours.
-        size: pixels of the released pictures.
-        learning: settings; only ArcFace's loss is used.
+        operator: what the release, of `size` pixels, was made with; None: a positive control.
+        stems: 1, or 2 with a second network for the gallery's colours, which learns the same space
+            by sharing ArcFace's centres.
+        learning, progress: of the training; only ArcFace's loss is used.
         start: networks to go on from, one a stem, say such as learned another operator.
-        progress: show a bar.
     """
     networks = train_stems(
         others, operator, stems=stems, size=size, learning=learning, start=start, progress=progress
     )
     name = "parrot, two stems" if stems == 2 else "parrot, CNN"
     card = _card(name, others, operator, learning)
-    attack = _protected_gallery(lambda x: networks[0](head_crop(x)), operator, size, card)
+    attack = protected_gallery(lambda x: networks[0](head_crop(x)), operator, size, card)
     if stems == 2:
         attack = replace(attack, enrol=lambda colours: networks[1](head_crop(colours)))
     return attack
@@ -83,21 +75,18 @@ def informed_parrot(
     *,
     size: int = 64,
     learning: Learning = WITH_CODES,
-    progress: bool = False,
+    start: FaceNetwork | None = None,
 ) -> Attack:
     """Protected against protected, by someone who also has the model that the heads come from.
 
-    A network learns the codes of made people from their moduli, beside telling them apart. Codes
-    say *how* two people differ. For real faces these would be a face model's, fitted to photos.
-
-    Args:
-        others: people none of whom may be tested, many of them.
-        operator, size: what the release was made with.
+    The network also learns the codes of made people, which say *how* two people differ. For real
+    faces these would be a face model's, fitted to photos. Arguments as of `network_parrot`; `start`
+    is one network, say one that learned many operators.
     """
-    network = train_network(others, learning, operator=operator, size=size, progress=progress)
+    network = train_network(others, learning, protect=protecting(operator, size), start=start)
     card = _card("parrot, informed", others, operator, learning)
     told = replace(card, knowledge=f"{card.knowledge}, the codes of other people's heads")
-    return _protected_gallery(lambda x: network(head_crop(x)), operator, size, told)
+    return protected_gallery(lambda x: network(head_crop(x)), operator, size, told)
 
 
 def train_stems(
@@ -112,8 +101,7 @@ def train_stems(
 ) -> tuple[FaceNetwork, ...]:
     """The networks of `network_parrot`, trained: one for moduli, and with 2 stems one for colours.
 
-    Both see the same pictures of the same people, and share one centre for each person. Pictures
-    are protected anew in every step, so no noise is seen twice.
+    Pictures are protected anew in every step, so no noise is seen twice.
 
     Raises:
         LabError: fewer than two people, or a loss that is not ArcFace.
@@ -154,10 +142,7 @@ def train_stems(
 def classical_parrot(
     others: FaceDataset, operator: Operator | None, *, size: int = 64, seed: int = 0
 ) -> Attack:
-    """Protected against protected without a network: seconds of work, for every setting.
-
-    The cosines of HOG + LDA and of pixels + LDA are averaged.
-    """
+    """Protected against protected without a network: cosines of HOG + LDA and pixels + LDA."""
     small = others.resized(size)
     both = [
         train_projection(small, kind, operator=operator, seed=seed) for kind in ("hog", "pixels")
@@ -168,10 +153,10 @@ def classical_parrot(
         return torch.cat([F.normalize(kind(pictures).float(), dim=1) for kind in both], 1)
 
     card = _card("parrot, HOG + LDA and pixels + LDA", others, operator, Learning(seed=seed))
-    return _protected_gallery(embed, operator, size, replace(card, cost="two projections, seconds"))
+    return protected_gallery(embed, operator, size, replace(card, cost="two projections, seconds"))
 
 
-def _protected_gallery(
+def protected_gallery(
     embed: Callable[[Tensor], Tensor], operator: Operator | None, size: int, card: Card
 ) -> Attack:
     """An attack whose gallery is protected as the probes are; its noise is averaged."""

@@ -4,13 +4,9 @@ Descent on eq. 5 with the norms of eq. 6 smoothed,
 
     |g|_e = sqrt(|g|^2 + e^2) - e,      loss = mean |m_e(x) - m| + tv mean |grad x|,
 
-e falling while it runs, from many random starts at once. Smoothing lets a wrong sign pass through
-zero while e is large; the total variation (TV) decides what the modulus leaves open, such as
-stripes that Sobel doesn't see. A picture stays in [0, 1], and where the release says what stands
-behind the head, the flat pixels that reach the border are given that colour.
-
-Where `signed` gradients were released instead, the same descent wins: that is the positive control,
-and shows that the modulus is what stands in the way, and not the descent.
+e falling while it runs. Smoothing lets a wrong sign pass through zero while e is large; the total
+variation (TV) decides what the modulus leaves open, such as stripes that Sobel doesn't see. Where
+the release says what stands behind the head, flat pixels that reach the border get that colour.
 """
 
 from __future__ import annotations
@@ -34,29 +30,20 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Descent:
-    """Settings of the attack.
+    """Settings of the attack."""
 
-    Args:
-        starts: random pictures to start from.
-        steps: of Adam.
-        rate: its learning rate at the start; it falls to 5 % along a cosine.
-        smooth: first and last e, in the modulus's unit (colour per pixel).
-        tv: first and last weight of the total variation.
-        grey: first and last weight of the variation of what is not grey (colour minus its mean).
-        channels: 3 guesses colours; 1 guesses a grey picture, with a third of the unknowns.
-        background: colour of the flat border that the attacker knows; None knows nothing.
-        seed: of the random starts.
-    """
-
-    starts: int = 4
-    steps: int = 300
-    rate: float = 0.1
+    starts: int = 4  # random pictures to start from
+    steps: int = 300  # of Adam
+    rate: float = 0.1  # its learning rate at the start; it falls to 5 % along a cosine
+    # first and last e, in the modulus's unit (colour per pixel).
     smooth: tuple[float, float] = (0.1, 0.002)
-    tv: tuple[float, float] = (0.1, 0.002)
+    tv: tuple[float, float] = (0.1, 0.002)  # first and last weight of the total variation
+    # first and last weight of the variation of what is not grey (colour minus its mean).
     grey: tuple[float, float] = (0.001, 0.3)
-    channels: int = 3
+    channels: int = 3  # 3 guesses colours; 1 guesses a grey picture, with a third of the unknowns
+    # colour of the flat border that the attacker knows; None knows nothing.
     background: Colour | None = (1.0, 1.0, 1.0)
-    seed: int = 0
+    seed: int = 0  # of the random starts
 
     def __post_init__(self) -> None:
         if self.starts < 1 or self.steps < 1:
@@ -73,25 +60,13 @@ def suited(operator: Operator, **changes: Any) -> Descent:
 
 @dataclass(frozen=True, eq=False)
 class Inversion:
-    """What the attack found.
+    """What the attack found."""
 
-    Attributes:
-        guess: (H, W, 3), of the start whose modulus came nearest.
-        residual: its mean |m(guess) - m|, colour per pixel: all that the attacker can check.
-        guesses: (starts, H, W, 3).
-        residuals: (starts,).
-        history: (looks, H, W, 3) of the chosen start on the way, and
-        steps: the step of each look.
-        card: what it needed.
-    """
-
-    guess: Tensor
-    residual: float
-    guesses: Tensor
-    residuals: Tensor
-    history: Tensor
-    steps: tuple[int, ...]
-    card: Card
+    guess: Tensor  # (H, W, 3), of the start whose modulus came nearest
+    residual: float  # its mean |m(guess) - m|, colour per pixel: all that the attacker can check
+    guesses: Tensor  # (starts, H, W, 3)
+    residuals: Tensor  # (starts,)
+    card: Card  # what it needed
 
 
 def smoothed_modulus(images: Tensor, operator: Operator, smooth: float = 0.0) -> Tensor:
@@ -155,19 +130,15 @@ def invert(
     descent: Descent | None = None,
     *,
     signed: tuple[Tensor, Tensor] | None = None,
-    looks: int = 8,
 ) -> Inversion:
     """Guess a picture from its modulus.
-
-    Random are only the starts, by `descent.seed`; the card says what else was needed.
 
     Args:
         modulus: (H, W) as released.
         operator: its settings; noise and levels are modelled, "last" of `downsample` is not.
         descent: the attack's settings; by default those of `suited`.
-        signed: gx, gy (C, H, W) of `signed_gradients`, where a weaker release gives them: the
-            positive control. The modulus then only tells where the background is.
-        looks: how many pictures of the way to keep.
+        signed: gx, gy (C, H, W) of `signed_gradients`: the positive control, which shows that the
+            modulus stands in the way, not the descent. It then only tells where the background is.
     """
     settings = suited(operator) if descent is None else descent
     H, W = modulus.shape
@@ -179,7 +150,7 @@ def invert(
     generator = torch.Generator().manual_seed(settings.seed)
     x = torch.rand(settings.starts, H, W, settings.channels, generator=generator)
     x = (0.5 + 0.2 * (x - 0.5)).requires_grad_()
-    last, kept, steps = max(1, settings.steps - 1), [], []
+    last = max(1, settings.steps - 1)
 
     def loss(step: int) -> Tensor:
         share = step / last
@@ -191,31 +162,19 @@ def invert(
         return off
 
     @torch.no_grad()
-    def look(step: int) -> None:
+    def keep_in_range(_: int) -> None:
         x.clamp_(0, 1)
-        if looks and (step + 1) * looks // settings.steps > step * looks // settings.steps:
-            kept.append(_pictures(x, known, colour).clone())
-            steps.append(step + 1)
 
     adam = torch.optim.Adam([x], lr=settings.rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         adam, lambda step: 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / last))
     )
-    fit(adam, loss, settings.steps, schedule=schedule, after_step=look)
+    fit(adam, loss, settings.steps, schedule=schedule, after_step=keep_in_range)
     with torch.no_grad():
         guesses = _pictures(x, known, colour).clone()
         residuals = _misfit(guesses, target, operator, 0.0, signed)
-    best = int(residuals.argmin())
-    history = torch.stack([look[best] for look in kept]) if kept else guesses[:0]
-    return Inversion(
-        guesses[best],
-        float(residuals[best]),
-        guesses,
-        residuals,
-        history,
-        tuple(steps),
-        _card(settings, signed is not None),
-    )
+    best, card = int(residuals.argmin()), _card(settings, signed is not None)
+    return Inversion(guesses[best], float(residuals[best]), guesses, residuals, card)
 
 
 def _card(settings: Descent, signed: bool) -> Card:

@@ -1,7 +1,7 @@
 """The probe embedding of a release: one vector of all that it shows of a protected face.
 
-A release shows one person in many views. Each view gives a unit vector; their mean is steadier than
-any of them, above all where the operator adds noise, which differs from view to view.
+Each view gives a unit vector; their mean is steadier than any of them, above all where the operator
+adds noise, which differs from view to view.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from privhead_nb.errors import LabError
 from privhead_nb.lab.attacks import Attack
-from privhead_nb.lab.framing import DISTANCE, FOV, Axes, yaw_of
+from privhead_nb.lab.framing import DISTANCE, FOV, yaw_of
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.release import Release
 
@@ -97,7 +97,7 @@ def views_in_front(release: Release) -> list[int]:
 def away_from_front(release: Release) -> Tensor:
     """(S,) degrees, 0 to 180, between the front and the cameras of the sensitive views."""
     cameras = release.cameras[list(release.sensitive)]
-    return yaw_of(cameras, release.center, Axes(release.up, release.front)).abs()
+    return yaw_of(cameras, release.center, (release.up, release.front)).abs()
 
 
 def framed(release: Release, rows: list[int]) -> Tensor:

@@ -1,12 +1,12 @@
 """Geometry frozen, colours found again: skins of other people, fitted to the released gradients.
 
-The mesh tells where each pixel lies on the head, and how it is lit. Its reflectance is a mixture
-of other people's, laid out on an atlas: mean + basis c. Sought are c and the light, 27 numbers, so
-that the picture's modulus is the released one and, where a view is neutral, the picture itself is:
+The reflectance is a mixture of other people's on an atlas, mean + basis c. Sought are c and the
+light, 27 numbers, so that the picture's modulus is the released one and, where a view is neutral,
+the picture itself is:
 
     min over c, light   |m(picture) - released| + |picture - neutral| + weight |c / spread|^2
 
-The head is then shown as a portrait in even light, and any recogniser can look at it.
+The head is then shown as a portrait in even light.
 """
 
 from __future__ import annotations
@@ -33,19 +33,12 @@ from privhead_nb.scenes.camera import Cameras
 
 @dataclass(frozen=True, eq=False)
 class SkinPrior:
-    """Skins of other people, as sRGB reflectance on the atlas.
+    """Skins of other people, as sRGB reflectance on the atlas."""
 
-    Args:
-        mean: (A, A, 3).
-        basis: (K, A, A, 3) unit length each.
-        spread: (K,) standard deviation along each.
-        people: how many it learned from.
-    """
-
-    mean: Tensor
-    basis: Tensor
-    spread: Tensor
-    people: int
+    mean: Tensor  # (A, A, 3)
+    basis: Tensor  # (K, A, A, 3) unit length each
+    spread: Tensor  # (K,) standard deviation along each
+    people: int  # how many it learned from
 
     def atlas(self, c: Tensor) -> Tensor:
         """(A, A, 3) linear reflectance of c (K,), in standard deviations."""
@@ -76,39 +69,26 @@ def learn_skins(others: AttackerData, components: int = 40) -> SkinPrior:
 
 @dataclass(frozen=True)
 class Refit:
-    """Settings.
+    """Settings."""
 
-    Args:
-        within: degrees from the front of the sensitive views that are used.
-        beside: degrees from the front of the neutral views that are used, of those that
-            show anything of the atlas; 0 uses none.
-        steps: of Adam, for each start.
-        rate: learning rate.
-        weight: of the prior.
-        starts: values of the first coefficient, mostly dark or light skin, to begin from.
-    """
-
-    within: float = 50.0
+    within: float = 50.0  # degrees from the front of the sensitive views that are used
+    # degrees from the front of the neutral views that are used, of those that show anything of the
+    # atlas; 0 uses none.
     beside: float = 135.0
-    steps: int = 120
-    rate: float = 0.08
-    weight: float = 2e-4
+    steps: int = 120  # of Adam, for each start
+    rate: float = 0.08  # learning rate
+    weight: float = 2e-4  # of the prior
+    # values of the first coefficient, mostly dark or light skin, to begin from.
     starts: tuple[float, ...] = (-1.0, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
 class Refitted:
-    """What came of it.
+    """What came of it."""
 
-    Attributes:
-        portraits: (V, H, H, 3) at `field_renders.YAWS`, colours as fitted, in studio light.
-        plain: (V, H, H, 3) the same mesh in the mean skin: what geometry alone would show.
-        residual: of the objective, the lowest of all starts.
-    """
-
-    portraits: Tensor
-    plain: Tensor
-    residual: float
+    portraits: Tensor  # (V, H, H, 3) at `field_renders.YAWS`, colours as fitted, in studio light
+    plain: Tensor  # (V, H, H, 3) the same mesh in the mean skin: what geometry alone would show
+    residual: float  # of the objective, the lowest of all starts
 
 
 def card(prior: SkinPrior, settings: Refit) -> Card:
@@ -150,13 +130,7 @@ class _Frozen:
 def refit(
     release: Release, mesh: Mesh, prior: SkinPrior, settings: Refit | None = None
 ) -> Refitted:
-    """Fit colours to a release on a given mesh.
-
-    Args:
-        release: what left the device; face to +z, crown to +y.
-        mesh: reconstructed from it, mm.
-        prior: of other people's skins.
-        settings: of the fit.
+    """Fit colours to a release, face to +z and crown to +y, on a mesh of it, mm.
 
     Raises:
         LabError: no sensitive view near enough to the front.

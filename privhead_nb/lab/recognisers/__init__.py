@@ -16,18 +16,13 @@ HEIGHT, WIDTH = 56, 40
 
 @dataclass(frozen=True, eq=False)
 class Recogniser:
-    """Something that tells people apart.
+    """Something that tells people apart."""
 
-    Args:
-        name: unlike that of any published system, unless it is one.
-        function: (N, H, H, C) float32 in [0, 1] -> (N, D), of any length; zeros or NaN where no
-            template could be made.
-        note: what it learned from, or its library's version and threshold.
-    """
-
-    name: str
+    name: str  # unlike that of any published system, unless it is one
+    # (N, H, H, C) float32 in [0, 1] -> (N, D), of any length; zeros or NaN where no template could
+    # be made.
     function: Callable[[Tensor], Tensor]
-    note: str = ""
+    note: str = ""  # what it learned from, or its library's version and threshold
 
     def embed(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Unit vectors (N, D) float32 of pictures (N, H, H, C), and where there is one (N,) bool.

@@ -1,19 +1,15 @@
-"""Recognisers of libraries that the user installs: deepface (all its models), face_recognition.
+"""Recognisers of deepface, all its models, which the user installs with their weights.
 
-    from privhead_nb.lab.recognisers import adapters, verdicts
-    one = adapters.deepface("ArcFace")              # or adapters.face_recognition()
-    unit, made = one.embed(pictures)                # as any other recogniser
-    verdicts.verify(one, originals, protected)      # with version, threshold, distance
-
-Neither library nor weights come with this package, and it fetches none: while it calls a library no
-name is looked up on the network. Nothing imports this module unless it is asked for.
+How they are used stands in docs/recognisers.md. Neither library nor weights come with this package,
+and it fetches none: while it calls the library no name is looked up on the network. What
+`published` needs too stands here: pictures as bytes, templates in a row, libraries that may be
+missing.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import inspect
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -25,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from privhead_nb.errors import LabError
+from privhead_nb.errors import LabError, check_choice
 from privhead_nb.lab.recognisers.verdicts import PUBLISHED, Installed, Metric
 
 Pixels = NDArray[np.uint8]
@@ -33,11 +29,10 @@ Template = Callable[[Pixels], NDArray[np.float32] | None]
 SIZE = 256  # pixels; detectors miss faces in 64, so smaller pictures are enlarged to that
 FACE = (0.35, 0.70, 0.75, 0.30)
 """Top, right, bottom, left of the face as shares of a portrait, where nothing looks for it: the
-median of dlib's own finds in 30 frontal portraits of made heads, enlarged to 384 pixels."""
+median of dlib's own finds in 30 frontal portraits of made heads."""
 MODELS = tuple(model for library, model, _ in PUBLISHED if library == "deepface")
 """Of deepface."""
 _DEEPFACE_PIP = "pip install deepface werkzeug"
-_DLIB_PIP = 'pip install face_recognition "setuptools<81"'
 _turns = threading.RLock()
 
 
@@ -54,12 +49,7 @@ def deepface(
     Raises:
         LabError: deepface, something it needs, or a weight file is missing; no such model.
     """
-    if model not in MODELS:
-        raise LabError(
-            f"deepface has no model {model!r} that we know",
-            where="deepface",
-            remedy=f"Models: {', '.join(MODELS)}.",
-        )
+    check_choice("model", model, MODELS, where="deepface", error=LabError)
     library = optional("deepface.DeepFace", _DEEPFACE_PIP)
 
     def call(rgb: Pixels, backend: str, must: bool) -> NDArray[np.float32] | None:
@@ -105,52 +95,6 @@ def deepface(
     )
 
 
-def face_recognition(*, detector: str = "hog", metric: Metric = "euclidean") -> Installed:
-    """The face_recognition library (dlib's network, 128 numbers), which must be installed.
-
-    Args:
-        detector: "hog" or "cnn", which look for faces; "skip" believes FACE.
-        metric: the library's threshold is for "euclidean".
-
-    Raises:
-        LabError: the library or its weights are missing; no such detector.
-    """
-    if detector not in ("skip", "hog", "cnn"):
-        raise LabError(
-            f"face_recognition has no detector {detector!r}",
-            where="face_recognition",
-            remedy="Detectors: skip, hog, cnn.",
-        )
-    # Without its models face_recognition would end the whole process when imported.
-    optional("face_recognition_models", _DLIB_PIP)
-    library, dlib = optional("face_recognition", _DLIB_PIP), optional("dlib", _DLIB_PIP)
-
-    def template(rgb: Pixels) -> NDArray[np.float32] | None:
-        with offline():
-            if detector == "skip":
-                boxes = [tuple(round(share * rgb.shape[0]) for share in FACE)]
-            else:
-                boxes = library.face_locations(rgb, model=detector)
-            if not boxes:
-                return None
-            box = max(boxes, key=lambda b: (b[2] - b[0]) * (b[1] - b[3]))
-            found = library.face_encodings(rgb, known_face_locations=[box])
-        return np.asarray(found[0], np.float32) if found else None
-
-    tolerance = inspect.signature(library.compare_faces).parameters.get("tolerance")
-    known = tolerance is not None and metric == "euclidean"
-    return _installed(
-        batched(template, 128),
-        library="face_recognition",
-        version=version("face_recognition"),
-        runs_on=f"dlib {getattr(dlib, '__version__', 'unknown')}",
-        model="dlib",
-        detector=detector,
-        metric=metric,
-        library_threshold=float(tolerance.default) if known and tolerance else None,
-    )
-
-
 @contextmanager
 def offline() -> Iterator[None]:
     """No name is looked up on the network meanwhile by this thread; others wait their turn."""
@@ -175,7 +119,7 @@ def as_pixels(pictures: Tensor, size: int = SIZE) -> Pixels:
     """(N, H, H, 3) or (N, H, H, 1) in [0, 1] -> (N, S, S, 3) uint8 RGB, S = max(H, size).
 
     Raises:
-        LabError: pictures of the wrong shape, or not finite.
+        LabError: another shape, or not finite.
     """
     if pictures.dim() != 4 or pictures.shape[-1] not in (1, 3) or not pictures.isfinite().all():
         raise LabError(
@@ -222,7 +166,7 @@ def optional(name: str, pip: str) -> Any:
 
 
 def version(library: str) -> str:
-    """Of the installed package; modules often forget theirs (face_recognition 1.3.0 says 1.2.3)."""
+    """Of the installed package, or else what its module says."""
     try:
         return importlib.metadata.version(library)
     except importlib.metadata.PackageNotFoundError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ from privhead_nb.lab.recognisers import head_crop
 from privhead_nb.lab.recognisers.network import DIMENSIONS, ArcFace, FaceNetwork, batch_hard
 from privhead_nb.privacy.operators import Operator
 
+Protect = Callable[[Tensor, torch.Generator], Tensor]
+"""Colours (N, 64, 64, 3) -> what is released of them (N, h, h, C), as a network sees it."""
 CODES = (*IDENTITY_NAMES, *ALBEDO_NAMES)
 _SIDED = torch.tensor([name.startswith("asymmetry") or name == "hair_part" for name in CODES])
 OF_EACH = 4
@@ -29,27 +32,16 @@ VARIANT_SHARES = (0.5, 0.25, 0.25)
 
 @dataclass(frozen=True)
 class Learning:
-    """How a network is trained.
+    """How a network is trained."""
 
-    Args:
-        loss: "arcface" or "triplet".
-        epochs: passes over the portraits.
-        batch: portraits in a step; for triplets OF_EACH of each person.
-        rate: highest learning rate of a one-cycle schedule.
-        margin: of ArcFace, radians, at the end; it grows from 0 over the first half.
-        codes: weight of the codes' squared error; 0 where people have none.
-        codes_first: share of the steps in which the codes are all that is learned.
-        seed: of everything random.
-    """
-
-    loss: str = "arcface"
-    epochs: int = 12
-    batch: int = 128
-    rate: float = 2e-3
-    margin: float = 0.3
-    codes: float = 4.0
-    codes_first: float = 0.0
-    seed: int = 0
+    loss: str = "arcface"  # "arcface" or "triplet"
+    epochs: int = 12  # passes over the portraits
+    batch: int = 128  # portraits in a step; for triplets OF_EACH of each person
+    rate: float = 2e-3  # highest learning rate of a one-cycle schedule
+    margin: float = 0.3  # of ArcFace, radians, at the end; it grows from 0 over the first half
+    codes: float = 4.0  # weight of the codes' squared error; 0 where people have none
+    codes_first: float = 0.0  # share of the steps in which the codes are all that is learned
+    seed: int = 0  # of everything random
 
 
 WITH_CODES = Learning("arcface", epochs=24, rate=3e-3, margin=0.2, codes=200.0)
@@ -60,31 +52,40 @@ def train_network(
     faces: FaceDataset,
     learning: Learning | None = None,
     *,
-    operator: Operator | None = None,
-    size: int = 64,
+    protect: Protect | None = None,
+    start: FaceNetwork | None = None,
     progress: bool = False,
 ) -> FaceNetwork:
     """A network that tells the data set's people apart, and, so one hopes, others too.
 
-    A mirrored head is another person, which doubles the people. Portraits are moved by up to three
-    pixels, their brightness and sharpness changed. Beside its loss the network learns to tell the
-    codes of a made head, which says of two people how they differ, and not only that they do.
+    A mirrored head is another person, which doubles the people. Beside its loss the network learns
+    to tell the codes of a made head, which says of two people how they differ, and not only that
+    they do.
 
     Args:
         faces: portraits of people who will never be tested.
-        learning: settings.
-        operator: pictures go through it, noise included: the network then learns protected
-            pictures (a parrot).
-        size: pixels that pictures are brought to before.
-        progress: show a bar.
+        learning, progress: of the training.
+        protect: what pictures go through first, drawn anew in every step, so that no noise is
+            seen twice: the network then learns protected pictures (a parrot).
+        start: a network to go on from, say one that learned another operator; ArcFace's centres
+            then begin at its people's means.
     """
     chosen = Learning() if learning is None else learning
     torch.manual_seed(chosen.seed)
     random = torch.Generator().manual_seed(chosen.seed)
     numbers, who = torch.unique(faces.identity, return_inverse=True)
-    network = FaceNetwork(3 if operator is None else 1)
+
+    def seen(rows: Tensor, each: int = 1) -> tuple[Tensor, Tensor]:
+        pictures, mirrored = disturbed(faces, rows, random, each=each)
+        pictures = pictures if protect is None else protect(pictures, random)
+        return head_crop(pictures), who[rows] + len(numbers) * mirrored
+
+    network = FaceNetwork(_channels(faces, protect))
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     head, tell = ArcFace(2 * len(numbers)), nn.Linear(DIMENSIONS, len(CODES))
+    if start is not None:
+        nn.Module.load_state_dict(network, start.state_dict())
+        _centre(head, network.eval(), seen, len(faces))
     known = codes_of(numbers)
     parts = [*network.parameters(), *tell.parameters()]
     parts += [*head.parameters()] if chosen.loss == "arcface" else []
@@ -100,12 +101,8 @@ def train_network(
             if single
             else _several_of_each(who, chosen.batch, random)
         )
-        pictures, mirrored = disturbed(faces, rows, random, each=1 if single else OF_EACH)
-        pictures = resized(pictures, size)
-        if operator is not None:
-            pictures = as_input(pictures, operator, random)
-        found: Tensor = network(head_crop(pictures))
-        people = who[rows] + len(numbers) * mirrored
+        pictures, people = seen(rows, 1 if single else OF_EACH)
+        found: Tensor = network(pictures)
         if codes_only:
             off = found.new_zeros(())
         elif chosen.loss == "arcface":
@@ -121,10 +118,46 @@ def train_network(
     return network.eval()
 
 
+def of_moduli(network: FaceNetwork) -> FaceNetwork:
+    """A network of colours with one channel in place of three: where one of moduli may start."""
+    numbers = dict(network.state_dict())
+    numbers["stem.weight"] = numbers["stem.weight"].sum(1, keepdim=True)
+    grey = FaceNetwork(1)
+    nn.Module.load_state_dict(grey, numbers)
+    return grey
+
+
+def _channels(faces: FaceDataset, protect: Protect | None) -> int:
+    """Of a picture as the network sees it."""
+    if protect is None:
+        return 3
+    return protect(faces.pictures[:1, 0].float() / 255, torch.Generator()).shape[-1]
+
+
+def _centre(
+    head: ArcFace,
+    network: FaceNetwork,
+    seen: Callable[[Tensor], tuple[Tensor, Tensor]],
+    count: int,
+) -> None:
+    """Put each person's centre at the mean of the network's unit vectors of `count` portraits."""
+    with torch.no_grad():
+        sums = 1e-3 * F.normalize(head.centres, dim=1)  # of whom no picture is seen
+        for rows in torch.arange(count).repeat(2).split(256):  # about half of them are mirrored
+            pictures, people = seen(rows)
+            sums.index_add_(0, people, F.normalize(network(pictures), dim=1))
+        head.centres.copy_(F.normalize(sums, dim=1))
+
+
 def codes_of(numbers: Tensor) -> Tensor:
     """(2 P, 88) shape and albedo codes of P people, then those of their mirror images."""
     own = torch.stack([torch.cat(identity_codes(int(n))) for n in numbers])
     return torch.cat([own, torch.where(_SIDED, -own, own)])
+
+
+def protecting(operator: Operator, size: int = 64) -> Protect:
+    """The pictures of `train_network`, brought to `size` pixels and protected."""
+    return lambda pictures, random: as_input(resized(pictures, size), operator, random)
 
 
 def as_input(pictures: Tensor, operator: Operator, random: torch.Generator | None) -> Tensor:
@@ -137,8 +170,8 @@ def disturbed(
 ) -> tuple[Tensor, Tensor]:
     """Portraits (N, H, H, 3) `rows` of the data set, each changed a little, and which are mirrored.
 
-    Args:
-        each: so many neighbours are of one person, and are mirrored alike.
+    They are moved by up to three pixels, brighter or darker, some blurred. `each` neighbours of one
+    person are mirrored alike.
     """
     count = len(rows)
     variant = torch.multinomial(
@@ -174,17 +207,11 @@ def _several_of_each(who: Tensor, batch: int, random: torch.Generator) -> Tensor
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """A feature minus its mean, times a matrix.
+    """A feature minus its mean, times a matrix."""
 
-    Args:
-        kind: "hog" or "pixels".
-        mean: (F,).
-        matrix: (F, D).
-    """
-
-    kind: str
-    mean: Tensor
-    matrix: Tensor
+    kind: str  # "hog" or "pixels"
+    mean: Tensor  # (F,)
+    matrix: Tensor  # (F, D)
 
     def __call__(self, pictures: Tensor) -> Tensor:
         """(N, H, H, C) -> (N, D)."""
@@ -215,10 +242,7 @@ def train_projection(
     seed: int = 0,
     width: int = 100,
 ) -> Projection:
-    """HOG or pixels, a PCA, then LDA: directions in which people differ more than their pictures.
-
-    Each portrait goes in once a variant.
-    """
+    """HOG or pixels of all variants, a PCA, then LDA."""
     random = torch.Generator().manual_seed(seed)
     rows, people = [], []
     for variant in range(faces.pictures.shape[1]):
@@ -245,11 +269,8 @@ def telling_apart(
 ) -> tuple[Tensor, Tensor]:
     """Mean (F,) and matrix (F, <= width) of a PCA, then LDA, of features (N, F) of people (N,).
 
-    Args:
-        components: of the PCA, at most.
-        width: columns kept, those first that tell people apart best.
-        shrinkage: of LDA's covariance.
-        seed: of the PCA.
+    The PCA keeps `components` at most, LDA (its covariance shrunk) the `width` columns that tell
+    people apart best.
     """
     from sklearn.decomposition import PCA
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis

@@ -27,11 +27,7 @@ class _Residual(nn.Module):
 
 
 class FaceNetwork(nn.Module):
-    """(N, C, 56, 40) -> (N, 64), not yet of unit length; about 490,000 numbers.
-
-    Args:
-        channels: 3 for colours, 1 for a modulus.
-    """
+    """(N, C, 56, 40) -> (N, 64), not yet of unit length; about 490,000 numbers."""
 
     def __init__(self, channels: int = 3) -> None:
         super().__init__()
@@ -57,10 +53,7 @@ class FaceNetwork(nn.Module):
 class ArcFace(nn.Module):
     """Additive angular margin (Deng et al., CVPR 2019, eq. 3): softmax over s cos(theta + m).
 
-    Args:
-        classes: people.
-        scale: s.
-        margin: m, radians; the caller lets it grow.
+    The caller lets the `margin` m, radians, grow from 0.
     """
 
     def __init__(self, classes: int, scale: float = 24.0) -> None:
@@ -79,9 +72,7 @@ class ArcFace(nn.Module):
 def batch_hard(embedded: Tensor, who: Tensor) -> Tensor:
     """Triplet loss with a batch's hardest pairs and a soft margin (Hermans et al., 2017, eq. 5).
 
-    Args:
-        embedded: (N, D).
-        who: (N,) people, each at least twice.
+    Of vectors (N, D) of people (N,), each at least twice.
     """
     unit = F.normalize(embedded, dim=1)
     distance = (2 - 2 * unit @ unit.T).clamp_min(1e-8).sqrt()

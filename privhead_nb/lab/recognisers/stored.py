@@ -1,20 +1,19 @@
 """The four recognisers that the package ships, and how their weights are kept.
 
-    python benchmarks/studies/recogniser.py      trains all four, measures them and keeps them
-
-Weights are half floats in `lab/weights/NAME.safetensors`, with what they were trained on in the
-file's header. They learned from people of the group "recogniser" and nobody else.
+`python benchmarks/studies/recogniser.py` makes `lab/weights/NAME.safetensors`: half floats, with
+what they were trained on, people of the group "recogniser", in the header.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from privhead_nb.errors import LabError
+from privhead_nb.errors import LabError, check_choice
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab import faces
 from privhead_nb.lab.kept import AGAIN, read_kept, restore
@@ -35,12 +34,7 @@ def recogniser(name: str) -> Recogniser:
     Raises:
         LabError: no such recogniser, or its weights are missing or of another generator.
     """
-    if name not in NAMES:
-        raise LabError(
-            f"there is no recogniser {name!r}",
-            where="recognisers",
-            remedy=f"Shipped: {', '.join(NAMES)}. Others come in through lab/recognisers/adapters.",
-        )
+    check_choice("recogniser", name, NAMES, where="recognisers", error=LabError)
     return load(WEIGHTS / f"{name}.safetensors")
 
 
@@ -84,15 +78,7 @@ def load(path: Path) -> Recogniser:
         LabError: no such file, not one of ours, or of another head generator.
     """
     remedy = "Make it again: python benchmarks/studies/recogniser.py"
-    tensors, said = read_tensors(path, error=LabError, remedy=remedy)
-    words = parse_json(said.get("facts", ""), path, error=LabError, remedy=remedy)
-    facts = Record(words, path, LabError, remedy)
-    if facts.get("generator") != GENERATOR_VERSION:
-        raise LabError(
-            f"field generator is {facts.get('generator')}, this package's is {GENERATOR_VERSION}",
-            where=path,
-            remedy=remedy,
-        )
+    tensors, facts = read_weights(path, remedy)
     name, kind = facts.text("name"), facts.text("kind", ("network", "hog", "pixels"))
     note = facts.text("note") if "note" in facts else ""
     if kind == "network":
@@ -102,13 +88,40 @@ def load(path: Path) -> Recogniser:
     return Recogniser(name, Projection(kind, tensors["mean"], tensors["matrix"]), note)
 
 
+def read_weights(path: Path, remedy: str) -> tuple[dict[str, Tensor], Record]:
+    """The tensors of a shipped file, and the facts in its header.
+
+    Raises:
+        LabError: no such file, damaged, or of another head generator.
+    """
+    tensors, said = read_tensors(path, error=LabError, remedy=remedy)
+    facts = parse_json(said.get("facts", ""), path, error=LabError, remedy=remedy)
+    if facts.get("generator") != GENERATOR_VERSION:
+        raise LabError(
+            f"field generator is {facts.get('generator')}, this package's is {GENERATOR_VERSION}",
+            where=path,
+            remedy=remedy,
+        )
+    return tensors, facts
+
+
 def network_in(path: Path, remedy: str = AGAIN) -> FaceNetwork:
     """The network whose numbers a file holds, in `eval`.
 
     Raises:
         LabError: missing, damaged, or of something else.
     """
-    tensors = read_kept(path, ["stem.weight"], remedy)
+    return network_of(read_kept(path, ["stem.weight"], remedy), path, remedy)
+
+
+def network_of(tensors: Mapping[str, Tensor], path: Path, remedy: str = AGAIN) -> FaceNetwork:
+    """The network of the numbers that the file at `path` holds, in `eval`.
+
+    Raises:
+        LabError: they are of something else.
+    """
+    if "stem.weight" not in tensors:
+        raise LabError("lacks stem.weight", where=path, remedy=remedy)
     network = FaceNetwork(tensors["stem.weight"].shape[1])
     restore(network, tensors, path, remedy)
     return network.eval()

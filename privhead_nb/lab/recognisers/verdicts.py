@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from privhead_nb.errors import LabError
+from privhead_nb.errors import LabError, check_choice
 from privhead_nb.lab.recognisers import Recogniser, is_template
 
 Metric = Literal["cosine", "euclidean", "euclidean_l2", "angular"]
@@ -27,11 +27,12 @@ class Published:
     source: str
 
 
+_DLIB = "dlib, python_examples/face_recognition.py; IDeudemon (Wen et al., ICCV 2023), Figure 4"
 _DEEPFACE = "deepface 0.0.103, deepface/config/threshold.py"
 _IDEUDEMON = "IDeudemon (Wen et al., ICCV 2023), Figure 4"
 
 PUBLISHED: dict[tuple[str, str, Metric], Published] = {
-    ("face_recognition", "dlib", "euclidean"): Published(0.6, _IDEUDEMON),
+    ("dlib", "face_recognition_resnet_model_v1", "euclidean"): Published(0.6, _DLIB),
     **{
         ("deepface", model, "cosine"): Published(threshold, _DEEPFACE)
         for model, threshold in {
@@ -58,41 +59,24 @@ and threshold are others. Give it to `verify` to decide by it all the same."""
 
 @dataclass(frozen=True, kw_only=True)
 class Library:
-    """What makes templates: an installed library, and how it was asked.
+    """What makes templates: an installed library, and how it was asked."""
 
-    Args:
-        library: its name in Python.
-        version: the installed one.
-        runs_on: what computes for it ("onnx", "dlib 20.0.1").
-        model: the library's name of it.
-        detector: what finds faces, "skip" if nothing does.
-        metric: distance that the threshold is for.
-        library_threshold: what the installed version verifies at; None if it doesn't say.
-
-    Raises:
-        LabError: no such metric.
-    """
-
-    library: str
-    version: str
-    runs_on: str = ""
-    model: str
-    detector: str = "skip"
-    metric: Metric = "cosine"
+    library: str  # its name in Python
+    version: str  # the installed one
+    runs_on: str = ""  # what computes for it ("onnx", "dlib 20.0.1")
+    model: str  # the library's name of it
+    detector: str = "skip"  # what finds faces, "skip" if nothing does
+    metric: Metric = "cosine"  # distance that the threshold is for
+    # what the installed version verifies at; None if it doesn't say.
     library_threshold: float | None = None
 
     def __post_init__(self) -> None:
-        if self.metric not in get_args(Metric):
-            raise LabError(
-                f"there is no metric {self.metric!r}",
-                where="metric",
-                remedy=f"Metrics: {', '.join(get_args(Metric))}.",
-            )
+        check_choice("metric", self.metric, get_args(Metric), where="metric", error=LabError)
 
 
 @dataclass(frozen=True, eq=False)
 class Installed(Recogniser, Library):
-    """A recogniser of a library that the user installed; made in `adapters`.
+    """A recogniser of a library that the user installed; made in `published` and `adapters`.
 
     `function` gives templates as the library makes them, not of unit length, and NaN where it
     found no face.
@@ -113,27 +97,19 @@ class Installed(Recogniser, Library):
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict(Library):
-    """What was said of one pair of pictures, and by what. `dataclasses.asdict` fits JSON.
+    """What was said of one pair of pictures, and by what. `dataclasses.asdict` fits JSON."""
 
-    Attributes:
-        threshold: the one that decided: asked for, or the library's, or the table's.
-        threshold_from: where that one stands.
-        table_threshold, table_source: our table's, whichever decided; None if unknown.
-        found: whether there was a face in the first and in the second picture.
-        distance: None without two faces.
-        verified: distance <= threshold; None, and not False, without two faces: a face that isn't
-            found is not a face that is protected.
-        seconds: for both templates and their distance.
-    """
-
-    threshold: float
-    threshold_from: str
+    threshold: float  # the one that decided: asked for, or the library's, or the table's
+    threshold_from: str  # where that one stands
+    # table_threshold, table_source: our table's, whichever decided; None if unknown.
     table_threshold: float | None
     table_source: str | None
-    found: tuple[bool, bool]
-    distance: float | None
+    found: tuple[bool, bool]  # whether there was a face in the first and in the second picture
+    distance: float | None  # None without two faces
+    # distance <= threshold; None, and not False, without two faces: a face that isn't found is not
+    # a face that is protected.
     verified: bool | None
-    seconds: float
+    seconds: float  # for both templates and their distance
 
     @property
     def differ(self) -> bool:
