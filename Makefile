@@ -68,12 +68,13 @@ picture: demo
 	page.quantize(200, dither=Image.Dither.NONE).save('docs/pictures/demo.png', optimize=True)"
 
 # torch first and by its pin, so that an index that has a CPU build of it serves that, and not
-# gigabytes of CUDA. Runs again whenever the requirements or the pins change.
+# gigabytes of CUDA. facenet-pytorch last and alone, since it asks for an old torch. Runs again whenever the requirements or the pins change.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11')"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt torch==2.13.0
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[all]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-deps facenet-pytorch
 	$(BIN)/python -c "import triton" 2>/dev/null || $(BIN)/python -m pip install -q --disable-pip-version-check triton==$(TRITON) || echo "no Triton for this system: its tests are skipped"
 	touch $(READY)
 

@@ -41,6 +41,26 @@ class LabError(PrivheadError):
     """A study, attack or recogniser can't be run as asked."""
 
 
+def check_choice(
+    what: str,
+    name: object,
+    choices: Iterable[str],
+    *,
+    where: str | Path,
+    error: type[PrivheadError],
+) -> None:
+    """Refuse a `name` that is none of the `choices`, which the message lists.
+
+    Args:
+        what: one of them in a word ("setting").
+        where, error: of what is raised.
+    """
+    choices = list(choices)
+    if name not in choices:
+        remedy = f"{what.capitalize()}s: {', '.join(choices)}."
+        raise error(f"there is no {what} {name!r}", where=where, remedy=remedy)
+
+
 def listed(names: Iterable[str], most: int = 20) -> str:
     """The names for a message, with commas; above `most`, the first of them and a count."""
     names = list(names)

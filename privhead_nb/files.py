@@ -23,7 +23,6 @@ from privhead_nb.targets import (
     left_over,
     lock_files,
     movable,
-    refuse_inside_sources,
     refuse_occupied,
     resolved,
 )
@@ -39,9 +38,7 @@ def claim(target: str | Path) -> Iterator[Path]:
     Raises:
         OutputError: another run writes there, or the place can't be written to.
     """
-    path = resolved(target)
-    check_place(path)
-    refuse_inside_sources(path)
+    path = check_place(target)
     made = [p for p in path.parents if not p.exists()]
     beside, inside = lock_files(path)
     closed = path.exists() and not os.access(path.parent, os.W_OK | os.X_OK)

@@ -10,7 +10,6 @@ import difflib
 import io
 import json
 import math
-import os
 import re
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -62,16 +61,6 @@ def check_file(path: Path, *, error: Error, remedy: str, most: int) -> None:
         raise error(f"has {size:,} bytes; the limit is {most:,}", where=path, remedy=remedy)
 
 
-def is_folder(path: Path) -> bool:
-    """Whether there is such a folder; no name is too long or too strange for the question."""
-    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for such names
-
-
-def is_file(path: Path) -> bool:
-    """The same for a file."""
-    return os.path.isfile(path)  # noqa: PTH113
-
-
 def unreadable(path: Path, problem: Exception, *, error: Error, remedy: str) -> PrivheadError:
     """What to raise for the operating system's `problem` with a file."""
     if isinstance(problem, FileNotFoundError):
@@ -95,7 +84,7 @@ def read_text(path: Path, *, error: Error, remedy: str, most: int = MAX_JSON) ->
         ) from problem
 
 
-def read_json(path: Path, *, error: Error, remedy: str, most: int = MAX_JSON) -> Record:
+def read_json(path: Path, *, error: Error, remedy: str) -> Record:
     """The object that a JSON file holds.
 
     Numbers must be finite and whole ones of at most MAX_DIGITS digits; a name may stand once.
@@ -103,11 +92,11 @@ def read_json(path: Path, *, error: Error, remedy: str, most: int = MAX_JSON) ->
     Raises:
         error: missing, too large, no JSON, or no object.
     """
-    text = read_text(path, error=error, remedy=remedy, most=most)
-    return Record(parse_json(text, path, error=error, remedy=remedy), path, error, remedy)
+    text = read_text(path, error=error, remedy=remedy)
+    return parse_json(text, path, error=error, remedy=remedy)
 
 
-def parse_json(text: str, where: Path, *, error: Error, remedy: str) -> dict[str, Any]:
+def parse_json(text: str, where: Path, *, error: Error, remedy: str) -> Record:
     """The object that a JSON text holds, with the checks of `read_json`."""
     try:
         data = json.loads(
@@ -123,7 +112,7 @@ def parse_json(text: str, where: Path, *, error: Error, remedy: str) -> dict[str
         raise error(f"can't be read as JSON ({problem})", where=where, remedy=remedy) from problem
     if not isinstance(data, dict):
         raise error("holds no object", where=where, remedy=remedy)
-    return data
+    return Record(data, where, error, remedy)
 
 
 def read_npz(
@@ -339,18 +328,9 @@ def _constant(name: str) -> float:
 def _array(data: bytes) -> NDArray[np.float64]:
     """A .npy file's array; its header must say as many bytes as there are."""
     file = io.BytesIO(data)
-    version = np.lib.format.read_magic(file)
-    if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"an array of the unknown version {version}")
-    header = (
-        np.lib.format.read_array_header_1_0 if version == (1, 0)
-        else np.lib.format.read_array_header_2_0
-    )  # fmt: skip
-    shape, fortran, dtype = header(file)
-    if dtype.kind not in "fiub":
-        raise ValueError(f"an array of {dtype}, not of numbers")
-    rest = data[file.tell() :]
-    if math.prod(shape) * dtype.itemsize != len(rest):
-        raise ValueError(f"an array of shape {shape} with {len(rest)} bytes")
-    flat = np.frombuffer(rest, dtype).astype(np.float64)
-    return flat.reshape(shape, order="F" if fortran else "C")
+    found = np.lib.format.read_array(file, allow_pickle=False)
+    if found.dtype.kind not in "fiub":
+        raise ValueError(f"an array of {found.dtype}, not of numbers")
+    if surplus := len(data) - file.tell():
+        raise ValueError(f"an array of shape {found.shape} with {surplus} bytes too many")
+    return found.astype(np.float64)

@@ -28,3 +28,6 @@ RESULTS = _folder("results", "benchmarks/results")
 
 WEIGHTS = Path(str(files("privhead_nb"))) / "lab" / "weights"
 """The trained recognisers."""
+
+DEID_WEIGHTS = Path(str(files("privhead_nb"))) / "deid" / "weights"
+"""Those of the compared systems."""

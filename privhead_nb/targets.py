@@ -23,30 +23,20 @@ OURS = b"privhead"
 
 def explain(error: OSError, target: Path) -> OutputError:
     """What to raise for the operating system's refusal to write `target`."""
-    known = {
-        errno.ENOSPC: "full", errno.EDQUOT: "full",
-        errno.EACCES: "closed", errno.EPERM: "closed", errno.EROFS: "closed",
-        errno.ENAMETOOLONG: "long",
-        errno.EEXIST: "way", errno.ENOTDIR: "way",
-    }  # fmt: skip
-    problem, remedy = {
-        "full": (
-            "the disk is full",
-            "Free some space or name a target on another disk; nothing was left behind.",
-        ),
-        "closed": (
-            "no permission to write here",
-            "Name a target in a folder that you may write to.",
-        ),
-        "long": ("the name is too long", "Name a target with a shorter name."),
-        "way": ("a file is in the way", "Name another target."),
-    }.get(
-        known.get(error.errno or 0, ""),
-        (
-            f"could not be written ({error.strerror or error})",
-            "Check that the path exists and is on a working disk; nothing was left behind.",
-        ),
-    )
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            problem = "the disk is full"
+            remedy = "Free some space or name a target on another disk; nothing was left behind."
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            problem = "no permission to write here"
+            remedy = "Name a target in a folder that you may write to."
+        case errno.ENAMETOOLONG:
+            problem, remedy = "the name is too long", "Name a target with a shorter name."
+        case errno.EEXIST | errno.ENOTDIR:
+            problem, remedy = "a file is in the way", "Name another target."
+        case _:
+            problem = f"could not be written ({error.strerror or error})"
+            remedy = "Check that the path exists and is on a working disk; nothing was left behind."
     return OutputError(problem, where=target, remedy=remedy)
 
 
@@ -73,24 +63,19 @@ def check_target(target: str | Path, *, overwrite: bool) -> None:
     Raises:
         OutputError: it says why.
     """
-    path = resolved(target)
-    check_place(path)
-    refuse_inside_sources(path)
-    refuse_occupied(path, overwrite=overwrite)
+    refuse_occupied(check_place(target), overwrite=overwrite)
 
 
-def check_file_target(target: str | Path, *, overwrite: bool = False) -> None:
+def check_file_target(target: str | Path) -> None:
     """Refuse a file that can't be written, or that is there and isn't ours, before the work.
 
     Raises:
         OutputError: it says why.
     """
-    path = resolved(target)
-    check_place(path)
-    refuse_inside_sources(path)
+    path = check_place(target)
     if path.is_dir():
         raise OutputError("is a folder, not a file", where=target, remedy="Name a file in it.")
-    if path.exists() and not overwrite and not _ours(path):
+    if path.exists() and not _ours(path):
         raise OutputError(
             "is there already, and was not written by this package",
             where=target,
@@ -164,8 +149,14 @@ def contents(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path not in own]
 
 
-def check_place(path: Path) -> None:
-    """Refuse a path whose names are too long, or whose place is a file or closed to us."""
+def check_place(target: str | Path) -> Path:
+    """The absolute path that is written to, if that can be.
+
+    Raises:
+        OutputError: its names are too long, or its place is a file, closed to us, or in a scene or
+            release.
+    """
+    path = resolved(target)
     there = next(p for p in (path, *path.parents) if p.exists())
     place = path.parent if there == path and movable(path) else there
     if not place.is_dir() and there != path:
@@ -179,6 +170,8 @@ def check_place(path: Path) -> None:
         raise explain(error, path) from error
     if not os.access(place, os.W_OK | os.X_OK):
         raise explain(PermissionError(errno.EACCES, "closed"), path)
+    refuse_inside_sources(path)
+    return path
 
 
 def movable(target: Path) -> bool:

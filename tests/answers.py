@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import linecache
+import textwrap
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +22,22 @@ def failed(capsys: pytest.CaptureFixture[str], number: str, function: Callable[.
     with pytest.raises(CheckFailed):
         getattr(checks, number)(function)
     return capsys.readouterr().out
+
+
+def edited(function: Callable[..., Any], *changes: tuple[str, str]) -> Callable[..., Any]:
+    """A function with other words in its source: (old, new), where old stands once.
+
+    Its source can be read as that of any function, which Triton and the checks do.
+    """
+    source = textwrap.dedent(inspect.getsource(function))
+    for old, new in changes:
+        assert source.count(old) == 1, (function.__name__, old)
+        source = source.replace(old, new)
+    file = f"<{function.__name__}: {changes}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    names: dict[str, Any] = {}
+    exec(compile(source, file, "exec"), function.__globals__, names)
+    return names[function.__name__]
 
 
 def slips(number: str) -> dict[str, Callable[..., Any]]:

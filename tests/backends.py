@@ -1,8 +1,6 @@
 """Where the kernels' tests run (Numba on the CPU, Triton on a GPU or in its interpreter), and the
 problems that every op is tested on."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from privhead_nb.kernels.compositing import (
     sdf_weights,
     sdf_weights_reference,
 )
-from privhead_nb.kernels.dispatch import numba_available, triton_available
+from privhead_nb.kernels.dispatch import triton_available, why_no_numba
 from privhead_nb.kernels.gradient_loss import (
     gradient_loss,
     gradient_loss_reference,
@@ -30,7 +28,7 @@ from privhead_nb.kernels.sdf_head import sdf_head, sdf_head_reference
 from privhead_nb.privacy.operators import Operator
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"  # Triton's
-needs_numba = pytest.mark.skipif(not numba_available(), reason="Numba is not installed")
+needs_numba = pytest.mark.skipif(why_no_numba() is not None, reason="Numba is not installed")
 needs_triton = pytest.mark.skipif(
     not triton_available(), reason="Triton is not installed (there is one for Linux only)"
 )
@@ -92,6 +90,13 @@ class Problem:
     keeps: dict[str, int] | None = None
 
 
+def in_lists(out: Any) -> tuple[list[Tensor], list[Tensor]]:
+    """What an op returns, and random upstream gradients for it."""
+    outputs = list(out) if isinstance(out, tuple) else [out]
+    g = torch.Generator().manual_seed(1)
+    return outputs, [torch.randn(y.shape, generator=g).to(y) for y in outputs]
+
+
 def answers(
     function: Callable[..., Any], inputs: tuple[Tensor, ...], learns: tuple[int, ...],
     only: int | None = None,
@@ -99,15 +104,34 @@ def answers(
     """Outputs, and gradients for random upstream ones; of one output alone, if `only` says so."""
     leaves = [x.detach().clone().requires_grad_(i in learns) for i, x in enumerate(inputs)]
     out = function(*leaves)
-    outputs = list(out) if isinstance(out, tuple) else [out]
-    g = torch.Generator().manual_seed(1)
-    upstream = [torch.randn(y.shape, generator=g).to(y) for y in outputs]
+    outputs, upstream = in_lists(out)
     used = range(len(outputs)) if only is None else [only]
     grads = torch.autograd.grad(
         [outputs[k] for k in used], [leaves[i] for i in learns], [upstream[k] for k in used],
         allow_unused=True,
     )  # fmt: skip
     return outputs, list(grads)
+
+
+def run(problem: Problem, backend: str, **how: Any) -> tuple[list[Tensor], list[Tensor | None]]:
+    """Outputs and gradients of the kernel."""
+    given = tuple(x.to(device_of(backend)) for x in problem.inputs)
+    return answers(lambda *x: problem.call(*x, backend=backend), given, problem.learns, **how)
+
+
+def exact(problem: Problem, **how: Any) -> tuple[list[Tensor], list[Tensor | None]]:
+    """Outputs and gradients of the reference, in float64."""
+    inputs = tuple(x.double() for x in problem.inputs)
+    return answers(problem.reference, inputs, problem.learns, **how)
+
+
+def agreed(problem: Problem, backend: str) -> list[Tensor]:
+    """Outputs and gradients of the kernel, which must be those of the float64 reference."""
+    got = run(problem, backend)
+    for found, wanted, limit in zip(got, exact(problem), problem.limits, strict=True):
+        for a, b in zip(found, wanted, strict=True):
+            assert a is not None and b is not None and relative_rms(a, b) <= limit
+    return [x.detach().cpu() for x in (*got[0], *got[1]) if x is not None]
 
 
 # The problems -------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
 """The command line as a script calls it."""
 
-from __future__ import annotations
-
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 from typer.testing import CliRunner
@@ -21,3 +23,11 @@ def answer(*arguments: object) -> dict[str, Any]:
     assert result.exit_code == 0, result.stderr
     found: dict[str, Any] = json.loads(result.stdout)
     return found
+
+
+def python(code: str, *arguments: object, check: bool = True, **settings: str) -> Any:
+    """Run Python code in a process of its own at the repository's root; `settings`: environment."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], cwd=Path(__file__).parents[1],
+        env=os.environ | settings, capture_output=True, text=True, timeout=400, check=check,
+    )  # fmt: skip

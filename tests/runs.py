@@ -1,7 +1,5 @@
 """Short training runs on the small ball, and ways to disturb them."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import signal

@@ -33,20 +33,15 @@ def ball(head: Reconstruction) -> Reconstruction:
 
 def small() -> Cameras:
     """One frontal camera of 16 x 16 pixels."""
-    one = portrait_cameras([(0.0, 0.0)])
-    K = one.K.clone()
-    K[:, :2] /= 4
-    return Cameras(K, one.c2w, 16, 16, one.pixel_center)
+    return portrait_cameras([(0.0, 0.0)]).resized(16, 16)
 
 
-def test_a_head_in_its_own_colours_is_itself(head: Reconstruction) -> None:
+def test_a_head_in_its_own_colours_is_itself(head):
     same = appearance.transfer(head, head).render(small())
     assert torch.allclose(same.colour, head.render(small()).colour, atol=1e-4)
 
 
-def test_shape_is_of_one_and_colours_are_of_the_other(
-    head: Reconstruction, ball: Reconstruction
-) -> None:
+def test_shape_is_of_one_and_colours_are_of_the_other(head, ball):
     before = {k: v.clone() for k, v in head.model.state_dict().items()}
     mixed, alone = appearance.transfer(head, ball).render(small()), head.render(small())
     assert torch.allclose(mixed.opacity, alone.opacity, atol=1e-4)
@@ -62,11 +57,9 @@ class Shows(torch.nn.Module):
         return points
 
 
-def test_colours_are_asked_for_at_the_same_place_in_the_scene_or_on_the_others_surface(
-    head: Reconstruction, ball: Reconstruction
-) -> None:
+def test_colours_are_asked_for_at_the_same_place_in_the_scene_or_on_the_others_surface(head, ball):
     told = replace(ball, model=HeadModel(ball.settings.field, seed=3))
-    told.model.colour = Shows()  # type: ignore[assignment]
+    told.model.colour = Shows()
     random = torch.Generator().manual_seed(0)
     x = 0.6 * torch.nn.functional.normalize(torch.randn(50, 3, generator=random), dim=1)
     plain, snapped = (
@@ -78,7 +71,7 @@ def test_colours_are_asked_for_at_the_same_place_in_the_scene_or_on_the_others_s
     assert told.model.sdf(snapped).abs().max() < 0.2 * told.model.sdf(plain).abs().max()
 
 
-def test_the_generator_mixes_exactly() -> None:
+def test_the_generator_mixes_exactly():
     mixed = appearance.exact_head(3, 5)
     assert torch.equal(mixed.identity, make_head(3).identity)
     assert torch.equal(mixed.albedo, make_head(5).albedo)
@@ -87,7 +80,7 @@ def test_the_generator_mixes_exactly() -> None:
     assert (mixed.reflectance(points) - make_head(3).reflectance(points)).abs().max() > 0.01
 
 
-def test_nearer_measures_each_picture_against_both_people() -> None:
+def test_nearer_measures_each_picture_against_both_people():
     gallery, known = torch.eye(4), torch.tensor([10, 11, 12, 13])
     pictures = torch.nn.functional.normalize(
         torch.tensor([[0.2, 0.9, 0, 0], [0.9, 0.2, 0, 0], [0, 0.1, 0.2, 0.9]]), dim=1

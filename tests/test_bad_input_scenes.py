@@ -1,14 +1,10 @@
 """Bad scenes are refused with the file, the field and the remedy, and cost no memory."""
 
-from __future__ import annotations
-
 import shutil
-import struct
-import tracemalloc
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from conftest import ball_scene
@@ -17,12 +13,12 @@ from refusals import (
     as_idr,
     cut,
     edit_cameras,
-    edit_scene,
     enlarged,
-    own_process,
+    own_peak,
     picture,
     refused,
     set_sphere,
+    traced_peak,
 )
 
 from privhead_nb.errors import SceneError
@@ -30,7 +26,6 @@ from privhead_nb.privacy.protect import protect
 from privhead_nb.scenes import folder as scene_folder
 from privhead_nb.scenes import images
 from privhead_nb.scenes.folder import load_scene
-from privhead_nb.scenes.scene import Scene
 
 
 def world_mat(folder: Path, view: int) -> np.ndarray:
@@ -84,11 +79,6 @@ def masks_of(value: int, *views: int) -> Callable[[Path], None]:
     return spoil
 
 
-def landmarks_without_a_vertex(folder: Path) -> None:
-    edit_scene(folder, landmarks=...)
-    (folder / "landmarks.txt").write_text("nose tip\n")
-
-
 def all_mats(name: str, mat: object) -> Callable[[Path], None]:
     return lambda f: edit_cameras(f, **{f"{name}_{i}": mat for i in range(6)})
 
@@ -118,19 +108,10 @@ FAULTS: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "IDR, no mask": (lambda f: an_idr_folder_without(f, "mask/005.png"), ["5 masks", "6 images"]),
     "IDR, another mask": (a_mask_of_another_number, ["009.png", "000005.png"]),
-    "cut PNG": (lambda f: cut(f / "image/img_0001.png", -300), ["img_0001.png", "truncated"]),
     "cut JPEG": (a_damaged_jpeg, ["img_0001.jpg", "truncated"]),
-    "text called PNG": (
-        lambda f: (f / "image/img_0001.png").write_text("not a picture"),
-        ["img_0001.png", "can't be read as a picture"],
-    ),
     "mask of another size": (
         lambda f: picture(f / "mask/mask_0004.png", (16, 32), "L", 255),
         ["mask_0004.png", "16 x 32", "32 x 32"],
-    ),
-    "image of another size": (
-        lambda f: picture(f / "image/img_0002.png", (33, 32)),
-        ["img_0002.png", "33 x 32"],
     ),
     "one empty mask": (masks_of(0, 4), ["mask_0004.png", "the mask is empty"]),
     "masks of 0 and 1": (masks_of(1, *range(6)), ["all masks are empty", "0/1"]),
@@ -148,7 +129,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "mirrored axes": (
         changed_world_mat(1, lambda P: np.negative(P[:3, 0], out=P[:3, 0])),
-        ["cameras.npz", "world_mat_1", "mirrored"],
+        ["cameras.npz", "view 1", "mirrored"],
     ),
     "looks away": (
         changed_world_mat(0, turned_by_half_a_circle),
@@ -172,17 +153,15 @@ FAULTS: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         ["cameras.npz", "world_mat_0", "shape"],
     ),
     "no cameras": (all_mats("world_mat", None), ["cameras.npz", "no world_mat_0"]),
-    "cut cameras": (lambda f: cut(f / "cameras.npz", 200), ["cameras.npz", "can't be read"]),
     "damaged truth": (
         lambda f: (f / "full_head.obj").write_text("v 0 0\nf 1 2 3\n"),
         ["full_head.obj"],
     ),
-    "damaged landmarks": (landmarks_without_a_vertex, ["landmarks.txt", "name vertex"]),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_named_with_its_file_and_its_remedy(ball_folder: Path, fault: str) -> None:
+def test_a_fault_is_named_with_its_file_and_its_remedy(ball_folder, fault):
     spoil, words = FAULTS[fault]
     spoil(ball_folder)
     refused(lambda: load_scene(ball_folder).truth_mesh(), *words)
@@ -191,45 +170,18 @@ def test_a_fault_is_named_with_its_file_and_its_remedy(ball_folder: Path, fault:
 # Memory
 
 
-def _huge_png(path: Path, side: int = 20_000) -> None:
-    """A sound 1-bit PNG of side x side black pixels, some 50 kB on disk."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    packer, row = zlib.compressobj(), bytes(1 + (side + 7) // 8)
-    packed = b"".join(packer.compress(row * 1000) for _ in range(side // 1000)) + packer.flush()
-    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    path.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
-    )
-
-
-def test_huge_pictures_are_refused_and_memory_stays_flat(ball_folder: Path) -> None:
-    _huge_png(ball_folder / "image" / "img_0000.png")
+def test_huge_pictures_are_refused_and_memory_stays_flat(ball_folder):
+    huge = np.zeros((20_000, 20_000), np.uint8)  # less than a megabyte on disk
+    cv2.imwrite(str(ball_folder / "image" / "img_0000.png"), huge)
     refused(lambda: load_scene(ball_folder), "img_0000.png", "too large", "limit is 64 million")
-    if not Path("/proc/self/status").is_file():
-        pytest.skip("peak memory is asked of Linux")
-    # Pillow's own memory isn't traced, so the process's peak is asked for, in a process of its own.
-    code = """
-import re, sys
-from privhead_nb.errors import SceneError
-from privhead_nb.scenes.folder import load_scene
-def peak():
-    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
-before = peak()
-try:
-    load_scene(sys.argv[1])
-except SceneError:
-    print(peak() - before)
-"""
-    # Modules that are imported late take some; decoding would take 400,000 kB (a byte a pixel).
-    assert own_process(code, ball_folder) < 100_000
+    imports = "from privhead_nb.errors import SceneError; from privhead_nb import load_scene"
+    code = "with contextlib.suppress(SceneError): load_scene(sys.argv[1])"
+    before, after = own_peak(imports, code, ball_folder)
+    # Modules that are imported late take some; decoding would take 400 MB (a byte a pixel).
+    assert after - before < 100e6
 
 
-def test_pictures_just_above_the_limit_are_refused(tmp_path: Path) -> None:
+def test_pictures_just_above_the_limit_are_refused(tmp_path):
     path = picture(tmp_path / "a.png", (100, 101), "1")
     assert images.image_size(path, max_pixels=10_100) == (100, 101)
     for read in (images.read_image, images.read_mask, images.image_size):
@@ -237,20 +189,15 @@ def test_pictures_just_above_the_limit_are_refused(tmp_path: Path) -> None:
             read(path, max_pixels=10_099)
 
 
-def test_a_scene_of_too_many_pixels_loads_at_a_smaller_size(
-    ball_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_scene_of_too_many_pixels_loads_at_a_smaller_size(ball_folder, monkeypatch):
     monkeypatch.setattr(scene_folder, "MAX_SCENE_PIXELS", 6 * 20 * 20)
     words = ["6 views of 32 x 32", "load_scene(folder, size=512)", "open_scene(folder)"]
     refused(lambda: load_scene(ball_folder), *words)
     assert load_scene(ball_folder, size=16).cameras.width == 16
 
 
-def test_loading_at_a_size_holds_one_picture_at_a_time(ball: Scene, tmp_path: Path) -> None:
+def test_loading_at_a_size_holds_one_picture_at_a_time(ball, tmp_path):
     side = 768
     enlarged(ball, side // 32).save(tmp_path / "big")
-    tracemalloc.start()
-    load_scene(tmp_path / "big", size=32)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    peak = traced_peak(lambda: load_scene(tmp_path / "big", size=32))
     assert peak < 4 * side * side * 4 * 4  # four float pictures with their masks

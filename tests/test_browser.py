@@ -162,9 +162,7 @@ SOURCES = {p.stem[:2]: p for p in build.sources() if p.stem[:2] in panels()}
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("lesson", SOURCES)
-def test_a_control_moved_by_keyboard_changes_the_picture(
-    lesson: str, lab: tuple[str, Path], page: Any
-) -> None:
+def test_a_control_moved_by_keyboard_changes_the_picture(lesson, lab, page):
     panel = opened(page, lab, f"lesson{lesson}", panel_cells(SOURCES[lesson]))
     before = picture(panel)
     handle = panel.locator(SLIDER).first
@@ -188,9 +186,7 @@ def test_a_control_moved_by_keyboard_changes_the_picture(
     assert [f for f in page.faults if not any(word in f for word in HARMLESS)] == []
 
 
-def test_a_control_is_reached_with_tab_and_an_error_is_seen(
-    lab: tuple[str, Path], page: Any
-) -> None:
+def test_a_control_is_reached_with_tab_and_an_error_is_seen(lab, page):
     """Tab goes from the first control to the second; a picture that fails says so in the panel."""
     cells = [
         "from matplotlib.figure import Figure\nfrom privhead_nb.teach import widgets\n"
@@ -215,16 +211,14 @@ def test_a_control_is_reached_with_tab_and_an_error_is_seen(
 
 
 @pytest.mark.timeout(600)
-def test_every_page_of_the_site_opens_without_complaint(
-    built_site: tuple[Path, list[str]], page: Any
-) -> None:
+def test_every_page_of_the_site_opens_without_complaint(built_site, page):
     """No error on the console; figures that turn are drawn; formulas and panels have a size."""
     target, _ = built_site
     for path in sorted(target.rglob("*.html")):
         page.faults.clear()
         asked: list[str] = []
         page.on("request", lambda r, asked=asked: asked.append(r.url))
-        page.goto(path.as_uri())
+        page.goto(path.as_uri(), timeout=WAIT)
         for kind in (".plotly-figure .main-svg", ".panel img", "math"):
             shown = page.locator(kind)
             if kind.startswith(".plotly") and page.locator(".plotly-figure").count():

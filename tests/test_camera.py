@@ -1,7 +1,5 @@
 """Cameras: one convention, kept by rays, projection, resizing and rigs."""
 
-from __future__ import annotations
-
 import math
 from functools import partial
 
@@ -9,14 +7,11 @@ import pytest
 import torch
 from refusals import refused
 
-from privhead_nb.errors import SceneError
 from privhead_nb.scenes.camera import (
     Cameras,
     custom_rig,
-    facescape_rig,
-    h3ds_rig,
     look_at,
-    orbit_rig,
+    make_rig,
 )
 
 
@@ -27,9 +22,7 @@ def _cameras(pixel_center: float = 0.5, size: int = 48) -> Cameras:
 
 
 @pytest.mark.parametrize("pixel_center", [0, 0.5])
-def test_rays_meet_projected_points_and_resizing_moves_pixels_as_area_averaging_does(
-    pixel_center: float,
-) -> None:
+def test_rays_meet_projected_points_and_resizing_moves_pixels_as_area_averaging_does(pixel_center):
     cameras = _cameras(pixel_center)
     points = 80 * torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
     xy, depth = cameras.project(points)
@@ -45,7 +38,7 @@ def test_rays_meet_projected_points_and_resizing_moves_pixels_as_area_averaging_
     assert torch.allclose((xy + 0.5) / factors, small + 0.5, atol=1e-9)
 
 
-def test_index_zero_is_the_centre_of_the_first_pixel_in_both_conventions() -> None:
+def test_index_zero_is_the_centre_of_the_first_pixel_in_both_conventions():
     # The same lens written down twice: K shifts by half a pixel with the convention.
     half = _cameras(0.5)
     K = half.K.clone()
@@ -56,7 +49,7 @@ def test_index_zero_is_the_centre_of_the_first_pixel_in_both_conventions() -> No
     assert torch.allclose(half.rays(view, xy)[1], whole.rays(view, xy)[1], atol=1e-6)
 
 
-def test_axes_are_opencvs() -> None:
+def test_axes_are_opencvs():
     cameras, _, _ = custom_rig([(0, 0, 500)], [])
     right_of_face_in_picture = torch.tensor([[50.0, 0, 0]])  # +x is to the right, seen from +z
     above = torch.tensor([[0.0, 50.0, 0]])
@@ -66,14 +59,14 @@ def test_axes_are_opencvs() -> None:
     assert torch.allclose(torch.linalg.det(cameras.c2w[:, :3, :3]), torch.ones(1).double())
 
 
-def test_look_at_survives_looking_straight_down() -> None:
+def test_look_at_survives_looking_straight_down():
     c2w = look_at(torch.tensor([[0.0, 500.0, 0.0]]), torch.zeros(3))
     R = c2w[0, :3, :3]
     assert torch.allclose(R @ R.T, torch.eye(3).double(), atol=1e-12)
     assert torch.allclose(R[:, 2], torch.tensor([0.0, -1.0, 0.0]).double())
 
 
-def test_indexing_keeps_the_view_axis_and_world_mats_multiply_back() -> None:
+def test_indexing_keeps_the_view_axis_and_world_mats_multiply_back():
     cameras = _cameras()
     assert len(cameras[1]) == 1
     assert len(cameras[[1, 0]]) == len(cameras[:]) == 2
@@ -88,11 +81,11 @@ def test_indexing_keeps_the_view_axis_and_world_mats_multiply_back() -> None:
 
 @pytest.mark.parametrize(
     ("rig", "neutral", "sensitive"),
-    [(orbit_rig, 10, 20), (facescape_rig, 10, 20), (h3ds_rig, 16, 20), (h3ds_rig, 3, 5)],
+    [("orbit", 10, 20), ("facescape", 10, 20), ("h3ds", 16, 20), ("h3ds", 3, 5)],
 )
-def test_rigs_look_at_the_head_and_only_sensitive_views_face_it(rig, neutral, sensitive) -> None:  # type: ignore[no-untyped-def]
+def test_rigs_look_at_the_head_and_only_sensitive_views_face_it(rig, neutral, sensitive):
     center = (1.0, 75.0, -3.0)
-    cameras, shown, hidden = rig(neutral, sensitive, center=center, size=32)
+    cameras, shown, hidden = make_rig(rig, neutral, sensitive, center=center, size=32)
     assert len(shown) == sensitive and len(hidden) == neutral
     assert sorted([*shown, *hidden]) == list(range(neutral + sensitive))
     xy, depth = cameras.project(torch.tensor([center]))
@@ -104,16 +97,16 @@ def test_rigs_look_at_the_head_and_only_sensitive_views_face_it(rig, neutral, se
     assert float(apart.min()) > 50
 
 
-def test_custom_rig_sets_the_field_of_view() -> None:
+def test_custom_rig_sets_the_field_of_view():
     cameras, sensitive, neutral = custom_rig([(0, 0, 500), (500, 0, 0)], [1], fov_deg=40, size=100)
     edge = torch.tensor([[500 * math.tan(math.radians(20)), 0.0, 0.0]])
     assert float(cameras.project(edge)[0][0, 0, 0]) == pytest.approx(99.5, abs=1e-4)
     assert (sensitive, neutral) == ((1,), (0,))
-    with pytest.raises(SceneError, match="of 2 cameras"):
-        custom_rig([(0, 0, 500), (500, 0, 0)], [2])
+    refused(lambda: custom_rig([(0, 0, 500), (500, 0, 0)], [2]), "of 2 cameras")
+    assert make_rig("facescape", 0, 20)[1:] == (tuple(range(20)), ())
 
 
-def test_impossible_cameras_sizes_and_conventions_are_refused() -> None:
+def test_impossible_cameras_sizes_and_conventions_are_refused():
     good = _cameras()
     for spoil, said in (
         (lambda K, c2w: c2w[1, 0, 3:].fill_(math.nan), "view 1 has NaN"),
@@ -127,5 +120,4 @@ def test_impossible_cameras_sizes_and_conventions_are_refused() -> None:
     refused(lambda: Cameras(good.K[:1], good.c2w, 48, 48), "shape")
     refused(lambda: Cameras(good.K, good.c2w, 48, 48, 0.25), "0 or 0.5")
     refused(lambda: good.resized(0, 10), "size")
-    with pytest.raises(SceneError, match="image size 0 x 48"):
-        Cameras(good.K, good.c2w, 0, 48)
+    refused(lambda: Cameras(good.K, good.c2w, 0, 48), "image size 0 x 48")

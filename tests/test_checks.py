@@ -23,7 +23,7 @@ SLIPS = {"you forgot to square": lambda *x: x[0] if x else None}
 def said_of(capsys: pytest.CaptureFixture[str], run: Callable[..., None], *given: Any) -> str:
     """What a failing check prints."""
     with pytest.raises(CheckFailed):
-        run("ex9901", *given, hint="think", slips=SLIPS)
+        run("ex9901", *given, slips=SLIPS)
     return capsys.readouterr().out
 
 
@@ -34,13 +34,14 @@ def stub(*_: Any) -> Any:
 @pytest.mark.parametrize(
     ("yours", "words"),
     [
-        (stub, ["still raises NotImplementedError", "hint: think"]),
+        (stub, ["still raises NotImplementedError", 'for a hint: checks.hint("9901")']),
         (lambda x: x, ["case: one number", "first wrong index 0: yours 2, specification 4",
-                       "hint: you forgot to square"]),
+                       "slip: you forgot to square"]),
         (lambda x: x**2 + (x == 3), ["case: four numbers", "yours 10, specification 9",
-                                     "1 of 4 numbers are wrong", "hint: think"]),
+                                     "1 of 4 numbers are wrong", "for a hint: "]),
         (lambda x: x[:0], ["the shape (0,), the specification (1,)"]),
-        (lambda x: None, ["shape ()", "hint: "]),
+        (lambda x: None, ["shape ()", "for a hint: "]),
+        (lambda x: x**2 * np.nan, ["yours nan, specification 4  (nan: a 0 / 0"]),
         (lambda x: "many", ["not made of numbers"]),
         (lambda x: x[99], ["raises IndexError", "in the line: "]),
     ],
@@ -66,7 +67,7 @@ def test_a_wrong_answer_is_named(
 def test_numbers_tensors_and_several_outputs_are_compared(
     right: Any, wrong: Any, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    check("ex9901", lambda: right, lambda: right, {"the only case": ()}, hint="", slips={})
+    check("ex9901", lambda: right, lambda: right, {"the only case": ()}, slips={})
     assert capsys.readouterr().out == (
         "ex9901 passed: 1 of 1 cases are as the specification says\n"
     )
@@ -88,7 +89,7 @@ def test_sets_of_names_are_compared(
 
     said = said_of(capsys, run, lambda: yours, lambda: {"light", "heavy"}, {"only": ()})
     assert all(word in said for word in words)
-    run("ex9901", lambda: ["heavy", "light"], lambda: {"light", "heavy"}, {"only": ()}, hint="")
+    run("ex9901", lambda: ["heavy", "light"], lambda: {"light", "heavy"}, {"only": ()})
 
 
 def squares(x: Any, out: Any) -> None:
@@ -108,7 +109,9 @@ def test_a_loop_is_checked_as_python_then_compiled(capsys: pytest.CaptureFixture
     assert "right as plain Python, but not compiled" in said
     assert "cannot determine the type of x" in said and "more" not in said
     said = said_of(capsys, check_loop, lambda x, out: None, np.square, CASES)
-    assert "never written" in said
+    assert "(never written)" in said
+    said = said_of(capsys, check_loop, lambda x, out: out.fill(np.nan), np.square, CASES)
+    assert "(nan: a 0 / 0" in said and "never written" not in said
 
 
 def test_reads_and_writes_of_a_loop_are_counted_and_its_cases_kept(
@@ -119,7 +122,7 @@ def test_reads_and_writes_of_a_loop_are_counted_and_its_cases_kept(
         x[:] = 0
 
     for loop, counted in ((squares, "reads 2.0 and writes 1.0"), (spoiling, "writes 2.0")):
-        check_loop("ex9901", loop, np.square, CASES, hint="", slips={})
+        check_loop("ex9901", loop, np.square, CASES, slips={})
         said = capsys.readouterr().out
         assert "ex9901 passed" in said and counted in said
         assert "numbers a sample; the least is 1 and 1" in said
@@ -129,3 +132,28 @@ def test_a_notebook_shows_one_line_and_an_unknown_check_is_named() -> None:
     assert CheckFailed("ex9901: not yet")._render_traceback_() == ["CheckFailed: ex9901: not yet"]
     with pytest.raises(AttributeError, match="no check 'ex9901'"):
         checks.ex9901  # noqa: B018
+
+
+def test_an_answer_that_changes_what_it_is_given_is_told(capsys):
+    def spoiling(x):
+        x *= x
+        return x
+
+    for given in (np.arange(1.0, 4), torch.arange(1.0, 4)):
+        said = said_of(capsys, check, spoiling, lambda x: x * x, {"three": (given,)})
+        assert "case: three" in said and "slip: it changes what it is given" in said
+
+
+def test_hints_come_in_stages(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from privhead_nb.teach.lesson03.checks import HINTS
+
+    monkeypatch.setattr(checks, "_hints_given", {})
+    for stage in ("question", "idea", "idea"):
+        checks.hint("0304")
+        told = HINTS["0304"][stage == "idea"]
+        assert capsys.readouterr().out == f"{stage}: {told}\n"
+    for number in ("0399", "9901", "3"):
+        with pytest.raises(ValueError, match="there is no exercise"):
+            checks.hint(number)

@@ -1,10 +1,5 @@
 """Claims about the command line: the promised calls, their JSON, their errors and exit codes."""
 
-from __future__ import annotations
-
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -12,12 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from command import answer, run
+from command import answer, python, run
 from runs import shortened
 
 from privhead_nb import cli, evaluate
 from privhead_nb.cli import demo as demo_module
-from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.scenes.folder import load_scene
 from privhead_nb.training import two_stage
 from privhead_nb.training.profiles import PROFILES
@@ -57,22 +51,13 @@ def result(release: Path) -> Path:
     report = answer("reconstruct", release, folder, "--profile", "ci", "--seed", 0)
     assert report["profile"] == "ci" and report["seed"] == 0
     assert set(report["seconds"]) == {"stage1", "stage2"}
+    assert {path.name for path in folder.iterdir()} == {*FILES}
     return folder
 
 
-def test_reconstruct_writes_what_it_promises(result: Path) -> None:
-    assert {path.name for path in result.iterdir()} == {*FILES}
-    report = json.loads((result / "report.json").read_text())
-    assert {"settings", "seconds", "peak_memory_mb", "history"} <= set(report)
-    assert len(Mesh.load(result / "mesh.ply").faces) > 1000
-
-
-def test_evaluate_prints_the_promised_fields(scene: Path, result: Path) -> None:
+def test_evaluate_measures_runs_and_meshes(scene, result):
     end = ("--truth", scene, "--samples", 5000)
     measured = answer("evaluate", result, *end, "--protocol", "surface", "--region", "face")
-    wanted = {"protocol", "region", "unit", "distance_mean", "distance_truth_to_mesh"}
-    wanted |= {"distance_mesh_to_truth", "normal_median_deg", "normal_mean_deg", "within"}
-    assert wanted <= set(measured)
     assert 0 < measured["distance_mean"] < 50
     other = answer("evaluate", result, *end, "--mesh", "stage1.ply")
     assert other["distance_mean"] != measured["distance_mean"]
@@ -80,17 +65,13 @@ def test_evaluate_prints_the_promised_fields(scene: Path, result: Path) -> None:
     assert "distance_mean" in run("evaluate", result, *end).stdout
 
 
-def test_the_baseline_takes_a_scene(scene: Path, tmp_path: Path) -> None:
+def test_the_baseline_takes_a_scene(scene, tmp_path):
     end = ("--baseline", "full-rgb", "--profile", "ci", "--size", 32)
-    report = answer("reconstruct", scene, tmp_path / "full", *end)
-    assert report["baseline"] == "full-rgb"
-    there = {path.name for path in (tmp_path / "full").iterdir()}
-    assert "mesh.ply" in there and "stage1.ply" not in there
+    assert answer("reconstruct", scene, tmp_path / "full", *end)["baseline"] == "full-rgb"
+    assert not (tmp_path / "full" / "stage1.ply").exists()
 
 
-def test_the_demo_makes_a_table_a_mesh_and_a_page(
-    scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_demo_makes_a_table_a_mesh_and_a_page(scene, tmp_path, monkeypatch):
     # A head that is there already, since making one takes a while.
     monkeypatch.setattr(demo_module, "synthetic_scene", lambda *_, **__: load_scene(scene))
     monkeypatch.setattr(demo_module, "evaluate", partial(evaluate, samples=5000))
@@ -105,9 +86,7 @@ def test_the_demo_makes_a_table_a_mesh_and_a_page(
     assert again.exit_code == 2 and "--overwrite" in again.stderr
 
 
-def test_inspect_reads_scenes_and_releases_and_draws_them(
-    scene: Path, release: Path, tmp_path: Path
-) -> None:
+def test_inspect_reads_scenes_and_releases_and_draws_them(scene, release, tmp_path):
     assert answer("inspect", scene)["kind"] == "scene"
     facts = answer("inspect", release, "--picture", tmp_path / "page.png")
     assert facts["kind"] == "release"
@@ -117,12 +96,12 @@ def test_inspect_reads_scenes_and_releases_and_draws_them(
     assert run("inspect", scene, "--picture", tmp_path / "page.bmp").exit_code == 2
 
 
-def test_doctor_answers_in_words_and_json() -> None:
+def test_doctor_answers_in_words_and_json():
     assert answer("doctor")["can_run"] is True
     assert "--profile" in run("doctor").stdout
 
 
-def test_every_command_has_help_and_json() -> None:
+def test_every_command_has_help_and_json():
     for command in COMMANDS:
         shown = run(command, "--help")
         assert shown.exit_code == 0
@@ -132,45 +111,34 @@ def test_every_command_has_help_and_json() -> None:
         assert callback.__doc__
 
 
-def test_help_is_fast_because_nothing_heavy_is_imported() -> None:
+def test_help_is_fast_because_nothing_heavy_is_imported():
     code = (
         "import sys; from typer.testing import CliRunner; from privhead_nb.cli import app; "
         "assert CliRunner().invoke(app, ['reconstruct', '--help']).exit_code == 0; "
         "print([m for m in ('torch', 'numpy', 'trimesh', 'matplotlib') if m in sys.modules])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert done.stdout.strip() == "[]"
+    assert python(code).stdout.strip() == "[]"
 
 
 def _wrong_calls(scene: Path, release: Path, result: Path, tmp: Path) -> dict[str, list[object]]:
     (tmp / "empty").mkdir()
     (tmp / "full").mkdir()
     (tmp / "full" / "mine.txt").write_text("mine")
-    (tmp / "file").write_text("x")
-    (tmp / "cut.ply").write_bytes(b"ply\nformat ascii 1.0\nelement vertex 3\n")
     return {
         "is a scene, not a release": ["reconstruct", scene, tmp / "o", "--profile", "ci"],
         "is a release, not a scene": ["reconstruct", release, tmp / "o", "--baseline", "full-rgb"],
         "there is no mesh.ply": ["evaluate", tmp / "empty", "--truth", scene],
         "there is no such folder": ["evaluate", tmp / "nowhere", "--truth", scene],
         "It holds mesh.ply, stage1.ply": ["evaluate", result, "--truth", scene, "--mesh", "x.ply"],
-        "could not be read as a triangle mesh": ["evaluate", tmp / "cut.ply", "--truth", scene],
         "no scene is in this folder": ["evaluate", result, "--truth", tmp / "empty"],
         "this is a release": ["evaluate", result, "--truth", release],
         "the target folder is not empty": ["synth", tmp / "full"],
-        "is a file, not a folder": ["synth", tmp / "file"],
-        "which it is made from": ["protect", scene, scene / "release"],
-        "views are never enlarged": ["protect", scene, tmp / "r", "--size", 128],
         "kernel_size is 4": ["protect", scene, tmp / "r", "--kernel-size", 4],
         "there is no light": ["synth", tmp / "s", "--light", "moon"],
     }  # fmt: skip
 
 
-def test_what_a_user_can_mend_is_one_line_and_exit_code_2(
-    scene: Path, release: Path, result: Path, tmp_path: Path
-) -> None:
+def test_what_a_user_can_mend_is_one_line_and_exit_code_2(scene, release, result, tmp_path):
     for words, arguments in _wrong_calls(scene, release, result, tmp_path).items():
         done = run(*arguments)
         assert done.exit_code == 2, f"{words}: {done.output}"
@@ -200,7 +168,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return seen
 
 
-def test_ctrl_c_says_how_to_go_on(release: Path, asked: list[dict[str, Any]]) -> None:
+def test_ctrl_c_says_how_to_go_on(release, asked):
     done = run("reconstruct", release, release.with_name("interrupted"))
     assert done.exit_code == 130
     assert "interrupted; continue with --resume" in done.stderr
@@ -209,9 +177,7 @@ def test_ctrl_c_says_how_to_go_on(release: Path, asked: list[dict[str, Any]]) ->
     assert len(asked) == 2
 
 
-def test_settings_reach_the_trainer(
-    release: Path, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_settings_reach_the_trainer(release, asked, monkeypatch):
     before = torch.get_num_threads()
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("NUMBA_NUM_THREADS", "1")
@@ -226,9 +192,7 @@ def test_settings_reach_the_trainer(
     }]  # fmt: skip
 
 
-def test_the_profile_can_come_from_the_environment(
-    release: Path, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_profile_can_come_from_the_environment(release, asked, monkeypatch):
     monkeypatch.delenv("PRIVHEAD_PROFILE", raising=False)
     run("reconstruct", release, "out")
     monkeypatch.setenv("PRIVHEAD_PROFILE", "paper")

@@ -1,7 +1,5 @@
 """The command line's last resort: whatever happens ends in one line and an exit code."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -26,9 +24,9 @@ UNFORESEEN = {
 }
 
 
-def test_what_no_one_foresaw_is_one_line_but_a_fault_of_the_package_is_not_hidden(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_no_one_foresaw_is_one_line_but_no_fault_of_the_package_is_hidden(
+    tmp_path, monkeypatch
+):
     fault = RuntimeError("shapes differ")
     protect(ball_scene(), size=32).save(tmp_path / "release")
     words = ("reconstruct", tmp_path / "release", tmp_path / "out")
@@ -70,7 +68,7 @@ entry.main()
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent another way")
 @pytest.mark.parametrize("moment", ["privhead_nb.cli", "typer", "privhead_nb.cli.lab", "torch"])
-def test_ctrl_c_while_modules_load_is_one_line(tmp_path: Path, moment: str) -> None:
+def test_ctrl_c_while_modules_load_is_one_line(tmp_path, moment):
     done = subprocess.run(
         [sys.executable, "-c", STRIKE, moment, "synth", str(tmp_path / "out")],
         capture_output=True, text=True, check=False,
@@ -81,7 +79,7 @@ def test_ctrl_c_while_modules_load_is_one_line(tmp_path: Path, moment: str) -> N
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_or_closed_output_ends_quietly(tmp_path: Path) -> None:
+def test_a_full_or_closed_output_ends_quietly(tmp_path):
     """The release is written; only the answer can't be printed."""
     ball_scene().save(tmp_path / "scene")
     release = tmp_path / "release"
@@ -101,7 +99,7 @@ def test_a_full_or_closed_output_ends_quietly(tmp_path: Path) -> None:
 
 @LINUX
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
-def test_any_name_is_printed_on_any_console(tmp_path: Path, encoding: str) -> None:
+def test_any_name_is_printed_on_any_console(tmp_path, encoding):
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff \xe2\x9c\x93"))
     folder.mkdir()
     ball_scene().save(folder / "scene")
@@ -119,7 +117,7 @@ def test_any_name_is_printed_on_any_console(tmp_path: Path, encoding: str) -> No
 
 
 @LINUX
-def test_any_name_can_stand_in_a_picture(tmp_path: Path) -> None:
+def test_any_name_can_stand_in_a_picture(tmp_path):
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff \x07 $x^{ \n"))
     ball_scene().save(folder)
     words = ["inspect", str(folder), "--picture", str(tmp_path / "page.png")]

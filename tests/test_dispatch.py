@@ -2,13 +2,13 @@
 
 import logging
 import os
-import subprocess
-import sys
 import threading
 
 import numpy as np
 import pytest
 import torch
+from backends import threads
+from command import python
 
 from privhead_nb.kernels import dispatch, lazy
 from privhead_nb.kernels.dispatch import choose, prefer, why_not
@@ -82,7 +82,7 @@ def test_a_numba_that_is_there_but_can_not_run_is_told_once_and_replaced(how, mo
                 choose("op", "numba", X)
         (record,) = caplog.records
         assert "pip install" in record.message or "unset it" in record.message
-        assert not dispatch.numba_available()
+        assert dispatch.why_no_numba() is not None
     finally:
         for cached in (lazy.numba_problem, dispatch.why_no_numba):
             cached.cache_clear()
@@ -131,6 +131,15 @@ def test_a_numba_kernel_is_a_plain_function_too():
     assert out.tolist() == again.tolist() == [1, 3, 5, 7, 9]
 
 
+@pytest.fixture(params=[2])
+def several(request, monkeypatch):
+    """How many threads torch says it has, and so a pool of that size."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: request.param)
+    lazy._pool.cache_clear()
+    yield request.param
+    lazy._pool.cache_clear()
+
+
 def parallel(loop):
     """A parallel kernel that is a plain function."""
     kernel = numba_kernel(parallel=True)(loop)
@@ -139,21 +148,17 @@ def parallel(loop):
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 100])
-@pytest.mark.parametrize("threads", [1, 2, 5])
-def test_every_pass_of_a_parallel_kernel_runs_once(count, threads, monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    lazy._pool.cache_clear()
+@pytest.mark.parametrize("several", [1, 2, 5], indirect=True)
+def test_every_pass_of_a_parallel_kernel_runs_once(count, several):
     seen = []
     parallel(lambda first, last: seen.append((first, last)))(count)
     passes = sorted(n for first, last in seen for n in range(first, last))
     assert passes == list(range(count))
-    assert threads == 1 or len(seen) <= 4 * threads
-    lazy._pool.cache_clear()
+    assert several == 1 or len(seen) <= 4 * several
 
 
-def test_two_threads_run_passes_at_once_and_their_errors_arrive(monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    lazy._pool.cache_clear()
+@pytest.mark.usefixtures("several")
+def test_two_threads_run_passes_at_once_and_their_errors_arrive():
     both = threading.Barrier(2)
     waited = []
     parallel(lambda first, last: waited.append(both.wait(timeout=30)))(2)
@@ -166,19 +171,14 @@ def test_two_threads_run_passes_at_once_and_their_errors_arrive(monkeypatch):
 
     with pytest.raises(OSError, match="of a second thread"):
         parallel(fail)(2)
-    lazy._pool.cache_clear()
 
 
 def test_torchs_threads_are_left_alone():
-    before = torch.get_num_threads()
-    try:
-        for count in (1, 2):
-            torch.set_num_threads(count)
+    for count in (1, 2):
+        with threads(count):
             out = np.zeros(9, np.float32)
             add_up(9, np.ones(9, np.float32), out)
             assert torch.get_num_threads() == count and out.tolist() == [3] * 9
-    finally:
-        torch.set_num_threads(before)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -196,10 +196,7 @@ def test_a_forked_process_has_threads_of_its_own():
         "if child: print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
         "os._exit(0) if not child else None"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True
-    )
-    assert done.stdout.strip() == "0"
+    assert python(code).stdout.strip() == "0"
 
 
 def test_a_triton_kernel_is_launched_by_its_grid_alone():
@@ -216,5 +213,4 @@ def test_importing_kernels_loads_neither_numba_nor_triton():
         "[importlib.import_module(name) for name in names]\n"
         "print(sorted({'numba', 'triton'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert python(code).stdout.strip() == "[]"

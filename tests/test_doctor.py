@@ -1,15 +1,11 @@
 """Claims about what `doctor` says of a machine."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
+from command import python
 
 from privhead_nb import doctor
 
@@ -26,12 +22,12 @@ def pretend_gpu(monkeypatch: pytest.MonkeyPatch, major: int) -> None:
     class Properties:
         name, minor, total_memory = "A GPU", 0, 16 << 30
 
-    Properties.major = major  # type: ignore[attr-defined]
+    Properties.major = major
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: Properties)
 
 
-def test_this_machine_can_run_and_its_report_is_json() -> None:
+def test_this_machine_can_run_and_its_report_is_json():
     facts = doctor.report()
     assert facts["can_run"]
     assert json.loads(json.dumps(facts)) == facts
@@ -47,9 +43,7 @@ def test_this_machine_can_run_and_its_report_is_json() -> None:
     ("module", "name", "needed", "remedy"),
     [("igl", "libigl", True, "pip install"), ("numba", "numba", False, "[fast]")],
 )
-def test_a_missing_package_stops_or_only_advises_and_says_how_to_mend(
-    monkeypatch: pytest.MonkeyPatch, module: str, name: str, needed: bool, remedy: str
-) -> None:
+def test_a_missing_package_is_told_with_its_remedy(monkeypatch, module, name, needed, remedy):
     without(monkeypatch, module)
     facts = doctor.report()
     assert facts["can_run"] is not needed and facts["numba"] is needed
@@ -68,16 +62,12 @@ def test_a_missing_package_stops_or_only_advises_and_says_how_to_mend(
         ("import os; os.environ['NUMBA_DISABLE_JIT'] = '1'", False, "unset it"),
     ],
 )  # fmt: skip
-def test_kernels_that_are_not_kept_or_can_not_run_are_told_with_a_remedy(
-    spoil: str, run: bool, remedy: str
-) -> None:
+def test_kernels_that_are_not_kept_or_can_not_run_are_told_with_a_remedy(spoil, run, remedy):
     code = f"{spoil}\nimport importlib.util, json\nreal = importlib.util.find_spec\n"
     code += "importlib.util.find_spec = lambda name: name == 'numba' or real(name)\n"
     code += "from privhead_nb import doctor\nfacts = doctor.report()\n"
     code += "print(json.dumps([facts, doctor.text(facts)]))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=True
-    )
+    done = python(code)
     facts, text = json.loads(done.stdout)
     assert facts["can_run"]
     assert (facts["kernels"]["run"], facts["kernels"]["kept"]) == (run, False)
@@ -86,7 +76,7 @@ def test_kernels_that_are_not_kept_or_can_not_run_are_told_with_a_remedy(
     assert "Traceback" not in done.stderr
 
 
-def test_doctor_loads_nothing_where_numba_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_loads_nothing_where_numba_is_missing(monkeypatch):
     from privhead_nb.kernels import lazy
 
     without(monkeypatch, "numba")
@@ -97,9 +87,7 @@ def test_doctor_loads_nothing_where_numba_is_missing(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(("major", "profile"), [(9, "gpu"), (6, "cpu")])
-def test_a_gpu_is_named_and_recommended_unless_it_is_old(
-    monkeypatch: pytest.MonkeyPatch, major: int, profile: str
-) -> None:
+def test_a_gpu_is_named_and_recommended_unless_it_is_old(monkeypatch, major, profile):
     pretend_gpu(monkeypatch, major)
     facts = doctor.report()
     assert facts["profile"] == profile and facts["gpu"]["capability"] == f"{major}.0"
@@ -107,24 +95,24 @@ def test_a_gpu_is_named_and_recommended_unless_it_is_old(
     assert any("below 7.0" in f["what"] for f in facts["findings"]) == (profile == "cpu")
 
 
-def test_little_memory_and_disk_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_little_memory_and_disk_are_told(monkeypatch):
     monkeypatch.setattr(doctor, "_memory_gib", lambda: 1.0)
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: type("U", (), {"free": 1 << 20}))
     told = " ".join(f["what"] for f in doctor.report()["findings"])
     assert "1.0 GiB of memory" in told and "GiB of disk" in told
 
 
-def test_torch_versions_are_compared_as_numbers() -> None:
+def test_torch_versions_are_compared_as_numbers():
     versions = {"2.8.1": True, "2.9.0": False, "2.13.0+cpu": False, "3.0": False}
     assert {v: doctor._older(v, (2, 9)) for v in versions} == versions
 
 
-def test_doctor_answers_where_the_command_line_can_not_load(tmp_path: Path) -> None:
+def test_doctor_answers_where_the_command_line_can_not_load(tmp_path):
     """Without typer, `python -m privhead_nb` still says what to install."""
     (tmp_path / "typer.py").write_text("raise ModuleNotFoundError('no typer', name='typer')")
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.argv = ['privhead', 'doctor']; "
     code += "from privhead_nb.__main__ import main; main()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = python(code, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("typer is missing") and "torch" in done.stderr
     assert "Traceback" not in done.stderr

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from runs import shortened
 
 from privhead_nb import protect, reconstruct
 from privhead_nb.errors import TrainingError
@@ -16,14 +17,8 @@ FIRST, LATER = 1e-4, 2e-3
 
 
 def short(name, **render):
-    profile = get_profile(name)
-    return replace(
-        profile,
-        stage1=replace(profile.stage1, steps=FEW, rays=64, eikonal_points=16),
-        stage2=replace(profile.stage2, steps=FEW, patches=1, eikonal_points=16),
-        render=replace(profile.render, **render),
-        mesh_resolution=16,
-    )
+    profile = shortened(get_profile(name), steps=FEW, mesh=16)
+    return replace(profile, render=replace(profile.render, **render))
 
 
 def small_paper():
@@ -66,8 +61,6 @@ def test_training_with_kernels_equals_training_without(ball, name):
 
 def test_a_backend_that_can_not_run_is_refused_before_training(ball, monkeypatch):
     release = protect(ball, size=32)
-    with pytest.raises(TrainingError, match="unknown backend 'cuda'"):
-        reconstruct(release, PROFILES["cpu"], backend="cuda", progress=False)
     monkeypatch.setenv("TRITON_INTERPRET", "0")
     with pytest.raises(TrainingError, match=r"can't run here.*Use 'auto'"):
         reconstruct(release, PROFILES["cpu"], backend="triton", device="cpu", progress=False)

@@ -54,6 +54,15 @@ def share_off(got, wanted):
     return ((got - wanted).abs().amax(1) > 1e-5).double().mean().item()
 
 
+def dense(sdf, origins, directions, beta, sections):
+    """Even t (N, sections + 1) over the rays' intervals, and the opacity of a sum up to each."""
+    near, far, _ = sphere_interval(origins, directions)
+    t = torch.lerp(near[:, None], far[:, None], torch.linspace(0, 1, sections + 1).to(near))
+    points = origins[:, None] + t[..., None] * directions[:, None]
+    depth = (laplace_density(sdf(points[:, :-1]), beta) * t.diff()).cumsum(-1)
+    return t, F.pad(1 - torch.exp(-depth), (1, 0))
+
+
 # What the parts compute ---------------------------------------------------------------------------
 
 
@@ -79,18 +88,11 @@ def test_closest_on_section_is_what_two_free_balls_leave_of_it():
 @pytest.mark.parametrize("beta", [0.5, 0.05, 0.02])
 def test_the_bound_bounds_the_opacity_of_every_section(sdf, beta):
     origins, directions = (x.double() for x in rays(40))
-    near, far, _ = sphere_interval(origins, directions)
-    t = torch.lerp(near[:, None], far[:, None], torch.linspace(0, 1, 60).double())
-    points = origins[:, None] + t[..., None] * directions[:, None]
-    values, deltas = sdf(points), t.diff()
+    t, coarse = dense(sdf, origins, directions, beta, 59)
+    values, deltas = sdf(origins[:, None] + t[..., None] * directions[:, None]), t.diff()
     star = closest_on_section(values, deltas)
-    error = opacity_error(torch.full_like(near, beta), values, deltas, star)
-    fine = torch.lerp(near[:, None], far[:, None], torch.linspace(0, 1, 59 * 200 + 1).double())
-    points = origins[:, None] + fine[..., None] * directions[:, None]
-    depth = (laplace_density(sdf(points[:, :-1]), beta) * fine.diff()).cumsum(-1)
-    exact = F.pad(1 - torch.exp(-depth), (1, 0))[:, ::200]
-    coarse = (laplace_density(values[:, :-1], beta) * deltas).cumsum(-1)
-    off = (F.pad(1 - torch.exp(-coarse), (1, 0)) - exact).abs()
+    error = opacity_error(torch.full_like(t[:, 0], beta), values, deltas, star)
+    off = (coarse - dense(sdf, origins, directions, beta, 59 * 200)[1][:, ::200]).abs()
     # the bound holds at both ends of a section; the fine sum itself is off by about 1e-3
     assert (off[:, 1:] <= error + 2e-3).all() and (off[:, :-1] <= error + 2e-3).all()
 
@@ -160,11 +162,8 @@ def test_opacity_of_converged_rays_is_within_epsilon_of_a_dense_sum(sdf, beta):
     """
     bound = ErrorBound(rounds=8)
     origins, directions = rays(24)
-    near, far, _ = sphere_interval(origins.double(), directions.double())
-    fine = torch.lerp(near[:, None], far[:, None], torch.linspace(0, 1, 40001).double())
-    points = origins.double()[:, None] + fine[..., None] * directions.double()[:, None]
-    depth = (laplace_density(sdf(points[:, :-1]), beta) * fine.diff()).cumsum(-1)
-    exact = 1 - torch.exp(-depth)
+    fine, exact = dense(sdf, origins.double(), directions.double(), beta, 40000)
+    exact = exact[:, 1:]
     converged = 0
     for ray in range(len(origins)):
         one, field = slice(ray, ray + 1), Asked(sdf)
@@ -249,6 +248,14 @@ def test_double_precision_runs_and_is_near():
     assert double.dtype == torch.float64 and (single - double).abs().max() < 1e-3
 
 
+AT_DEFAULT_SIZES = [  # they take too long in the interpreter
+    (sdf, beta, ErrorBound())
+    for sdf in (ball, shell, two_balls)
+    for beta in (0.1, 0.01, 0.001)
+    if DEVICE == "cuda"
+]
+
+
 # The kernels --------------------------------------------------------------------------------------
 
 
@@ -262,6 +269,7 @@ def test_double_precision_runs_and_is_near():
         (far_away, 0.05, ODD),
         (two_balls, 1e3, ErrorBound(2, 1, 1, 0, rounds=2, bisections=1)),
         (ball, 0.05, ErrorBound(16, 3, 40, 1, rounds=1, bisections=2)),
+        *AT_DEFAULT_SIZES,
     ],
 )
 @pytest.mark.parametrize("backend", [TRITON])
@@ -270,7 +278,7 @@ def test_kernels_give_the_samples_of_the_reference_to_the_bit_each_time(
 ):
     """They ask the field in fixed rounds, at all rays, so that the host waits for nothing."""
     device = device_of(backend)
-    count = 500 if DEVICE == "cuda" else 9
+    count = 4000 if DEVICE == "cuda" else 9
     wanted = sample(sdf, count, beta, bound, "torch", device=device, seed=seed)
     field = Asked(sdf)
     got = sample(field, count, beta, bound, backend, device=device, seed=seed)
@@ -280,15 +288,6 @@ def test_kernels_give_the_samples_of_the_reference_to_the_bit_each_time(
     assert seed is None or not torch.equal(
         got, sample(sdf, count, beta, bound, backend, device=device, seed=4)
     )
-
-
-@pytest.mark.skipif(DEVICE == "cpu", reason="default sizes take too long in the interpreter")
-@pytest.mark.parametrize("beta", [0.1, 0.01, 0.001])
-@pytest.mark.parametrize("sdf", [ball, shell, two_balls])
-def test_triton_gives_the_samples_of_the_reference_at_default_sizes(sdf, beta):
-    wanted = sample(sdf, 4000, beta, ErrorBound(), "torch", device=DEVICE)
-    got = sample(sdf, 4000, beta, ErrorBound(), "triton", device=DEVICE)
-    assert share_off(got, wanted) <= 1e-3
 
 
 @pytest.mark.parametrize("backend", ["torch", TRITON])

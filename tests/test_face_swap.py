@@ -50,7 +50,7 @@ def named(swapped: Tensor) -> list[float]:
     return [found.as_target.value, found.as_actor.value, found.nearer.value]
 
 
-def test_a_pair_shows_the_target_and_with_the_actors_own_pictures_the_actor() -> None:
+def test_a_pair_shows_the_target_and_with_the_actors_own_pictures_the_actor():
     actor = person(0)
     for given, wanted in ((person(1), [1, 0, 1]), (person(0, seed=1), [0, 1, 0])):
         swapped = face_swap.swapper_of_pair(face_swap.train_pair(actor, given, TINY))(actor)
@@ -67,7 +67,7 @@ def prior() -> face_swap.Prior:
     return face_swap.train_prior(pictures, people, dataclasses.replace(TINY, steps=150, batch=8))
 
 
-def test_a_prior_takes_its_target_from_pictures_alone(prior: face_swap.Prior) -> None:
+def test_a_prior_takes_its_target_from_pictures_alone(prior):
     actor, target = person(0), person(1)
     before = {k: v.clone() for k, v in prior.state_dict().items()}
 
@@ -82,7 +82,7 @@ def test_a_prior_takes_its_target_from_pictures_alone(prior: face_swap.Prior) ->
     assert all(torch.equal(v, before[k]) for k, v in prior.state_dict().items()), "left as it was"
 
 
-def test_the_same_seed_gives_the_same_swap() -> None:
+def test_the_same_seed_gives_the_same_swap():
     few = dataclasses.replace(TINY, steps=3)
     one, two = (
         face_swap.swapper_of_pair(face_swap.train_pair(person(0), person(1), few))(person(0))
@@ -91,7 +91,7 @@ def test_the_same_seed_gives_the_same_swap() -> None:
     assert torch.equal(one, two)
 
 
-def test_matched_colours_have_the_actors_moments_and_white_stays() -> None:
+def test_matched_colours_have_the_actors_moments_and_white_stays():
     actor, swapped = person(0), person(1, seed=3)
     actor = (actor + 0.02 * torch.rand(actor.shape, generator=torch.Generator())).clamp(0, 1)
     matched = face_swap.colour_matched(swapped, actor)
@@ -100,7 +100,7 @@ def test_matched_colours_have_the_actors_moments_and_white_stays() -> None:
     assert torch.equal(matched[white], swapped[white])
 
 
-def test_what_disturbs_the_input_leaves_shapes_and_ranges() -> None:
+def test_what_disturbs_the_input_leaves_shapes_and_ranges():
     random = torch.Generator().manual_seed(0)
     crops = person(0)[:, 4:60, 12:52].movedim(-1, 1)
     warped, plain = face_swap.moved(crops, random)
@@ -110,7 +110,7 @@ def test_what_disturbs_the_input_leaves_shapes_and_ranges() -> None:
     assert torch.allclose(grey[:, 0], grey[:, 2]), "no colour is left"
 
 
-def test_wrong_pictures_are_refused() -> None:
+def test_wrong_pictures_are_refused():
     for train, given, said in (
         (face_swap.train_pair, (person(0), torch.zeros(2, 32, 32, 3)), "pictures of the target"),
         (face_swap.train_pair, (person(0)[:0], person(1)), "at least one picture"),

@@ -1,15 +1,12 @@
 """Pictures and masks: of every mode, called what they are not, turned, damaged, closed to us."""
 
-from __future__ import annotations
-
 import io
 import os
 import shutil
 import struct
 import tempfile
-import tracemalloc
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from refusals import refusal, refused
+from refusals import refusal, refused, traced_peak
 
 from privhead_nb.errors import SceneError
 from privhead_nb.scenes.folder import load_scene
@@ -47,28 +44,19 @@ def oriented(orientation: int) -> Image.Exif:
 
 @pytest.mark.parametrize("kind", ["EPS", "TIFF", "BMP", "WEBP", "GIF", "JPEG"])
 def test_a_file_called_png_that_is_something_else_is_refused_as_what_it_is(
-    ball_folder: Path, kind: str
-) -> None:
-    saved(kind, ball_folder / "image" / "img_0002.png")
-    words = [f" {kind} file, not the PNG", "img_0002.png", "with the ending that fits"]
-    refused(lambda: load_scene(ball_folder), *words)
-
-
-@pytest.mark.parametrize("read", READERS)
-def test_no_file_starts_ghostscript(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], object]
-) -> None:
-    started = []
+    tmp_path, monkeypatch, kind
+):
+    """And no Ghostscript is started for it."""
     monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", "gs")
-    monkeypatch.setattr("subprocess.check_call", lambda *a, **_: started.append(a))
-    with pytest.raises(SceneError):
-        read(saved("EPS", tmp_path / "view_0020.png"))
-    assert started == []
+    monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("was started"))
+    path = saved(kind, tmp_path / "view_0020.png")
+    for read in READERS:
+        words = [f" {kind} file, not the PNG", "view_0020.png", "with the ending that fits"]
+        refused(partial(read, path), *words)
 
 
-def test_names_that_are_no_picture_files(tmp_path: Path, ball_folder: Path) -> None:
+def test_names_that_are_no_picture_files(tmp_path):
     (tmp_path / "folder.png").mkdir()
-    (tmp_path / "loop.png").symlink_to("loop.png")
     (tmp_path / "empty.png").touch()
     saved("PNG", tmp_path / "png.jpg")
     saved("TIFF", tmp_path / "a.tif")
@@ -76,9 +64,6 @@ def test_names_that_are_no_picture_files(tmp_path: Path, ball_folder: Path) -> N
     frames[0].save(tmp_path / "moving.png", save_all=True, append_images=frames[1:])
     for name, said in {
         "folder.png": "is no file",
-        "loop.png": "symbolic links",
-        "x" * 300 + ".png": "name too long",
-        "nul\0.png": "null",
         "empty.png": "can't be read as a picture",
         "nowhere.png": "the file is missing",
         "png.jpg": "is a PNG file, not the JPEG",
@@ -87,15 +72,10 @@ def test_names_that_are_no_picture_files(tmp_path: Path, ball_folder: Path) -> N
     }.items():
         for read in READERS:
             assert said.lower() in str(refusal(partial(read, tmp_path / name))).lower(), name
-    (ball_folder / "image" / "img_0002.png").unlink()
-    (ball_folder / "image" / "img_0002.png").mkdir()
-    refused(lambda: load_scene(ball_folder), "img_0002.png: is no file")
 
 
 @pytest.mark.parametrize("flip", range(12))
-def test_a_flipped_bit_never_ends_in_anything_but_a_picture_or_a_scene_error(
-    tmp_path: Path, flip: int
-) -> None:
+def test_a_flipped_bit_never_ends_in_anything_but_a_picture_or_a_scene_error(tmp_path, flip):
     generator = np.random.default_rng(flip)
     for kind, ending in (("PNG", ".png"), ("JPEG", ".jpg")):
         path = saved(kind, tmp_path / f"a{ending}")
@@ -122,7 +102,7 @@ def add_late_exif(path: Path, orientation: int) -> Path:
     return path
 
 
-def test_an_orientation_in_exif_is_found_wherever_it_stands(tmp_path: Path) -> None:
+def test_an_orientation_in_exif_is_found_wherever_it_stands(tmp_path):
     for path, orientation in (
         (saved("JPEG", tmp_path / "a.jpg", exif=oriented(6)), 6),
         (saved("PNG", tmp_path / "a.png", exif=oriented(6)), 6),
@@ -133,9 +113,7 @@ def test_an_orientation_in_exif_is_found_wherever_it_stands(tmp_path: Path) -> N
         assert exif_orientation(path) == orientation
 
 
-def test_square_pictures_that_exif_would_turn_are_named_and_used_as_stored(
-    ball_folder: Path,
-) -> None:
+def test_square_pictures_that_exif_would_turn_are_named_and_used_as_stored(ball_folder):
     before = load_scene(ball_folder)
     assert not any("EXIF" in said for said in before.assumptions)
     for view in (1, 4):
@@ -151,7 +129,7 @@ def test_square_pictures_that_exif_would_turn_are_named_and_used_as_stored(
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "I;16", "CMYK"])
-def test_values_are_those_of_a_reading_in_one_piece(tmp_path: Path, mode: str) -> None:
+def test_values_are_those_of_a_reading_in_one_piece(tmp_path, mode):
     """In RGB float32; a transparent pixel shows the background."""
     codes = np.random.default_rng(0).integers(0, 256, (600, 7, 4), np.uint8)
     if mode == "I;16":
@@ -175,17 +153,11 @@ def test_values_are_those_of_a_reading_in_one_piece(tmp_path: Path, mode: str) -
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_a_picture_of_4000_pixels_takes_little_more_than_its_floats(
-    tmp_path: Path, mode: str
-) -> None:
+def test_a_picture_of_4000_pixels_takes_little_more_than_its_floats(tmp_path, mode):
     Image.new(mode, (4000, 4000), (10, 20, 30, 255)[: len(mode)]).save(tmp_path / "a.png")
-    tracemalloc.start()
-    pixels = read_image(tmp_path / "a.png")
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    peak = traced_peak(lambda: read_image(tmp_path / "a.png"))
     # 192 MB of floats, the codes, and these once more; Pillow's own copy, 64 MB, isn't traced.
-    codes = 4000 * 4000 * len(mode)
-    assert peak < pixels.nbytes + 2.2 * codes < 450e6 - 64e6
+    assert peak < 4000 * 4000 * (12 + 2.2 * len(mode)) < 450e6 - 64e6
 
 
 def masks() -> dict[str, Image.Image]:
@@ -216,13 +188,13 @@ def masks() -> dict[str, Image.Image]:
 
 
 @pytest.mark.parametrize("kind", masks())
-def test_a_mask_is_read_from_where_it_stands(tmp_path: Path, kind: str) -> None:
+def test_a_mask_is_read_from_where_it_stands(tmp_path, kind):
     masks()[kind].save(tmp_path / "mask.png")
     mask = read_mask(tmp_path / "mask.png")
     assert mask.shape == (16, 16) and mask[4:12, 5:11].min() == 1 and mask.sum() == 8 * 6
 
 
-def test_a_photo_with_a_cut_out_is_no_mask_but_an_error(tmp_path: Path) -> None:
+def test_a_photo_with_a_cut_out_is_no_mask_but_an_error(tmp_path):
     """A picture in the place of its mask: colour says one thing, transparency another."""
     colours = np.random.default_rng(0).integers(0, 255, (16, 16, 4), np.uint8)
     colours[..., 3] = 0
@@ -271,7 +243,7 @@ def open_folder(ball: Scene) -> Iterator[Path]:
         if (name, mode) != ("", 0o100)  # a scene that can't be listed, but entered, can be read
     ],
 )
-def test_what_is_closed_to_us_says_so(open_folder: Path, name: str, mode: int) -> None:
+def test_what_is_closed_to_us_says_so(open_folder, name, mode):
     closed = open_folder / name
     if os.geteuid() == 0:
         os.chown(closed, 65534, -1)

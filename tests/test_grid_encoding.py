@@ -1,5 +1,7 @@
 """Feature grids: values and derivatives; what all kernels keep is in `test_kernels.py`."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from backends import (
@@ -8,12 +10,14 @@ from backends import (
     KERNELS,
     NUMBA,
     ODD,
-    answers,
+    agreed,
     deterministic,
     device_of,
+    exact,
     grid,
     needs_triton,
     relative_rms,
+    run,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -70,15 +74,9 @@ def test_points_on_lattice_planes_and_on_the_boundary(backend):
     layout = GridLayout((3, 5, 17), channels=2, max_entries=200)  # planes at exact numbers
     axis = torch.tensor([-1.5, -1.0, -0.5, 0.125, 1.0, 1.25])
     points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
-    table = grid(layout, 1).inputs[1]
-    call = lambda p, t: encode_grid(p, t, layout, backend=backend)  # noqa: E731
-    got, grads = answers(call, tuple(x.to(device_of(backend)) for x in (points, table)), (1,))
-    exact, wanted = answers(
-        lambda p, t: encode_grid_reference(p, t, layout), (points.double(), table.double()), (1,)
-    )
-    assert all(relative_rms(a, b) < 1e-5 for a, b in zip(got, exact, strict=True))
-    assert relative_rms(grads[0], wanted[0]) < 1e-4
-    assert not got[1].transpose(1, 2)[(points.abs() > 1).to(got[1].device)].any()
+    problem = grid(layout, 1)
+    _, jacobian, _ = agreed(replace(problem, inputs=(points, problem.inputs[1])), backend)
+    assert not jacobian.transpose(1, 2)[points.abs() > 1].any()
 
 
 @backends
@@ -144,11 +142,9 @@ def test_a_gradient_may_be_added_to_a_buffer(backend):
 @pytest.mark.parametrize("only", [0, 1], ids=["features", "jacobian"])
 def test_the_sorted_mode_takes_one_output(only):
     problem = grid(DENSE, 33)
-    inputs = tuple(x.to(device_of("triton")) for x in problem.inputs)
     with deterministic():
-        _, got = answers(lambda *x: problem.call(*x, backend="triton"), inputs, (1,), only)
-    exact = tuple(x.double() for x in problem.inputs)
-    assert relative_rms(got[0], answers(problem.reference, exact, (1,), only)[1][0]) < 1e-4
+        _, got = run(problem, "triton", only=only)
+    assert relative_rms(got[0], exact(problem, only=only)[1][0]) < 1e-4
 
 
 @pytest.mark.parametrize("backend", [NUMBA])

@@ -1,9 +1,6 @@
 """The inspection page is drawn, and its outlines lie where the pictures say."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +10,6 @@ from PIL import Image
 
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.protect import protect
-from privhead_nb.scenes.scene import Scene
 from privhead_nb.viz.inspect import (
     NEUTRAL,
     SENSITIVE,
@@ -23,18 +19,18 @@ from privhead_nb.viz.inspect import (
 )
 
 
-def _views(figure) -> dict[str, object]:  # type: ignore[no-untyped-def]
+def _views(figure):
     return {ax.get_title().split("\n")[-1]: ax for ax in figure.axes if ax.get_title()}
 
 
-def test_the_page_shows_every_view_with_role_and_colour(ball: Scene) -> None:
+def test_the_page_shows_every_view_with_role_and_colour(ball):
     views = _views(draw_scene(ball))
     assert list(views) == [f"{i} {'sensitive' if i < 3 else 'neutral'}" for i in range(6)]
     assert views["0 sensitive"].title.get_color() == SENSITIVE
     assert views["5 neutral"].title.get_color() == NEUTRAL
 
 
-def test_mesh_and_sphere_outlines_lie_on_the_pictures(ball: Scene) -> None:
+def test_mesh_and_sphere_outlines_lie_on_the_pictures(ball):
     ax = _views(draw_scene(ball))["4 neutral"]
     focal, distance = float(ball.cameras.K[4, 0, 0]), float(ball.cameras.centers[4].norm())
     [mesh] = [c for c in ax.collections if isinstance(c, QuadContourSet)]
@@ -49,7 +45,7 @@ def test_mesh_and_sphere_outlines_lie_on_the_pictures(ball: Scene) -> None:
     assert float(ball.masks[4].sum()) == pytest.approx(disc, rel=0.05)
 
 
-def test_pages_are_written_as_png(ball: Scene, tmp_path: Path) -> None:
+def test_pages_are_written_as_png(ball, tmp_path):
     save_page(
         draw_scene(replace(ball, truth=None, nose_tip=None, neutral=(3,))), tmp_path / "scene.png"
     )
@@ -67,7 +63,7 @@ def test_pages_are_written_as_png(ball: Scene, tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_a_release_shows_moduli_for_sensitive_views(ball: Scene) -> None:
+def test_a_release_shows_moduli_for_sensitive_views(ball):
     release = protect(ball, size=16)
     views = _views(draw_release(release))
     sensitive = views["1 sensitive"].images[0].get_array()

@@ -1,8 +1,5 @@
 """What each differentiable kernel keeps: the reference's values and gradients, its own bits."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,12 +12,15 @@ from backends import (
     MORE,
     SMALL,
     Problem,
-    answers,
+    agreed,
     deterministic,
     device_of,
+    exact,
+    in_lists,
     needs_numba,
     needs_triton,
     relative_rms,
+    run,
     threads,
 )
 from torch import Tensor
@@ -39,36 +39,18 @@ def moved(problem: Problem, backend: str) -> tuple[Tensor, ...]:
     return tuple(x.to(device_of(backend)) for x in problem.inputs)
 
 
-def run(problem: Problem, backend: str, **how: Any) -> tuple[list[Tensor], list[Tensor | None]]:
-    """Outputs and gradients of the kernel."""
-    given, learns = moved(problem, backend), problem.learns
-    return answers(lambda *x: problem.call(*x, backend=backend), given, learns, **how)
-
-
-def exact(problem: Problem, **how: Any) -> tuple[list[Tensor], list[Tensor | None]]:
-    """Outputs and gradients of the reference, in float64."""
-    inputs = tuple(x.double() for x in problem.inputs)
-    return answers(problem.reference, inputs, problem.learns, **how)
-
-
 def same(got: list[Any], wanted: list[Any]) -> bool:
     return all(torch.equal(a, b) for a, b in zip(got, wanted, strict=True))
 
 
 @pytest.mark.parametrize(("backend", "make", "size"), SIZES)
-def test_values_and_gradients_are_those_of_the_float64_reference(
-    backend: str, make: Callable[..., Problem], size: tuple[Any, ...]
-) -> None:
-    problem = make(*size)
-    for found, wanted, limit in zip(run(problem, backend), exact(problem), problem.limits,
-                                    strict=True):  # fmt: skip
-        for a, b in zip(found, wanted, strict=True):
-            assert a is not None and b is not None and relative_rms(a, b) <= limit
+def test_values_and_gradients_are_those_of_the_float64_reference(backend, make, size):
+    agreed(make(*size), backend)
 
 
 @BACKENDS
 @OPS
-def test_one_output_may_be_used_alone(backend: str, make: Any, size: Any) -> None:
+def test_one_output_may_be_used_alone(backend, make, size):
     problem = make(*size)
     for only in range(len(exact(problem)[0])):
         found, wanted = run(problem, backend, only=only)[1], exact(problem, only=only)[1]
@@ -81,18 +63,13 @@ def test_one_output_may_be_used_alone(backend: str, make: Any, size: Any) -> Non
 
 @BACKENDS
 @OPS
-def test_a_gradient_that_is_not_wanted_is_not_given_and_changes_no_other(
-    backend: str, make: Any, size: Any
-) -> None:
+def test_a_gradient_that_is_not_wanted_is_not_given_and_changes_no_other(backend, make, size):
     problem = make(*size)
     every = run(problem, backend)[1]
     for which, wanted in zip(problem.learns, every, strict=True):
         leaves = [x.clone() for x in moved(problem, backend)]
         leaves[which].requires_grad_()
-        out = problem.call(*leaves, backend=backend)
-        outputs = list(out) if isinstance(out, tuple) else [out]
-        g = torch.Generator().manual_seed(1)
-        torch.autograd.backward(outputs, [torch.randn(y.shape, generator=g).to(y) for y in outputs])
+        torch.autograd.backward(*in_lists(problem.call(*leaves, backend=backend)))
         assert [x.grad is not None for x in leaves] == [i == which for i in range(len(leaves))]
         assert relative_rms(leaves[which].grad, wanted) <= 1e-5
 
@@ -106,7 +83,7 @@ def strided(x: Tensor) -> Tensor:
 
 @BACKENDS
 @OPS
-def test_the_order_of_memory_changes_no_bit(backend: str, make: Any, size: Any) -> None:
+def test_the_order_of_memory_changes_no_bit(backend, make, size):
     """Of inputs, and of upstream gradients that are expanded or transposed."""
     problem = make(*size)
     plain = moved(problem, backend)
@@ -115,10 +92,8 @@ def test_the_order_of_memory_changes_no_bit(backend: str, make: Any, size: Any) 
     results = []
     for inputs, form in ((plain, lambda up: up), (odd, strided)):
         leaves = [x.detach().requires_grad_(i in problem.learns) for i, x in enumerate(inputs)]
-        out = problem.call(*leaves, backend=backend)
-        outputs = list(out) if isinstance(out, tuple) else [out]
-        g = torch.Generator().manual_seed(1)
-        ups = [form(torch.randn(y.shape, generator=g).to(y)) for y in outputs]
+        outputs, ups = in_lists(problem.call(*leaves, backend=backend))
+        ups = [form(up) for up in ups]
         ups[0] = ups[0].new_tensor(0.7).expand(outputs[0].shape)
         with deterministic():  # the GPU's sums by atomics differ from run to run
             grads = torch.autograd.grad(outputs, [leaves[i] for i in problem.learns], ups)
@@ -128,7 +103,7 @@ def test_the_order_of_memory_changes_no_bit(backend: str, make: Any, size: Any) 
 
 @BACKENDS
 @OPS
-def test_no_rows_at_all_give_none_and_gradients_of_zero(backend: str, make: Any, size: Any) -> None:
+def test_no_rows_at_all_give_none_and_gradients_of_zero(backend, make, size):
     problem = make(*size)
     inputs = [x[:0] if i in problem.rows else x for i, x in enumerate(problem.inputs)]
     none = Problem(problem.call, problem.reference, tuple(inputs), problem.learns, ())
@@ -141,9 +116,7 @@ def test_no_rows_at_all_give_none_and_gradients_of_zero(backend: str, make: Any,
 
 @BACKENDS
 @OPS
-def test_two_runs_agree_bit_for_bit_at_any_number_of_threads(
-    backend: str, make: Any, size: Any
-) -> None:
+def test_two_runs_agree_bit_for_bit_at_any_number_of_threads(backend, make, size):
     """Triton's scatter under torch's deterministic algorithms; all others always."""
     large = dict(LARGE) | {make: size} if backend == "triton" and DEVICE == "cpu" else dict(LARGE)
     problem = make(*large.get(make, size))
@@ -157,9 +130,7 @@ def test_two_runs_agree_bit_for_bit_at_any_number_of_threads(
 
 @BACKENDS
 @OPS
-def test_nothing_but_the_inputs_is_kept_for_the_backward(
-    backend: str, make: Any, size: Any
-) -> None:
+def test_nothing_but_the_inputs_is_kept_for_the_backward(backend, make, size):
     """But for the loss: its gradient (Numba) or one number (Triton)."""
     problem = make(*size)
     leaves = [x.requires_grad_(i in problem.learns)
@@ -183,19 +154,18 @@ def test_nothing_but_the_inputs_is_kept_for_the_backward(
 
 
 @OPS
-def test_float64_takes_the_reference_and_can_not_be_forced(make: Any, size: Any) -> None:
+def test_float64_takes_the_reference_and_can_not_be_forced(make, size):
     problem = make(*size)
     inputs = tuple(x.double() for x in problem.inputs)
-    out = problem.call(*inputs, backend="auto")
-    first = out[0] if isinstance(out, tuple) else out
-    assert first.dtype == torch.float64
+    outputs, _ = in_lists(problem.call(*inputs, backend="auto"))
+    assert outputs[0].dtype == torch.float64
     with pytest.raises(ValueError, match="float32"):
         problem.call(*inputs, backend="numba")
     with pytest.raises(ValueError, match="unknown backend"):
         problem.call(*inputs, backend="cuda")
 
 
-def test_the_comparison_bites() -> None:
+def test_the_comparison_bites():
     """Errors of 3e-4 in a gradient, or of 3e-5 in an output, are found."""
     x = torch.randn(20, dtype=torch.float64)
     assert relative_rms(x * (1 + 3e-5), x) > 1e-5 and relative_rms(x * (1 + 3e-4), x) > 1e-4

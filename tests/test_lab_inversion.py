@@ -19,7 +19,7 @@ from torch import Tensor
 from privhead_nb.lab.attacks import prior_free
 from privhead_nb.lab.attacks.prior_free import Descent
 from privhead_nb.privacy.operators import Operator
-from privhead_nb.teach.lesson06 import multiplicity, poisson, scores, surface
+from privhead_nb.teach.lesson06 import multiplicity, scores, surface
 
 SOBEL = Operator()
 
@@ -42,7 +42,7 @@ def portrait(size: int = 24, seed: int = 0) -> Tensor:
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(0.05, 0.6), min_size=1, max_size=8))
-def test_signals_are_all_that_fit_and_no_others(steps: list[float]) -> None:
+def test_signals_are_all_that_fit_and_no_others(steps):
     found = multiplicity.signals(np.array(steps))
     assert np.allclose(np.abs(np.diff(found, axis=1)), steps)
     assert found.min() >= -1e-9 and found.max() <= 1 + 1e-9
@@ -51,7 +51,7 @@ def test_signals_are_all_that_fit_and_no_others(steps: list[float]) -> None:
     assert len(found) == (np.ptp(walks, axis=1) <= 1 + 1e-9).sum()
 
 
-def test_known_ends_leave_fewer_signals_and_the_right_one() -> None:
+def test_known_ends_leave_fewer_signals_and_the_right_one():
     truth = np.array([1.0, 0.45, 0.6, 0.52, 0.81, 0.3, 0.9, 1.0])
     steps = np.abs(np.diff(truth))
     known: list[dict[str, float]] = [{}, {"first": 1.0}, {"first": 1.0, "last": 1.0}]
@@ -70,17 +70,6 @@ def test_known_ends_leave_fewer_signals_and_the_right_one() -> None:
 # Two dimensions -----------------------------------------------------------------------------------
 
 
-def test_in_the_plane_two_choices_of_4096_close_all_loops_and_each_flat_ground_doubles() -> None:
-    for seed in range(5):
-        picture = np.random.default_rng(seed).uniform(size=(3, 3))
-        assert multiplicity.closed_signs(picture) == 2
-    corners = np.zeros((3, 3))
-    corners[0, 0], corners[2, 2] = 0.5, 0.3
-    assert multiplicity.closed_signs(corners) == 4
-    with pytest.raises(ValueError, match="too many"):
-        multiplicity.closed_signs(np.zeros((4, 4)))
-
-
 def flips(picture: Tensor, operator: Operator) -> Tensor:
     for part in (2, 3, 7):
         picture = multiplicity.flipped(picture, operator, part)
@@ -88,7 +77,7 @@ def flips(picture: Tensor, operator: Operator) -> Tensor:
 
 
 @pytest.mark.parametrize("kind", ["sobel", "scharr", "prewitt", "central", "roberts"])
-def test_flips_keep_the_modulus_and_the_border_and_change_the_picture(kind: str) -> None:
+def test_flips_keep_the_modulus_and_the_border_and_change_the_picture(kind):
     operator, picture = Operator(kind), multiplicity.islands(36)
     modulus = operator.modulus(picture)
     assert multiplicity.parts(modulus)[1] == 9
@@ -108,7 +97,7 @@ def test_flips_keep_the_modulus_and_the_border_and_change_the_picture(kind: str)
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10**6))
-def test_every_orthogonal_turn_of_colours_keeps_the_modulus(seed: int) -> None:
+def test_every_orthogonal_turn_of_colours_keeps_the_modulus(seed):
     q = multiplicity.random_turn(torch.Generator().manual_seed(seed))
     assert torch.allclose(q @ q.T, torch.eye(3, dtype=torch.float64))
     picture = portrait()
@@ -116,14 +105,14 @@ def test_every_orthogonal_turn_of_colours_keeps_the_modulus(seed: int) -> None:
     assert float((SOBEL.modulus(turned) - SOBEL.modulus(picture)).abs().max()) < 1e-12
 
 
-def test_a_turn_about_grey_keeps_greys_and_turns_colours() -> None:
+def test_a_turn_about_grey_keeps_greys_and_turns_colours():
     q, red = multiplicity.turn(120), torch.eye(3, dtype=torch.float64)[0]
     grey = torch.ones(3, dtype=torch.float64)
     assert torch.allclose(q @ grey, grey) and torch.allclose(q @ red, red.roll(1))
     assert float((multiplicity.recoloured(portrait(), q) - portrait()).abs().max()) > 0.1
 
 
-def test_stripes_are_unseen_by_sobel_alone_and_all_that_is_unseen_is_counted() -> None:
+def test_stripes_are_unseen_by_sobel_alone_and_all_that_is_unseen_is_counted():
     random, plain = torch.Generator().manual_seed(1), portrait(20)[:18]
     rows, columns = (torch.rand(n, generator=random) for n in (20, 18))
     striped = plain + 0.2 * multiplicity.unseen(rows, columns).double()[..., None]
@@ -135,7 +124,7 @@ def test_stripes_are_unseen_by_sobel_alone_and_all_that_is_unseen_is_counted() -
         assert surface.unseen_dimensions(8, 10, Operator(kind)) == count
 
 
-def test_matrices_are_the_operator() -> None:
+def test_matrices_are_the_operator():
     picture = portrait(14)[:13]
     x = picture.reshape(-1, 3).numpy()
     for border, blur in itertools.product(("reflect", "replicate", "zero"), (0.0, 0.6)):
@@ -146,7 +135,7 @@ def test_matrices_are_the_operator() -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_a_walk_keeps_the_modulus_to_1e_6_and_moves_the_colours(seed: int) -> None:
+def test_a_walk_keeps_the_modulus_to_1e_6_and_moves_the_colours(seed):
     picture = portrait(20, seed)
     noise = torch.rand(picture.shape, generator=torch.Generator().manual_seed(seed)).double()
     found = surface.wander(picture, SOBEL, picture + 2 * noise - 1, steps=6)
@@ -163,7 +152,7 @@ def test_a_walk_keeps_the_modulus_to_1e_6_and_moves_the_colours(seed: int) -> No
 # Scores -------------------------------------------------------------------------------------------
 
 
-def test_scores_forgive_what_the_modulus_cannot_tell_and_nothing_else() -> None:
+def test_scores_forgive_what_the_modulus_cannot_tell_and_nothing_else():
     truth, sign, colours = portrait(16), scores.up_to_constant_and_sign, scores.up_to_colours
     grey, q = truth.mean(-1), multiplicity.random_turn(torch.Generator().manual_seed(3))
     where = torch.zeros(16, 16)  # weights leave pixels out
@@ -184,7 +173,7 @@ def test_scores_forgive_what_the_modulus_cannot_tell_and_nothing_else() -> None:
         colours(truth[:-1], truth)
 
 
-def test_no_turn_does_better_than_the_best_one() -> None:
+def test_no_turn_does_better_than_the_best_one():
     random = torch.Generator().manual_seed(4)
     guess, truth = torch.rand(2, 9, 8, 3, generator=random).double()
     weights = torch.rand(9, 8, generator=random).double()
@@ -196,38 +185,12 @@ def test_no_turn_does_better_than_the_best_one() -> None:
         assert float(left.sqrt()) >= best - 1e-12
 
 
-# Poisson ------------------------------------------------------------------------------------------
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.integers(2, 9), st.integers(2, 9), st.integers(0, 1000))
-def test_signed_differences_give_the_picture_back(height: int, width: int, seed: int) -> None:
-    picture = np.random.default_rng(seed).uniform(size=(height, width))
-    found = poisson.from_differences(np.diff(picture, axis=1), np.diff(picture, axis=0))
-    assert np.allclose(found, picture - picture.mean())
-
-
-def test_differences_of_no_picture_get_the_least_squares_answer() -> None:
-    random = np.random.default_rng(5)
-    right, down = random.normal(size=(4, 5)), random.normal(size=(3, 6))
-    units = np.eye(24).reshape(24, 4, 6)
-    rows = [np.diff(units, axis=axis).reshape(24, -1) for axis in (2, 1)]
-    target = np.concatenate([right.ravel(), down.ravel()])
-    wanted = np.linalg.lstsq(np.concatenate(rows, axis=1).T, target)[0]
-    found = poisson.from_differences(right, down).ravel()
-    assert np.allclose(found, wanted - wanted.mean())
-    head = portrait()  # rebuilding wins with signs, and loses without
-    signed, unsigned = (poisson.rebuilt(head, change) for change in (lambda d: d, np.abs))
-    assert scores.up_to_colours(signed, head).explained == pytest.approx(1)
-    assert scores.up_to_colours(unsigned, head).explained < 0.5
-
-
 # The attack ---------------------------------------------------------------------------------------
 
 QUICK = Descent(starts=2, steps=120)
 
 
-def test_the_smoothed_modulus_is_eq_6_without_smoothing_and_below_it_with() -> None:
+def test_the_smoothed_modulus_is_eq_6_without_smoothing_and_below_it_with():
     pictures = torch.stack([portrait(20), portrait(20, 1)])
     exact = SOBEL.modulus(pictures)
     assert torch.allclose(prior_free.smoothed_modulus(pictures, SOBEL), exact, atol=1e-6)
@@ -235,7 +198,7 @@ def test_the_smoothed_modulus_is_eq_6_without_smoothing_and_below_it_with() -> N
     assert bool((smooth <= exact + 1e-9).all()) and bool((smooth >= exact - 0.1).all())
 
 
-def test_signed_gradients_give_the_face_away_and_another_modulus_gives_nothing() -> None:
+def test_signed_gradients_give_the_face_away_and_another_modulus_gives_nothing():
     """The positive and the null control."""
     heads = [portrait(seed=seed).float() for seed in (0, 1)]
     moduli = [SOBEL.modulus(head) for head in heads]
@@ -248,21 +211,19 @@ def test_signed_gradients_give_the_face_away_and_another_modulus_gives_nothing()
     assert scores.up_to_colours(lost.guess, heads[0], where).explained < 0.3
 
 
-def test_the_attack_finds_a_picture_with_nearly_the_released_modulus() -> None:
+def test_the_attack_finds_a_picture_with_nearly_the_released_modulus():
     head = portrait().float()
     released = SOBEL.modulus(head)
-    found = prior_free.invert(released, SOBEL, QUICK, looks=4)
+    found = prior_free.invert(released, SOBEL, QUICK)
     assert found.residual < 0.1 * float(released.mean())
     assert found.residual == pytest.approx(float(found.residuals.min()))
     off = (SOBEL.modulus(found.guess) - released).abs().mean()
     assert float(off) == pytest.approx(found.residual, rel=1e-3)
     assert found.guess.min() >= 0 and found.guess.max() <= 1
-    assert found.history.shape == (4, 24, 24, 3) and found.steps == (30, 60, 90, 120)
-    assert torch.equal(found.history[-1], found.guess)
     assert found.card.data == "none" and found.card.cost == "2 starts of 120 steps"
 
 
-def test_the_same_seed_gives_the_same_guess_and_another_does_not() -> None:
+def test_the_same_seed_gives_the_same_guess_and_another_does_not():
     released, short = SOBEL.modulus(portrait(16).float()), Descent(starts=1, steps=3)
     one, two = (prior_free.invert(released, SOBEL, short).guess for _ in range(2))
     other = prior_free.invert(released, SOBEL, dataclasses.replace(short, seed=1)).guess
@@ -276,7 +237,7 @@ def test_the_same_seed_gives_the_same_guess_and_another_does_not() -> None:
             Descent(**wrong)
 
 
-def test_the_flat_border_is_found_with_noise_too() -> None:
+def test_the_flat_border_is_found_with_noise_too():
     head = portrait(32)
     plain = prior_free.flat_border(SOBEL.modulus(head), SOBEL)
     assert bool(plain[0, 0]) and not bool(plain[16, 16])
@@ -287,7 +248,7 @@ def test_the_flat_border_is_found_with_noise_too() -> None:
     assert float((plain & ~seen).sum()) < 0.4 * float(plain.sum())
 
 
-def test_the_expected_release_is_the_mean_over_the_noise() -> None:
+def test_the_expected_release_is_the_mean_over_the_noise():
     operator = Operator(noise=0.05)
     modulus = torch.tensor([0.0, 0.02, 0.1, 0.5]).expand(40000, 4)
     mean = operator.degrade(modulus, torch.Generator().manual_seed(0)).mean(0)

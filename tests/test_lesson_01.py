@@ -1,25 +1,40 @@
-"""Claims of lesson 1: its exercises, rays through fog, and sampling error on a head."""
+"""Claims of lesson 1: where samples stand on a ray, what they show, and the learner's renderer.
+
+The pieces are the package's, which the learner's are checked against (lesson01/pieces.py).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
 from answers import failed, slips
+from torch import Tensor
+from torch.nn.functional import normalize
 
 from privhead_nb import Reconstruction, Scene, load_scene
-from privhead_nb.kernels.compositing import sdf_weights_reference, weights_from_alpha
+from privhead_nb.kernels.compositing import composite, laplace_density
 from privhead_nb.kernels.error_bounded import inverse_cdf
-from privhead_nb.render.sampling import uniform_samples
+from privhead_nb.kernels.surface_march import sphere_interval
+from privhead_nb.render.volume import Rendered
 from privhead_nb.resources import SAMPLES
 from privhead_nb.teach import checks, widgets
-from privhead_nb.teach.lesson01 import contest, figures, fog, panel, sampling
+from privhead_nb.teach.lesson01 import figures, panel
+from privhead_nb.teach.lesson01.pieces import (
+    depth_and_spread,
+    even_samples,
+    fine_samples,
+    pixel_rays,
+    render_rays,
+    weights_of,
+)
 
-BETA = 0.0015
+SHARP, SOFT = 0.0015, 0.02  # beta that training ends with, and a wall wider than a step
+WAYS = ("even", "jittered", "midpoints", "behind")
 
 
 @pytest.fixture(scope="module")
@@ -32,206 +47,257 @@ def head() -> Reconstruction:
     return Reconstruction.load(SAMPLES / "reconstruction")
 
 
+class HeadRays(NamedTuple):
+    """The rays of a picture that meet the head's unit sphere, as on the lesson's page."""
+
+    head: Reconstruction
+    origins: Tensor
+    directions: Tensor
+    near: Tensor
+    far: Tensor
+    pixels: Tensor
+
+    @torch.no_grad()
+    def weights(self, t: Tensor, beta: float) -> Tensor:
+        points = self.origins[:, None] + t[..., None] * self.directions[:, None]
+        f = self.head.model.sdf(points.reshape(-1, 3)).reshape(t.shape)
+        return weights_of(laplace_density(f, beta), torch.diff(t, append=self.far))
+
+    def depth(self, t: Tensor, beta: float) -> Tensor:
+        """Expected depth (R,), mm; NaN where the head isn't surely met."""
+        weights = self.weights(t, beta)
+        depth = self.head.radius * depth_and_spread(weights, t)[0]
+        return depth.where(weights.sum(1) > 0.99, torch.nan)
+
+    def place(self, count: int, way: str, beta: float, seed: int = 0) -> Tensor:
+        """Samples in one of WAYS; the last two are two passes, by NeRF's bins and by others."""
+        ends, draw = (self.near, self.far, len(self.near)), torch.Generator().manual_seed(seed)
+        if way in ("even", "jittered"):
+            return even_samples(*ends, count, draw if way == "jittered" else None)
+        t = even_samples(*ends, count // 2)
+        weights = self.weights(t, beta)
+        u = even_samples(0.0, 1.0, len(t), count // 2).double()
+        behind = inverse_cdf(torch.cat([t, self.far], 1), weights, u)
+        more = fine_samples(t, weights, count // 2) if way == "midpoints" else behind
+        return torch.cat([t, more], 1).sort(1).values
+
+
 @pytest.fixture(scope="module")
-def side(head: Reconstruction, scene: Scene) -> sampling.HeadRays:
-    return sampling.head_rays(head, scene.cameras, view=8, size=24)
+def side(head: Reconstruction, scene: Scene) -> HeadRays:
+    return head_rays(head, scene, 24)
+
+
+def head_rays(head: Reconstruction, scene: Scene, size: int) -> HeadRays:
+    camera = scene.cameras.resized(size, size)[8]
+    y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    origins, directions = pixel_rays(camera, torch.stack([x, y], 2).reshape(-1, 2))
+    origins = (origins - torch.tensor(head.center)) / head.radius
+    near, far, meets = sphere_interval(origins, directions)
+    some = (x[meets] for x in (origins, directions, near[:, None], far[:, None]))
+    return HeadRays(head, *some, meets.reshape(size, size))
 
 
 # Checks -------------------------------------------------------------------------------------------
 
 
-def directions(K, c2w, xy, pixel_center):
-    uv1 = torch.cat([xy + pixel_center, torch.ones_like(xy[:, :1])], 1)
-    d = (c2w[:3, :3] @ torch.linalg.solve(K, uv1.T)).T
-    return d / d.norm(dim=1, keepdim=True)
+@pytest.mark.parametrize("number", [f"ex010{k}" for k in range(1, 7)])
+def test_every_slip_that_a_check_knows_is_named(
+    number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = slips(number)
+    assert len(known) >= 7
+    for words, answer in known.items():
+        assert f"slip: {words}" in failed(capsys, number, answer)
 
 
-def weights_by_loop(alpha):
-    weights, left = torch.zeros_like(alpha), torch.ones_like(alpha[:, 0])
-    for i in range(alpha.shape[1]):
-        weights[:, i] = left * alpha[:, i]
-        left = left * (1 - alpha[:, i])
-    return weights
+def test_a_check_lends_pieces_and_takes_them_back(capsys: pytest.CaptureFixture[str]) -> None:
+    """A learner's own pieces, wrong ones too, stay theirs and are not judged."""
+    names: dict[str, Any] = {"even_samples": None, "real": render_rays}
+    exec(
+        "def mine(*given):\n    assert weights_of and even_samples\n    return real(*given)", names
+    )
+    checks.ex0106(names["mine"])
+    assert capsys.readouterr().out.startswith("ex0106 passed")
+    assert names["even_samples"] is None and "weights_of" not in names
 
 
-def depth_and_spread(weights, t):
-    mass = weights.sum(1).clamp_min(1e-6)
-    depth = (weights * t).sum(1) / mass
-    second = (weights * t**2).sum(1) / mass
-    return depth, (second - depth**2).clamp_min(0).sqrt()
+# One ray ------------------------------------------------------------------------------------------
 
 
-def by_interpolation(t, weights, u):
-    rows = []
-    for ends, mass, heights in zip(t.numpy(), weights.numpy(), u.numpy(), strict=True):
-        total = np.concatenate([[0], np.cumsum(mass + 1e-6)])
-        rows.append(np.interp(heights * total[-1], total, ends))
-    return np.array(rows)
+def test_the_weights_are_exact_where_density_and_colour_are_constant_on_each_section() -> None:
+    density = torch.tensor([[0.3, 2.0, 0.0, 5.0]], dtype=torch.float64)
+    lengths = torch.tensor([[0.5, 0.2, 1.0, 0.3]], dtype=torch.float64)
+    colours = torch.tensor([[[1.0], [0.2], [0.7], [0.4]]], dtype=torch.float64)
+    few = composite(weights_of(density, lengths), colours)
+    cut = 200_000  # the same integral, from the definition, with very many sections
+    sigma, step, c = (x.repeat_interleave(cut, 1) for x in (density, lengths / cut, colours))
+    before = torch.cumsum(sigma * step, 1) - sigma * step / 2
+    many = (torch.exp(-before) * sigma * c[..., 0] * step).sum()
+    assert float(few) == pytest.approx(float(many), abs=1e-9)
 
 
-def asked_twice(wide: bool) -> Callable[..., Any]:
-    """Half of the questions evenly, half where the first found weight, or beside it."""
-
-    def sampler(ask, near, far, beta):
-        t = uniform_samples(near, far, 24)
-        f, edges = ask(t), torch.cat([t, far[:, None]], 1)
-        weights = sdf_weights_reference(f, edges.diff(), beta)
-        if wide:
-            weights = torch.nn.functional.max_pool1d(weights[:, None], 3, 1, 1)[:, 0]
-        more = inverse_cdf(edges, weights, (torch.arange(24.0) + 0.5).expand(len(t), 24) / 24)
-        t, order = torch.cat([t, more], 1).sort(1)
-        return t, torch.cat([f, ask(more)], 1).gather(1, order)
-
-    return sampler
+def test_waits_at_the_bus_stop() -> None:
+    draw, n = torch.Generator().manual_seed(3), 64
+    wall = 0.1 + 0.8 * torch.rand(100_000, 1, generator=draw)
+    for generator, wait in ((None, 1 / 2), (draw, 7 / 12)):
+        t = even_samples(0.0, 1.0, len(wall), n, generator)
+        waited = n * float((t.gather(1, torch.searchsorted(t, wall)) - wall).mean())
+        assert waited == pytest.approx(wait, abs=0.006)
+    t = torch.rand(len(wall), n, generator=draw).sort(1).values
+    waited = float((t.gather(1, torch.searchsorted(t, wall).clamp(max=n - 1)) - wall).mean())
+    assert n * waited == pytest.approx(1.0, abs=0.03)
 
 
-careful, plain = asked_twice(wide=True), asked_twice(wide=False)
+CLOUDS = {k: v for k, v in panel.REST.items() if k not in ("samples", "placed")}
+THIN = CLOUDS | {"second_width": 0.01}
 
 
-def even(count: int, beyond: float = 0.0) -> Callable[..., Any]:
-    def sampler(ask, near, far, _):
-        t = uniform_samples(near, far + beyond, count)
-        return t, ask(t)
-
-    return sampler
-
-
-def traced(ask, near, far, beta):
-    """Steps of length f from the camera, then samples around the place where they end."""
-    t = near[:, None]
-    for _ in range(23):
-        t = (t + ask(t)).clamp(max=far[:, None])
-    slope = ((ask(t + 1e-4) - ask(t - 1e-4)) / 2e-4).clamp(-1, -0.2)
-    around = torch.linspace(-6, 6, 23, dtype=t.dtype) * beta / -slope
-    t = (t + around).clamp(near[:, None], far[:, None])
-    return t, ask(t)
-
-
-def test_other_right_answers_pass(capsys: pytest.CaptureFixture[str]) -> None:
-    for number, answer, words in (
-        ("ex0101", directions, ""),
-        ("ex0102", weights_by_loop, ""),
-        ("ex0103", depth_and_spread, ""),
-        ("ex0104", by_interpolation, ""),
-        ("ex0105", careful, "as good as 144 even samples"),
-        ("ex0105", traced, "as good as 512 even samples"),  # who uses that f is a distance
-    ):
-        getattr(checks, number)(answer)
-        said = capsys.readouterr().out
-        assert said.startswith(f"{number} passed: 3 of 3") and words in said
-
-
-def test_a_wrong_answer_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    for number in ("ex0101", "ex0102", "ex0103", "ex0104"):
-        assert "shape (3, 7, 2)" in failed(capsys, number, lambda *_: torch.zeros(3, 7, 2))
-        for words, answer in slips(number).items():
-            assert words in failed(capsys, number, answer)
-    for answer, words in (
-        (plain, "the wall stands before it"),
-        (even(48), "these are even samples"),
-        (even(49), "49 times; 48 are allowed"),
-        (lambda *given: [x.flip(1) for x in careful(*given)], "t must rise"),
-        (lambda ask, near, far, _: (near[:, None] + torch.arange(9) / 9, torch.ones(256, 9)),
-         "f must hold what ask(t) says"),
-        (even(48, beyond=0.5), "before near or behind far"),
-        (lambda ask, near, *_: (near[:, None], ask(near[:, None])[0]), "must both be (256, S)"),
-        (lambda ask, near, *_: (near, ask(near)), "one row a ray"),
-        (lambda ask, near, far, _: uniform_samples(near, far, 4), "yours raises"),
-    ):  # fmt: skip
-        assert words in failed(capsys, "ex0105", answer)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_the_bar_holds_for_other_scenes_with_room_to_spare(seed: int) -> None:
-    for course in contest.courses(seed).values():
-        bar = course.even(contest.EVEN)
-        assert course.off(contest.run(careful, course).t) < 0.75 * bar
-        assert course.off(contest.run(plain, course).t) > 5 * bar
-
-
-# Fog on one ray -----------------------------------------------------------------------------------
-
-
-def test_a_look_is_equation_1() -> None:
-    seen = fog.look(fog.VEIL_AND_WALL, fog.place(fog.VEIL_AND_WALL, 32, "even"))
+def test_a_look_is_equation_1_and_exact_is_the_integral_of_a_cloud() -> None:
+    seen = panel.look(panel.place(32, "even", CLOUDS), CLOUDS)
     assert torch.allclose(seen.weights, seen.through * seen.alpha)
-    assert torch.allclose(seen.weights, weights_from_alpha(seen.alpha[None])[0], atol=1e-6)
-    assert seen.opacity == pytest.approx(float(seen.weights.sum()))
-
-
-def test_exact_is_the_integral_of_a_bump() -> None:
-    bump = fog.Bump(1.0, 2.0, 0.1, (1.0, 0.0, 0.0))
-    seen = fog.exact([bump])
-    assert seen.opacity == pytest.approx(1 - np.exp(-2.0 * 0.1 * np.sqrt(2 * np.pi)), abs=1e-6)
-    assert seen.colour.tolist() == pytest.approx([1.0, 1 - seen.opacity, 1 - seen.opacity])
+    alone = CLOUDS | {"first_height": 2.0, "first_width": 0.1, "second_height": 0.0}
+    exact = panel.look(panel.place(4000, "even", alone), alone)
+    assert exact.opacity == pytest.approx(1 - np.exp(-2.0 * 0.1 * np.sqrt(2 * np.pi)), abs=1e-5)
 
 
 def test_the_depth_of_veil_and_wall_is_where_nothing_is() -> None:
-    both = fog.VEIL_AND_WALL
-    assert fog.not_there(both, fog.exact(both))
-    assert not fog.not_there(both[1:], fog.exact(both[1:]))
-    assert fog.exact(both).spread > 5 * fog.exact(both[1:]).spread
-    assert "a place without fog" in panel.picture(**panel.REST).facts
-    assert "a place without fog" not in panel.picture(**panel.TWIN[1]).facts
-
-
-@pytest.mark.parametrize("how", sampling.PLACINGS)
-def test_samples_rise_on_the_ray(how: str) -> None:
-    for count in (4, 5, 33):
-        t = fog.place(fog.VEIL_AND_WALL, count, how)
-        assert t.shape == (count,) and bool((t.diff() >= 0).all())
-        assert float(t[0]) >= 0 and float(t[-1]) <= fog.LENGTH
-
-
-def test_an_unknown_placing_is_refused() -> None:
-    with pytest.raises(ValueError, match="use one of"):
-        fog.place(fog.VEIL_AND_WALL, 8, "anyhow")
+    exact = panel.look(panel.place(4000, "even", CLOUDS), CLOUDS)
+    at = torch.tensor([[exact.depth]], dtype=torch.float64)
+    assert float(panel.look(at, CLOUDS).density) < 1e-3 * float(exact.density.max())
+    alone = CLOUDS | {"first_height": 0.0}
+    assert exact.spread > 5 * panel.look(panel.place(4000, "even", alone), alone).spread
 
 
 def test_importance_sampling_misses_what_its_first_pass_missed() -> None:
-    clouds = panel.bumps(panel.TWIN[3])
-    exact = fog.exact(clouds)
-    found = fog.look(clouds, fog.place(clouds, 12, "by weight, widened"))
-    assert found.opacity < exact.opacity - 0.2
-    assert abs(fog.look(clouds, fog.place(clouds, 12, "even")).depth - exact.depth) < 0.1
+    exact, even, found = (
+        panel.look(panel.place(count, how, THIN), THIN)
+        for count, how in ((4000, "even"), (12, "even"), (12, "by weight"))
+    )
+    assert found.opacity < exact.opacity - 0.2 and found.depth < 0.7
+    assert abs(even.depth - exact.depth) < 0.1
+
+
+@pytest.mark.parametrize("how", panel.PLACINGS)
+def test_samples_rise_on_the_ray(how: str) -> None:
+    for count in (8, 9, 33):
+        t = panel.place(count, how, CLOUDS)
+        assert t.shape == (1, count) and bool((t.diff() >= 0).all())
+        assert float(t.min()) >= 0 and float(t.max()) <= panel.LENGTH
 
 
 # A head -------------------------------------------------------------------------------------------
 
 
-def test_truth_is_fine_enough(side: sampling.HeadRays) -> None:
-    exact, finer = side.truth(BETA), side.truth(BETA, 2 * sampling.FINE)
-    met = exact.opacity > sampling.SURE
-    assert int(met.sum()) > 100
-    assert float((finer.depth - exact.depth)[met].abs().mean()) < 0.03
-    shown = side.picture(exact.depth)
-    assert bool(shown[12, 12] > 0) and bool(shown[0, 0].isnan()) == (not side.pixels[0, 0])
+def test_importance_sampling_wins_at_a_sharp_wall_if_samples_stand_inside_their_bins(
+    side: HeadRays,
+) -> None:
+    """Section 5's curves, on pictures with 24 pixels a side; the lesson's have 40."""
+    right = {beta: side.depth(even_samples(side.near, side.far, len(side.near), 2048), beta)
+             for beta in (SHARP, SOFT)}  # fmt: skip
+    off = {
+        (beta, way, n): float(
+            (side.depth(side.place(n, way, beta), beta) - right[beta]).abs().nanmean()
+        )
+        for beta, way, n in product(right, WAYS, (8, 32, 64, 128))
+    }
+    for n, times in ((8, 1.3), (32, 1.7), (128, 3.0)):  # 1.6, 2.1 and 4.3 in the lesson
+        assert off[SHARP, "even", n] > times * off[SHARP, "midpoints", n]
+        assert off[SHARP, "behind", n] > 1.4 * off[SHARP, "even", n]
+        assert off[SHARP, "jittered", n] > off[SHARP, "even", n]
+    assert off[SOFT, "even", 8] > 1.5 * off[SOFT, "midpoints", 8]
+    for n in (64, 128):
+        assert off[SOFT, "even", n] < 0.8 * min(off[SOFT, way, n] for way in WAYS[1:])
+    assert all(off[beta, "behind", n] > off[beta, "even", n] for beta in right for n in (8, 128))
 
 
-def test_what_the_curves_of_section_5_show(side: sampling.HeadRays) -> None:
-    """Of pictures with 24 pixels a side; the lesson prints the same of larger ones."""
-    exact, off = side.truth(BETA), {}
-    for how in sampling.PLACINGS:
-        errors = [side.error(exact, n, how, BETA) for n in (16, 32)]
-        assert all(float((e > 0).sum() / (~e.isnan()).sum()) > 0.85 for e in errors)
-        few, off[how] = (float(e.abs().nanmean()) for e in errors)
-        assert off[how] < few
-    assert off["even"] < off["jittered"] < off["random"]
-    assert off["by weight"] > 1.3 * off["even"] > 2.6 * off["by weight, widened"]
+def test_bins_around_a_sample_reach_before_the_wall_and_bins_behind_it_hardly_do(
+    side: HeadRays,
+) -> None:
+    t = side.place(1024, "even", SHARP)
+    surface = side.depth(t, SHARP)[:, None] / side.head.radius - 3 * SHARP
+    reached = {}
+    for way in WAYS[2:]:
+        inner = side.place(32, way, SHARP)
+        even = even_samples(side.near, side.far, len(side.near), 16)
+        new = (inner[..., None] - even[:, None]).abs().amin(2) > 1e-6
+        gap = (even[:, 1:] - even[:, :-1])[:, :1]
+        close = new & (inner < surface) & (inner > surface - gap)
+        reached[way] = float(close.any(1)[~surface[:, 0].isnan()].float().mean())
+    assert reached["midpoints"] > 0.45 and reached["behind"] < 0.2
+
+
+def test_even_samples_err_together_jittered_ones_alone_and_all_too_deep(
+    head: Reconstruction, scene: Scene
+) -> None:
+    side = head_rays(head, scene, 64)
+    right = side.depth(side.place(512, "even", SHARP), SHARP)
+    alike, mean = {}, {}
+    for way in ("even", "jittered"):
+        error = side.depth(side.place(12, way, SHARP), SHARP) - right
+        assert float((error > 0).sum() / (~error.isnan()).sum()) > 0.85
+        picture = torch.full(side.pixels.shape, torch.nan)
+        picture[side.pixels] = error
+        pairs = torch.stack([picture[:, :-1].flatten(), picture[:, 1:].flatten()])
+        alike[way] = float(torch.corrcoef(pairs[:, ~pairs.isnan().any(0)])[0, 1])
+        mean[way] = float(error.nanmean())
+    assert alike["even"] > 0.2 > abs(alike["jittered"]) and mean["jittered"] > mean["even"]
+
+
+def test_truth_is_fine_enough(side: HeadRays) -> None:
+    truth, finer = (side.depth(side.place(n, "even", SHARP), SHARP) for n in (1024, 2048))
+    assert int((~truth.isnan()).sum()) > 100
+    assert float((finer - truth).abs().nanmean()) < 0.03
+
+
+class HeadField:
+    """As on the lesson's page."""
+
+    def __init__(self, head: Reconstruction) -> None:
+        self.model = head.model
+
+    def density(self, points: Tensor) -> Tensor:
+        return laplace_density(self.model.sdf(points), self.model.beta())
+
+    def colour(self, points: Tensor, directions: Tensor) -> Tensor:
+        _, features, gradient = self.model.field.with_gradient(points)
+        return self.model.colour(points, normalize(gradient, dim=1), directions, features)
+
+
+@torch.no_grad()
+def test_the_renderer_is_the_packages(side: HeadRays, scene: Scene, head: Reconstruction) -> None:
+    """Against VolSDF's sampler; 0.4 of 255 and 0.13 mm with 64 + 64 samples in the lesson."""
+    careful = replace(
+        head.settings.render, coverage="volume", sampler="error-bounded", normals="exact"
+    )
+    model = replace(head, settings=replace(head.settings, render=careful))
+    theirs: Rendered = model.render(scene.cameras.resized(24, 24), 8)
+    apart = []
+    for count in (8, 64):
+        colour, opacity, depth = render_rays(
+            HeadField(head), *side[1:5], (count, count), torch.ones(3)
+        )
+        met = (opacity > 0.9) & (theirs.opacity[side.pixels] > 0.9)
+        off = (colour - theirs.colour[side.pixels]).abs()[met]
+        deep = (head.radius * depth - theirs.depth[side.pixels]).abs()[met]
+        apart.append((255 * float(off.mean()), float(deep.mean())))
+    (coarse_levels, coarse_mm), (levels, mm) = apart
+    assert int(met.sum()) > 100 and levels < 1.2 and mm < 0.5
+    assert levels < coarse_levels / 3 and mm < coarse_mm / 5
 
 
 # Pictures -----------------------------------------------------------------------------------------
 
 
 def test_rays_are_drawn_to_the_head(scene: Scene, head: Reconstruction) -> None:
-    figure = figures.rays_through_head(scene, head, 7, (8, 31, 56))
+    xy = torch.tensor([[31.5, 8.0], [31.5, 31.0], [20.0, 20.0]])
+    rays = {f"view {view}": pixel_rays(scene.cameras[view], xy) for view in (7, 9)}
+    figure = figures.rays_through_head(scene.images[7], head, xy, *rays["view 7"])
     assert len(figure.axes[1].lines) == 3 + 1  # rays and the camera
-    xy = torch.tensor([[31.5, 31.5], [20.0, 20.0]])
-    turning = figures.rays_to_turn(head, scene.cameras, (7, 9), xy, faces=400)
+    turning = figures.rays_to_turn(head, rays, faces=400)
     mesh, *lines = turning.data
     assert len(mesh.i) <= 420 and [line.name for line in lines] == ["view 7", "view 9"]
     ends = np.stack([lines[0].x, lines[0].y, lines[0].z], 1)
-    assert ends.shape == (6, 3) and np.isnan(ends[2]).all()
+    assert ends.shape == (9, 3) and np.isnan(ends[2]).all()
     reach = np.linalg.norm(ends[:2] - np.array(head.center), axis=1) / head.radius
     assert np.all(reach < 2.1) and not turning.layout.updatemenus
 
@@ -245,6 +311,6 @@ def test_the_panel_draws_every_corner_of_its_sliders() -> None:
     for high, count in product((0, 1), (0, 1)):
         setting = {name: pair[high] for name, pair in ends.items()}
         setting["samples"] = ends["samples"][count]
-        for how in sampling.PLACINGS:
+        for how in panel.PLACINGS:
             view = panel.picture(**setting | {"placed": how})
             assert "nan" not in view.facts and how in view.alt and "opacity" in view.alt

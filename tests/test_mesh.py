@@ -1,9 +1,5 @@
 """Claims about extract_mesh and mesh files."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -20,7 +16,7 @@ def ball(x: Tensor, at: tuple[float, float, float] = (0, 0, 0), size: float = 0.
     return (x - torch.tensor(at, dtype=x.dtype)).norm(dim=-1) - size
 
 
-def test_a_ball_becomes_a_closed_mesh_in_world_units_that_faces_outwards() -> None:
+def test_a_ball_becomes_a_closed_mesh_in_world_units_that_faces_outwards():
     mesh = extract_mesh(ball, CENTER, RADIUS, resolution=64)
     distance = np.linalg.norm(mesh.vertices - CENTER, axis=1)
     assert np.abs(distance - 50).max() < 0.03  # linear interpolation on 3.1 mm cells
@@ -32,20 +28,22 @@ def test_a_ball_becomes_a_closed_mesh_in_world_units_that_faces_outwards() -> No
     assert outwards.min() > 0.99
 
 
-def test_resolution_refines_the_surface() -> None:
+def test_resolution_refines_the_surface():
     found = [extract_mesh(ball, (0, 0, 0), 1.0, resolution=r).to_trimesh() for r in (32, 64)]
     errors = [abs(mesh.volume - np.pi / 6) for mesh in found]
     assert errors[1] < errors[0] / 3  # second order
 
 
-def test_only_the_neighbourhood_of_the_surface_is_evaluated() -> None:
+def test_only_the_neighbourhood_of_the_surface_is_evaluated():
     asked: list[int] = []
     extract_mesh(lambda x: (asked.append(len(x)), ball(x))[1], CENTER, RADIUS, resolution=128)
     assert sum(asked) < 0.2 * 129**3
 
 
-@pytest.mark.parametrize("stretch", [0.4, 1.0, 1.9])
-def test_the_sparse_pass_gives_the_dense_mesh_where_the_gradient_is_not_one(stretch: float) -> None:
+@pytest.mark.parametrize("stretch", [0.4, 1.0, 1.9, 30.0])
+def test_the_sparse_pass_gives_the_dense_mesh_where_the_gradient_is_not_one(stretch):
+    """At 30 the coarse pass misses most of the surface, which is followed from what it finds."""
+
     def field(x: Tensor) -> Tensor:
         bumpy = x.norm(dim=-1) - 0.6 + 0.02 * torch.sin(20 * x).prod(dim=-1)
         return stretch * bumpy
@@ -63,19 +61,13 @@ def test_the_sparse_pass_gives_the_dense_mesh_where_the_gradient_is_not_one(stre
     )
 
 
-def test_a_surface_missed_by_the_coarse_pass_is_followed() -> None:
-    """A field so flat in front of the surface that |sdf| is a bad guide, grown along the wall."""
-    solid = extract_mesh(lambda x: 30 * ball(x), (0, 0, 0), 1.0, resolution=64).to_trimesh()
-    assert solid.is_watertight and solid.volume == pytest.approx(np.pi / 6, rel=0.01)
-
-
-def test_the_unit_sphere_closes_what_runs_out_of_it() -> None:
+def test_the_unit_sphere_closes_what_runs_out_of_it():
     mesh = extract_mesh(lambda x: x[:, 0].abs() - 0.2, CENTER, RADIUS, resolution=64)
     assert np.linalg.norm(mesh.vertices - CENTER, axis=1).max() < RADIUS * 1.001
     assert mesh.to_trimesh().is_watertight
 
 
-def test_specks_are_dropped_only_on_request() -> None:
+def test_specks_are_dropped_only_on_request():
     def two(x: Tensor) -> Tensor:
         return torch.minimum(ball(x, (-0.3, 0, 0), 0.4), ball(x, (0.6, 0, 0), 0.1))
 
@@ -90,13 +82,13 @@ def test_specks_are_dropped_only_on_request() -> None:
     ("times", "plus", "said"),
     [(1, 5, "positive everywhere"), (1, -5, "negative everywhere"), (np.nan, 0, "not finite")],
 )
-def test_no_zero_crossing_or_a_nan_is_a_clear_error(times: float, plus: float, said: str) -> None:
+def test_no_zero_crossing_or_a_nan_is_a_clear_error(times, plus, said):
     with pytest.raises(MeshError, match=said):
         extract_mesh(lambda x: ball(x) * times + plus, (0, 0, 0), 1.0, resolution=16)
 
 
 @pytest.mark.parametrize("ending", ["ply", "obj", "glb"])
-def test_files_give_back_the_mesh(tmp_path: Path, ending: str) -> None:
+def test_files_give_back_the_mesh(tmp_path, ending):
     mesh = extract_mesh(ball, CENTER, RADIUS, resolution=16)
     mesh.save(tmp_path / f"head.{ending}")
     again = Mesh.load(tmp_path / f"head.{ending}")
@@ -105,15 +97,10 @@ def test_files_give_back_the_mesh(tmp_path: Path, ending: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [f"head.{ending}"]
 
 
-def test_bad_files_and_bad_meshes_are_clear_errors(tmp_path: Path) -> None:
+def test_bad_targets_and_bad_meshes_are_clear_errors(tmp_path):
     mesh = extract_mesh(ball, CENTER, RADIUS, resolution=16)
     with pytest.raises(MeshError, match=r"format '\.stl'"):
         mesh.save(tmp_path / "head.stl")
-    with pytest.raises(MeshError, match="the file is missing"):
-        Mesh.load(tmp_path / "nothing.ply")
-    (tmp_path / "cut.ply").write_bytes(b"ply\nformat binary_little_endian 1.0\nelement vertex 9")
-    with pytest.raises(MeshError, match=r"cut\.ply"):
-        Mesh.load(tmp_path / "cut.ply")
     (tmp_path / "folder.ply").mkdir()
     with pytest.raises(OutputError):
         mesh.save(tmp_path / "folder.ply")

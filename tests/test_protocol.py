@@ -1,32 +1,25 @@
-"""Claims about the lab's measures: known answers, scikit-learn's answers, honest intervals.
+"""Claims about the lab's measures: known answers, properties, honest intervals.
 
-Constructed scores have answers that fit on paper; random ones are held against scikit-learn; and
-where nothing can be measured, an error or an abstention comes back, never a zero.
+Constructed scores have answers that fit on paper; where nothing can be measured, an error or an
+abstention comes back, never a zero. `test_comparison.py` holds random scores against scikit-learn.
 """
 
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score, roc_curve, top_k_accuracy_score
+from pairs import at_chance, crowd, tiny
 
 from privhead_nb.errors import LabError
-from privhead_nb.lab.comparison import measures, sorted_pairs
-from privhead_nb.lab.intervals import draws, rate, share
+from privhead_nb.lab.intervals import rate, share
 from privhead_nb.lab.protocol import (
     Comparison,
     Rate,
     calibrate,
-    check_disjoint,
-    compare,
     exact_interval,
     identification,
     rank_hits,
@@ -35,44 +28,10 @@ from privhead_nb.lab.protocol import (
     verification,
 )
 
-Floats = NDArray[np.float64]
-
-
-def crowd(
-    identities: int = 30,
-    probes: int = 4,
-    gallery: int = 1,
-    *,
-    noise: float = 1.2,
-    seed: int = 0,
-    lost: float = 0.0,
-) -> Comparison:
-    """Embeddings scattered around one direction for each identity; a share of probes is lost."""
-    random = np.random.default_rng(seed)
-    centres = random.normal(size=(identities, 32))
-    who = [np.repeat(np.arange(identities), k) for k in (probes, gallery)]
-    near = [centres[i] + noise * random.normal(size=(len(i), 32)) for i in who]
-    return compare(near[0], who[0], near[1], who[1], random.random(len(who[0])) >= lost)
-
-
-def tiny(detected: list[bool] | None = None) -> Comparison:
-    """Four identities, a probe and a gallery picture each: 4 mated, 12 non-mated pairs."""
-    similarity = np.array(
-        [
-            [0.9, 0.1, 0.2, 0.3],
-            [0.15, 0.8, 0.85, 0.25],  # rank 2
-            [0.12, 0.22, 0.7, 0.32],
-            [0.5, 0.4, 0.45, 0.35],  # rank 4
-        ]
-    )
-    found = None if detected is None else np.array(detected)
-    return Comparison(similarity, np.arange(4), np.arange(4), found)  # type: ignore[arg-type]
-
-
 # Known answers ------------------------------------------------------------------------------------
 
 
-def test_perfect_separation_is_perfect_and_its_interval_still_has_a_width() -> None:
+def test_perfect_separation_is_perfect_and_its_interval_still_has_a_width():
     n = 40
     same = Comparison(np.where(np.eye(n) > 0, 0.9, 0.1), np.arange(n), np.arange(n))
     found, who = verification(same, fars=(1e-2,)), identification(same)
@@ -84,7 +43,7 @@ def test_perfect_separation_is_perfect_and_its_interval_still_has_a_width() -> N
     assert found.eer.high == pytest.approx(1 - lowest)
 
 
-def test_a_recogniser_that_says_the_same_of_all_gets_chance_and_no_more() -> None:
+def test_a_recogniser_that_says_the_same_of_all_gets_chance_and_no_more():
     n = 25
     blind = Comparison(np.full((n, n), 0.5), np.arange(n), np.arange(n))
     found, who = verification(blind, fars=(1e-2,)), identification(blind)
@@ -93,18 +52,18 @@ def test_a_recogniser_that_says_the_same_of_all_gets_chance_and_no_more() -> Non
         assert who.rank[k].value == pytest.approx(k / n) == who.chance[k]
 
 
-def test_random_scores_give_chance_within_every_interval() -> None:
+def test_random_scores_give_chance():
     random, people = np.random.default_rng(3), np.repeat(np.arange(60), 4)
     null = Comparison(random.normal(size=(240, 60)), people, np.arange(60))
     found, who = verification(null, fars=(1e-2,)), identification(null)
     measured = {0.5: found.auc, 0.01: found.tar_at_far[1e-2]} | {
         who.chance[k]: who.rank[k] for k in (1, 5)
     }
-    assert all(rate_.low <= chance <= rate_.high for chance, rate_ in measured.items())
-    assert found.eer.low <= 0.5 <= found.eer.high
+    assert all(at_chance(rate_, chance) for chance, rate_ in measured.items())
+    assert at_chance(found.eer, 0.5)
 
 
-def test_rates_of_four_people_by_hand() -> None:
+def test_rates_of_four_people_by_hand():
     """Mated .9 .8 .7 .35; non-mated .85 .5 .45 .4 .32 .3 and six lower."""
     found = verification(tiny(), fars=(0.1, 0.25, 0.34), resamples=50)
     # .35 is beaten by .85 .5 .45 .4, the .8 and .7 by .85 only: 48 - 6 wins
@@ -120,7 +79,7 @@ def test_rates_of_four_people_by_hand() -> None:
     assert who.chance == {1: 0.25, 2: 0.5, 3: 0.75}
 
 
-def test_ranks_count_identities_share_ties_and_leave_strangers_out() -> None:
+def test_ranks_count_identities_share_ties_and_leave_strangers_out():
     similarity = np.array([[0.1, 0.6, 0.7, 0.2, 0.8], [0.9, 0.2, 0.3, 0.4, 0.1]])
     people = np.array([3, 7, 3, 7, 9])
     who = identification(Comparison(similarity, np.array([3, 7]), people), ranks=(1, 2))
@@ -139,48 +98,6 @@ def test_ranks_count_identities_share_ties_and_leave_strangers_out() -> None:
     assert few.startswith("16 non-mated pairs")  # the stranger can be mistaken for others
 
 
-# Against scikit-learn -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("digits", [1, 2, 8])
-def test_rates_are_those_of_scikit_learn_with_weights_for_a_draw(digits: int) -> None:
-    """Also with many ties (one digit), and with counts of 0; every count 1 is the rate itself."""
-    rounded = crowd(12, lost=0.2)
-    comparison = Comparison(
-        np.round(rounded.similarity, digits), rounded.probe, rounded.gallery, rounded.detected
-    )
-    pairs, label = sorted_pairs(comparison), comparison.mated.ravel()
-    score = np.where(comparison.detected[:, None], comparison.similarity, -2).ravel()
-    for counts in (np.ones(12, int), *draws(12, 20, seed=1)):
-        a, b = counts[comparison.probe][:, None], counts[comparison.gallery][None]
-        weight = np.where(comparison.mated, a, a * b).ravel()
-        auc, eer, tar = measures(pairs, counts, (0.1,))
-        assert auc == pytest.approx(roc_auc_score(label, score, sample_weight=weight))
-        f, t, thr = roc_curve(label, score, sample_weight=weight, drop_intermediate=False)
-        assert eer == pytest.approx(np.interp(0, f + t - 1, f))
-        assert tar == pytest.approx(t[(f <= 0.1 + 1e-12) & (thr > -2)].max())
-    whole = crowd(12)
-    for k, measured in identification(whole, resamples=0).rank.items():
-        assert measured.value == top_k_accuracy_score(whole.probe, whole.similarity, k=k)
-
-
-def test_a_draw_is_the_same_as_copies_of_people_that_never_meet_each_other() -> None:
-    """Build the copies as a table of pairs, without pairs of two copies of one identity."""
-    comparison = crowd(6, probes=2, gallery=2)
-    counts = np.array([2, 0, 1, 1, 0, 2])
-    copies = [(i, k) for i in range(6) for k in range(counts[i])]
-    score, label = [], []
-    for i, first in copies:
-        for j, second in copies:
-            if i == j and first != second:
-                continue
-            block = comparison.similarity[comparison.probe == i][:, comparison.gallery == j]
-            score += block.ravel().tolist()
-            label += [int(i == j)] * block.size
-    auc, *_ = measures(sorted_pairs(comparison), counts, ())
-    assert auc == pytest.approx(roc_auc_score(label, score))
-
-
 # Properties ---------------------------------------------------------------------------------------
 
 
@@ -193,9 +110,7 @@ def rates(comparison: Comparison) -> list[float]:
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([np.exp, np.arctan, np.cbrt]), st.integers(0, 3))
-def test_stretching_scores_and_naming_and_sorting_people_anew_change_no_rate(
-    seed: int, stretch: np.ufunc, digits: int
-) -> None:
+def test_stretching_scores_and_naming_and_sorting_people_anew_change_no_rate(seed, stretch, digits):
     """Only the order of scores counts; whole hundredths keep their ties apart and together."""
     base = crowd(8, gallery=2, seed=seed, lost=0.1)
     steps, random = np.round(base.similarity, digits), np.random.default_rng(seed)
@@ -213,9 +128,7 @@ def test_stretching_scores_and_naming_and_sorting_people_anew_change_no_rate(
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0.02, 0.9))
-def test_a_calibrated_threshold_keeps_its_promise_and_is_the_lowest_that_does(
-    seed: int, far: float
-) -> None:
+def test_a_calibrated_threshold_keeps_its_promise_and_is_the_lowest_that_does(seed, far):
     comparison = crowd(9, seed=seed, lost=0.15)
     threshold = calibrate(comparison, far)
     matches, others = verdicts(comparison, threshold), ~comparison.mated
@@ -230,7 +143,7 @@ def test_a_calibrated_threshold_keeps_its_promise_and_is_the_lowest_that_does(
 # Failures to detect -------------------------------------------------------------------------------
 
 
-def test_failures_count_as_misses_and_rejects_or_are_left_out() -> None:
+def test_failures_count_as_misses_and_rejects_or_are_left_out():
     lost = tiny([True, True, True, False])
     counted = verification(lost, fars=(0.1,), resamples=0)
     left_out = verification(lost, fars=(0.1,), resamples=0, count_failures=False)
@@ -249,7 +162,7 @@ def test_failures_count_as_misses_and_rejects_or_are_left_out() -> None:
     assert (a.auc, a.eer) == (b.auc, b.eer), "without failures both agree"
 
 
-def test_scores_of_undetected_probes_are_never_looked_at() -> None:
+def test_scores_of_undetected_probes_are_never_looked_at():
     clean = tiny([True, True, False, True])
     spoiled = np.array(clean.similarity)
     spoiled[2] = [np.nan, np.inf, 1e300, -np.inf]
@@ -259,7 +172,7 @@ def test_scores_of_undetected_probes_are_never_looked_at() -> None:
 
 
 @pytest.mark.parametrize("count", [True, False])
-def test_if_nobody_with_a_mate_was_detected_rates_abstain_and_say_so(count: bool) -> None:
+def test_if_nobody_with_a_mate_was_detected_rates_abstain_and_say_so(count):
     nobody = tiny([False] * 4)
     found = verification(nobody, count_failures=count)
     everything = [found.auc, found.eer, *found.tar_at_far.values(), *found.fnmr_at_fmr.values()]
@@ -281,7 +194,7 @@ def test_if_nobody_with_a_mate_was_detected_rates_abstain_and_say_so(count: bool
 # Too little to say --------------------------------------------------------------------------------
 
 
-def test_few_non_mated_pairs_bring_a_note_and_too_few_an_abstention() -> None:
+def test_few_non_mated_pairs_bring_a_note_and_too_few_an_abstention():
     small, middle, large = (
         verification(crowd(people), resamples=10).tar_at_far for people in (15, 40, 100)
     )  # 840, 6,240 and 39,600 pairs
@@ -291,7 +204,7 @@ def test_few_non_mated_pairs_bring_a_note_and_too_few_an_abstention() -> None:
     assert middle[1e-2].note == large[1e-3].note == ""
 
 
-def test_what_leaves_nothing_to_tell_abstains_or_has_no_interval() -> None:
+def test_what_leaves_nothing_to_tell_abstains_or_has_no_interval():
     who = identification(tiny(), ranks=(1, 4, 5), resamples=10)
     assert who.rank[1].known
     assert "always a hit" in who.rank[4].why and "always a hit" in who.rank[5].why
@@ -309,12 +222,12 @@ def test_what_leaves_nothing_to_tell_abstains_or_has_no_interval() -> None:
 # Intervals ----------------------------------------------------------------------------------------
 
 
-def test_a_rate_says_its_interval_and_its_count() -> None:
+def test_a_rate_says_its_interval_and_its_count():
     assert [round(100 * x, 1) for x in exact_interval(2, 31)] == [0.8, 21.4]
     assert str(Rate(0.5, 0.25, 0.75, 1200)) == "0.500 (0.250 to 0.750, n = 1,200)"
 
 
-def test_a_value_of_two_people_counts_as_often_as_both_are_drawn() -> None:
+def test_a_value_of_two_people_counts_as_often_as_both_are_drawn():
     a, b = np.meshgrid(np.arange(12), np.arange(12))
     off = a != b
     values = (a[off] + b[off]) / 22
@@ -323,7 +236,7 @@ def test_a_value_of_two_people_counts_as_often_as_both_are_drawn() -> None:
     assert both.high - both.low > 1.5 * (one.high - one.low)
 
 
-def test_intervals_cover_what_a_simulated_world_has() -> None:
+def test_intervals_cover_what_a_simulated_world_has():
     """20 worlds of 30 people: intervals of 95 % that hold the mean of 80 other worlds."""
 
     def measured(seed: int, resamples: int) -> list[Rate]:
@@ -337,7 +250,7 @@ def test_intervals_cover_what_a_simulated_world_has() -> None:
     assert (held >= 16).all()  # 19 expected; 15 or fewer happen less than once in 1,000
 
 
-def test_identities_and_not_pictures_are_drawn() -> None:
+def test_identities_and_not_pictures_are_drawn():
     """Eight equal probes of each person say no more than one does: the interval stays as wide."""
     one = crowd(40, probes=1)
     eight = Comparison(np.repeat(one.similarity, 8, 0), np.repeat(one.probe, 8), one.gallery)
@@ -352,66 +265,24 @@ def test_identities_and_not_pictures_are_drawn() -> None:
 # Bad input ----------------------------------------------------------------------------------------
 
 
-def test_a_comparison_of_nobody_else_is_refused() -> None:
-    apart = Comparison(np.zeros((2, 3)), np.array([0, 1]), np.array([5, 6, 7]))
-    alone = Comparison(np.zeros((2, 3)), np.zeros(2, int), np.zeros(3, int))
-    for measure in (verification, identification, roc):
-        with pytest.raises(LabError, match="no mate of any probe"):
-            measure(apart)
-        with pytest.raises(LabError, match="all pictures show identity 0"):
-            measure(alone)
-    one_known = Comparison(np.zeros((2, 1)), np.array([0, 1]), np.array([0]))
-    with pytest.raises(LabError, match="identity 0 only"):
-        identification(one_known)
-
-
-@pytest.mark.parametrize(
-    ("changed", "match"),
-    [
-        ({"similarity": np.zeros((3, 4))}, "one row for each probe"),
-        ({"similarity": np.zeros(16)}, "one row for each probe"),
-        ({"similarity": np.full((4, 4), np.nan)}, "4 detected probes"),
-        ({"similarity": np.full((4, 4), np.inf)}, "not finite"),
-        ({"probe": np.zeros((4, 1), int)}, "shape"),
-        ({"probe": np.zeros(0, int)}, "at least one picture"),
-        ({"gallery": np.zeros(4)}, "whole numbers"),
-        ({"gallery": np.array(list("abcd"))}, "whole numbers"),
-        ({"detected": np.ones(3, bool)}, "True or False"),
-        ({"detected": np.ones(4)}, "True or False"),
-    ],
-)
-def test_what_does_not_fit_is_refused(changed: dict[str, Floats], match: str) -> None:
-    given_ = {"similarity": np.zeros((4, 4)), "probe": np.arange(4), "gallery": np.arange(4)}
-    with pytest.raises(LabError, match=match):
-        Comparison(**(given_ | changed))  # type: ignore[arg-type]
-
-
-def test_embeddings_are_brought_to_unit_length_and_must_have_one() -> None:
-    random, who = np.random.default_rng(0), (np.arange(4), np.arange(3))
-    rows, columns = random.normal(size=(4, 8)), random.normal(size=(3, 8))
-    cosine = compare(rows, who[0], columns, who[1]).similarity
-    assert np.allclose(cosine, compare(rows * 7, who[0], columns / 9, who[1]).similarity)
-    by_hand = rows[1] @ columns[2] / np.linalg.norm(rows[1]) / np.linalg.norm(columns[2])
-    assert cosine[1, 2] == pytest.approx(by_hand)
-    rows[2] = 0
-    with pytest.raises(LabError, match="Mark it as not detected"):
-        compare(rows, who[0], columns, who[1])
-    found = compare(rows, who[0], columns, who[1], np.array([True, True, False, True]))
-    assert np.isnan(found.similarity[2]).all() and np.isfinite(found.similarity[[0, 1, 3]]).all()
-    for one, other, said in (
-        (rows[:2], np.zeros((3, 8)), "Leave it out of the gallery"),
-        (rows[:2], np.full((3, 8), np.nan), "Leave it out of the gallery"),
-        (rows[:, :5], columns, "one embedding for each picture"),
-        (rows[0], columns, "one embedding for each picture"),
-        (rows[:1], columns, "one row for each probe"),
-    ):
-        with pytest.raises(LabError, match=said):
-            compare(one, np.arange(2), other, who[1])
+def alone_or_apart(same: bool) -> Comparison:
+    """Pictures of one person only, or of people who have no mate."""
+    people = (np.zeros(2, int), np.zeros(3, int)) if same else (np.array([0, 1]), np.arange(5, 8))
+    return Comparison(np.zeros((2, 3)), *people)
 
 
 @pytest.mark.parametrize(
     ("ask", "said"),
     [
+        *[
+            (lambda m=measure, s=same: m(alone_or_apart(s)), said)
+            for measure in (verification, identification, roc)
+            for same, said in ((True, "all pictures show identity 0"), (False, "no mate of any"))
+        ],
+        (
+            lambda: identification(Comparison(np.zeros((2, 1)), np.arange(2), np.zeros(1, int))),
+            "identity 0 only",
+        ),
         *[(lambda f=far: verification(tiny(), fars=(f,)), "a FAR of") for far in (0.0, 1.0)],
         *[(lambda f=far: calibrate(tiny(), f), "a FAR of") for far in (-0.1, math.nan)],
         (lambda: identification(tiny(), ranks=(0,)), "ranks"),
@@ -422,23 +293,15 @@ def test_embeddings_are_brought_to_unit_length_and_must_have_one() -> None:
         *[(lambda k=k, n=n: exact_interval(k, n), "trials") for k, n in ((3, 2), (-1, 2), (0, 0))],
     ],
 )
-def test_impossible_settings_are_refused(ask: Callable[[], object], said: str) -> None:
+def test_what_cannot_be_measured_is_refused(ask, said):
     with pytest.raises(LabError, match=said):
         ask()
-
-
-def test_identities_in_two_groups_are_named() -> None:
-    check_disjoint(recogniser=range(10), attacker=range(10, 20), evaluation=[20, 21])
-    with pytest.raises(LabError, match="recogniser and evaluation share identities 7, 9"):
-        check_disjoint(recogniser=range(10), attacker=range(10, 20), evaluation=[9, 7, 30])
-    with pytest.raises(LabError, match="0, 1, 2, 3, 4 and 5 more"):
-        check_disjoint(a=range(10), b=np.arange(10))
 
 
 # ROC ----------------------------------------------------------------------------------------------
 
 
-def test_roc_goes_through_the_rates_and_ends_where_faces_do() -> None:
+def test_roc_goes_through_the_rates_and_ends_where_faces_do():
     comparison = crowd(40, lost=0.25)
     curve, found = roc(comparison), verification(comparison, fars=(1e-2,), resamples=0)
     assert curve.fnmr[curve.fmr <= 1e-2].min() == pytest.approx(found.fnmr_at_fmr[1e-2].value)
@@ -447,14 +310,3 @@ def test_roc_goes_through_the_rates_and_ends_where_faces_do() -> None:
     assert curve.fmr[-1] == pytest.approx(1 - lost[~comparison.mated].mean())
     assert curve.fnmr[-1] == pytest.approx(lost[comparison.mated].mean())
     assert (np.diff(curve.fmr) >= 0).all() and (np.diff(curve.fnmr) <= 0).all()
-
-
-def test_the_lab_imports_no_face_and_no_adapters() -> None:
-    """It brings neither matplotlib, nor the course, nor what only user-installed libraries need."""
-    code = (
-        "import sys, privhead_nb.lab.protocol, privhead_nb.lab.recognisers.stored;"
-        "unwanted = ('matplotlib', 'privhead_nb.teach', 'privhead_nb.lab.recognisers.adapters');"
-        "print([m for m in sys.modules if m.startswith(unwanted)])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

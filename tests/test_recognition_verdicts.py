@@ -1,6 +1,6 @@
-"""Recognisers of other libraries and their verdicts: against fakes, and for real where installed.
+"""deepface's recognisers, and verdicts: against a fake, and for real where deepface is installed.
 
-The fakes have the names, arguments and answers of deepface 0.0.103 and face_recognition 1.3.0.
+The fake has the names, arguments and answers of deepface 0.0.103.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import json
 import socket
 import sys
 import threading
-from functools import cache
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -31,7 +29,7 @@ class FaceNotDetected(ValueError):  # noqa: N818
 
 def module(monkeypatch: pytest.MonkeyPatch, name: str, **parts: Any) -> None:
     made = ModuleType(name)
-    made.__path__ = []  # type: ignore[attr-defined]
+    made.__path__ = []
     vars(made).update(parts)
     monkeypatch.setitem(sys.modules, name, made)
 
@@ -85,49 +83,36 @@ def fake_deepface(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return state
 
 
-@pytest.fixture
-def fake_dlib(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """face_recognition; finds no face in pictures that are dark, else two."""
-    state = SimpleNamespace(boxes=[])
+def redness(x: Tensor) -> Tensor:
+    """(N, H, H, 3) -> (N, 3), as the fake's templates; no face in pictures that are dark."""
+    red = x[..., 0].mean((1, 2))
+    found = torch.stack([red, torch.full_like(red, 0.5), torch.zeros_like(red)], 1)
+    return torch.where(red[:, None] < 0.1, torch.nan, found)
 
-    def face_locations(img: np.ndarray, model: str) -> list[tuple[int, int, int, int]]:
-        return [] if img[..., 0].mean() < 26 else [(0, 9, 9, 0), (50, 200, 210, 40)]
 
-    def face_encodings(face_image: np.ndarray, known_face_locations: Any) -> list[np.ndarray]:
-        state.boxes += known_face_locations
-        row = np.zeros(128)
-        row[:3] = seen(face_image)
-        return [row for _ in known_face_locations]
-
-    def compare_faces(known: Any, check: Any, tolerance: float = 0.6) -> list[bool]:
-        raise AssertionError("only its default is asked for")
-
-    functions = (face_locations, face_encodings, compare_faces)
-    module(monkeypatch, "face_recognition_models")
-    module(monkeypatch, "face_recognition", **{f.__name__: f for f in functions})
-    module(monkeypatch, "dlib", __version__="20.0")
-    monkeypatch.setattr(adapters.importlib.metadata, "version", lambda name: "1.3.0")
-    return state
+def dlib_like() -> verdicts.Installed:
+    """A recogniser with dlib's name and published threshold."""
+    return verdicts.Installed(
+        "dlib", redness, library="dlib", version="20.0", runs_on="dlib 20.0", detector="hog",
+        model="face_recognition_resnet_model_v1", metric="euclidean",
+    )  # fmt: skip
 
 
 # What is missing ----------------------------------------------------------------------------------
 
 
-def test_what_a_library_lacks_is_named_with_its_pip_line(
-    fake_deepface: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    for make, options, said in (
-        (adapters.deepface, {"model": "Deepest"}, r"no model 'Deepest'.*ArcFace"),
-        (adapters.deepface, {"metric": "feeling"}, r"no metric 'feeling'.*cosine"),
-        (adapters.face_recognition, {"detector": "luck"}, r"no detector 'luck'.*hog"),
+def test_what_a_library_lacks_is_named_with_its_pip_line(fake_deepface, monkeypatch, tmp_path):
+    for options, said in (
+        ({"model": "Deepest"}, r"no model 'Deepest'.*ArcFace"),
+        ({"metric": "feeling"}, r"no metric 'feeling'.*cosine"),
     ):
         with pytest.raises(LabError, match=said):
-            make(**options)
+            adapters.deepface(**options)
     fake_deepface.error = ImportError("No module named 'dlib'")
     with pytest.raises(LabError, match="No module named 'dlib'"):
         adapters.deepface("ArcFace")
     monkeypatch.setitem(sys.modules, "a_missing", None)
-    # face_recognition calls quit() while it is imported, dlib can't open a file
+    # a library may call quit() while it is imported, or can't open a file
     (tmp_path / "a_quitter.py").write_text("raise SystemExit")
     (tmp_path / "a_file.py").write_text("raise RuntimeError('no x.dat')")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -140,9 +125,7 @@ def test_what_a_library_lacks_is_named_with_its_pip_line(
             adapters.optional(name, f"pip install {name}")
 
 
-def test_nothing_can_be_fetched_meanwhile_and_all_can_be_afterwards(
-    fake_deepface: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_can_be_fetched_meanwhile_and_all_can_be_afterwards(fake_deepface, monkeypatch):
     asked = []
     monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: asked.append(a[0]))
 
@@ -166,7 +149,7 @@ def test_nothing_can_be_fetched_meanwhile_and_all_can_be_afterwards(
 # Pictures and templates ---------------------------------------------------------------------------
 
 
-def test_pictures_are_enlarged_bytes() -> None:
+def test_pictures_are_enlarged_bytes():
     x = torch.rand(2, 64, 64, 3, generator=torch.Generator().manual_seed(0))
     large = adapters.as_pixels(x, 256)
     assert large.shape == (2, 256, 256, 3) and large.dtype == np.uint8
@@ -179,9 +162,11 @@ def test_pictures_are_enlarged_bytes() -> None:
             adapters.as_pixels(bad, 64)
 
 
-def test_deepface_gets_blue_first_and_the_largest_face_counts(
-    fake_deepface: SimpleNamespace,
-) -> None:
+def test_deepface_gets_blue_first_and_the_largest_face_counts(fake_deepface):
+    """Without a detector the face is cut out where frontal portraits have it."""
+    assert adapters.deepface("ArcFace").embed(pictures(0.0, 0.9))[1].all()
+    assert fake_deepface.calls[-1][0] == (102, 102, 3)
+    assert fake_deepface.calls[-1][2] == "skip"
     one = adapters.deepface("ArcFace", detector="mtcnn")
     unit, made = one.embed(pictures(0.4, 0.0, 0.8))
     wanted = torch.tensor([[0.4, 0.5, 0], [0, 0, 0], [0.8, 0.5, 0]])
@@ -196,52 +181,28 @@ def test_deepface_gets_blue_first_and_the_largest_face_counts(
         one.embed(pictures(0.5))
 
 
-def test_without_a_detector_the_face_is_cut_out_where_frontal_portraits_have_it(
-    fake_deepface: SimpleNamespace,
-) -> None:
-    assert adapters.deepface("ArcFace").embed(pictures(0.0, 0.9))[1].all()
-    assert fake_deepface.calls[-1][0] == (102, 102, 3)
-    assert fake_deepface.calls[-1][2] == "skip"
-
-
-def test_dlib_takes_the_largest_face_or_none(fake_dlib: SimpleNamespace) -> None:
-    one = adapters.face_recognition()
-    unit, made = one.embed(pictures(0.9, 0.0))
-    assert unit.shape == (2, 128) and made.tolist() == [True, False]
-    assert fake_dlib.boxes == [(50, 200, 210, 40)]
-    assert adapters.face_recognition(detector="skip").embed(pictures(0.0))[1].all()
-    assert fake_dlib.boxes[-1] == (90, 179, 192, 77)
-    assert len(one.embed(pictures())[0]) == 0
-
-
 # Verdicts -----------------------------------------------------------------------------------------
 
 
-def test_a_verdict_says_by_what_and_fits_json(fake_dlib: SimpleNamespace) -> None:
-    one = adapters.face_recognition()
-    near, far = verdicts.verify(one, pictures(0.2, 0.2), pictures(0.5, 0.9))
+def test_a_verdict_says_by_what_fits_json_and_is_none_of_a_missed_face():
+    one = dlib_like()
+    near, far, missed = verdicts.verify(one, pictures(0.2, 0.2, 0.9), pictures(0.5, 0.9, 0.0))
     assert (near.distance, far.distance) == pytest.approx((0.3, 0.7), abs=0.01)
     assert (near.verified, far.verified, near.differ) == (True, False, False)
     stored = json.loads(json.dumps(dataclasses.asdict(near)))
-    assert 0 < stored.pop("seconds") < 60 and stored.pop("distance") > 0
-    made_by = {"library": "face_recognition", "version": "1.3.0", "runs_on": "dlib 20.0"}
-    made_by |= {"model": "dlib", "detector": "hog", "metric": "euclidean"}
-    limits = {"threshold": 0.6, "threshold_from": "face_recognition 1.3.0"}
-    limits |= {"library_threshold": 0.6, "table_threshold": 0.6}
-    limits["table_source"] = verdicts.IDEUDEMON_FACENET.source
+    assert 0 <= stored.pop("seconds") < 60 and stored.pop("distance") > 0
+    made_by = {"library": "dlib", "version": "20.0", "runs_on": "dlib 20.0"}
+    made_by |= {"model": "face_recognition_resnet_model_v1", "detector": "hog"}
+    limits = {"metric": "euclidean", "threshold": 0.6, "library_threshold": None}
+    limits |= {"table_threshold": 0.6, "table_source": one.published.source}
+    limits["threshold_from"] = limits["table_source"]
     assert stored == made_by | limits | {"found": [True, True], "verified": True}
+    assert missed.found == (True, False)
+    assert missed.distance is None and missed.verified is None
+    json.dumps(dataclasses.asdict(missed), allow_nan=False)
 
 
-def test_a_missed_face_is_neither_same_nor_different(fake_dlib: SimpleNamespace) -> None:
-    (verdict,) = verdicts.verify(adapters.face_recognition(), pictures(0.9), pictures(0.0))
-    assert verdict.found == (True, False)
-    assert verdict.distance is None and verdict.verified is None
-    json.dumps(dataclasses.asdict(verdict), allow_nan=False)
-
-
-def test_where_thresholds_differ_the_library_s_decides_and_both_are_kept(
-    fake_deepface: SimpleNamespace,
-) -> None:
+def test_where_thresholds_differ_the_library_s_decides_and_both_are_kept(fake_deepface):
     first, second = pictures(0.2), pictures(0.9)
     ours = adapters.deepface("ArcFace")
     assert ours.version == "9.9.9" and ours.runs_on == "pytorch"
@@ -253,9 +214,7 @@ def test_where_thresholds_differ_the_library_s_decides_and_both_are_kept(
     assert limits == (0.05, 0.05, 0.68)
 
 
-def test_the_table_decides_where_the_library_is_silent_and_anyone_may_ask_for_another(
-    fake_deepface: SimpleNamespace,
-) -> None:
+def test_the_table_decides_where_the_library_is_silent_unless_one_is_given(fake_deepface):
     fake_deepface.thresholds.clear()
     one = adapters.deepface("ArcFace")
     (verdict,) = verdicts.verify(one, pictures(0.2), pictures(0.9))
@@ -271,7 +230,7 @@ def test_the_table_decides_where_the_library_is_silent_and_anyone_may_ask_for_an
         verdicts.verify(one, pictures(0.2), pictures(0.9, 0.8))
 
 
-def test_distances() -> None:
+def test_distances():
     a, b = torch.tensor([3.0, 0.0]), torch.tensor([0.0, 4.0])
     found = [verdicts.distance(a, b, m) for m in ("cosine", "euclidean", "euclidean_l2", "angular")]
     assert found == pytest.approx([1.0, 5.0, 2**0.5, 0.5])
@@ -281,33 +240,13 @@ def test_distances() -> None:
 # For real, where installed -----------------------------------------------------------------------
 
 
-@cache
-def portraits() -> Tensor:
-    """(2, 64, 64, 3) one made person from the front and from behind; takes seconds."""
-    album = faces.portraits(40_000, faces.PortraitPlan(views=0, faces=1, rear=1))
-    return torch.cat([album.frontals().rgb(), album.rears().rgb()])
-
-
-def test_face_recognition_for_real() -> None:
-    why = "face_recognition is optional: docs/recognisers.md"
-    for name in ("face_recognition_models", "face_recognition"):
-        pytest.importorskip(name, reason=why, exc_type=ImportError)
-    one = adapters.face_recognition()
-    assert one.threshold == verdicts.Published(0.6, f"face_recognition {one.version}")
-    front = portraits()[:1]
-    same, behind = verdicts.verify(one, torch.cat([front, front]), portraits())
-    assert same.verified and same.distance == pytest.approx(0, abs=1e-6)
-    assert behind.found == (True, False) and behind.verified is None
-    assert adapters.face_recognition(detector="skip").embed(portraits())[1].all()
-
-
-def test_deepface_for_real() -> None:
+def test_deepface_for_real():
     pytest.importorskip("deepface", reason="deepface is optional: docs/recognisers.md")
     try:
         one = adapters.deepface("Dlib")
     except LabError as error:
         pytest.skip(f"{error}: docs/recognisers.md")
-    front = portraits()[:1]
+    album = faces.portraits(40_000, faces.PortraitPlan(views=0, faces=1, rear=0))
+    front = album.frontals().rgb()
     (same,) = verdicts.verify(one, front, front)
     assert same.verified and same.distance == pytest.approx(0, abs=1e-5)
-    assert same.library_threshold is not None

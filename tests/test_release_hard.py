@@ -1,7 +1,5 @@
 """Releases that others made, edited or damaged: refused with a remedy, or read as they are."""
 
-from __future__ import annotations
-
 import math
 import os
 import shutil
@@ -13,14 +11,13 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from refusals import edit_release, picture, refused, release_refused
+from refusals import edit_release, flip, picture, refused, release_refused
 
 from privhead_nb.errors import OutputError, PrivheadError, ReleaseError
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.protect import protect, protect_folder
 from privhead_nb.privacy.release import Release
 from privhead_nb.privacy.release_folder import system_files
-from privhead_nb.scenes.scene import Scene
 from privhead_nb.teach.lesson03.leaks import renew_manifest
 
 K = [[20.0, 0, 8], [0, 20.0, 8], [0, 0, 1]]
@@ -62,42 +59,32 @@ SETTINGS: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("change", "words"), SETTINGS, ids=lambda x: str(x)[:40])
-def test_a_signed_release_passes_the_checks_of_a_scene(
-    released: Path, change: dict[str, Any], words: list[str]
-) -> None:
+def test_a_signed_release_passes_the_checks_of_a_scene(released, change, words):
     edit_release(released, **change)
     release_refused(released, "release.json", *words)
 
 
-@pytest.mark.parametrize("text", ['{"size": 16, "size": 16}', "[]", "{", '{"sha256": 3}'])
-@pytest.mark.parametrize("name", ["release.json", "manifest.json"])
-def test_json_that_is_no_release_is_refused(released: Path, name: str, text: str) -> None:
-    (released / name).write_text(text, encoding="utf-8")
-    if name != "manifest.json":
-        renew_manifest(released)
-    release_refused(released, name)
+@pytest.mark.parametrize("text", ["{", '{"sha256": 3}'])
+def test_json_that_is_no_manifest_is_refused(released, text):
+    (released / "manifest.json").write_text(text, encoding="utf-8")
+    release_refused(released, "manifest.json")
 
 
-def test_more_pixels_than_memory_holds_are_refused_before_they_are_read(released: Path) -> None:
+def test_more_pixels_than_memory_holds_are_refused_before_they_are_read(released):
     settings = {"size": 512, "neutral": list(range(1200)), "sensitive": []}
     edit_release(released, **settings, masks_released="none", K=[K] * 1200, c2w=[])
     release_refused(released, "1200 views of 512 x 512 pixels are too many")
 
 
-def test_a_release_in_memory_passes_the_same_checks(ball: Scene) -> None:
+def test_a_release_in_memory_passes_the_same_checks(ball):
     release = protect(ball, size=16)
     changes: list[dict[str, Any]] = [
         {"unit": "mm /home/anna"},
-        {"front": "+y"},
-        {"radius": 1e9},
         {"radius": math.nan},
         {"center": (math.nan, 0, 0)},
-        {"background": (0, 0, 2)},
-        {"neutral": (3, 4, 4)},
         {"sensitive": (0, 1, 3)},
         {"masks": None},
         {"masks_released": "all"},
-        {"masks_released": "some"},
         {"moduli": release.moduli[:2]},
         {"size": 17},
         {"cameras": release.cameras.resized(8, 8)},
@@ -108,12 +95,6 @@ def test_a_release_in_memory_passes_the_same_checks(ball: Scene) -> None:
 
 
 # --- files ------------------------------------------------------------------------------------
-
-
-def flip_a_bit(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
 
 
 def add_text(path: Path) -> None:
@@ -130,15 +111,13 @@ VIEWS = ("sensitive/view_0001.png", "neutral/view_0004.png", "mask/view_0003.png
 @pytest.mark.parametrize(
     ("spoil", "names", "words"),
     [
-        (flip_a_bit, ("release.json", *VIEWS), ["changed after"]),
+        (flip, ("release.json", *VIEWS), ["changed after"]),
         (Path.unlink, ("release.json", "manifest.json", *VIEWS), ["missing"]),
         (add_text, ("notes.txt", ".hidden", "sensitive/view_0009.png"), ["not in the manifest"]),
         (change_line_ends, ("release.json", *VIEWS[:1]), ["LF to CRLF", "binary mode"]),
     ],
 )
-def test_a_file_that_is_changed_missing_or_too_many_is_named(
-    released: Path, spoil: Callable[[Path], object], names: tuple[str, ...], words: list[str]
-) -> None:
+def test_a_file_that_is_changed_missing_or_too_many_is_named(released, spoil, names, words):
     for name in names:
         shutil.copytree(released, released.with_name("copy"))
         spoil(released / name)
@@ -159,9 +138,7 @@ def test_a_file_that_is_changed_missing_or_too_many_is_named(
         (picture, "sensitive/view_0009.png", ["none of this release's views"]),
     ],
 )
-def test_a_listed_file_that_is_no_view_of_the_release_is_refused(
-    released: Path, spoil: Callable[[Path], object], name: str, words: list[str]
-) -> None:
+def test_a_listed_file_that_is_no_view_of_the_release_is_refused(released, spoil, name, words):
     if name == "notes.txt":
         shutil.copy(released / "neutral" / "view_0003.png", released / name)
     else:
@@ -171,9 +148,7 @@ def test_a_listed_file_that_is_no_view_of_the_release_is_refused(
 
 
 @pytest.mark.parametrize("format", ["TIFF", "BMP", "WEBP", "GIF", "EPS", "JPEG"])
-def test_only_png_is_opened_whatever_the_manifest_says(
-    released: Path, tmp_path: Path, format: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_png_is_opened_whatever_the_manifest_says(released, tmp_path, format, monkeypatch):
     # A Ghostscript that would leave a trace: Pillow starts it for EPS.
     (tmp_path / "bin").mkdir()
     gs = tmp_path / "bin" / "gs"
@@ -189,9 +164,7 @@ def test_only_png_is_opened_whatever_the_manifest_says(
     assert not (tmp_path / "started").exists()
 
 
-def test_files_of_operating_systems_are_ignored_and_go_with_what_is_replaced(
-    released: Path, ball_folder: Path
-) -> None:
+def test_files_of_operating_systems_are_ignored_and_go_with_what_is_replaced(released, ball_folder):
     before = Release.load(released).fingerprint
     names = [".DS_Store", "._view", "Thumbs.db", "desktop.ini", "neutral/._view_0003.png"]
     for name in names:
@@ -202,7 +175,7 @@ def test_files_of_operating_systems_are_ignored_and_go_with_what_is_replaced(
     assert Release.load(released).size == 24 and system_files(released) == []
 
 
-def test_links_and_folders_have_their_own_remedies(released: Path, tmp_path: Path) -> None:
+def test_links_and_folders_have_their_own_remedies(released, tmp_path):
     for folder in (released / "photos", released / "neutral" / "photos"):
         folder.mkdir()
         release_refused(released, "photos", "folder that no release has")
@@ -215,7 +188,7 @@ def test_links_and_folders_have_their_own_remedies(released: Path, tmp_path: Pat
         shutil.move(tmp_path / "elsewhere", released / name)
 
 
-def test_what_is_no_release_is_told_as_what_it_is(ball_folder: Path, tmp_path: Path) -> None:
+def test_what_is_no_release_is_told_as_what_it_is(ball_folder, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("x")
     for path, words in (
@@ -224,14 +197,13 @@ def test_what_is_no_release_is_told_as_what_it_is(ball_folder: Path, tmp_path: P
         (tmp_path / "empty", ["no release"]),
         (tmp_path / "file", ["is no folder"]),
         (tmp_path / "file" / "below", []),
-        (tmp_path / ("n" * 300), []),
     ):
         refused(lambda path=path: Release.load(path), *words, error=PrivheadError)
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
 @pytest.mark.parametrize("name", ["neutral", "release.json", "mask/view_0003.png", "."])
-def test_closed_files_and_folders_are_told_as_such(released: Path, name: str) -> None:
+def test_closed_files_and_folders_are_told_as_such(released, name):
     mode = (released / name).stat().st_mode
     (released / name).chmod(0)
     try:
@@ -240,7 +212,7 @@ def test_closed_files_and_folders_are_told_as_such(released: Path, name: str) ->
         (released / name).chmod(mode)
 
 
-def test_a_release_between_two_renames_is_found_again(released: Path, ball_folder: Path) -> None:
+def test_a_release_between_two_renames_is_found_again(released, ball_folder):
     old = released.with_name(".released.4711.old")
     before = Release.load(released).fingerprint
     released.rename(old)
@@ -252,9 +224,7 @@ def test_a_release_between_two_renames_is_found_again(released: Path, ball_folde
 
 
 @pytest.mark.parametrize("name", ["thesis.tex", "neutral/thesis.png", "photos/img_0001.png"])
-def test_overwrite_keeps_what_is_no_part_of_a_release(
-    released: Path, ball_folder: Path, name: str
-) -> None:
+def test_overwrite_keeps_what_is_no_part_of_a_release(released, ball_folder, name):
     (released / name).parent.mkdir(exist_ok=True)
     (released / name).write_text("years of work")
     before = (released / "manifest.json").read_bytes()
@@ -273,7 +243,8 @@ def test_overwrite_keeps_what_is_no_part_of_a_release(
 CHANGES: dict[str, Callable[[Release], dict[str, Any]]] = {
     "K": lambda r: {"cameras": replace(r.cameras, K=r.cameras.K * (1 + 1e-12))},
     "pixel_center": lambda r: {"cameras": replace(r.cameras, pixel_center=0)},
-    "sphere": lambda r: {"radius": math.nextafter(r.radius, 0)},
+    "radius": lambda r: {"radius": math.nextafter(r.radius, 0)},
+    "center": lambda r: {"center": (math.nextafter(0.0, 1.0), 0.0, 0.0)},
     "background": lambda r: {"background": (1.0, 1.0, 0.99)},
     "operator": lambda r: {"operator": r.operator.with_noise(0.1)},
     "unit": lambda r: {"unit": "cm"},
@@ -287,14 +258,13 @@ CHANGES: dict[str, Callable[[Release], dict[str, Any]]] = {
 
 def _flipped(values: torch.Tensor | None) -> torch.Tensor:
     """One value changed, far enough for its code to change."""
-    assert values is not None
     changed = values.clone()
     changed.view(-1)[5] = 1 - changed.view(-1)[5]
     return changed
 
 
 @pytest.mark.parametrize("name", list(CHANGES))
-def test_every_part_of_a_release_counts_in_its_fingerprint(ball: Scene, name: str) -> None:
+def test_every_part_of_a_release_counts_in_its_fingerprint(ball, name):
     release = protect(ball, size=16)
     changed = replace(release, **CHANGES[name](release))
     assert changed.fingerprint != release.fingerprint

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from privhead_nb.kernels.grid_encoding import GridLayout, encode_grid
-from privhead_nb.kernels.surface_march import sphere_interval
-from privhead_nb.render.sampling import SdfCache, first_crossing, uniform_samples
+from privhead_nb.kernels.surface_march import march, sphere_interval
+from privhead_nb.render.sampling import SdfCache, uniform_samples
 
 
 def ball(points, radius=0.5):
@@ -56,7 +56,7 @@ def test_first_crossing_finds_the_ball_and_the_nearest_miss():
     origins, directions = fan()
     kept = sphere_interval(origins, directions)[2]
     origins, directions = origins[kept], directions[kept]
-    found = first_crossing(cache, origins, directions)
+    found = march(cache.lattice(), cache.resolution, origins, directions)
     half = (origins * directions).sum(-1)
     disc = half.square() - (origins.square().sum(-1) - 0.25)
     sure = disc.abs() > 0.02
@@ -66,6 +66,9 @@ def test_first_crossing_finds_the_ball_and_the_nearest_miss():
     nearest = (origins - half[:, None] * directions).norm(dim=-1) - 0.5
     assert (found.closest - nearest).abs().max() < 0.02
     assert (found.t_closest + half).abs().max() < 0.05
+    inside = disc > 0.1
+    normals = (origins + found.t[:, None] * directions) / 0.5
+    assert (found.slope - (directions * normals).sum(-1))[inside].abs().max() < 0.1
     assert (found.slope[hits] < 0).all() and hits.sum() > 20 and (~found.hit).sum() > 20
 
 

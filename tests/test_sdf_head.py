@@ -1,15 +1,14 @@
 """The small head by hand and at its extremes; what all kernels keep is in `test_kernels.py`."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from backends import KERNELS, answers, device_of, head, relative_rms
+from backends import KERNELS, device_of, exact, head, relative_rms, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privhead_nb.field.sdf import GridField
-from privhead_nb.kernels.dispatch import prefer
-from privhead_nb.kernels.grid_encoding import GridLayout
 from privhead_nb.kernels.sdf_head import numba as loops
 from privhead_nb.kernels.sdf_head import sdf_head, sdf_head_reference
 
@@ -40,16 +39,14 @@ def test_flat_and_saturated_units_stay_finite_and_right(backend, scale):
 
     Between them lies the bend, where a z of 1e4 has too few digits in float32: no unit is there.
     """
-    x, e, w1, b1, *rest = head(150, 8, 16, 3, scale=scale).inputs
+    problem = head(150, 8, 16, 3, scale=scale)
+    x, e, w1, b1, *rest = problem.inputs
     z = torch.cat([x, e], dim=1) @ w1.T + b1
     far = (z.abs() > 30).all(dim=1) if scale > 1e3 else torch.ones(150, dtype=torch.bool)
-    given = (x[far], e[far], w1, b1, *rest)
-    assert len(given[0]) > 100
-    learns = (0, 1, 2, 3, 4, 5)
-    exact, _ = answers(sdf_head_reference, tuple(t.double() for t in given), learns)
-    plain = tuple(t.to(device_of(backend)) for t in given)
-    got, grads = answers(lambda *t: sdf_head(*t, backend=backend), plain, learns)
-    assert relative_rms(got[0], exact[0]) < 1e-5
+    assert far.sum() > 100
+    problem = replace(problem, inputs=(x[far], e[far], w1, b1, *rest))
+    got, grads = run(problem, backend)
+    assert relative_rms(got[0], exact(problem)[0][0]) < 1e-5
     assert all(g.isfinite().all() for g in grads)
 
 
@@ -76,18 +73,3 @@ def test_what_cannot_run_says_why():
     ):
         with pytest.raises(ValueError, match=words):
             call()
-
-
-def test_field_gives_the_same_with_and_without_kernels():
-    generator = torch.Generator().manual_seed(3)
-    field = GridField(GridLayout((5, 9)), generator=generator)
-    points = torch.rand(300, 3, generator=generator) * 1.6 - 0.8
-    results = []
-    for backend in ("auto", "torch"):
-        with prefer(backend):
-            y = [field.sdf(points)[:, None], *field.sdf_and_features(points)]
-            y = [*y, *field.with_gradient(points)]
-            ups = [torch.ones_like(x).cumsum(0) / len(x) for x in y]
-            results.append([*y, *torch.autograd.grad(y, list(field.parameters()), ups)])
-    for a, b in zip(*results, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4 * b.abs().max().item())

@@ -24,24 +24,6 @@ def close(got, wanted, bound=1e-5):
     return (got.double() - wanted).norm() <= bound * wanted.norm()
 
 
-def test_ray_to_a_ball_enters_where_geometry_says():
-    origins, directions = torch.tensor([[0.0, 0, 3]]), torch.tensor([[0.0, 0, -1]])
-    found = march(lattice_of(ball), RES, origins, directions, steps=64, backend="torch")
-    assert bool(found.hit) and found.t.item() == pytest.approx(2.5, abs=2e-3)
-    assert found.slope.item() == pytest.approx(-1, abs=0.02)
-    assert found.t_closest.item() == pytest.approx(3, abs=0.02)
-    assert found.closest.item() == pytest.approx(-0.5, abs=0.05)
-
-
-def test_a_miss_reports_how_far_it_misses():
-    x = 0.7
-    origins, directions = torch.tensor([[x, 0, 3.0]]), torch.tensor([[0.0, 0, -1]])
-    found = march(lattice_of(ball), RES, origins, directions, backend="torch")
-    assert not bool(found.hit)
-    assert found.closest.item() == pytest.approx(x - 0.5, abs=2e-3)
-    assert found.t.item() == found.t_closest.item() == pytest.approx(3, abs=0.02)
-
-
 @pytest.mark.parametrize("backend", KERNELS)
 @pytest.mark.parametrize("spread", [0.1, 0.8, 2.0])  # all hit, a mix, many beside the sphere
 @pytest.mark.parametrize(("count", "steps"), [(1, 64), (63, 64), (61, 37)])

@@ -1,13 +1,9 @@
 """Claims about targets: checked before the work, one writer at a time, and nothing is ever lost."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os
 import re
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,11 +11,12 @@ from typing import Any
 import pytest
 import torch
 from command import run
+from refusals import held
+from runs import fill_disk
 
 from privhead_nb import locks, protect, targets
 from privhead_nb.errors import OutputError
 from privhead_nb.files import atomic_file, atomic_folder, claim, write_json, write_tensors
-from privhead_nb.scenes.scene import Scene
 from privhead_nb.targets import left_over, refuse_inside_sources
 
 DEAD = 2**22 + 1  # above the largest process number of Linux
@@ -29,11 +26,6 @@ def fill(target: Path, *names: str, overwrite: bool = False) -> None:
     with atomic_folder(target, overwrite=overwrite) as aside:
         for name in names or ("new.txt",):
             (aside / name).write_text("new")
-
-
-def fail_to_fill(aside: Path) -> None:
-    aside.write_text("half")
-    raise ZeroDivisionError
 
 
 def files(folder: Path) -> set[str]:
@@ -64,9 +56,7 @@ def closed(monkeypatch: pytest.MonkeyPatch, *folders: Path) -> None:
     ],
     ids=lambda text: text[:12],
 )
-def test_where_a_result_cant_go_is_said_before_the_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, said: str
-) -> None:
+def test_where_a_result_cant_go_is_said_before_the_work(tmp_path, monkeypatch, target, said):
     (tmp_path / "f").write_text("mine")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     (tmp_path / "closed").mkdir()
@@ -81,7 +71,7 @@ def test_where_a_result_cant_go_is_said_before_the_work(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps links for administrators")
-def test_a_link_stays_and_its_folder_is_written(tmp_path: Path) -> None:
+def test_a_link_stays_and_its_folder_is_written(tmp_path):
     (tmp_path / "disk").mkdir()
     (tmp_path / "out").symlink_to(tmp_path / "disk", target_is_directory=True)
     fill(tmp_path / "out")
@@ -119,9 +109,7 @@ HOW = ("working folder", "mount", "closed parent")
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_its_contents_are_swapped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
-) -> None:
+def test_its_contents_are_swapped(tmp_path, monkeypatch, how):
     target = tmp_path / "out"
     target.mkdir()
     unmovable(how, target, monkeypatch)
@@ -135,9 +123,7 @@ def test_its_contents_are_swapped(
 
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("at", [0, 1, 2, 3])
-def test_a_swap_that_fails_halfway_is_undone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, at: int
-) -> None:
+def test_a_swap_that_fails_halfway_is_undone(tmp_path, monkeypatch, how, at):
     target = tmp_path / "out"
     target.mkdir()
     (target / "a").write_text("a")
@@ -161,7 +147,7 @@ def test_a_swap_that_fails_halfway_is_undone(
 # Killed writers ----------------------------------------------------------------------------------
 
 
-def test_the_next_run_clears_what_a_killed_one_left(tmp_path: Path) -> None:
+def test_the_next_run_clears_what_a_killed_one_left(tmp_path):
     out = tmp_path / "out"
     (tmp_path / f".out.{DEAD}.part" / "deep").mkdir(parents=True)
     (tmp_path / ".out.a1b2c3d4.part").mkdir()  # as older versions named them
@@ -176,7 +162,7 @@ def test_the_next_run_clears_what_a_killed_one_left(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="nobody is taken for dead there")
-def test_a_files_leftovers_go_unless_their_writer_lives(tmp_path: Path) -> None:
+def test_a_files_leftovers_go_unless_their_writer_lives(tmp_path):
     target = tmp_path / "a.json"
     (tmp_path / f".a.{DEAD}.part.json").write_text("half")
     (tmp_path / f".a.{os.getppid()}.part.json").write_text("half")
@@ -184,7 +170,7 @@ def test_a_files_leftovers_go_unless_their_writer_lives(tmp_path: Path) -> None:
     assert files(tmp_path) == {"a.json", f".a.{os.getppid()}.part.json"}
 
 
-def test_a_kill_between_two_renames_is_told_and_loses_nothing(tmp_path: Path) -> None:
+def test_a_kill_between_two_renames_is_told_and_loses_nothing(tmp_path):
     out, old = tmp_path / "out", tmp_path / f".out.{DEAD}.old"
     old.mkdir()
     (old / "precious.txt").write_text("precious")
@@ -199,16 +185,10 @@ def test_a_kill_between_two_renames_is_told_and_loses_nothing(tmp_path: Path) ->
     assert files(tmp_path) == {"out/new.txt"}
 
 
-def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_loses_nothing(tmp_path, monkeypatch):
     write_tensors(tmp_path / "t.safetensors", {"a": torch.zeros(3)})
     before = (tmp_path / "t.safetensors").read_bytes()
-
-    def full(self: Path, data: bytes) -> int:
-        with self.open("wb") as file:
-            file.write(data[:5])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
+    fill_disk(monkeypatch, lambda *_: True)
     with pytest.raises(OutputError, match="disk is full"):
         write_tensors(tmp_path / "t.safetensors", {"a": torch.ones(3)})
     assert (tmp_path / "t.safetensors").read_bytes() == before
@@ -217,47 +197,24 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 # One writer at a time ----------------------------------------------------------------------------
 
-WRITER = """
-import sys
-from privhead_nb.files import atomic_folder, claim
-with claim(sys.argv[1]):
-    print("held", flush=True)
-    sys.stdin.readline()
-"""
 
-
-@pytest.fixture
-def writer(tmp_path: Path) -> Any:
-    """Another process that holds tmp_path/out."""
-    with subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(tmp_path / "out")],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        assert process.stdout is not None and process.stdout.readline() == "held\n"
-        yield process
-        process.kill()
-
-
-def test_a_second_writer_is_refused_by_name_until_the_first_is_killed(
-    tmp_path: Path, writer: Any
-) -> None:
+def test_a_second_writer_is_refused_by_name_until_the_first_is_killed(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "out")
-    for target in (tmp_path / "out", tmp_path / "link", tmp_path / "." / "out"):
-        with pytest.raises(
-            OutputError, match=rf"another run is writing here \(process {writer.pid}\)"
-        ):
-            fill(target)
-    done = run("synth", tmp_path / "out")
-    assert done.exit_code == 2 and str(writer.pid) in done.stderr
-    fill(tmp_path / "other")
-    writer.kill()
-    writer.wait()  # and blocks nobody any more
+    with held(tmp_path / "out") as writer:
+        said = rf"another run is writing here \(process {writer.pid}\)"
+        for target in (tmp_path / "out", tmp_path / "link", tmp_path / "." / "out"):
+            with pytest.raises(OutputError, match=said):
+                fill(target)
+        done = run("synth", tmp_path / "out")
+        assert done.exit_code == 2 and str(writer.pid) in done.stderr
+        fill(tmp_path / "other")
+    # killed, it blocks nobody any more
     assert (tmp_path / ".out.lock").exists()
     fill(tmp_path / "out")
     assert files(tmp_path / "out") == {"new.txt"}
 
 
-def test_a_thread_may_claim_again_and_another_may_not(tmp_path: Path) -> None:
+def test_a_thread_may_claim_again_and_another_may_not(tmp_path):
     caught: list[Exception] = []
 
     def other() -> None:
@@ -276,9 +233,7 @@ def test_a_thread_may_claim_again_and_another_may_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has its own locks")
-def test_without_locks_a_file_stands_for_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_locks_a_file_stands_for_one(tmp_path, monkeypatch):
     """As on some network file systems."""
 
     def none(_: int) -> None:
@@ -299,7 +254,7 @@ def test_without_locks_a_file_stands_for_one(
 # Nothing goes into a scene or a release ----------------------------------------------------------
 
 
-def test_nothing_is_written_into_a_scene_or_release(ball: Scene, tmp_path: Path) -> None:
+def test_nothing_is_written_into_a_scene_or_release(ball, tmp_path):
     ball.save(tmp_path / "scene")
     protect(ball, size=32).save(tmp_path / "release")
     for source in ("scene", "release"):
@@ -323,7 +278,7 @@ def test_nothing_is_written_into_a_scene_or_release(ball: Scene, tmp_path: Path)
         assert not inside.parent.exists()
 
 
-def test_a_run_is_not_written_over_its_release(ball: Scene, tmp_path: Path) -> None:
+def test_a_run_is_not_written_over_its_release(ball, tmp_path):
     release = tmp_path / "all" / "release"
     protect(ball, size=32).save(release)
     before = files(tmp_path)
@@ -336,7 +291,7 @@ def test_a_run_is_not_written_over_its_release(ball: Scene, tmp_path: Path) -> N
         refuse_inside_sources(release / "mesh.ply")
 
 
-def test_a_file_that_is_not_ours_is_not_written_over(ball_folder: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_ours_is_not_written_over(ball_folder, tmp_path):
     photo, page = tmp_path / "photo.png", tmp_path / "page.png"
     photo.write_bytes((ball_folder / "image" / "img_0000.png").read_bytes())
     before = photo.read_bytes()
@@ -354,14 +309,14 @@ def test_a_file_that_is_not_ours_is_not_written_over(ball_folder: Path, tmp_path
         targets.check_file_target(tmp_path)
 
 
-def test_json_has_no_nan(tmp_path: Path) -> None:
+def test_json_has_no_nan(tmp_path):
     write_json(tmp_path / "a.json", {"x": [float("nan"), 1.0, (float("inf"),)], "y": 2})
     assert json.loads((tmp_path / "a.json").read_text()) == {"x": [None, 1.0, [None]], "y": 2}
 
 
-def test_a_failed_block_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_block_leaves_nothing(tmp_path):
     with pytest.raises(ZeroDivisionError), atomic_folder(tmp_path / "new" / "deep" / "out"):
         raise ZeroDivisionError
     with pytest.raises(ZeroDivisionError), atomic_file(tmp_path / "a.txt") as aside:
-        fail_to_fill(aside)
+        raise ZeroDivisionError(aside.write_text("half"))
     assert not any(tmp_path.iterdir())

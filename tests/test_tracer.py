@@ -1,7 +1,5 @@
 """The sphere tracer against the mesh, and its pictures against each other."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
@@ -27,7 +25,7 @@ def shot() -> tuple[Head, Cameras, Pictures]:
     return head, cameras, render(head, cameras)
 
 
-def test_mask_label_depth_and_normals_tell_one_story(shot: tuple[Head, Cameras, Pictures]) -> None:
+def test_mask_label_depth_and_normals_tell_one_story(shot):
     _, cameras, p = shot
     assert p.images.shape == (2, 40, 40, 3) and p.images.dtype == torch.float32
     assert p.masks.shape == p.depth.shape == p.labels.shape == (2, 40, 40)
@@ -46,7 +44,7 @@ def test_mask_label_depth_and_normals_tell_one_story(shot: tuple[Head, Cameras, 
         assert (facing > -0.1).float().mean() > 0.99
 
 
-def test_depth_lies_on_the_surface_and_meets_the_mesh(shot: tuple[Head, Cameras, Pictures]) -> None:
+def test_depth_lies_on_the_surface_and_meets_the_mesh(shot):
     from scipy.spatial import cKDTree
 
     head, cameras, p = shot
@@ -61,13 +59,13 @@ def test_depth_lies_on_the_surface_and_meets_the_mesh(shot: tuple[Head, Cameras,
     assert np.quantile(nearest, 0.95) < 1.2  # face centres lie within a grid step
 
 
-def test_the_same_call_gives_the_same_picture(shot: tuple[Head, Cameras, Pictures]) -> None:
+def test_the_same_call_gives_the_same_picture(shot):
     _, cameras, p = shot
     again = render(make_head(11), cameras[[0]])
     assert torch.equal(again.images[0], p.images[0]) and torch.equal(again.depth[0], p.depth[0])
 
 
-def test_background_shows_where_the_head_does_not(shot: tuple[Head, Cameras, Pictures]) -> None:
+def test_background_shows_where_the_head_does_not(shot):
     head, cameras, _ = shot
     blue = render(head, cameras[[0]], samples=1, background=(0.1, 0.2, 0.7)).images[0]
     assert torch.allclose(blue[0, 0], torch.tensor([0.1, 0.2, 0.7]), atol=1e-5)
@@ -75,7 +73,7 @@ def test_background_shows_where_the_head_does_not(shot: tuple[Head, Cameras, Pic
         render(head, cameras, samples=2)  # even
 
 
-def test_rays_that_miss_stay_infinite(shot: tuple[Head, Cameras, Pictures]) -> None:
+def test_rays_that_miss_stay_infinite(shot):
     head, _, _ = shot
     origins = torch.tensor([[0.0, 0.0, 900.0], [0.0, 0.0, 900.0], [0.0, 0.0, 900.0]])
     directions = torch.tensor([[0.0, 0.0, -1.0], [0.0, 0.0, 1.0], [0.5, 0.0, -(0.75**0.5)]])
@@ -83,7 +81,7 @@ def test_rays_that_miss_stay_infinite(shot: tuple[Head, Cameras, Pictures]) -> N
     assert torch.isfinite(t).tolist() == [True, False, False]
 
 
-def test_grid_is_trilinear() -> None:
+def test_grid_is_trilinear():
     axes = torch.meshgrid(*[torch.arange(4.0)] * 3, indexing="ij")
     grid = SdfGrid(axes[0] + 2 * axes[1] - axes[2], torch.tensor([10.0, 0.0, -5.0]), 2.0)
     points = torch.tensor([[11.0, 3.0, -2.0], [13.0, 1.0, -4.5]])

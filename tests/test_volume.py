@@ -44,6 +44,13 @@ def camera(size=32, focal=60.0):
     return Rays(origins, directions, torch.full((size * size,), 1 / focal))
 
 
+def cached(model):
+    """Its distances as they are now."""
+    cache = SdfCache()
+    cache.refresh(model.sdf)
+    return cache
+
+
 SETTINGS = {
     "surface": RenderSettings(),
     "points": RenderSettings(coverage="volume"),
@@ -92,17 +99,14 @@ def test_the_outline_pulls_on_the_shape():
     for radius in (0.46, 0.54):  # half a pixel too small, too large
         model = Ball(radius=radius)
         truth = render_view(Ball(radius=0.5), rays, WHITE).opacity
-        cache = SdfCache()
-        cache.refresh(model.sdf)
-        shown = render_rays(model, rays, WHITE, cache=cache)
+        shown = render_rays(model, rays, WHITE, cache=cached(model))
         (shown.opacity - truth).abs().mean().backward()
         assert model.radius.grad * (radius - 0.5) > 0
 
 
 def test_eikonal_points_are_asked_beside_the_samples():
     model, rays = Ball(), camera(8, 15.0)
-    cache = SdfCache()
-    cache.refresh(model.sdf)
+    cache = cached(model)
     further = torch.rand(50, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1
     for normals in ("differences", "exact"):
         settings = RenderSettings(normals=normals)
@@ -116,25 +120,18 @@ def test_chunks_do_not_change_the_picture_and_seeds_repeat_it():
     model, rays = Ball(), camera(12, 20.0)
     one, many = render_view(model, rays, WHITE), render_view(model, rays, WHITE, chunk=7)
     assert torch.allclose(one.colour, many.colour, atol=1e-6)
-    cache = SdfCache()
-    cache.refresh(model.sdf)
-    shown = [
-        render_rays(
-            model, rays, WHITE, cache=cache, generator=torch.Generator().manual_seed(s)
-        ).colour
-        for s in (1, 1, 2)
-    ]
-    assert torch.equal(shown[0], shown[1]) and not torch.equal(shown[0], shown[2])
+    seeds, cache = [torch.Generator().manual_seed(s) for s in (1, 1, 2)], cached(model)
+    first, again, other = (render_rays(model, rays, WHITE, cache=cache, generator=g).colour
+                           for g in seeds)  # fmt: skip
+    assert torch.equal(first, again) and not torch.equal(first, other)
 
 
 def test_rays_that_miss_everything_show_the_background():
     rays = camera(8, 15.0)
     away = Rays(rays.origins, -rays.directions, rays.pixel)
-    cache = SdfCache()
-    model = Ball()
-    cache.refresh(model.sdf)
-    shown = render_rays(model, away, torch.tensor([0.2, 0.4, 0.6]), cache=cache)
-    assert torch.allclose(shown.colour, torch.tensor([0.2, 0.4, 0.6]).expand(64, 3))
+    model, blue = Ball(), torch.tensor([0.2, 0.4, 0.6])
+    shown = render_rays(model, away, blue, cache=cached(model))
+    assert torch.allclose(shown.colour, blue.expand(64, 3))
     assert shown.opacity.sum() == 0 and len(shown.gradients) == 0
 
 

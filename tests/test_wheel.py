@@ -1,7 +1,5 @@
 """Claims about the wheel: it holds what lessons, `protect` and the lab read, and works alone."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
@@ -39,7 +37,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_the_wheel_holds_samples_results_and_weights(wheel: Path) -> None:
+def test_the_wheel_holds_samples_results_and_weights(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     for folder, inside in ((SAMPLES, "samples"), (RESULTS, "results")):
         for path in folder.rglob("*"):
@@ -48,11 +46,11 @@ def test_the_wheel_holds_samples_results_and_weights(wheel: Path) -> None:
     assert {n for n in names if n.endswith("cnn.safetensors")}, "no recogniser"
     assert "privhead_nb/py.typed" in names
     assert not [n for n in names if n.startswith(("tests/", "benchmarks/"))]
-    assert wheel.stat().st_size < 20e6
+    assert wheel.stat().st_size < 30e6  # the compared systems bring up to 4 MB of weights each
 
 
 @pytest.mark.slow
-def test_a_notebook_runs_from_the_wheel_without_the_repository(wheel: Path, tmp_path: Path) -> None:
+def test_a_notebook_runs_from_the_wheel_without_the_repository(wheel, tmp_path):
     home = tmp_path / "environment"
     venv.create(home, symlinks=os.name != "nt")
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")

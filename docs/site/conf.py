@@ -26,7 +26,6 @@ html_theme = "furo"
 html_title = "privhead-nb"
 html_static_path = ["_static"]
 html_css_files = ["course.css"]
-html_js_files = [("plotly.min.js", {"priority": 100})]
 html_math_renderer = "mathml"
 html_copy_source = False
 html_show_sourcelink = False
@@ -41,8 +40,15 @@ def _mathml(self: Any, node: Any, display: str) -> None:
     raise SkipNode
 
 
+def _plotly(app: Any, *page: Any) -> None:
+    """Plotly's script, 5 MB, where a figure turns and nowhere else; page[2] is the context."""
+    if "plotly-figure" in page[2].get("body", ""):
+        app.add_js_file("plotly.min.js", loading_method="defer")
+
+
 def setup(app: Any) -> None:
-    """Formulas as MathML."""
+    """Formulas as MathML; plotly's script on the pages that need it."""
+    app.connect("html-page-context", _plotly)
     app.add_html_math_renderer(
         "mathml",
         (lambda self, node: _mathml(self, node, "inline"), None),

@@ -13,7 +13,6 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,7 +20,7 @@ from unittest import mock
 import torch
 
 from privhead_nb.bench.cases import OPS, cases_of
-from privhead_nb.bench.harness import BenchError
+from privhead_nb.bench.harness import BenchError, answers
 from privhead_nb.bench.show import text_table
 from privhead_nb.kernels.dispatch import interpreting, triton_available
 from privhead_nb.kernels.lazy import TritonKernel
@@ -34,28 +33,6 @@ TYPES = {
 Launch = tuple[TritonKernel, tuple[Any, ...], dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class Compiled:
-    """One kernel at one set of block sizes.
-
-    Attributes:
-        op, kernel: names.
-        blocks: the constants that it was compiled with.
-        warps: warps a program.
-        registers: a thread's.
-        spill_bytes: what a thread spills to memory; 0 in a kernel worth its name.
-        shared_bytes: a program's shared memory.
-    """
-
-    op: str
-    kernel: str
-    blocks: dict[str, Any]
-    warps: int
-    registers: int
-    spill_bytes: int
-    shared_bytes: int
-
-
 def compile_all(capability: int = 90, ops: tuple[str, ...] = OPS) -> list[dict[str, Any]]:
     """Compile what the ops' benchmark cases launch.
 
@@ -64,7 +41,9 @@ def compile_all(capability: int = 90, ops: tuple[str, ...] = OPS) -> list[dict[s
         ops: names out of `cases.OPS`.
 
     Returns:
-        Rows of `Compiled`, as plain dicts.
+        A row a kernel and set of block sizes: op, kernel (names), blocks (the constants that it was
+        compiled with), warps (a program's), registers (a thread's), spill_bytes (what a thread
+        spills to memory; 0 in a good kernel), shared_bytes (a program's).
 
     Raises:
         BenchError: Triton is missing, or runs in its interpreter, which compiles nothing.
@@ -80,27 +59,18 @@ def compile_all(capability: int = 90, ops: tuple[str, ...] = OPS) -> list[dict[s
     for op in ops:
         with _recorded() as launches:
             _run_cases(op)
-        for launch in launches.values():
-            rows.append(asdict(_compile(op, *launch, capability)))
+        rows += [{"op": op} | _compile(*launch, capability) for launch in launches.values()]
     return rows
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """One line a kernel and set of block sizes."""
-    return text_table(
-        [
-            {
-                "op": r["op"],
-                "kernel": r["kernel"],
-                "warps": r["warps"],
-                "registers": r["registers"],
-                "spills B": r["spill_bytes"],
-                "shared B": r["shared_bytes"],
-                "blocks": ", ".join(f"{k} {v}" for k, v in r["blocks"].items()),
-            }
-            for r in rows
-        ]
-    )
+    lines = []
+    for row in rows:
+        blocks = ", ".join(f"{name} {value}" for name, value in row["blocks"].items())
+        others = {name: value for name, value in row.items() if name != "blocks"}
+        lines.append(others | {"blocks": blocks})
+    return text_table(lines)
 
 
 def _run_cases(op: str) -> None:
@@ -112,13 +82,7 @@ def _run_cases(op: str) -> None:
         mock.patch.object(torch.Tensor, "new_empty", torch.Tensor.new_zeros),
     ):
         for case in cases_of(op, torch.device("cpu"), own="triton"):
-            outputs = case.functions["fused"](*case.inputs)
-            some = outputs if isinstance(outputs, tuple) else (outputs,)
-            some = tuple(o for o in some if o.requires_grad)
-            leaves = [x for x in case.inputs if x.requires_grad]
-            if leaves and some:
-                upstream = [torch.ones_like(o) for o in some]
-                torch.autograd.grad(some, leaves, upstream, allow_unused=True)
+            answers(case.functions["fused"], case.inputs)
 
 
 @contextmanager
@@ -138,12 +102,9 @@ def _recorded() -> Iterator[dict[str, Launch]]:
 
 
 def _compile(
-    op: str,
-    kernel: TritonKernel,
-    arguments: tuple[Any, ...],
-    named: dict[str, Any],
-    capability: int,
-) -> Compiled:
+    kernel: TritonKernel, arguments: tuple[Any, ...], named: dict[str, Any], capability: int
+) -> dict[str, Any]:
+    """A row of `compile_all`, but for its op."""
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
@@ -166,15 +127,14 @@ def _compile(
     source = ASTSource(compiled, signature, constants, attributes)
     made = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
     registers, spills = _assembled(made.asm["ptx"], capability)
-    return Compiled(
-        op=op,
-        kernel=kernel.python.__name__.strip("_"),
-        blocks={k: v for k, v in given.items() if k in fixed},
-        warps=made.metadata.num_warps,
-        registers=registers,
-        spill_bytes=spills,
-        shared_bytes=made.metadata.shared,
-    )
+    return {
+        "kernel": kernel.python.__name__.strip("_"),
+        "blocks": {k: v for k, v in given.items() if k in fixed},
+        "warps": made.metadata.num_warps,
+        "registers": registers,
+        "spill_bytes": spills,
+        "shared_bytes": made.metadata.shared,
+    }
 
 
 def _type_of(value: Any) -> str:

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from privhead_nb.bench.case import Case
 from privhead_nb.bench.cases import OPS, cases_of
-from privhead_nb.errors import PrivheadError
+from privhead_nb.errors import PrivheadError, check_choice
 
 FLUSH = 256 << 20  # bytes written between two calls on a GPU: several times its cache
 Quantiles = dict[str, float]
@@ -125,7 +125,6 @@ def run(
     *,
     quick: bool = False,
     compiled: bool = True,
-    budget: float = 0.4,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Measure ops.
@@ -135,7 +134,6 @@ def run(
         device: "cpu" or a CUDA device.
         quick: tiny sizes, to see that everything runs.
         compiled: put `torch.compile` of the reference beside it.
-        budget: seconds a function.
         progress: show a bar.
 
     Returns:
@@ -144,16 +142,13 @@ def run(
     Raises:
         BenchError: a function's answer is not that of the reference, no such op, no such device.
     """
-    unknown = set(ops) - set(OPS)
-    if unknown:
-        raise BenchError(
-            f"there is no op {sorted(unknown)[0]!r}", remedy=f"The ops are {', '.join(OPS)}."
-        )
+    for op in ops:
+        check_choice("op", op, OPS, where="--op", error=BenchError)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise BenchError(
             "this machine has no CUDA device", where="device", remedy="Use --device cpu."
         )
-    timer = Timer(device, 0.02 if quick else budget)
+    timer = Timer(device, 0.02) if quick else Timer(device)
     result: dict[str, Any] = {"machine": machine(device), "rows": [], "notes": []}
     bar = tqdm(desc="bench", unit=" cases", disable=not progress)
     for op in ops:
@@ -168,20 +163,20 @@ def run(
 def measure(case: Case, timer: Timer, compiled: bool, notes: list[str]) -> list[dict[str, Any]]:
     """One row a function; the reference first."""
     functions = dict(case.functions)
-    wanted = _answers(functions["eager"], case.inputs)
+    wanted = answers(functions["eager"], case.inputs)
     if compiled and case.compile:
         # a backward that is timed alone runs more than once on its graph
         torch._functorch.config.donated_buffer = False
         candidate = torch.compile(functions["eager"], dynamic=False)
         try:
-            _answers(candidate, case.inputs)
+            answers(candidate, case.inputs)
             functions["compile"] = candidate
         except Exception as error:  # no compiler on this machine, or a graph that it can't take
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             notes.append(f"{case.op} {case.size}: torch.compile did not run ({first[:120]})")
     rows = []
     for name, function in functions.items():
-        off = _difference(_answers(function, case.inputs), wanted)
+        off = _difference(answers(function, case.inputs), wanted)
         if not off <= case.tolerance:
             wrong = (
                 f"{case.op} {case.size}: {name} differs from the reference by {off:.1e} "
@@ -197,20 +192,10 @@ def measure(case: Case, timer: Timer, compiled: bool, notes: list[str]) -> list[
 
 
 def _row(case: Case, name: str, timer: Timer) -> dict[str, Any]:
-    return {
-        "op": case.op,
-        "size": case.size,
-        "function": name,
-        "device": timer.device.type,
-        "bytes_forward": case.bytes_forward,
-        "bytes_backward": case.bytes_backward,
-        "flops": case.flops,
-        "forward_ms": None,
-        "backward_ms": None,
-        "full_ms": None,
-        "peak_mb": None,
-        "error": None,
-    }
+    """What a row says before anything is measured."""
+    told = {k: getattr(case, k) for k in ("op", "size", "bytes_forward", "bytes_backward", "flops")}
+    measured = ("forward_ms", "backward_ms", "full_ms", "peak_mb", "error")
+    return told | {"function": name, "device": timer.device.type} | dict.fromkeys(measured)
 
 
 def _times(case: Case, function: Callable[..., Any], timer: Timer) -> dict[str, Any]:
@@ -267,8 +252,8 @@ def _upstream(outputs: list[Tensor]) -> list[Tensor]:
     return [torch.randn(o.shape, generator=generator).to(o) for o in outputs]
 
 
-def _answers(function: Callable[..., Any], inputs: tuple[Tensor, ...]) -> list[Tensor]:
-    """Outputs, then gradients."""
+def answers(function: Callable[..., Any], inputs: tuple[Tensor, ...]) -> list[Tensor]:
+    """Outputs, then the gradients of the inputs that want one."""
     raw = function(*inputs)
     outputs = [o.detach() for o in _tuple(raw)]
     leaves = [x for x in inputs if x.requires_grad]
@@ -282,13 +267,13 @@ def _answers(function: Callable[..., Any], inputs: tuple[Tensor, ...]) -> list[T
 
 
 def _difference(got: list[Tensor], wanted: list[Tensor]) -> float:
-    """Largest relative RMS difference over outputs and gradients."""
-    worst = 0.0
+    """Largest relative RMS difference over outputs and gradients; NaN where there is a NaN."""
+    found = []
     for a, b in zip(got, wanted, strict=True):
         scale = b.double().norm().item()
         off = (a.double() - b.double()).norm().item()
-        worst = max(worst, off / scale if scale else off)
-    return worst
+        found.append(off / scale if scale else off)
+    return float(np.max(found))
 
 
 def cpu_name() -> str:

@@ -28,7 +28,7 @@ from privhead_nb.privacy.protect import protect
 from privhead_nb.privacy.release import Release
 from privhead_nb.render.volume import render_view
 from privhead_nb.scenes.scene import Scene
-from privhead_nb.training.batches import camera_rays, unit_cameras
+from privhead_nb.training.batches import rays_through, unit_cameras
 from privhead_nb.training.profiles import Profile, get_profile
 from privhead_nb.training.run import peak_memory_mb
 from privhead_nb.training.two_stage import reconstruct
@@ -133,10 +133,7 @@ def picture(profile: Profile, device: str, side: int, release: Release) -> Row:
     """Seconds to render one view of side x side pixels with an untrained model, in chunks."""
     model = HeadModel(profile.field, seed=0).to(device)
     cameras = unit_cameras(release.cameras[[0]], release.center, release.radius).resized(side, side)
-    y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
-    xy = torch.stack([x, y], -1).reshape(-1, 2)
-    rays = camera_rays(cameras.to(device), torch.zeros(len(xy), dtype=torch.long, device=device),
-                       xy.to(device))  # fmt: skip
+    rays = rays_through(cameras.to(device), torch.arange(side * side, device=device))
     background = torch.tensor(release.background, device=device)
     model.beta.set(0.01)
     render_view(model, rays[slice(0, 256)], background, profile.render)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import io
 import sys
 
-from privhead_nb.cli import views, heads, lab, machine  # isort: skip  (the order of --help)
+from privhead_nb.cli import capture, views, heads, lab, deid, machine  # isort: skip (--help's order)
 from privhead_nb.cli.common import app
 
-__all__ = ["app", "heads", "lab", "machine", "main", "views"]
+__all__ = ["app", "capture", "deid", "heads", "lab", "machine", "main", "views"]
 
 
 def main() -> None:

@@ -55,7 +55,11 @@ Sensitive = Annotated[
 ]
 Format = Annotated[
     str,
-    typer.Option("--format", help="Layout of the scene folder: h3ds or idr; auto looks itself."),
+    typer.Option(
+        "--format",
+        help="Layout of the scene folder: h3ds, idr, facescape, blender, nerfstudio or colmap; "
+        "auto looks itself.",
+    ),
 ]
 ProfileName = Literal["ci", "cpu", "gpu", "paper"]
 Profile = Annotated[

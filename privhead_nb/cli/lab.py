@@ -44,9 +44,17 @@ def attack(
         ),
     ] = "100",
     people: Annotated[
-        int,
-        typer.Option("--people", min=2, help="Other people that it learns from; fewer is quicker."),
-    ] = 100,
+        int | None,
+        typer.Option(
+            "--people",
+            min=2,
+            help="Other people that it learns from, 100 by default; fewer is quicker.",
+        ),
+    ] = None,
+    train: Annotated[
+        bool,
+        typer.Option("--train", help="Learn anew, although it ships trained; so does --people."),
+    ] = False,
     truth: Annotated[
         str | None,
         typer.Option("--truth", metavar="PERSON", help="Who it is: tells that person's rank."),
@@ -70,8 +78,9 @@ def attack(
 ) -> None:
     """Attack a release or a reconstruction: whom does it show?
 
-    The attack learns from other people first. Pictures of them and of the gallery are made once,
-    about 2 seconds a person and core, and kept in out/lab (PRIVHEAD_LAB).
+    The default ships trained, with a gallery of 100 made people, and takes seconds. Others learn
+    from other people first, whose pictures are made once, about 2 seconds a person and core, and
+    kept in out/lab (PRIVHEAD_LAB). All that applies at once: privhead audit.
     """
     if out is not None:
         check_target(out, overwrite=False)
@@ -79,9 +88,70 @@ def attack(
     from privhead_nb.lab.embed import AttackRequest
     from privhead_nb.lab.run_attack import run_attack, text
 
-    request = AttackRequest(name, gallery, truth, out, release, people, seed, views, workers)
+    request = AttackRequest(
+        name,
+        gallery,
+        truth,
+        out,
+        release,
+        people or 100,
+        train or people is not None,
+        seed,
+        views,
+        workers,
+    )
     answer = run_attack(source, request)
     show(answer if json_ else text(answer))
+
+
+@app.command()
+@guarded
+def audit(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SOURCE", help="A release, a reconstruction, or a folder that holds both."
+        ),
+    ],
+    gallery: Annotated[
+        str,
+        typer.Option(
+            "--gallery",
+            metavar="N|FOLDER",
+            help="Whom it may show: so many made people, of whom 100 ship, or a folder of square "
+            "PNG pictures framed as a release's views: anna.png, bert_1.png, bert_2.png.",
+        ),
+    ] = "100",
+    truth: Annotated[
+        str | None,
+        typer.Option("--truth", metavar="PERSON", help="Who it is: tells that person's rank."),
+    ] = None,
+    release: Annotated[
+        Path | None,
+        typer.Option("--release", metavar="FOLDER", help="What a reconstruction was made from."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="For audit.html and audit.json.")
+    ] = None,
+    seed: Seed = 0,
+    threads: Threads = 0,
+    json_: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Say what a release gives away: stored rates of all attacks, and the shipped attackers now.
+
+    Nothing is trained: the first answer takes seconds. Where an attacker doesn't know such a
+    release, it abstains and says why.
+    """
+    if out is not None:
+        check_target(out, overwrite=False)
+    set_threads(threads)
+    from privhead_nb.lab.audit import AuditRequest, write_audit
+    from privhead_nb.lab.audit_page import text
+
+    request = AuditRequest(gallery, truth, release, out, seed)
+    facts = write_audit(source, request, progress=True)
+    show(facts if json_ else text(facts))
 
 
 @study.command()

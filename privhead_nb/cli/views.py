@@ -1,4 +1,4 @@
-"""Scenes and releases: synth, inspect, protect."""
+"""Scenes and releases: synth, inspect, export, protect."""
 
 from __future__ import annotations
 
@@ -129,6 +129,42 @@ def inspect(
 
 @app.command()
 @guarded
+def export(
+    scene: Annotated[Path, typer.Argument(metavar="SCENE", help="Scene folder; only read.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.")],
+    to: Annotated[
+        Literal["nerfstudio", "colmap", "idr"],
+        typer.Option("--format", help="Whose: idr is IDR's, VolSDF's and NeuS's."),
+    ],
+    source: Annotated[
+        str,
+        typer.Option("--from", metavar="FORMAT", help="Layout of SCENE; auto looks itself."),
+    ] = "auto",
+    sensitive: Sensitive = None,
+    overwrite: Overwrite = False,
+    json_: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write a scene for other tools: ALL pictures in FULL COLOUR, the face included.
+
+    This protects nothing and is no release: keep it on the device that holds the photos. What may
+    leave that is what `privhead protect` writes.
+    """
+    from privhead_nb.scenes.export import export_scene
+    from privhead_nb.scenes.folder import open_scene, scene_facts
+
+    opened = open_scene(scene, sensitive=sensitive, format=source)
+    export_scene(opened, out, to, overwrite=overwrite, sources=[scene], progress=True)
+    facts = scene_facts(opened)
+    said = (
+        f"{out}: {facts['views']} views for {to}, all in full colour, {len(opened.sensitive)} of "
+        "them with the face.\nThis is no release: keep it where the photos are."
+    )
+    show({"out": str(out), "format": to, "full_colour": facts["views"], **facts} if json_ else said)
+
+
+@app.command()
+@guarded
 def protect(
     scene: Annotated[Path, typer.Argument(metavar="SCENE", help="Scene folder; only read.")],
     release: Annotated[Path, typer.Argument(metavar="RELEASE", help="Release folder to make.")],
@@ -177,7 +213,8 @@ def protect(
         str,
         typer.Option(
             "--setting",
-            help="A studied setting, or 'recommended': sets operator, its options and size.",
+            help="A studied setting: sets operator, its options and size. sobel-64 is the "
+            "paper's default.",
         ),
     ] = "",
     consent: Annotated[
@@ -199,7 +236,7 @@ def protect(
 
     Run this on the device that holds the photos. The release is all that has to leave it.
     """
-    from privhead_nb.lab import recommendation
+    from privhead_nb.lab import assessment
     from privhead_nb.privacy.operators import Operator
     from privhead_nb.privacy.protect import in_colour, protect_folder
     from privhead_nb.privacy.release import release_facts
@@ -223,7 +260,7 @@ def protect(
                 where="--setting",
                 remedy="Leave the other options of the operator, and --size, out.",
             )
-        chosen, size = recommendation.named(named)
+        chosen, size = assessment.named(named)
     opened, made = protect_folder(
         scene,
         release,
@@ -238,7 +275,7 @@ def protect(
     )
     shown = in_colour(opened)
     room = opened.background_remark()
-    known = recommendation.assess(made.operator, made.size)
+    known = assessment.assess(made.operator, made.size)
     lines = [
         f"{release}: {len(made.neutral)} neutral views as RGB, {len(made.sensitive)} sensitive "
         f"views as {chosen.kind} modulus only, {size} x {size} pixels; masks released: {masks}.",
@@ -249,7 +286,7 @@ def protect(
         *[f"Assumed: {said}" for said in opened.assumptions],
         BACKGROUND[chosen.background] if room else "",
         str(known),
-        recommendation.suggestion(made.operator, made.size),
+        f"See what it gives away: privhead audit {release}",
         f"Next: privhead reconstruct {release} OUT",
     ]
     facts = {
@@ -259,6 +296,6 @@ def protect(
         "as_modulus": [opened.names[v] for v in opened.sensitive],
         "not_released": [opened.names[v] for v in opened.unused],
         "assumptions": [*opened.assumptions, *room],
-        "study": known.to_dict() | {"recommended": recommendation.recommended()},
+        "study": known.to_dict(),
     }
     show(facts if json_ else "\n".join(filter(None, lines)))

@@ -28,25 +28,18 @@ class GridEncoding(nn.Module):
 
     Args:
         layout: its levels.
-        scale: entries start uniform in [-scale, scale].
-        generator: source of the start values.
+        generator: source of the start values, uniform in [-1e-4, 1e-4].
 
     Attributes:
         adds_to_grad: set by a training loop that clears `table.grad` before each step: backward
             passes then add to that buffer, and autograd hands out no gradient of the table.
     """
 
-    def __init__(
-        self,
-        layout: GridLayout,
-        *,
-        scale: float = 1e-4,
-        generator: torch.Generator | None = None,
-    ) -> None:
+    def __init__(self, layout: GridLayout, *, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.layout, self.adds_to_grad = layout, False
         start = torch.rand(layout.entries, layout.channels, generator=generator)
-        self.table = nn.Parameter((start * 2 - 1) * scale)
+        self.table = nn.Parameter((start * 2 - 1) * 1e-4)
 
     def forward(self, points: Tensor, *, jacobian: bool = False) -> tuple[Tensor, Tensor | None]:
         """Features (N, F) and, if asked for, their Jacobian (N, F, 3)."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from privhead_nb.field.model import HeadModel
-from privhead_nb.field.radiance import ColourNetwork, LipschitzLinear
+from privhead_nb.field.radiance import ColourNetwork
 
 SILU_CONSTANT = 1.0998393
 """Largest slope of x sigmoid(x), met where x is 2.4: a little more than ReLU's 1."""
@@ -20,36 +20,16 @@ SIGMOID_CONSTANT = 0.25
 """Largest slope of the sigmoid, which ends the colour network."""
 NEVER = 100.0
 """A bound that no row of a trained colour network reaches (theirs sum to about 8)."""
-STEP = 0.004
-"""Half the distance between two taps of `painted_slopes`, in unit-sphere coordinates."""
 
 
 def used_weights(network: ColourNetwork) -> list[Tensor]:
-    """The weights that the network multiplies by: W_hat where layers are bounded, else W."""
-    return [
-        layer.normalised_weight() if isinstance(layer, LipschitzLinear) else layer.weight
-        for layer in network.layers
-        if isinstance(layer, nn.Linear)
-    ]
+    """The weights W_hat that the network multiplies by."""
+    return [layer.normalised_weight() for layer in network.layers]  # type: ignore[operator]
 
 
 def row_sums(network: ColourNetwork) -> Tensor:
     """Infinity norm of each layer's used weight, (L,): its largest sum of a row's moduli."""
     return torch.stack([w.abs().sum(1).max() for w in used_weights(network)])
-
-
-def loosen(network: ColourNetwork, slack: float | None) -> None:
-    """Set all bounds to `slack` times their layer's largest row sum; None: never to be met.
-
-    What a bound had cut off before is cut off for good, so that a looser bound alone changes no
-    colour.
-    """
-    with torch.no_grad():
-        for layer in network.layers:
-            if isinstance(layer, LipschitzLinear):
-                layer.weight.copy_(layer.normalised_weight())
-                bound = NEVER if slack is None else slack * layer.weight.abs().sum(1).max()
-                layer.m.copy_(torch.log(torch.expm1(torch.as_tensor(bound).double())))
 
 
 def composed_bound(network: ColourNetwork, norms: Tensor) -> Tensor:
@@ -108,13 +88,14 @@ class Seen:
         return network(self.points, self.normals, self.views, self.features)
 
 
-def seen_from(model: HeadModel, points: Tensor, centers: Tensor, *, seed: int = 0) -> Seen:
-    """The network's inputs at surface points, each looked at by a camera that it faces.
+def seen_from(model: HeadModel, points: Tensor, centers: Tensor) -> Seen:
+    """The network's inputs at surface points, each looked at by one of the cameras that it faces.
+
+    Cameras are drawn, from a fixed seed; points that face none are left out.
 
     Args:
         points: (N, 3), on or near the surface, unit-sphere coordinates.
         centers: (V, 3), where the cameras stand.
-        seed: of the draw among the cameras; points that face none are left out.
     """
     with torch.no_grad():
         _, features, gradients = model.field.with_gradient(points)
@@ -122,26 +103,6 @@ def seen_from(model: HeadModel, points: Tensor, centers: Tensor, *, seed: int = 
         views = F.normalize(points[:, None] - centers, dim=-1)  # (N, V, 3)
         facing = ((views * normals[:, None]).sum(-1) < -0.2).float()
         kept = (facing.sum(1) > 0).nonzero()[:, 0]
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(0)
         drawn = torch.multinomial(facing[kept], 1, generator=generator)[:, 0]
         return Seen(points[kept], normals[kept], views[kept, drawn], features[kept])
-
-
-def painted_slopes(model: HeadModel, seen: Seen, step: float = STEP) -> tuple[Tensor, Tensor]:
-    """How fast features and colours change over the surface, normal and view held still.
-
-    Returns:
-        (N,), (N,): the field's features, and the colours that the network makes of position and
-        features; infinity norms of central differences, per unit-sphere radius.
-    """
-    features, colours = [], []
-    with torch.no_grad():
-        for axis in torch.eye(3):
-            sides = []
-            for sign in (1.0, -1.0):
-                points = seen.points + sign * step * axis
-                _, there = model.field.sdf_and_features(points)
-                sides.append((there, model.colour(points, seen.normals, seen.views, there)))
-            features.append((sides[0][0] - sides[1][0]).abs() / (2 * step))
-            colours.append((sides[0][1] - sides[1][1]).abs() / (2 * step))
-    return torch.stack(features).sum(0).amax(-1), torch.stack(colours).sum(0).amax(-1)

@@ -50,7 +50,6 @@ class ColourNetwork(nn.Module):
         width: hidden width.
         depth: hidden layers.
         view_frequencies: octaves for the viewing direction; -1 leaves the direction out.
-        lipschitz: bounded layers (eq. 7) or plain ones.
         activation: "silu" or "relu"; both are 1-Lipschitz up to a constant of 1.1.
     """
 
@@ -61,15 +60,13 @@ class ColourNetwork(nn.Module):
         width: int = 64,
         depth: int = 2,
         view_frequencies: int = 0,
-        lipschitz: bool = True,
         activation: str = "silu",
     ) -> None:
         super().__init__()
         self.view_frequencies = view_frequencies
         view = 3 * (1 + 2 * view_frequencies) if view_frequencies >= 0 else 0
         sizes = [3 + 3 + view + features, *[width] * depth, 3]
-        layer = LipschitzLinear if lipschitz else nn.Linear
-        self.layers = nn.ModuleList(layer(i, o) for i, o in pairwise(sizes))
+        self.layers = nn.ModuleList(LipschitzLinear(i, o) for i, o in pairwise(sizes))
         self.activation = {"silu": F.silu, "relu": F.relu}[activation]
 
     def forward(self, points: Tensor, normals: Tensor, views: Tensor, features: Tensor) -> Tensor:
@@ -83,11 +80,5 @@ class ColourNetwork(nn.Module):
         return torch.sigmoid(self.layers[-1](hidden))
 
     def bounds(self) -> Tensor:
-        """Lipschitz bound of each layer, (L,); eq. 8 is their product.
-
-        Raises:
-            TypeError: the network was built without Lipschitz layers.
-        """
-        if not isinstance(self.layers[0], LipschitzLinear):
-            raise TypeError("this colour network has no Lipschitz layers: build it lipschitz=True")
+        """Lipschitz bound of each layer, (L,); eq. 8 is their product."""
         return torch.stack([layer.bound() for layer in self.layers])  # type: ignore[operator]

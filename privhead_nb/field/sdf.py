@@ -8,7 +8,6 @@ the colour network, and the distance with features and gradient.
 from __future__ import annotations
 
 import math
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,22 +16,6 @@ from torch.nn import functional as F
 from privhead_nb.field.encoding import GridEncoding, frequency_encoding
 from privhead_nb.kernels.grid_encoding import GridLayout
 from privhead_nb.kernels.sdf_head import sdf_head
-
-
-class SDF(Protocol):
-    """What the renderer and the trainer ask of a field."""
-
-    def sdf(self, points: Tensor) -> Tensor:
-        """(N, 3) -> (N,)."""
-        ...
-
-    def sdf_and_features(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 3) -> distance (N,), features (N, F)."""
-        ...
-
-    def with_gradient(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(N, 3) -> distance (N,), features (N, F), gradient (N, 3), differentiable."""
-        ...
 
 
 class GridField(nn.Module):
@@ -208,7 +191,7 @@ _TAPS = ((1.0, -1.0, -1.0), (-1.0, -1.0, 1.0), (-1.0, 1.0, -1.0), (1.0, 1.0, 1.0
 
 
 def difference_gradient(
-    field: SDF, points: Tensor, sdf: Tensor, step: float
+    field: GridField | MLPField, points: Tensor, sdf: Tensor, step: float
 ) -> tuple[Tensor, Tensor]:
     """Gradient and Laplacian from four samples around each point.
 

@@ -150,15 +150,15 @@ def extract_mesh(
     *,
     resolution: int = 256,
     largest: bool = True,
-    slack: float = 1.0,
     device: str | torch.device = "cpu",
 ) -> Mesh:
     """The zero level set of `sdf` inside the unit sphere (eq. 3), by marching cubes.
 
     A coarse pass looks at every fourth grid point. A surface point in a coarse cell lies within
     half the cell's diagonal of some corner, so a cell can be passed over when |sdf| at its corners
-    is larger than that (times two, for fields whose gradient is not quite 1). Where the refined
-    surface still runs into a cell that was passed over, that cell is refined too.
+    is larger than that, times two: every surface of a field whose gradient norm stays under 2 is
+    found. Where the refined surface still runs into a cell that was passed over, that cell is
+    refined too.
 
     Args:
         sdf: points (P, 3) float32 in unit-sphere coordinates x = (p - center) / radius to
@@ -166,7 +166,6 @@ def extract_mesh(
         center, radius: the bounding sphere, in the scene's unit.
         resolution: cells along the sphere's diameter; rounded up to a multiple of 4.
         largest: keep only the connected part with the largest area.
-        slack: 1.0 finds every surface of a field whose gradient norm stays under 2.
         device: where `sdf` wants its points.
 
     Returns:
@@ -211,7 +210,7 @@ def extract_mesh(
     for k in range(3):
         near = np.minimum(np.take(near, range(blocks), k), np.take(near, range(1, blocks + 1), k))
     diagonal = BLOCK * float(axis[1] - axis[0]) * np.sqrt(3.0)
-    wanted = near <= slack * diagonal
+    wanted = near <= diagonal
     refined = np.zeros_like(wanted)
     while (wanted & ~refined).any():
         new = _points_of(wanted & ~refined) & ~known

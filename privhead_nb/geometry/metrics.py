@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from privhead_nb.errors import PrivheadError
+from privhead_nb.errors import PrivheadError, check_choice
 from privhead_nb.geometry.mesh import Mesh
 
 if TYPE_CHECKING:
@@ -133,13 +133,9 @@ def evaluate(
         MeshError: the mesh is empty or broken.
         MetricsError: no surface in the region, or an unknown name.
     """
-    for name, value, allowed in (
-        ("protocol", protocol, ("surface", "h3ds")),
-        ("region", region, ("face", "head")),
-        ("align", align, ("known", "icp")),
-    ):
-        if value not in allowed:
-            raise MetricsError(f"unknown {name} {value!r}", remedy=f"Use {' or '.join(allowed)}.")
+    check_choice("protocol", protocol, get_args(Way), where="protocol", error=MetricsError)
+    check_choice("region", region, get_args(Region), where="region", error=MetricsError)
+    check_choice("alignment", align, get_args(Align), where="align", error=MetricsError)
     if samples < 1:
         raise MetricsError(f"samples must be at least 1, got {samples}")
     found: Any = getattr(result, "mesh", result)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from privhead_nb.errors import SceneError
+from privhead_nb.errors import SceneError, check_choice
 
 GENERATOR_VERSION = 1
 """Changes whenever the same codes give another head; stored beside every figure made from heads."""
@@ -100,12 +100,7 @@ def code_from(names: tuple[str, ...], entries: dict[str, float]) -> Tensor:
     """
     code = torch.zeros(len(names))
     for name, value in entries.items():
-        if name not in names:
-            raise SceneError(
-                f"there is no entry {name!r}",
-                where="head code",
-                remedy="Known entries: " + ", ".join(names) + ".",
-            )
+        check_choice("name", name, names, where="head code", error=SceneError)
         code[names.index(name)] = value
     return code
 

@@ -9,6 +9,8 @@ from privhead_nb.heads.codes import Values
 from privhead_nb.heads.primitives import bell, bell2, gate, noise
 from privhead_nb.heads.surface import EYE, HAIR, TEETH, Surface
 
+Rgb = tuple[float, float, float]
+
 _SKIN_LIGHT = (0.80, 0.585, 0.46)  # linear reflectance of the lightest, middle and darkest skin
 _SKIN_MIDDLE = (0.43, 0.225, 0.128)
 _SKIN_DARK = (0.062, 0.032, 0.021)
@@ -20,22 +22,20 @@ _TEETH = (0.72, 0.68, 0.58)
 
 
 def _mix(a: Tensor, b: Tensor, share: Tensor) -> Tensor:
-    """(N, 3) colours between a and b by (N,) or 0-d share."""
+    """(N, 3) colours between a and b, (N, 3) or (3,), by (N,) or 0-d share."""
     return a + (b - a) * share.reshape(-1, 1)
 
 
-def _ramp(
-    t: Tensor, low: tuple[float, ...], middle: tuple[float, ...], high: tuple[float, ...]
-) -> Tensor:
+def _ramp(t: Tensor, low: Rgb, middle: Rgb, high: Rgb) -> Tensor:
     """Smooth colour ramp through three anchors at t = -1, 0, 1, in log reflectance: (3,)."""
-    a, b, c = (torch.tensor(k).to(t).log() for k in (low, middle, high))
+    a, b, c = (_rgb(k, t).log() for k in (low, middle, high))
     return torch.exp(b + t * (c - a) / 2 + t * t * ((a + c) / 2 - b))
 
 
 def skin_colour(a: Values) -> Tensor:
     """Mean skin reflectance, linear RGB (3,)."""
     base = _ramp(a["skin_tone"], _SKIN_DARK, _SKIN_MIDDLE, _SKIN_LIGHT)
-    warm = torch.tensor([0.05, 0.035, -0.10]).to(base)  # olive and yellow against pink
+    warm = _rgb((0.05, 0.035, -0.10), base)  # olive and yellow against pink
     base = base * torch.exp(warm * a["skin_undertone"] * 1.2)
     grey = base.mean()
     return grey + (base - grey) * (1.0 + 0.14 * a["skin_saturation"])
@@ -44,17 +44,17 @@ def skin_colour(a: Values) -> Tensor:
 def hair_colour(a: Values, greying: float = 0.85) -> Tensor:
     """Mean hair reflectance, linear RGB (3,); `greying` is how far grey hair goes."""
     base = _ramp(a["hair_lightness"], _HAIR_DARK, _HAIR_BROWN, _HAIR_LIGHT)
-    red = torch.tensor([0.55, 0.0, -0.35]).to(base)
+    red = _rgb((0.55, 0.0, -0.35), base)
     base = base * torch.exp(red * gate(a["hair_redness"], 0.5, 0.12))
     grey = gate(a["hair_grey"], 0.72, 0.08)
-    return base + (torch.tensor(_GREY).to(base) - base) * greying * grey
+    return base + (_rgb(_GREY, base) - base) * greying * grey
 
 
-def _rgb(values: tuple[float, ...], like: Tensor) -> Tensor:
+def _rgb(values: Rgb, like: Tensor) -> Tensor:
     return torch.tensor(values).to(like)
 
 
-def _darken(colour: Tensor, amount: Tensor, rgb: tuple[float, ...]) -> Tensor:
+def _darken(colour: Tensor, amount: Tensor, rgb: Rgb) -> Tensor:
     """Colours (N, 3) after absorption `amount` (N,) x `rgb`."""
     return colour * torch.exp(-amount[:, None] * _rgb(rgb, colour))
 
@@ -69,8 +69,7 @@ def albedo(s: Surface, a: Values) -> Tensor:
     colour = _lips(s, a, colour)
     colour = _brows_and_lashes(s, a, colour, hair, beard_hair)
     colour = torch.where((s.part == EYE)[:, None], _eye_colour(s, a), colour)
-    enamel = _rgb(_TEETH, colour).expand_as(colour)
-    colour = torch.where((s.part == TEETH)[:, None], enamel, colour)
+    colour = torch.where((s.part == TEETH)[:, None], _rgb(_TEETH, colour), colour)
     tress = _tress(s, a, colour, hair)
     return torch.where((s.part == HAIR)[:, None], tress, colour).clamp(0.004, 0.95)
 
@@ -136,24 +135,21 @@ def _lips(s: Surface, a: Values, colour: Tensor) -> Tensor:
     lip = skin * torch.exp(red) * torch.exp(-0.30 - 0.38 * a["lip_darkness"])
     creases = torch.exp(0.10 * noise(2.2 * s.x, 0.6 * s.y, s.z, 4.0, 2))
     colour = _mix(colour, lip * creases[:, None], s.lip)
-    inside = _rgb((0.10, 0.018, 0.016), skin).expand_as(colour)
-    return _mix(colour, inside, gate(-s.seam, -0.35, 0.25))
+    return _mix(colour, _rgb((0.10, 0.018, 0.016), skin), gate(-s.seam, -0.35, 0.25))
 
 
-def _brows_and_lashes(
-    s: Surface, a: Values, colour: Tensor, hair: Tensor, beard_hair: Tensor
-) -> Tensor:
+def _brows_and_lashes(s: Surface, a: Values, colour: Tensor, hair: Tensor, beard: Tensor) -> Tensor:
     skin = skin_colour(a)
-    brow_hair = beard_hair * torch.exp(-0.35 - 0.55 * a["brow_darkness"])
-    brow_hair = torch.minimum(brow_hair, 0.13 * skin)
+    brow_hair = torch.minimum(beard * torch.exp(-0.35 - 0.55 * a["brow_darkness"]), 0.13 * skin)
     thick = 1.08 + 0.26 * a["brow_thickness"]
     brow = gate(s.brow, 1.0 - 0.5 * thick, 0.10) * (0.88 + 0.09 * a["brow_density"])
     stroke = 0.90 + 0.14 * noise(s.x + 0.7 * s.y, 0.3 * s.y, s.z, 3.0, 0)
-    colour = _mix(colour, brow_hair.expand_as(colour), brow * stroke.clamp(0, 1))
-    lash = gate(s.upper_lid, -0.25, 0.2) * gate(-s.upper_lid, -1.9, 0.3) * s.lid_zone
-    lash = lash + 0.45 * gate(s.lid, -0.2, 0.2) * gate(-s.lid, -0.9, 0.2) * s.lid_zone
+    colour = _mix(colour, brow_hair, brow * stroke.clamp(0, 1))
+    upper, slit = s.eye.upper, s.eye.opening
+    lash = gate(upper, -0.25, 0.2) * gate(-upper, -1.9, 0.3) * s.lid_zone
+    lash = lash + 0.45 * gate(slit, -0.2, 0.2) * gate(-slit, -0.9, 0.2) * s.lid_zone
     lash_hair = 0.25 * torch.minimum(hair, skin * 0.4)
-    return _mix(colour, lash_hair.expand_as(colour), 0.85 * lash.clamp(0, 1))
+    return _mix(colour, lash_hair, 0.85 * lash.clamp(0, 1))
 
 
 def _tress(s: Surface, a: Values, colour: Tensor, hair: Tensor) -> Tensor:
@@ -162,28 +158,23 @@ def _tress(s: Surface, a: Values, colour: Tensor, hair: Tensor) -> Tensor:
     locks = (0.16 + 0.10 * contrast) * s.strands
     locks = locks + 0.22 * contrast.abs() * noise(s.x, 0.3 * s.y, s.z, 18.0, 4)
     grey_lock = 0.30 * gate(a["hair_grey"], 0.45, 0.1) * gate(s.strands, 0.7, 0.25)
-    grey = _rgb(_GREY, hair).expand_as(colour)
-    tress = _mix(hair * torch.exp(locks)[:, None], grey, grey_lock)
-    bald = gate(-s.hair_thickness, -2.6, 0.5).expand(len(s.x))
+    tress = _mix(hair * torch.exp(locks)[:, None], _rgb(_GREY, hair), grey_lock)
+    bald = gate(-s.hair_thickness, -2.6, 0.5)
     return _mix(tress, torch.exp(0.5 * (tress.log() + colour.log())), 0.75 * bald)
 
 
 def _eye_colour(s: Surface, a: Values) -> Tensor:
     """White, iris with a dark rim, pupil: (N, 3)."""
-    r = torch.sqrt(s.eye_right**2 + (s.eye_up - 0.2) ** 2 + 1e-6)
-    white = torch.tensor([0.52, 0.475, 0.45]).to(r)
-    light = a["iris_lightness"]
-    brown = torch.tensor([0.10, 0.042, 0.016]).to(r) * torch.exp(0.7 * light)
-    blue = torch.tensor([0.12, 0.21, 0.32]).to(r) * torch.exp(0.5 * light)
-    green = torch.tensor([0.13, 0.17, 0.07]).to(r) * torch.exp(0.5 * light)
-    hue = a["iris_hue"]
+    r = torch.sqrt(s.eye.right**2 + (s.eye.up - 0.2) ** 2 + 1e-6)
+    hue, light = a["iris_hue"], a["iris_lightness"]
+    brown = _rgb((0.10, 0.042, 0.016), r) * torch.exp(0.7 * light)
+    blue = _rgb((0.12, 0.21, 0.32), r) * torch.exp(0.5 * light)
+    green = _rgb((0.13, 0.17, 0.07), r) * torch.exp(0.5 * light)
     iris = brown + (green - brown) * gate(hue, 0.2, 0.1) + (blue - green) * gate(hue, 0.6, 0.1)
-    spokes = torch.exp(0.25 * torch.cos(13 * torch.atan2(s.eye_up, s.eye_right + 1e-6)))
+    spokes = torch.exp(0.25 * torch.cos(13 * torch.atan2(s.eye.up, s.eye.right + 1e-6)))
     iris = iris * (spokes * (1.0 - 0.55 * gate(r, 5.3, 0.3)))[:, None]
     iris = _mix(iris, torch.full_like(iris, 0.006), gate(-r, -2.6, 0.15))
-    corner = gate(s.eye_right.abs(), 11.5, 1.0)
-    ball = _mix(
-        white.expand_as(iris), torch.tensor([0.42, 0.20, 0.17]).to(r).expand_as(iris), 0.6 * corner
-    )
+    corner = gate(s.eye.right.abs(), 11.5, 1.0)
+    ball = _mix(_rgb((0.52, 0.475, 0.45), r), _rgb((0.42, 0.20, 0.17), r), 0.6 * corner)
     ball = _mix(ball, iris, gate(-r, -6.1, 0.18))
-    return ball * (1.0 - 0.55 * gate(s.upper_lid, -2.0, 0.6))[:, None]  # the lid's shadow
+    return ball * (1.0 - 0.55 * gate(s.eye.upper, -2.0, 0.6))[:, None]  # the lid's shadow

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from privhead_nb.heads.codes import Values
 from privhead_nb.heads.primitives import (
+    Number,
     bell,
     bell2,
     capsule,
@@ -21,6 +22,7 @@ from privhead_nb.heads.primitives import (
 from privhead_nb.heads.shape import MOUTH_Y, jaw_drop
 
 EYE_RADIUS = 12.0
+EYE_Z = 72.0  # of the eyeballs' centres, which are at the height 0
 
 
 class Eye(NamedTuple):
@@ -34,18 +36,17 @@ class Eye(NamedTuple):
     shell: Tensor  # distance to the lids' ball
 
 
-def eye_centre(v: Values) -> tuple[Tensor, Tensor, Tensor]:
-    """Centre of the left eyeball (x > 0); the right one is its mirror."""
-    return 31.0 + 2.8 * v["eye_spacing"], 0.0 * v["eye_size"], 72.0 + 0.0 * v["eye_size"]
+def eye_x(v: Values) -> Tensor:
+    """Where the left eyeball's centre lies (x > 0); the right one is its mirror."""
+    return 31.0 + 2.8 * v["eye_spacing"]
 
 
 def eye(x: Tensor, ax: Tensor, y: Tensor, z: Tensor, v: Values) -> Eye:
     """Almond between two lid curves, and the balls of eye and lids."""
-    cx, cy, cz = eye_centre(v)
     size = 1.0 + 0.10 * v["eye_size"]
-    dx, dy = ax - cx, y - cy
+    dx, dz = ax - eye_x(v), z - EYE_Z
     tilt = 0.05 + 0.11 * v["eye_tilt"]
-    right, up = dx + tilt * dy, dy - tilt * dx
+    right, up = dx + tilt * y, y - tilt * dx
     left = gate(x, 0.0, 2.0)
     blink = v["blink_left"] * left + v["blink_right"] * (1.0 - left)
     squint = 0.22 * torch.clamp(v["smile"], min=0.0) + 0.15 * torch.clamp(v["frown"], min=0.0)
@@ -62,9 +63,9 @@ def eye(x: Tensor, ax: Tensor, y: Tensor, z: Tensor, v: Values) -> Eye:
     lower = -low_now * (1.0 - (t - 0.10 * (1.0 - t * t)) ** 2) - up
     opening = smooth_max(upper, lower, 0.8) / (1.0 + 0.35 * t * t)
     opening = torch.maximum(opening, 0.6 * (right.abs() - wide))  # shut beyond the corners
-    ball = torch.sqrt(dx * dx + dy * dy + (z - cz) ** 2 + 1e-9) - EYE_RADIUS
-    cornea = torch.sqrt(dx * dx + dy * dy + (z - cz - 5.6) ** 2 + 1e-9) - 7.4
-    shell = torch.sqrt((dx * 0.90) ** 2 + dy * dy + (z - cz + 0.6) ** 2 + 1e-9) - EYE_RADIUS - 2.3
+    ball = torch.sqrt(dx * dx + y * y + dz**2 + 1e-9) - EYE_RADIUS
+    cornea = torch.sqrt(dx * dx + y * y + (dz - 5.6) ** 2 + 1e-9) - 7.4
+    shell = torch.sqrt((dx * 0.90) ** 2 + y * y + (dz + 0.6) ** 2 + 1e-9) - EYE_RADIUS - 2.3
     return Eye(right, up, opening, upper, smooth_min(ball, cornea, 1.5), shell)
 
 
@@ -119,10 +120,10 @@ class Mouth(NamedTuple):
     lower: Tensor  # distance to the lower lip's roll
     seam: Tensor  # distance to the slot between the lips
     u: Tensor  # 0 in the middle, 1 at a corner
-    dy: Tensor  # height above the seam, mm
 
 
-def _roll(y: Tensor, z: Tensor, cy: Tensor, cz: Tensor, ry: Tensor, rz: Tensor) -> Tensor:
+def _roll(y: Tensor, z: Tensor, cy: Number, cz: Number, ry: Number, rz: Number) -> Tensor:
+    """Distance to a roll along x that is an ellipse in y and z."""
     a, b = (y - cy) / ry, (z - cz) / rz
     k0 = torch.sqrt(a * a + b * b + 1e-6)
     a, b = a / ry, b / rz
@@ -152,7 +153,7 @@ def mouth(x: Tensor, y: Tensor, z: Tensor, v: Values) -> Mouth:
     depth = 2.2 + 0.9 * drop
     seam = _roll(y, z, line, arc + 3.2 - 0.55 * depth, slot, depth * taper**0.5)
     seam = seam + past * 4.0
-    return Mouth(upper, lower, seam, u, y - line)
+    return Mouth(upper, lower, seam, u)
 
 
 def add_mouth(head: Tensor, m: Mouth, x: Tensor, y: Tensor, z: Tensor, v: Values) -> Tensor:
@@ -173,26 +174,12 @@ def teeth(x: Tensor, y: Tensor, z: Tensor, v: Values) -> Tensor:
     """Upper row of teeth; `y` is before the jaw's drop."""
     arc = 80.0 - 0.016 * x * x + 5.4 * v["mouth_protrusion"]
     gaps = 0.25 * torch.cos(x * (6.2832 / 8.0)) ** 8
-    row = _roll(
-        y,
-        z,
-        torch.full_like(y, MOUTH_Y + 2.0),
-        arc,
-        torch.full_like(y, 5.5),
-        torch.full_like(y, 2.4),
-    )
+    row = _roll(y, z, MOUTH_Y + 2.0, arc, 5.5, 2.4)
     return smooth_max(row + gaps, x.abs() - 19.0, 1.0)
 
 
-class Ear(NamedTuple):
-    """The ear at each point: (N,) tensors."""
-
-    solid: Tensor  # distance to the ear
-    rim: Tensor  # 0 in the ear's middle, 1 at its outline
-
-
-def ear(ax: Tensor, y: Tensor, z: Tensor, v: Values) -> Ear:
-    """A tilted plate with helix, antihelix, concha and lobe."""
+def ear(ax: Tensor, y: Tensor, z: Tensor, v: Values) -> Tensor:
+    """Distance to the ears: a tilted plate with helix, antihelix, concha and lobe."""
     size = 1.0 + 0.16 * v["ear_size"]
     cy = -9.0 + 4.0 * v["ear_height"]
     cx, cz = 74.0, -8.0
@@ -205,7 +192,7 @@ def ear(ax: Tensor, y: Tensor, z: Tensor, v: Values) -> Ear:
     p = p + 0.17 * dy
     narrow = 15.5 + 0.12 * q  # wide above, narrow at the lobe
     a, b = p / narrow, q / 30.0
-    rim = torch.sqrt(a * a + b * b + 1e-5)
+    rim = torch.sqrt(a * a + b * b + 1e-5)  # 0 in the ear's middle, 1 at its outline
     behind = gate(a + 0.35 * b, -0.45, 0.16)
     helix = bell(rim, 0.90, 0.13) * behind
     anti = bell(rim, 0.56, 0.13) * gate(a, 0.02, 0.10) * gate(b, -0.62, 0.12)
@@ -216,9 +203,4 @@ def ear(ax: Tensor, y: Tensor, z: Tensor, v: Values) -> Ear:
     thick = 2.2 + 0.9 * helix + 1.2 * lobe
     plate = (n - surface).abs() - thick
     outline = (rim - 1.0) * 15.0
-    return Ear(smooth_max(plate, outline, 2.6) * 0.85, rim)
-
-
-def add_ears(head: Tensor, solid: Tensor) -> Tensor:
-    """Blend the ears into the sides of the head."""
-    return smooth_min(head, solid, 4.0)
+    return smooth_max(plate, outline, 2.6) * 0.85

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 CHUNK = 16_384
+BAND = 1.6
 LOW = (-135.0, -168.0, -171.0)
 HIGH = (135.0, 177.0, 150.0)
 """The box that holds every head of the generator, mm."""
@@ -42,24 +44,21 @@ class SdfGrid:
         return found.reshape(-1)
 
 
-def in_chunks(f: Callable[[Tensor], Tensor], points: Tensor, chunk: int = CHUNK) -> Tensor:
-    """f over (N, 3) points, a chunk at a time, so that memory stays flat and caches warm."""
-    if len(points) <= chunk:
-        return f(points)
-    return torch.cat([f(part) for part in points.split(chunk)])
+def in_chunks(f: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
+    """f over (N, 3) points, CHUNK at a time, so that memory stays flat and caches warm."""
+    return torch.cat([f(part) for part in points.split(CHUNK)])
 
 
 @torch.no_grad()
-def sample_grid(
-    sdf: Callable[[Tensor], Tensor], spacing: float = 1.5, coarse: int = 4, band: float = 1.6
-) -> SdfGrid:
+def sample_grid(sdf: Callable[[Tensor], Tensor], spacing: float, coarse: int = 4) -> SdfGrid:
     """Fill a grid: coarse everywhere, fine in the cells that the surface may cross.
+
+    Those have a corner where the SDF is below BAND cell widths.
 
     Args:
         sdf: (N, 3) mm -> (N,) mm.
         spacing: of the fine samples, mm.
         coarse: fine steps in one coarse cell.
-        band: a coarse cell is refined if the SDF at a corner is below `band` cell widths.
     """
     low = torch.tensor(LOW)
     step = spacing * coarse
@@ -68,7 +67,7 @@ def sample_grid(
     corners = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
     rough = in_chunks(sdf, corners.reshape(-1, 3) * step + low).reshape(corners.shape[:3])
     nearest = torch.nn.functional.max_pool3d(-rough.abs()[None, None], 2, stride=1)[0, 0]
-    cells = (-nearest < band * step).nonzero()
+    cells = (-nearest < BAND * step).nonzero()
     fine = torch.nn.functional.interpolate(
         rough[None, None],
         size=tuple(n * coarse + 1 for n in counts),
@@ -78,10 +77,8 @@ def sample_grid(
     # a cell owns the samples 0..coarse on each axis; neighbours write shared ones alike
     wanted = torch.zeros_like(fine, dtype=torch.bool)
     i, j, k = (cells * coarse).unbind(-1)
-    for a in range(coarse + 1):
-        for b in range(coarse + 1):
-            for c in range(coarse + 1):
-                wanted[i + a, j + b, k + c] = True
+    for a, b, c in itertools.product(range(coarse + 1), repeat=3):
+        wanted[i + a, j + b, k + c] = True
     where = wanted.nonzero()
     fine[wanted] = in_chunks(sdf, where.float() * spacing + low)
     return SdfGrid(fine, low, spacing)
@@ -102,12 +99,10 @@ def marching_cubes(grid: SdfGrid) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _largest_piece(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
+    from trimesh.graph import connected_component_labels
 
     edges = np.concatenate([faces[:, :2], faces[:, 1:]])
-    graph = coo_matrix((np.ones(len(edges), bool), tuple(edges.T)), shape=(len(vertices),) * 2)
-    _, piece = connected_components(graph, directed=False)
+    piece = connected_component_labels(edges, node_count=len(vertices))
     keep = piece == np.bincount(piece).argmax()
     index = np.cumsum(keep) - 1
     return vertices[keep], index[faces[keep[faces[:, 0]]]]

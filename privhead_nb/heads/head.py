@@ -24,7 +24,7 @@ from privhead_nb.heads.colour import albedo
 from privhead_nb.heads.grid import SdfGrid, in_chunks, marching_cubes, sample_grid
 from privhead_nb.heads.landmarks import face_landmarks
 from privhead_nb.heads.light import light_code, shade, to_srgb
-from privhead_nb.heads.surface import EYE, HAIR, Surface, label, surface
+from privhead_nb.heads.surface import Surface, gloss, label, surface
 
 GRID_SPACING = 1.5
 FACE_RADIUS = 95.0
@@ -105,9 +105,9 @@ class Head:
         """
         normals = self.normals(points) if normals is None else normals
         open_sky = torch.ones_like(points[:, 0])
-        surface = self.surface(points)
-        linear = shade_surface(surface, self.colour_values, normals, view, open_sky, self.light)
-        return to_srgb(linear)
+        s = self.surface(points)
+        painted = albedo(s, self.colour_values)
+        return to_srgb(shade(painted, normals, open_sky, self.light, gloss(s), view))
 
     def landmarks(self) -> Tensor:
         """68 landmarks (68, 3) mm on the skin, in iBUG's order; hair may cover some."""
@@ -130,21 +130,6 @@ class Head:
 _TETRAHEDRON = torch.tensor(
     [[1.0, -1.0, -1.0], [-1.0, -1.0, 1.0], [-1.0, 1.0, -1.0], [1.0, 1.0, 1.0]]
 ) / (3.0**0.5)
-
-
-def shade_surface(
-    s: Surface,
-    a: Values,
-    normals: Tensor,
-    view: Tensor | None,
-    occlusion: Tensor,
-    light: Tensor,
-) -> Tensor:
-    """Linear RGB (N, 3) of an evaluated surface: eyes shine, hair a little, lips and skin less."""
-    gloss = torch.full_like(s.x, 0.35) + 0.35 * s.lip
-    gloss = torch.where(s.part == HAIR, 0.45, gloss)
-    gloss = torch.where(s.part == EYE, 1.5, gloss)
-    return shade(albedo(s, a), normals, occlusion, light, gloss, view)
 
 
 def make_head(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from privhead_nb.heads.codes import Values
-from privhead_nb.heads.features import eye_centre
+from privhead_nb.heads.features import EYE_Z, eye_x
 from privhead_nb.heads.shape import MOUTH_Y, brow_line, from_canonical
 from privhead_nb.heads.surface import surface
 
@@ -32,10 +32,8 @@ def _guess(v: Values) -> Tensor:
     right_jaw = torch.stack([row(*p) for p in _JAW])
     jaw = torch.cat([right_jaw, _mirror(right_jaw[:8]).flip(0)])
     across = torch.stack([zero + k for k in (50.0, 41.0, 31.0, 21.5, 12.5)])
-    left_brow = torch.stack(
-        [across, brow_line(across, v), 88.0 - 0.0085 * across * across], dim=1
-    ).flip(0)
-    brows = torch.cat([_mirror(left_brow).flip(0), left_brow])
+    left_brow = torch.stack([across, brow_line(across, v), 88.0 - 0.0085 * across * across], dim=1)
+    brows = torch.cat([_mirror(left_brow), left_brow.flip(0)])
     tip_y, tip_z = -37.0 + 4.2 * v["nose_tip_lift"], 112.5 + 5.2 * v["nose_projection"]
     bridge_z = 89.0 + 3.8 * v["nose_bridge_height"]
     nasion, tip = row(zero, 2.0, bridge_z), row(zero, tip_y, tip_z)
@@ -43,13 +41,12 @@ def _guess(v: Values) -> Tensor:
     wing = 11.4 + 3.6 * v["nose_width"]
     left_wing = torch.stack([row(0.55 * wing, -47.0, 98.0), row(1.25 * wing, -45.5, 92.0)])
     base = torch.cat([_mirror(left_wing).flip(0), row(zero, -49.5, 98.0)[None], left_wing])
-    cx, _, cz = eye_centre(v)
     wide = (14.2 + 1.5 * v["eye_width"]) * (1 + 0.10 * v["eye_size"])
     tilt = 0.05 + 0.11 * v["eye_tilt"]
     high, low = 4.9 + 1.2 * v["upper_lid"], 4.3 + 0.8 * v["lower_lid"]
 
     def lid(t: float, up: float | Tensor) -> Tensor:
-        return row(cx + t * wide, up + tilt * t * wide, cz + 13.0 - 4.5 * t * t)
+        return row(eye_x(v) + t * wide, up + tilt * t * wide, EYE_Z + 13.0 - 4.5 * t * t)
 
     inner, outer = lid(-1.0, 0.0), lid(1.0, 0.0)
     above = [lid(-0.4, 0.86 * high), lid(0.35, 0.80 * high)]
@@ -65,13 +62,8 @@ def _guess(v: Values) -> Tensor:
 
     upper = [lip(-1.0, 0.0), lip(-0.62, 0.68 * up), lip(-0.24, 1.0 * up), lip(0.0, 0.86 * up)]
     upper += [lip(0.24, 1.0 * up), lip(0.62, 0.68 * up), lip(1.0, 0.0)]
-    lower = [
-        lip(0.62, -0.72 * down),
-        lip(0.28, -0.96 * down),
-        lip(0.0, -down),
-        lip(-0.28, -0.96 * down),
-    ]
-    lower += [lip(-0.62, -0.72 * down)]
+    lower = [lip(0.62, -0.72 * down), lip(0.28, -0.96 * down), lip(0.0, -down)]
+    lower += [lip(-0.28, -0.96 * down), lip(-0.62, -0.72 * down)]
     gap = 0.8
     inner_lips = [lip(-0.85, 0.0), lip(-0.35, gap), lip(0.0, gap), lip(0.35, gap), lip(0.85, 0.0)]
     inner_lips += [lip(0.35, -gap), lip(0.0, -gap), lip(-0.35, -gap)]

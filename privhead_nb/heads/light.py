@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from privhead_nb.errors import SceneError
+from privhead_nb.errors import SceneError, check_choice
 
 LIGHT_SIZE = 27
 
@@ -85,12 +85,7 @@ def light_code(light: str | Tensor) -> Tensor:
         SceneError: unknown name, wrong length, or not finite.
     """
     if isinstance(light, str):
-        if light not in LIGHTS:
-            raise SceneError(
-                f"there is no light {light!r}",
-                where="light",
-                remedy="Known lights: " + ", ".join(LIGHTS) + ".",
-            )
+        check_choice("light", light, LIGHTS, where="light", error=SceneError)
         return LIGHTS[light].clone()
     if light.shape != (LIGHT_SIZE,) or not bool(torch.isfinite(light).all()):
         raise SceneError(

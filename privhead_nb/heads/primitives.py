@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 Number = float | Tensor
+Triple = tuple[Number, Number, Number]
 
 
 def smooth_min(a: Tensor, b: Tensor, width: Number) -> Tensor:
@@ -47,13 +48,7 @@ def bell2(x: Tensor, y: Tensor, cx: Number, cy: Number, wx: Number, wy: Number) 
     return torch.exp(-s * s - t * t)
 
 
-def ellipsoid(
-    x: Tensor,
-    y: Tensor,
-    z: Tensor,
-    centre: tuple[Number, Number, Number],
-    radii: tuple[Number, Number, Number],
-) -> Tensor:
+def ellipsoid(x: Tensor, y: Tensor, z: Tensor, centre: Triple, radii: Triple) -> Tensor:
     """Ellipsoid, near-exact close to its surface: k0 (k0 - 1) / k1, k0 = |p/r|, k1 = |p/r^2|."""
     u, v, w = (x - centre[0]) / radii[0], (y - centre[1]) / radii[1], (z - centre[2]) / radii[2]
     k0 = torch.sqrt(u * u + v * v + w * w + 1e-9)
@@ -63,22 +58,16 @@ def ellipsoid(
 
 
 def capsule(
-    x: Tensor,
-    y: Tensor,
-    z: Tensor,
-    start: tuple[Number, Number, Number],
-    end: tuple[Number, Number, Number],
-    radius_start: Number,
-    radius_end: Number,
+    x: Tensor, y: Tensor, z: Tensor, start: Triple, end: Triple, first: Number, last: Number
 ) -> Tensor:
-    """Thick line whose radius runs evenly from one end to the other."""
+    """Thick line from `start` to `end`, whose radius runs evenly from `first` to `last`."""
     dx, dy, dz = end[0] - start[0], end[1] - start[1], end[2] - start[2]
     px, py, pz = x - start[0], y - start[1], z - start[2]
     along = (px * dx + py * dy + pz * dz) / (dx * dx + dy * dy + dz * dz)
     along = torch.clamp(along, 0.0, 1.0)
     px, py, pz = px - along * dx, py - along * dy, pz - along * dz
     distance = torch.sqrt(px * px + py * py + pz * pz + 1e-9)
-    return distance - (radius_start + along * (radius_end - radius_start))
+    return distance - (first + along * (last - first))
 
 
 def _waves(count: int, seed: int) -> tuple[Tensor, Tensor]:

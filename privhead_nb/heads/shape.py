@@ -1,6 +1,6 @@
 """The bare head: skull, jaw, neck, and the warps that make one canonical head into many.
 
-A point goes through ``to_canonical`` first: smooth shifts stretch it into the average head's space
+A point goes through `undo_identity` and `undo_expression` first: smooth shifts to the average head
 (a wide jaw is the average jaw seen through a squeeze). There the average head is a union of
 ellipsoids and capsules. All in mm, origin between the eyes' height and the head's axis, face to +z,
 up +y, and +x the person's left.
@@ -31,11 +31,6 @@ NECK_END = -158.0
 def jaw_drop(v: Values) -> Tensor:
     """How far the lower lip and chin sink, in mm."""
     return JAW_DROP * torch.clamp(v["jaw_open"], min=0.0)
-
-
-def to_canonical(x: Tensor, y: Tensor, z: Tensor, v: Values) -> tuple[Tensor, Tensor, Tensor]:
-    """Take points (N,) each of a person's head into the average head's space."""
-    return undo_expression(*undo_identity(x, y, z, v), v)
 
 
 def undo_expression(x: Tensor, y: Tensor, z: Tensor, v: Values) -> tuple[Tensor, Tensor, Tensor]:
@@ -115,11 +110,15 @@ def undo_identity(x: Tensor, y: Tensor, z: Tensor, v: Values) -> tuple[Tensor, T
 
 
 def from_canonical(points: Tensor, v: Values, rounds: int = 12) -> Tensor:
-    """Invert ``to_canonical`` for (N, 3) points by fixed-point rounds; differentiable."""
+    """Places (N, 3) on a person's head of points of the average head, by fixed-point rounds.
+
+    Differentiable.
+    """
     target = points
     for _ in range(rounds):
         x, y, z = points.unbind(-1)
-        points = points + (target - torch.stack(to_canonical(x, y, z, v), dim=-1))
+        there = undo_expression(*undo_identity(x, y, z, v), v)
+        points = points + (target - torch.stack(there, dim=-1))
     return points
 
 

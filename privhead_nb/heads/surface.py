@@ -8,18 +8,9 @@ import torch
 from torch import Tensor
 
 from privhead_nb.heads.codes import Values
-from privhead_nb.heads.features import (
-    add_ears,
-    add_lids,
-    add_mouth,
-    add_nose,
-    ear,
-    eye,
-    mouth,
-    teeth,
-)
+from privhead_nb.heads.features import Eye, add_lids, add_mouth, add_nose, ear, eye, mouth, teeth
 from privhead_nb.heads.hair import hair, thickness
-from privhead_nb.heads.primitives import bell, gate, noise, smooth_abs
+from privhead_nb.heads.primitives import bell, gate, noise, smooth_abs, smooth_min
 from privhead_nb.heads.shape import bare_head, brow_line, undo_expression, undo_identity
 
 SKIN, EYE, HAIR, TEETH = 0, 1, 2, 3
@@ -29,7 +20,7 @@ LABELS: tuple[str, ...] = (
 
 
 class Surface(NamedTuple):
-    """A head at N points; every field is (N,) but `hair_thickness`, mm where not said otherwise."""
+    """A head at N points; fields are (N,) but `hair_thickness`, mm where not said otherwise."""
 
     sdf: Tensor  # all parts, negative inside
     skin: Tensor  # the head without hair and eyes
@@ -44,11 +35,8 @@ class Surface(NamedTuple):
     lip: Tensor  # 1 on the lips, 0 off, soft
     seam: Tensor  # distance to the slot between the lips
     brow: Tensor  # 1 on the eyebrow's line, falling to 0 and below
-    lid: Tensor  # distance to the eye's slit
-    upper_lid: Tensor  # height above the upper lid's edge
-    lid_zone: Tensor  # 1 near the slit, 0 away, soft
-    eye_right: Tensor  # along the slit, outward
-    eye_up: Tensor  # across it
+    eye: Eye
+    lid_zone: Tensor  # 1 near the eye's slit, 0 away, soft
     strands: Tensor  # hair relief, unit size
     hair_thickness: Tensor  # 0-d
 
@@ -80,8 +68,8 @@ def surface(points: Tensor, v: Values) -> Surface:
     front = gate(z, 40.0, 6.0)
     tuft = 1.0 + 0.22 * noise(x + 0.7 * y, 0.3 * y, z, 4.0, 0)
     head = head - 1.1 * gate(brow, 0.45, 0.10) * front * tuft
-    auricle = ear(ax, y, z, v)
-    head = add_ears(head, auricle.solid)
+    ears = ear(ax, y, z, v)
+    head = smooth_min(head, ears, 4.0)
     tress, relief = hair(x, ax, y, z, base, v)
     solids = [head, e.ball, tress]
     if float(v["jaw_open"].detach()) > 0.05:
@@ -89,6 +77,8 @@ def surface(points: Tensor, v: Values) -> Surface:
     sdf, part = torch.stack(solids).min(dim=0)
     lip = gate(-torch.minimum(m.upper, m.lower), -1.1, 0.22) * gate(1.03 - m.u, 0.0, 0.02)
     lip = lip * gate(z, 66.0, 2.0)
+    lid_zone = bell(e.right, 0.0, 15.0) * gate(z, 66.0, 2.0)
+    lid_zone = lid_zone * gate(15.0 - e.right.abs(), 0.0, 0.5)
     return Surface(
         sdf=sdf,
         skin=head,
@@ -97,22 +87,23 @@ def surface(points: Tensor, v: Values) -> Surface:
         ax=ax,
         y=y,
         z=z,
-        ear=auricle.solid,
+        ear=ears,
         nose=nose,
         nostril=hole,
         lip=lip,
         seam=m.seam,
         brow=brow * front,
-        lid=e.opening,
-        upper_lid=e.upper,
-        lid_zone=bell(e.right, 0.0, 15.0)
-        * gate(z, 66.0, 2.0)
-        * gate(15.0 - e.right.abs(), 0.0, 0.5),
-        eye_right=e.right,
-        eye_up=e.up,
+        eye=e,
+        lid_zone=lid_zone,
         strands=relief,
         hair_thickness=thickness(v),
     )
+
+
+def gloss(s: Surface) -> Tensor:
+    """Strength (N,) of the mirror term: eyes shine, hair a little, lips and skin less."""
+    shiny = torch.where(s.part == HAIR, 0.45, 0.35 + 0.35 * s.lip)
+    return torch.where(s.part == EYE, 1.5, shiny)
 
 
 def label(s: Surface) -> Tensor:

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from privhead_nb.errors import SceneError
+from privhead_nb.errors import SceneError, check_choice
 from privhead_nb.heads.codes import EXPRESSION_NAMES, GENERATOR_VERSION, code_from
 from privhead_nb.heads.head import FACE_RADIUS, make_head
 from privhead_nb.heads.tracer import render
-from privhead_nb.scenes.camera import (
-    Cameras,
-    Rig,
-    Vec3,
-    custom_rig,
-    facescape_rig,
-    h3ds_rig,
-    orbit_rig,
-)
+from privhead_nb.scenes.camera import RIGS, Rig, Vec3, directions, look_at, make_rig
 from privhead_nb.scenes.scene import Scene
 
-RIGS = {
-    "facescape": (facescape_rig, 885.0),
-    "h3ds": (h3ds_rig, 750.0),
-    "orbit": (orbit_rig, 750.0),
-}
-"""Rigs and how far their cameras stand, mm: every head of the generator fits the picture."""
 SPHERE_MARGIN = 1.1
 
 
@@ -54,13 +42,9 @@ def _jitter(rig: Rig, center: Vec3, seed: int) -> Rig:
     elevation = np.arcsin(offset[:, 1] / np.linalg.norm(offset, axis=1))
     azimuth += np.radians(random.uniform(-3, 3, len(offset)))
     elevation += np.radians(random.uniform(-3, 3, len(offset)))
-    ring = np.cos(elevation)
-    towards = np.stack([np.sin(azimuth) * ring, np.sin(elevation), np.cos(azimuth) * ring], axis=1)
-    moved, _, _ = custom_rig(
-        np.array(center) + distance[:, None] * towards, sensitive, target=center
-    )
-    jittered = Cameras(cameras.K, moved.c2w, cameras.width, cameras.height, cameras.pixel_center)
-    return jittered, sensitive, neutral
+    eyes = np.array(center) + distance[:, None] * directions(azimuth, elevation)
+    moved = look_at(torch.from_numpy(eyes), torch.tensor(center))
+    return replace(cameras, c2w=moved), sensitive, neutral
 
 
 def synthetic_scene(
@@ -94,10 +78,7 @@ def synthetic_scene(
         SceneError: an unknown rig, light or expression, a code out of range, no views, or a size
             below 1.
     """
-    if rig not in RIGS:
-        raise SceneError(
-            f"there is no rig {rig!r}", where="rig", remedy=f"Known rigs: {', '.join(RIGS)}."
-        )
+    check_choice("rig", rig, RIGS, where="rig", error=SceneError)
     if neutral < 0 or sensitive < 0 or neutral + sensitive < 1 or size < 1:
         raise SceneError(
             f"{neutral} neutral and {sensitive} sensitive views of {size} pixels",
@@ -109,8 +90,7 @@ def synthetic_scene(
     head = make_head(identity, expression=expression, light=light)
     vertices, faces = head.truth_mesh()
     center, radius = bounding_sphere(vertices)
-    make_rig, distance = RIGS[rig]
-    placed = make_rig(neutral, sensitive, size=size, center=center, distance=distance)
+    placed = make_rig(rig, neutral, sensitive, size=size, center=center)
     cameras, secret, free = _jitter(placed, center, seed)
     pictures = render(head, cameras, samples=samples, progress=progress)
     landmarks = head.landmarks().detach().numpy().astype(np.float64)

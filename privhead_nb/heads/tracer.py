@@ -9,16 +9,18 @@ Only rays on their way are evaluated, and only hits are shaded.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from privhead_nb.errors import SceneError
+from privhead_nb.heads.colour import albedo
 from privhead_nb.heads.grid import CHUNK, HIGH, LOW, SdfGrid
-from privhead_nb.heads.head import Head, shade_surface
-from privhead_nb.heads.light import to_srgb
-from privhead_nb.heads.surface import Surface, label
+from privhead_nb.heads.head import Head
+from privhead_nb.heads.light import shade, to_srgb
+from privhead_nb.heads.surface import gloss, label
 from privhead_nb.scenes.camera import Cameras
 
 STEP_FACTOR = 0.7
@@ -114,15 +116,11 @@ def _shade_hits(
     """Linear colour (N, 3), normals (N, 3) and labels (N,) of hits, chunk by chunk."""
     colours, normals, labels = [], [], []
     for p, d in zip(points.split(CHUNK), directions.split(CHUNK), strict=True):
-        s: Surface = head.surface(p)
-        n = head.normals(p)
-        colours.append(
-            shade_surface(s, head.colour_values, n, d, ambient_occlusion(grid, p, n), head.light)
-        )
+        s, n = head.surface(p), head.normals(p)
+        painted, sky = albedo(s, head.colour_values), ambient_occlusion(grid, p, n)
+        colours.append(shade(painted, n, sky, head.light, gloss(s), d))
         normals.append(n)
         labels.append(label(s))
-    if not colours:
-        return torch.zeros(0, 3), torch.zeros(0, 3), torch.zeros(0, dtype=torch.long)
     return torch.cat(colours), torch.cat(normals), torch.cat(labels)
 
 
@@ -159,47 +157,25 @@ def render(
     grid = head.grid if grid is None else grid
     back = torch.tensor(background)
     back = torch.where(back <= 0.04045, back / 12.92, ((back + 0.055) / 1.055) ** 2.4)
-    rows = max(1, RAYS_AT_ONCE // (cameras.width * samples * samples))
-    strips = [
-        (view, top, min(top + rows, cameras.height))
-        for view in range(len(cameras))
-        for top in range(0, cameras.height, rows)
-    ]
+    V, H, W = len(cameras), cameras.height, cameras.width
+    rows = torch.arange(H, dtype=torch.float32)
+    strips = rows.split(max(1, RAYS_AT_ONCE // (W * samples * samples)))
     parts: list[list[Tensor]] = []
-    for view, top, end in tqdm(strips, desc="render", disable=not progress):
-        parts.append(_strip(head, grid, cameras, view, top, end, samples, back))
-    shape = (len(cameras), cameras.height, cameras.width)
-    images, masks, depth, normals, labels = (torch.cat(p) for p in zip(*parts, strict=True))
-    return Pictures(
-        images.reshape(*shape, 3),
-        masks.reshape(shape),
-        depth.reshape(shape),
-        normals.reshape(*shape, 3),
-        labels.reshape(shape),
-    )
+    for view, strip in tqdm([*product(range(V), strips)], desc="render", disable=not progress):
+        parts.append(_strip(head, grid, cameras[view], strip, samples, back))
+    pictures = (torch.cat(p) for p in zip(*parts, strict=True))
+    return Pictures(*(p.reshape(V, H, W, *p.shape[1:]) for p in pictures))
 
 
 def _strip(
-    head: Head,
-    grid: SdfGrid,
-    cameras: Cameras,
-    view: int,
-    top: int,
-    end: int,
-    samples: int,
-    back: Tensor,
+    head: Head, grid: SdfGrid, camera: Cameras, rows: Tensor, samples: int, back: Tensor
 ) -> list[Tensor]:
-    """Rows top..end of a view: image, mask, depth, normals, labels, each (pixels, ...)."""
+    """Rows of a view: image, mask, depth, normals, labels, each (pixels, ...)."""
+    columns = torch.arange(camera.width, dtype=torch.float32)
     offsets = (torch.arange(samples) - (samples - 1) / 2) / samples
-    grids = torch.meshgrid(
-        torch.arange(top, end, dtype=torch.float32),
-        torch.arange(cameras.width, dtype=torch.float32),
-        offsets,
-        offsets,
-        indexing="ij",
-    )
-    xy = torch.stack([grids[1] + grids[3], grids[0] + grids[2]], dim=-1).reshape(-1, 2)
-    origins, directions = cameras.rays(torch.full((len(xy),), view, dtype=torch.long), xy)
+    y, x, down, right = torch.meshgrid(rows, columns, offsets, offsets, indexing="ij")
+    xy = torch.stack([x + right, y + down], dim=-1).reshape(-1, 2)
+    origins, directions = camera.rays(torch.zeros(len(xy), dtype=torch.long), xy)
     t = trace(head, grid, origins, directions)
     hit = torch.isfinite(t)
     colour = back.expand(len(t), 3).clone()
@@ -209,8 +185,7 @@ def _strip(
     colour[hit], kind[hit] = lit.clamp(0.0, 1.0), labels.to(torch.uint8)
     per_pixel = samples * samples
     middle = slice(per_pixel // 2, None, per_pixel)
-    axis = cameras.c2w[view, :3, 2].float()
-    depth = torch.where(hit, t, 0.0) * (directions @ axis)
+    depth = torch.where(hit, t, 0.0) * (directions @ camera.forward[0].float())
     return [
         to_srgb(colour.reshape(-1, per_pixel, 3).mean(1)),
         hit.float().reshape(-1, per_pixel).mean(1),

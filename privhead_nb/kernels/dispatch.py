@@ -120,11 +120,6 @@ def why_no_numba() -> str | None:
     return numba_problem()
 
 
-def numba_available() -> bool:
-    """Whether Numba runs kernels here."""
-    return why_no_numba() is None
-
-
 @lru_cache(maxsize=1)
 def triton_available() -> bool:
     """Whether Triton can be imported (never before it is needed)."""

@@ -186,9 +186,7 @@ class NumbaKernel:
         return numba.njit(**all_options)(linked)
 
 
-def triton_kernel(function: Callable[..., Any]) -> TritonKernel:
-    """Decorator; see the module's text."""
-    return TritonKernel(function)
+triton_kernel = TritonKernel  # as a decorator, see the module's text
 
 
 def numba_kernel(

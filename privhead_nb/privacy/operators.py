@@ -71,10 +71,11 @@ class Operator:
     levels: int = 0
 
     def __post_init__(self) -> None:
-        _choice("kind", self.kind, KINDS)
-        _choice("border", self.border, tuple(BORDERS))
-        _choice("background", self.background, ("kept", "flat"))
-        _choice("downsample", self.downsample, ("first", "last"))
+        choices = {"kind": KINDS, "border": tuple(BORDERS), "background": ("kept", "flat")}
+        choices["downsample"] = ("first", "last")
+        for field, known in choices.items():
+            if getattr(self, field) not in known:
+                raise _wrong(field, getattr(self, field), "one of " + ", ".join(known))
         _number("sigma", self.sigma, above=0.0, most=10.0)
         _number("blur", self.blur, least=0.0, most=4.0)
         _number("noise", self.noise, least=0.0, most=10.0)
@@ -235,11 +236,6 @@ def _own_size(kind: str, sigma: float) -> int:
     """Three sigmas on each side for Gaussians, 3 for all else."""
     widest = {"gaussian": sigma, "dog": _DOG_RATIO * sigma}.get(kind)
     return 3 if widest is None else min(2 * math.ceil(3 * widest) + 1, _MAX_KERNEL)
-
-
-def _choice(field: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise _wrong(field, value, "one of " + ", ".join(allowed))
 
 
 def _number(

@@ -92,13 +92,13 @@ def protect(
     views = released_views(scene.neutral, scene.sensitive, masks)
     neutral = np.empty((len(views["neutral"]), size, size, 3), np.uint8)
     for i, view in enumerate(bar(views["neutral"], desc="neutral views")):
-        neutral[i] = to_uint8(_small_picture(scene, operator, view, size))
+        neutral[i] = to_uint8(resize_area(_picture(scene, operator, view), size, size))
     moduli = np.empty((len(views["sensitive"]), size, size), np.uint16)
     # Fast kernels differ from the reference in a 16-bit step now and then, and a release must be
     # the same whether or not they are installed.
     with prefer("torch"):
         for i, view in enumerate(bar(views["sensitive"], desc="sensitive views")):
-            modulus = _modulus(scene, operator, view, size, generator)
+            modulus = _modulus(_picture(scene, operator, view), operator, size, generator)
             moduli[i] = encode_modulus(modulus, operator.peak)
     coverage = np.empty((len(views["mask"]), size, size), np.uint8)
     for i, view in enumerate(bar(views["mask"], desc="masks")):
@@ -205,14 +205,8 @@ def _released_numbers(scene: AboutScene) -> dict[int, int]:
     return {view: i for i, view in enumerate(sorted([*scene.neutral, *scene.sensitive]))}
 
 
-def _small_picture(
-    scene: Scene | SceneFolder, operator: Operator, view: int, size: int
-) -> np.ndarray:
-    """(size, size, 3) picture of a view, its background replaced where the operator says so."""
-    return resize_area(_full_picture(scene, operator, view), size, size)
-
-
-def _full_picture(scene: Scene | SceneFolder, operator: Operator, view: int) -> np.ndarray:
+def _picture(scene: Scene | SceneFolder, operator: Operator, view: int) -> np.ndarray:
+    """(H, W, 3) picture of a view, its background replaced where the operator says so."""
     picture = scene.picture(view)
     if operator.background == "kept":
         return picture
@@ -224,18 +218,13 @@ def _full_picture(scene: Scene | SceneFolder, operator: Operator, view: int) -> 
 
 
 def _modulus(
-    scene: Scene | SceneFolder,
-    operator: Operator,
-    view: int,
-    size: int,
-    generator: torch.Generator,
+    picture: np.ndarray, operator: Operator, size: int, generator: torch.Generator
 ) -> np.ndarray:
-    """(size, size) modulus of a view, with the operator's noise and levels."""
+    """(size, size) modulus of a picture (H, W, 3), with the operator's noise and levels."""
     if operator.downsample == "first":
-        small = torch.from_numpy(_small_picture(scene, operator, view, size))
+        small = torch.from_numpy(resize_area(picture, size, size))
         return operator.protect(small, generator).numpy()
     # Colour per full pixel, averaged, is scaled to colour per small pixel.
-    picture = _full_picture(scene, operator, view)
     full = resize_area(modulus_in_bands(picture, operator), size, size)
     per_small_pixel = full * math.sqrt(picture.shape[0] * picture.shape[1]) / size
     return operator.degrade(torch.from_numpy(per_small_pixel), generator).numpy()

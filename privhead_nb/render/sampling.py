@@ -24,13 +24,13 @@ from privhead_nb.kernels.error_bounded import (
     why_not_fused,
 )
 from privhead_nb.kernels.inputs import check_rays, one_number
-from privhead_nb.kernels.surface_march import Crossing, march, sphere_interval
+from privhead_nb.kernels.surface_march import sphere_interval
 
 __all__ = [
     "ErrorBound",
     "SdfCache",
     "error_bounded_samples",
-    "first_crossing",
+    "stratified",
     "uniform_samples",
 ]
 
@@ -48,11 +48,19 @@ def uniform_samples(
     Returns:
         (N, count), rising.
     """
-    steps = torch.arange(count, device=near.device, dtype=near.dtype)
-    jitter: Tensor | float = 0.5
-    if generator is not None:
-        jitter = torch.rand(len(near), count, generator=generator, device=near.device)
-    return near[:, None] + (far - near)[:, None] * ((steps + jitter) / count)
+    return near[:, None] + (far - near)[:, None] * (stratified(near, count, generator) / count)
+
+
+def stratified(like: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+    """A number in each of [0, 1), [1, 2), ... [count - 1, count); the middles without a generator.
+
+    Returns:
+        (N, count) for N rays, the entries of `like`; (1, count) without a generator.
+    """
+    steps = torch.arange(count, device=like.device, dtype=like.dtype)[None]
+    if generator is None:
+        return steps + 0.5
+    return steps + torch.rand(len(like), count, generator=generator, device=like.device)
 
 
 @torch.no_grad()
@@ -214,10 +222,3 @@ class SdfCache:
         if self.values is None:
             raise RuntimeError("the cache is empty: call refresh(sdf) first")
         return self.values
-
-
-def first_crossing(
-    cache: SdfCache, origins: Tensor, directions: Tensor, steps: int = 64
-) -> Crossing:
-    """March rays (N, 3) through the cache in even steps (`kernels.surface_march.march`)."""
-    return march(cache.lattice(), cache.resolution, origins, directions, steps=steps)

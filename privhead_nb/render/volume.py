@@ -17,12 +17,12 @@ from privhead_nb.kernels.compositing import (
     sdf_weights,
     weights_from_alpha,
 )
-from privhead_nb.kernels.surface_march import sphere_interval
+from privhead_nb.kernels.surface_march import march, sphere_interval
 from privhead_nb.render.sampling import (
     ErrorBound,
     SdfCache,
     error_bounded_samples,
-    first_crossing,
+    stratified,
     uniform_samples,
 )
 
@@ -188,7 +188,9 @@ def _surface_samples(
 ) -> tuple[Tensor, Tensor, Tensor, _Coverage | None]:
     """Samples around the crossing: (kept rays, t, deltas, coverage)."""
     with torch.no_grad():
-        found = first_crossing(cache, rays.origins, rays.directions, settings.march)
+        found = march(
+            cache.lattice(), cache.resolution, rays.origins, rays.directions, steps=settings.march
+        )
         # A logistic of scale 0.32 w is as wide as a box of half-width w.
         width = 0.32 * (0.55 * rays.pixel * found.t_closest) + beta
         near_miss = found.closest < (5 * width if settings.coverage == "footprint" else 5 * beta)
@@ -200,11 +202,8 @@ def _surface_samples(
         t_mid = torch.where(hit, t_mid - (here / slope).clamp(-0.02, 0.02), t_mid)
         half = settings.band * beta / (-slope).clamp(0.25, 1.0)
         count = settings.samples
-        steps = torch.arange(count, device=t_mid.device, dtype=t_mid.dtype)
-        jitter: Tensor | float = 0.5
-        if generator is not None:
-            jitter = torch.rand(len(kept), count, generator=generator, device=t_mid.device)
-        t = t_mid[:, None] + half[:, None] * ((steps + jitter) * (2 / count) - 1)
+        places = stratified(t_mid, count, generator)
+        t = t_mid[:, None] + half[:, None] * (places * (2 / count) - 1)
         deltas = torch.cat([t[:, 1:] - t[:, :-1], (half * 2 / count)[:, None]], -1)
         if settings.coverage == "volume":
             return kept, t, deltas, None

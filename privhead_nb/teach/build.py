@@ -3,6 +3,8 @@
     python -m privhead_nb.teach.build            make all notebooks again
     python -m privhead_nb.teach.build 00 05      only those whose name starts so
     python -m privhead_nb.teach.build --check    complain where a notebook is not its source's
+    python -m privhead_nb.teach.build --text 00    only text has changed: keep what was executed
+    python -m privhead_nb.teach.build --count    printed lines, verdicts, exercises and their use
     python -m privhead_nb.teach.build --nbgrader course/source    lessons as nbgrader's sources
 
 Executed on the ci profile, on the CPU, with one thread, so that the stored outputs are what
@@ -35,14 +37,16 @@ ENVIRONMENT = {
     "PYTHONWARNINGS": "ignore",
 }
 IGNORED = "nbval-ignore-output"
-IGNORED_SHARE = 0.2  # of a notebook's code cells
+IGNORED_SHARE = 0.15  # of a notebook's code cells
+VERDICT_SHARE = 0.1  # of a notebook's printed lines: those that say True or False
 CELL_LINES = 40  # imports apart
 CELLS = (25, 60)  # cells of a lesson, text and code
 BYTES = 2_000_000  # of a notebook file with its outputs
-TIMEOUT = 120  # seconds a cell
+TIMEOUT = 600  # seconds a cell, on a machine that is busy otherwise
 WIDGETS = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 PLOTLY = "application/vnd.plotly.v1+json"
+_STEP = re.compile(r"\.backward\(\)|optim\.[A-Z]\w+\(")
 # What may not stand in an output that nbval compares: paths, devices, times.
 TELLTALE = re.compile(
     r"(?<![\w.])/(?:home|work|tmp|usr|root|content|opt)/|[A-Z]:\\"
@@ -148,11 +152,33 @@ def _rank(state: dict[str, Any], name: str, places: dict[str, int]) -> tuple[str
     return state[name].get("model_name", ""), places[name]
 
 
-def build(source: Path) -> None:
-    """Generate, execute and write the notebooks of one source."""
+def _as_executed(source: Path) -> Any:
+    """The solved notebook of a source with the stored outputs; its code must be the stored one."""
     import nbformat
 
-    notebook, student = execute(generate(source)), generate_student(source)
+    stored, notebook = nbformat.read(target_of(source), as_version=4), generate(source)
+    before, now = _code_cells(stored), _code_cells(notebook)
+    if [_essence(cell)[1:] for cell in before] != [_essence(cell)[1:] for cell in now]:
+        raise ValueError(f"{source.name}: a code cell has changed, build it without --text")
+    for old, new in zip(before, now, strict=True):
+        new.outputs, new.execution_count = old.outputs, old.execution_count
+    notebook.metadata = stored.metadata
+    return notebook
+
+
+def _code_cells(notebook: Any) -> list[Any]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def build(source: Path, only_text: bool = False) -> None:
+    """Generate, execute and write the notebooks of one source.
+
+    With `only_text` the stored outputs stay, and a code cell that has changed is an error.
+    """
+    import nbformat
+
+    student = generate_student(source)
+    notebook = _as_executed(source) if only_text else execute(generate(source))
     with atomic_file(target_of(source)) as aside:
         nbformat.write(notebook, aside)
     if student is not None:
@@ -207,7 +233,7 @@ def _student_faults(source: Path) -> list[str]:
 
 def _output_faults(notebook: Any) -> list[str]:
     """Of an executed notebook: counts, errors, the budget of ignored cells, alternative texts."""
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    code = _code_cells(notebook)
     found = []
     if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
         found.append("not every code cell was executed, once and in order")
@@ -223,6 +249,13 @@ def _output_faults(notebook: Any) -> list[str]:
             found.append(f"code cell {number} prints what differs between machines: {telling[0]!r}")
         if not skipped and any(WIDGET_VIEW in o.get("data", {}) for o in cell.outputs):
             found.append(f"code cell {number} shows a widget and is not tagged {IGNORED}")
+    lines, verdicts = _printed(code)
+    if verdicts > VERDICT_SHARE * lines:
+        found.append(f"{verdicts} of {lines} printed lines say True or False")
+    for number, cell in enumerate(code, start=1):
+        kinds = {kind for output in cell.outputs for kind in output.get("data", {})}
+        if PLOTLY in kinds and "image/png" not in kinds:
+            found.append(f"code cell {number} shows a plotly figure without a PNG beside it")
     if any("image/png" in o.get("data", {}) and not _alt(o) for o in outputs):
         found.append("a picture has no alternative text")
     if any(PLOTLY in o.get("data", {}) and not o["metadata"].get(PLOTLY) for o in outputs):
@@ -230,10 +263,33 @@ def _output_faults(notebook: Any) -> list[str]:
     return found
 
 
+def _printed(code: list[Any]) -> tuple[int, int]:
+    """Lines that cells print, and those among them that say True or False."""
+    lines = "\n".join(_text(output) for cell in code for output in cell.outputs).split("\n")
+    lines = [line for line in lines if line.strip()]
+    return len(lines), sum(bool(re.search(r"\b(True|False)\b", line)) for line in lines)
+
+
+def count(source: Path) -> str:
+    """Of a lesson in a line: what it prints, whether it trains, and what becomes of answers."""
+    import nbformat
+
+    code = _code_cells(nbformat.read(target_of(source), as_version=4))
+    lines, verdicts = _printed(code)
+    steps = sum(len(_STEP.findall(cell.source)) for cell in code)
+    notebook = _read(source)
+    tasks, unused = exercises.find(notebook), exercises.unused(notebook)
+    return (
+        f"{source.stem[:2]}: {verdicts} of {lines} printed lines say True or False; "
+        f"{len(tasks) - len(unused)} of {len(tasks)} exercises are used later; "
+        f"{steps} optimisers or .backward() on the page"
+    )
+
+
 def _text_faults(notebook: Any) -> list[str]:
     """Of any notebook: long cells, and headings that skip a level."""
     found, level, titles = [], 0, 0
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    code = _code_cells(notebook)
     for number, cell in enumerate(code, start=1):
         lines = [s for s in cell.source.splitlines() if not s.startswith(("import ", "from "))]
         if len(lines) > CELL_LINES:
@@ -271,6 +327,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--check", action="store_true", help="only look, and fail on a fault")
+    parser.add_argument("--text", action="store_true", help="keep the outputs that are stored")
+    parser.add_argument("--count", action="store_true", help="only count what stands on the pages")
     parser.add_argument("starts", nargs="*", metavar="NUMBER", help="first letters of names")
     parser.add_argument("--nbgrader", type=Path, metavar="FOLDER", help="write assignments there")
     given = parser.parse_args()
@@ -279,10 +337,14 @@ def main() -> None:
         for source in chosen:
             print(write_for_nbgrader(source, given.nbgrader))
         return
+    if given.count:
+        print("\n".join(count(source) for source in chosen))
+        return
     if not given.check:
         for source in chosen:
-            print(f"executing {target_of(source).name}", file=sys.stderr)
-            build(source)
+            words = "writing the text of" if given.text else "executing"
+            print(f"{words} {target_of(source).name}", file=sys.stderr)
+            build(source, given.text)
     found = [fault for source in chosen for fault in faults(source)]
     print("\n".join(found) or f"{len(chosen)} notebooks fit their sources")
     sys.exit(1 if found else 0)

@@ -1,16 +1,19 @@
-"""Checks of the exercises: yours against the specification, the first wrong index, and a hint.
+"""Checks of the exercises: yours against the specification, and the first wrong index.
 
     checks.ex1102(my_loop)
+    checks.hint("1102")
 
 A check that passes prints one or two lines that are the same on every machine. One that fails
 prints what differs and raises `CheckFailed`, so that a notebook, nbval and a test all see it; in a
 notebook it shows one line instead of a traceback. The specification is the package's own function,
-so the answers stand nowhere.
+so the answers stand nowhere. Hints come on demand: `hint` first asks a question, then tells the
+idea, and never the formula.
 
 `check` takes functions that return something, `check_loop` loops that fill their last argument.
 Both call the specification and yours on the same cases, and stop at the first that differs. A new
 check is a function ex<lesson><number> in lesson<lesson>/checks.py that calls one of them with a
-specification, a dict of cases, a hint, and a dict of the slips that are worth a hint of their own.
+specification, a dict of cases, and a dict of the slips that are worth a word of their own; its
+question and its idea stand in HINTS of that file.
 Answers may be numbers, arrays, tensors, or tuples of them: no wrapping is needed. With
 `same=same_names` they are sets of names. A lesson's checks are loaded when the first of them is
 asked for.
@@ -31,6 +34,7 @@ from numpy.typing import NDArray
 
 Function = Callable[..., Any]
 Array = NDArray[Any]
+UNWRITTEN = -7.125e33  # what a loop's output holds before the loop runs
 
 
 class CheckFailed(AssertionError):  # noqa: N818
@@ -71,7 +75,7 @@ def check_loop(
     plain = getattr(yours, "py_func", getattr(yours, "python", yours))
 
     def filled(function: Function, *arguments: Array) -> Array:
-        out = np.full_like(arguments[0], np.nan)
+        out = np.full_like(arguments[0], UNWRITTEN)
         function(*(a.copy() for a in arguments), out)
         return out
 
@@ -112,7 +116,6 @@ def _compare(
     spec: Function,
     cases: Mapping[str, Any],
     *,
-    hint: str,
     slips: Mapping[str, Function],
     call: Function = lambda function, *arguments: function(*arguments),
     same: Function | None = None,
@@ -125,38 +128,41 @@ def _compare(
     Args:
         number: of the exercise.
         cases: what is special about a case -> the arguments of `spec`.
-        hint: for any wrong answer.
         slips: a common mistake, in words -> a function that makes it.
         call: how to get an answer from `yours` and the arguments.
         same: (got, wanted) -> None or what differs, in words; by default compares numbers with
             `rtol` and `atol` (0 for whole numbers).
         words: put behind the case's name.
     """
-    same = same or (lambda got, wanted: _numbers(got, wanted, rtol, atol))
+    same = same or (lambda got, wanted: numbers_differ(got, wanted, rtol, atol))
     for name, arguments in cases.items():
         wanted = spec(*arguments)
+        arrays = [a for a in arguments if isinstance(a, np.ndarray | torch.Tensor)]
+        given = [(a, _array(a).copy()) for a in arrays]
         try:
             got = call(yours, *arguments)
         except NotImplementedError:
-            _fail(number, ["it still raises NotImplementedError: replace that line"], hint)
+            _fail(number, ["it still raises NotImplementedError: replace that line"])
         except Exception as error:  # whatever a student's function may raise
-            _fail(number, [f"case: {name}{words}", *_where(error)], hint)
+            _fail(number, [f"case: {name}{words}", *_where(error)])
+        if any(numbers_differ(now, before, 0, 0) for now, before in given):
+            _fail(number, [f"case: {name}{words}"], "it changes what it is given: work on a copy")
         wrong = same(got, wanted)
         if wrong:
             known = [
                 slip for slip, f in slips.items() if same(f(*arguments), wanted)
                 and not same(got, f(*arguments))
             ]  # fmt: skip
-            _fail(number, [f"case: {name}{words}", *wrong], known[0] if known else hint)
+            _fail(number, [f"case: {name}{words}", *wrong], known[0] if known else "")
 
 
-def _numbers(got: Any, wanted: Any, rtol: float, atol: float) -> list[str] | None:
+def numbers_differ(got: Any, wanted: Any, rtol: float, atol: float) -> list[str] | None:
     """What differs between two numbers, arrays, tensors, or tuples of them; None where nothing."""
     if isinstance(wanted, tuple) and len({np.shape(part) for part in wanted}) > 1:
         if not isinstance(got, tuple | list) or len(got) != len(wanted):
             return [f"yours is {type(got).__name__}, not {len(wanted)} things"]
         for number, parts in enumerate(zip(got, wanted, strict=True), start=1):
-            wrong = _numbers(*parts, rtol, atol)
+            wrong = numbers_differ(*parts, rtol, atol)
             if wrong:
                 return [f"output {number} of {len(wanted)}:", *wrong]
         return None
@@ -167,11 +173,11 @@ def _numbers(got: Any, wanted: Any, rtol: float, atol: float) -> list[str] | Non
         return [f"yours is {got!r}, which is not made of numbers"]
     if mine.shape != wanted.shape:
         return [f"yours has the shape {mine.shape}, the specification {wanted.shape}"]
-    places = np.argwhere(~np.isclose(mine, wanted, rtol=rtol, atol=atol))
+    places = np.argwhere(~np.isclose(mine, wanted, rtol, atol, equal_nan=True))
     if not len(places):
         return None
     if mine.ndim == 0:
-        return [f"yours {mine:.6g}, specification {wanted:.6g}"]
+        return [f"yours {mine:.6g}, specification {wanted:.6g}{_why(float(mine), float(wanted))}"]
     first = tuple(int(i) for i in places[0])
     row = first[:-1]
     return [
@@ -179,9 +185,18 @@ def _numbers(got: Any, wanted: Any, rtol: float, atol: float) -> list[str] | Non
         f"specification  {_row(wanted[row], first)}",
         f"first wrong index {first if len(first) > 1 else first[0]}: "
         f"yours {mine[first]:.6g}, specification {wanted[first]:.6g}"
-        + ("  (never written)" if np.isnan(mine[first]) else ""),
+        + _why(mine[first], wanted[first]),
         f"{len(places)} of {wanted.size} numbers are wrong",
     ]
+
+
+def _why(mine: float, wanted: float) -> str:
+    """What can be said of a wrong number by itself."""
+    if np.isclose(mine, UNWRITTEN, rtol=1e-6):
+        return "  (never written)"
+    if np.isnan(mine) and not np.isnan(wanted):
+        return "  (nan: a 0 / 0, or the root of a negative number?)"
+    return ""
 
 
 def _array(values: Any) -> Array:
@@ -230,19 +245,33 @@ def _where(error: Exception) -> list[str]:
     frames = [
         f
         for f in traceback.extract_tb(error.__traceback__)
-        if f.filename != __file__ and "site-packages" not in f.filename
+        if Path(__file__).parent not in Path(f.filename).parents
+        and "site-packages" not in f.filename
     ]
     if frames and frames[0].line:
         lines.append(f"in the line: {frames[0].line}")
     return lines
 
 
-def _fail(number: str, lines: list[str], hint: str) -> NoReturn:
-    print("\n  ".join([f"{number}: not yet", *lines, f"hint: {hint}"]))
+def _fail(number: str, lines: list[str], slip: str = "") -> NoReturn:
+    last = f"slip: {slip}" if slip else f'for a hint: checks.hint("{number[2:]}")'
+    print("\n  ".join([f"{number}: not yet", *lines, last]))
     raise CheckFailed(f"{number}: not yet") from None
 
 
 _NUMBER = re.compile(r"ex(\d\d)\d\d")
+_hints_given: dict[str, int] = {}
+
+
+def hint(number: str) -> None:
+    """Print the next hint of exercise "0304": a question first, then the idea, then that again."""
+    try:
+        stages = import_module(f"privhead_nb.teach.lesson{number[:2]}.checks").HINTS[number]
+    except (ModuleNotFoundError, KeyError):
+        raise ValueError(f'there is no exercise {number!r}: write hint("0304")') from None
+    stage = _hints_given.get(number, 0)
+    _hints_given[number] = min(stage + 1, 1)
+    print(f"{('question', 'idea')[stage]}: {stages[stage]}")
 
 
 def __getattr__(name: str) -> Any:

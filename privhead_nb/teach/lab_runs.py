@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+from privhead_nb.lab import assessment
 from privhead_nb.lab.faces import VARIANTS
-from privhead_nb.lab.settings import SETTINGS
+from privhead_nb.lab.privacy_study import fnmr as missed_pairs
+from privhead_nb.lab.settings import DEFAULT, SETTINGS
+from privhead_nb.lab.settings import setting as setting_of
 from privhead_nb.lab.table2 import IMAGE_CONDITIONS
+from privhead_nb.resources import RESULTS
 from privhead_nb.teach import results
 from privhead_nb.teach.results import Interval
 
 WORST = "worst of all"
 NAMES = {
-    "no-attack": "clean network, shown",
+    "no-attack": "clean network, no-attack",
     "no-attack-inverted": "clean network, inverted",
-    "no-attack-hog": "hog_lda, shown",
+    "no-attack-hog": "hog_lda, no-attack",
     "parrot-classical": "parrot, classical",
     "parrot-cnn": "parrot, network",
     "parrot-two-stems": "parrot, two networks",
     "parrot-informed": "parrot, informed",
     "inversion": "learned inversion",
+    "decoder": "learned decoder",
 }
 """Attacks in words, in the order in which a menu has them."""
 
@@ -69,6 +74,34 @@ def rate(
     return results.rate(run[variant][TAKEN[taken]])
 
 
+def fnmr(setting: str, attack: str, variant: str = VARIANTS[0]) -> Interval:
+    """FNMR at FMR 1e-3 of an attack on single pictures; arguments as for `rate`."""
+    if attack == WORST:
+        attack = strongest(setting, variant)
+    run = _runs().get(f"{setting}.{attack}")
+    if run is None:
+        return Interval(float("nan"), why="not run at this setting")
+    return results.rate(missed_pairs(run[variant]) or run[variant]["tar"])
+
+
+def everything(setting: str) -> tuple[str, Interval]:
+    """The strongest attack measured on all that a setting gives away, and its rank-1."""
+    worst = assessment.assess(*setting_of(setting)).worst
+    if worst is None:
+        return "", Interval(float("nan"), why="no attack was run")
+    return worst.attack, Interval(worst.rank1, worst.low, worst.high, worst.people)
+
+
+def marked(setting: str) -> str:
+    """ "*" where the attack that is strongest at the paper's default was not run, else ""."""
+    return "" if strongest(DEFAULT) in attacks(setting) else "*"
+
+
+def people_from() -> int:
+    """The first of those who were tried: 40,000 where recipes were chosen on them, 50,000 fresh."""
+    return int(results.table("privacy")["people_from"])
+
+
 def strongest(setting: str, variant: str = VARIANTS[0], taken: str = "one picture") -> str:
     """The attack with the highest rank-1 at a setting; arguments as for `rate`."""
     found = {name: rate(setting, name, variant, taken) for name in attacks(setting)}
@@ -106,3 +139,34 @@ def swaps(tool: str, measure: str = "as_target") -> dict[str, dict[str, Interval
         condition: {name: results.rate(score[measure]) for name, score in own.items()}
         for condition, own in found.items()
     }
+
+
+def beyond_shape() -> dict[str, dict[str, Interval]]:
+    """Pictures -> what eight of them tell beyond shape: among twins, and of the face's colours."""
+    return {
+        name: {
+            "told among twins": results.rate(found["together"]["rank1"]),
+            "colour error removed": results.rate(found["albedo"]["removed"]),
+        }
+        for name, found in results.table("beyond_shape")["parts"].items()
+        if "albedo" in found and "together" in found
+    }
+
+
+def real_faces() -> dict[str, dict[str, Interval]]:
+    """Setting -> rates of a linear attacker on strangers' photographs; empty until it is run."""
+    if not (RESULTS / "real_faces.json").is_file():
+        return {}
+    found: dict[str, dict[str, Interval]] = {}
+    for name, run in results.table("real_faces")["linear"].items():
+        rates = {
+            "rank-1": run["strangers"]["rank1"],
+            "FNMR at FMR 1 %": run["strangers"]["fnmr_at_fmr_0.01"],
+            "FPIR": run["open"]["fpir"],
+            "FNIR": run["open"]["fnir"],
+        }
+        found[name] = {
+            what: results.rate(one[:3] if isinstance(one, list) else one)
+            for what, one in rates.items()
+        }
+    return found

@@ -28,7 +28,9 @@ ROOT = build.NOTEBOOKS.parent
 CONF = ROOT / "docs" / "site"
 PLOTLY_SCRIPT = "plotly.min.js"
 # Links to files of the repository that are no pages of the site.
-_CODE_LINK = re.compile(r"\[([^]]+)\]\(\.\./(?:privhead_nb|tests|benchmarks)/[^)]*\)")
+_CODE_LINK = re.compile(
+    r"\[([^]]+)\]\((?:(?:\.\./)+(?:privhead_nb|tests|benchmarks)/[^)]*|Dockerfile)\)"
+)
 _ELSEWHERE = re.compile(r'<(?:img|script|link)\b[^>]*\b(?:src|href)="(https?://[^"]+)"')
 _PICTURE = re.compile(r"<img\b[^>]*>")
 
@@ -62,10 +64,11 @@ def prepare(work: Path) -> None:
 
     shutil.copytree(CONF, work)
     shutil.copytree(ROOT / "docs" / "pictures", work / "docs" / "pictures")
-    for page in sorted((ROOT / "docs").glob("*.md")):
-        text = _CODE_LINK.sub(r"\1", page.read_text(encoding="utf-8"))
-        (work / "docs" / page.name).write_text(text, encoding="utf-8")
-    shutil.copy(ROOT / "INSTRUCTORS.md", work / "INSTRUCTORS.md")
+    (work / "docs" / "instructors").mkdir()
+    for page in [ROOT / "INSTRUCTORS.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        if not page.is_relative_to(CONF):
+            text = _CODE_LINK.sub(r"\1", page.read_text(encoding="utf-8"))
+            (work / page.relative_to(ROOT)).write_text(text, encoding="utf-8")
     (work / "notebooks").mkdir()
     for source in build.sources():
         notebook = nbformat.read(build.target_of(source), as_version=4)

@@ -62,18 +62,17 @@ def title(source: Path) -> str:
 
 
 def table(stored: dict[str, Any]) -> str:
-    """A line a lesson: exercises, minutes, seconds."""
-    lines = [
-        "| lesson | reading and writing | exercises | `ci` | `cpu` |",
-        "| --- | --- | --- | --- | --- |",
-    ]
+    """A line a lesson: exercises, minutes, seconds by each profile that was timed."""
+    timed = [p for p in PROFILES if any(p in spent for spent in stored["lessons"].values())]
+    heads = ["lesson", "reading and writing", "exercises", *(f"`{profile}`" for profile in timed)]
+    lines = [f"| {' | '.join(heads)} |", "| --- |" + " --- |" * (len(heads) - 1)]
     for source in build.sources():
         spent = stored["lessons"].get(source.stem, {})
         tasks = exercises.find(build.generate(source))
         kinds = ", ".join(
             f"{sum(t.difficulty == kind for t in tasks)} {kind}" for kind in exercises.DIFFICULTIES
         )
-        seconds = [f"{spent[p]:.0f} s" if p in spent else "-" for p in PROFILES]
+        seconds = [f"{spent[p]:.0f} s" if p in spent else "-" for p in timed]
         link = f"[{source.stem[:2]} {title(source)}](../notebooks/{source.stem}.ipynb)"
         lines.append(f"| {link} | {reading(source)} min | {kinds} | {' | '.join(seconds)} |")
     return "\n".join(lines)

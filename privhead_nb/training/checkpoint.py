@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from privhead_nb.errors import TrainingError
 from privhead_nb.files import json_text, write_tensors
-from privhead_nb.reading import Record, is_file, is_number, parse_json, read_tensors
+from privhead_nb.reading import Record, is_number, parse_json, read_tensors
 from privhead_nb.training.profiles import Profile
 
 FORMAT = 2
@@ -119,7 +120,7 @@ def check_tensors(
 def check_there(folder: Path, names: tuple[str, ...], remedy: str) -> None:
     """Raise TrainingError unless a folder has these files."""
     for name in names:
-        if not is_file(folder / name):
+        if not os.path.isfile(folder / name):  # noqa: PTH113 - Path.is_file raises if too long
             raise TrainingError(f"there is no {name}", where=folder, remedy=remedy)
 
 
@@ -175,9 +176,7 @@ def read_checkpoint(folder: Path, identity: dict[str, Any]) -> Progress | None:
         return None
     tensors, said = read_tensors(path, error=TrainingError, remedy=_AGAIN)
     text = said.get("privhead", "")
-    words = Record(
-        parse_json(text, path, error=TrainingError, remedy=_AGAIN), path, TrainingError, _AGAIN
-    )
+    words = parse_json(text, path, error=TrainingError, remedy=_AGAIN)
     if words.whole("format") != FORMAT:
         raise TrainingError(
             f"the checkpoint has format {words.whole('format')}, this version reads {FORMAT}",

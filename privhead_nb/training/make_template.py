@@ -1,7 +1,8 @@
 """Make a neutral template head of several made people: the mean of their distances, or trained.
 
     mean     f(x) = mean_k d_k(x), with d_k the signed distance of person k in k's own bounding
-             sphere; a field is fitted to it. No picture is made.
+             sphere; a field is fitted to it. No picture is made. f is no distance itself: where the
+             people's nearest points lie in different directions, their gradients cancel in part.
     trained  one field and colour network for all people's pictures at once, as though they were
              one person: each picture pulls the surface towards its own, and they settle in between.
 
@@ -23,7 +24,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 import privhead_nb
-from privhead_nb.errors import TrainingError
+from privhead_nb.errors import TrainingError, check_choice
 from privhead_nb.field.model import HeadModel
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.geometry.metrics import closest_points, sample_surface
@@ -108,10 +109,7 @@ def make_template(
             where="template",
             remedy="Name one or more people, each once, as 901-910.",
         )
-    if kind not in KINDS:
-        raise TrainingError(
-            f"there is no kind {kind!r}", where="template", remedy=f"Use {' or '.join(KINDS)}."
-        )
+    check_choice("kind", kind, KINDS, where="template", error=TrainingError)
     settings = get_profile(profile)
     settings = replace(settings, field=template_settings(settings.field))
     if kind == "mean":
@@ -145,15 +143,6 @@ def make_template(
         center=(float(center[0]), float(center[1]), float(center[2])),
         radius=float(np.mean([r for _, r in spheres])),
     )
-
-
-def mean_sdf(people: Sequence[Person], unit: Points) -> Points:
-    """Mean signed distance (P,) of several people at unit-sphere points (P, 3).
-
-    Not a distance itself: where the nearest points of two people lie in different directions, the
-    gradients, each of length 1, cancel in part.
-    """
-    return np.mean([p.sdf(unit) for p in people], axis=0)
 
 
 def fit_mean(

@@ -12,7 +12,7 @@ import os
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
-from privhead_nb.errors import TrainingError
+from privhead_nb.errors import TrainingError, check_choice
 from privhead_nb.field.model import FieldSettings
 from privhead_nb.files import json_text
 from privhead_nb.reading import Record
@@ -248,10 +248,6 @@ def get_profile(profile: str | Profile | None = None) -> Profile:
     if isinstance(profile, Profile):
         return profile
     name = profile or os.environ.get("PRIVHEAD_PROFILE") or "cpu"
-    if name not in PROFILES:
-        raise TrainingError(
-            f"there is no profile {name!r}",
-            where="profile",
-            remedy=f"Use one of {', '.join(PROFILES)} (--profile or PRIVHEAD_PROFILE).",
-        )
+    where = "--profile or PRIVHEAD_PROFILE"
+    check_choice("profile", name, PROFILES, where=where, error=TrainingError)
     return PROFILES[name]

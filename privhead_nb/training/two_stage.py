@@ -152,7 +152,6 @@ def reconstruct_at_once(
     *,
     seed: int = 0,
     template: Template | str | Path | None = None,
-    beta: tuple[float, float] | None = None,
     progress: bool | None = None,
 ) -> Reconstruction:
     """The paper's bad case: neutral RGB and moduli at once, in one stage (its figure 7b).
@@ -165,8 +164,7 @@ def reconstruct_at_once(
         profile: as for `reconstruct`. There are as many steps as in stage 2, each with the pixels
             of both stages.
         seed: as for `reconstruct`.
-        template: where it starts; the default is a sphere.
-        beta: first and last beta; None takes stage 2's on a template, and on a sphere stage 1's
+        template: where it starts, with stage 2's betas; the default is a sphere, with stage 1's
             first and stage 2's last.
         progress: show a bar.
 
@@ -176,8 +174,7 @@ def reconstruct_at_once(
     settings, template = get_profile(profile), as_template(template)
     _check_fit(release, (1, 2), template)
     one, two = settings.stage1, settings.stage2
-    if beta is None:
-        beta = two.beta if template is not None else (one.beta[0], two.beta[1])
+    beta = two.beta if template is not None else (one.beta[0], two.beta[1])
     described = {"input": "release", "stages": "at once", "beta": list(beta), "unit": release.unit}
     options = RunOptions(seed, device="cpu", progress=progress)
     run = start_run(settings, options, described, f"release {release.fingerprint}", template)

@@ -75,7 +75,6 @@ def mesh_row(
     *,
     up: str = "+y",
     front: str = "+z",
-    size: int = 320,
     titles: bool = True,
 ) -> None:
     """Meshes side by side from one side, in one frame: that of the last, usually the truth."""
@@ -83,7 +82,7 @@ def mesh_row(
     center, extent = frame_of(list(ours.values())[-1], up)
     for ax, (name, mesh) in zip(axes, ours.items(), strict=True):
         picture = shaded_normals(
-            mesh, view, size, center=list(center), extent=extent, up=up, front=front
+            mesh, view, 320, center=list(center), extent=extent, up=up, front=front
         )
         image(ax, picture, name if titles else "")
 

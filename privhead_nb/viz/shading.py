@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from privhead_nb.errors import PrivheadError
+from privhead_nb.errors import PrivheadError, check_choice
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.scenes.camera import axis_vector
 
@@ -31,8 +31,7 @@ def view_rotation(view: str, up: str = "+y", front: str = "+z") -> Array:
     Raises:
         PrivheadError: an unknown view or axis, or up along front.
     """
-    if view not in VIEWS:
-        raise PrivheadError(f"unknown view {view!r}", remedy=f"Use one of {', '.join(VIEWS)}.")
+    check_choice("view", view, VIEWS, where="shading", error=PrivheadError)
     top, face = axis_vector(up), axis_vector(front)
     if abs(top @ face) > 0:
         raise PrivheadError(f"up {up} and front {front} lie on one axis", remedy="Mend scene.json.")
@@ -107,10 +106,8 @@ def shaded_normals(
     extent: float | None = None,
     up: str = "+y",
     front: str = "+z",
-    smooth: bool = True,
-    background: float = 1.0,
 ) -> Pixels:
-    """A clay picture of a mesh: brightness follows its normals.
+    """A clay picture of a mesh: brightness follows its vertices' area-weighted normals.
 
     Light comes from the viewer and, weaker, from the upper left. Faces seen from behind (a hole,
     or a mesh turned inside out) are painted blue, so that a defect can't pass for skin.
@@ -121,8 +118,6 @@ def shaded_normals(
         center, extent: middle and half-width of the frame, in the mesh's unit; by default the
             whole mesh. Give the same to meshes that are to be compared.
         up, front: the head's axes.
-        smooth: blend the normals of neighbouring faces (area-weighted vertex normals); False
-            shows each triangle's own normal.
 
     Returns:
         (size, size, 3) float32 in [0, 1].
@@ -138,13 +133,11 @@ def shaded_normals(
     face, weights = rasterize(np.column_stack([pixel, seen[:, 2]]), mesh.faces, fine)
 
     hit = face >= 0
-    flat = mesh.face_normals()[face[hit]]
-    normal = flat
-    if smooth:
-        corners = mesh.vertex_normals()[mesh.faces[face[hit]]]
-        normal = (corners * weights[hit][..., None]).sum(axis=1)
-        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
-    normal, behind = normal @ rotation.T, (flat @ rotation.T)[:, 2] < 0
+    corners = mesh.vertex_normals()[mesh.faces[face[hit]]]
+    normal = (corners * weights[hit][..., None]).sum(axis=1)
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    normal = normal @ rotation.T
+    behind = (mesh.face_normals()[face[hit]] @ rotation.T)[:, 2] < 0
 
     key = np.array([-0.45, 0.55, 0.70])
     key /= np.linalg.norm(key)
@@ -152,7 +145,7 @@ def shaded_normals(
     light = 0.12 + 0.45 * head_on + 0.43 * from_side
     colour = light[:, None] * CLAY
     colour[behind] = (0.35, 0.55, 0.80)
-    image = np.full((fine, fine, 3), background)
+    image = np.ones((fine, fine, 3))
     image[hit] = colour
     image = image.reshape(size, SUPERSAMPLE, size, SUPERSAMPLE, 3).mean(axis=(1, 3))
     return image.clip(0, 1).astype(np.float32)

@@ -13,6 +13,23 @@ from privhead_nb.resources import SAMPLES
 from privhead_nb.scenes.folder import load_scene
 from privhead_nb.teach.checks import Function, check
 
+HINTS = {
+    # exercise: a question, and the idea
+    "0001": (
+        "what must become of 0, and what of 1?",
+        "each number and its negative add up to the same sum, whatever the number is",
+    ),
+    "0002": (
+        "how many numbers does one pixel of a neutral view hold, and one of a sensitive view?",
+        "count the numbers of a single pixel of each kind first, then pixels, then views",
+    ),
+    "0003": (
+        "what can be done to three numbers that leaves the length of their arrow as it was?",
+        "a length does not know which coordinate is which, nor a coordinate's sign; do the same to "
+        "every pixel, and stay within 0 and 1",
+    ),
+}
+
 APART = 0.05  # mean difference of two pictures that count as two
 
 
@@ -24,15 +41,20 @@ def ex0001(yours: Function) -> None:
         yours,
         lambda photo: 1 - photo,
         {
+            "4 x 5 random colours": (noise,),
             "a dark grey": (torch.full((2, 2, 3), 0.4),),
             "black": (torch.zeros(1, 1, 3),),
-            "4 x 5 random colours": (noise,),
         },
-        hint="black is 0 and white is 1; what must you subtract from what, so that they swap?",
         slips={
             "this makes colours negative; a negative turns 0 into 1 and 1 into 0": lambda p: -p,
             "colours are numbers from 0 to 1 here, not to 255": lambda p: 255 - p,
             "this is the picture as it was": lambda p: p,
+            "this swaps red and blue; a negative changes each number": lambda p: p.flip(-1),
+            "this turns the picture upside down": lambda p: p.flip(0),
+            "this is grey: keep red, green and blue apart": lambda p: (
+                1 - p.mean(-1, keepdim=True).expand(p.shape)
+            ),
+            "only black and white are left": lambda p: 1 - p.round(),
         },
     )
 
@@ -51,12 +73,10 @@ def ex0002(yours: Function) -> None:
         yours,
         spec,
         {
+            "3 neutral views, 5 sensitive, 32 pixels": (3, 5, 32),
             "1 neutral view, 1 sensitive, 16 pixels": (1, 1, 16),
             "10 neutral views, 20 sensitive, 64 pixels": (10, 20, 64),
-            "3 neutral views, 5 sensitive, 32 pixels": (3, 5, 32),
         },
-        hint="a neutral view has size x size pixels of three numbers, a sensitive one has one "
-        "number for each",
         slips={
             "of a sensitive view's pixel one number leaves, not three": lambda n, s, size: (
                 3 * (n + s) * size**2
@@ -67,6 +87,10 @@ def ex0002(yours: Function) -> None:
             "a view is size x size pixels": lambda n, s, size: (3 * n + s) * size,
             "it is the sensitive views that lose their colours": lambda n, s, size: (
                 (n + 3 * s) * size**2
+            ),
+            "masks don't count here": lambda n, s, size: (4 * n + s) * size**2,
+            "these are bytes; a modulus is one number, though it takes two": lambda n, s, size: (
+                (3 * n + 2 * s) * size**2
             ),
         },
         rtol=0,
@@ -83,18 +107,19 @@ def ex0003(yours: Function) -> None:
     def complaints(stranger: Any, photo: Tensor) -> list[str] | None:
         if not isinstance(stranger, Tensor) or stranger.shape != photo.shape:
             given = tuple(getattr(stranger, "shape", ())) or type(stranger).__name__
-            return [f"yours is {given}, not a picture of the shape {tuple(photo.shape)}"]
+            return [f"yours has the shape {given}, not a picture's {tuple(photo.shape)}"]
         off = (operator.modulus(stranger) - operator.modulus(photo)).abs().max().item()
         if not off < 1e-4:
-            return [f"its modulus differs by up to {off:.3g}"]
+            return [f"slip: its modulus differs by up to {off:.3g}"]
         if stranger.min() < -1e-6 or stranger.max() > 1 + 1e-6:
             low, high = stranger.min().item(), stranger.max().item()
-            return [f"its colours go from {low:.2g} to {high:.2g}; a picture's lie in 0 to 1"]
+            return [f"slip: colours go from {low:.2g} to {high:.2g}; a picture's lie in 0 to 1"]
         shift = stranger - photo
         if (shift - shift.mean(dim=(0, 1))).abs().mean() < APART:
-            return ["it is the picture itself, or the picture with a constant colour added"]
-        if (stranger - (1 - photo)).abs().mean() < APART:
-            return ["it is the negative, which you have met above: find another one"]
+            return ["slip: the picture itself, or the picture with a constant colour added"]
+        both = stranger + photo
+        if (both - both.mean(dim=(0, 1))).abs().mean() < APART:
+            return ["slip: the negative, or it with a constant colour added: find another one"]
         return None
 
     check(
@@ -102,8 +127,6 @@ def ex0003(yours: Function) -> None:
         yours,
         lambda photo: photo,
         {"made of ramps": (ramps,), "16 x 20 random colours": (noise,)},
-        hint="the modulus takes a norm over the three colour channels. What can be done to three "
-        "numbers that leaves the root of the sum of their squares as it was?",
         slips={},
         same=complaints,
     )

@@ -85,7 +85,7 @@ def trust_boundary(scene: Scene, release: Release, mesh: Mesh) -> Figure:
         (0.92, 0.75, "reconstruct", {"fontsize": 10}),
         (0.17, 0.845, "sensitive views: photos of the face", {"color": SENSITIVE}),
         (0.17, 0.075, "neutral views: taken from behind", {"color": NEUTRAL}),
-        (0.67, 0.845, "how fast colours change, not which", {"color": SENSITIVE}),
+        (0.67, 0.845, "how fast colours change (square root drawn)", {"color": SENSITIVE}),
         (0.67, 0.075, "the same photos", {"color": NEUTRAL}),
     ):
         page.text(x, y, words, **usual | {"fontsize": 9} | look)
@@ -121,6 +121,8 @@ def view_of(scene: Scene, release: Release, view: int, side: str) -> View:
     image(right, shown if shown.ndim == 3 else modulus_picture(shown.sqrt().numpy()))
     right.spines[:].set(visible=True, color=colour, linewidth=3)
     right.set_title(f"view {view}, {kind}: {side}", fontsize=11, color=colour)
+    drawn = "as it is" if shown.ndim == 3 else "square root of the modulus"
+    right.set_xlabel(drawn, fontsize=9)
     numbers = " x ".join(map(str, shown.shape))
     facts = f"view {view} is {kind}; {side} has its {what}: {numbers} numbers"
     alt = (
@@ -145,7 +147,7 @@ def _plan(ax: Axes, scene: Scene, view: int) -> None:
     ax.plot([0, here[0]], [0, here[2]], color="black", lw=1)
     ax.plot(here[0], here[2], "s", mfc="none", mec="black", ms=15, mew=2)
     ax.text(0, -far * 0.98, "neutral (circles)", color=NEUTRAL, ha="center", va="top", fontsize=9)
-    ax.text(0, far * 0.98, "sensitive (triangles)", color=SENSITIVE, ha="center", fontsize=9)
+    ax.text(0, far * 1.08, "sensitive (triangles)", color=SENSITIVE, ha="center", fontsize=9)
     ax.set(xlim=(-far, far), ylim=(far * 1.1, -far * 1.1), aspect="equal")
     ax.set_axis_off()
 

@@ -1,18 +1,25 @@
-"""Lesson 1's panel: one ray through two bumps of fog, and what a few samples make of it."""
+"""Lesson 1's panel: one ray through two clouds, and what a few samples make of it.
+
+    sigma(t) = sum_k height_k exp(-(t - at_k)^2 / (2 width_k^2)),    0 <= t <= LENGTH
+
+Colours are mixed by density. Depths, densities and widths are in one unit of length.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
-import numpy as np
+import torch
+from torch import Tensor
 
+from privhead_nb.kernels.compositing import composite, weights_from_density
 from privhead_nb.teach import widgets
-from privhead_nb.teach.lesson01 import fog, sampling
-from privhead_nb.viz.style import BLUE, VERMILLION, grid, image
+from privhead_nb.teach.lesson01.pieces import depth_and_spread, even_samples, fine_samples
+from privhead_nb.viz.style import BLUE, VERMILLION, grid
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
+LENGTH = 2.0
+COLOURS = ((0.902, 0.624, 0.0), (0.0, 0.447, 0.698))  # style.ORANGE, BLUE
+PLACINGS = ("even", "jittered", "by weight")
 REST: dict[str, Any] = {
     "first_at": 0.6, "first_height": 4.0, "first_width": 0.07,
     "second_at": 1.4, "second_height": 60.0, "second_width": 0.06,
@@ -22,26 +29,63 @@ TWIN: list[dict[str, Any]] = [
     REST,
     REST | {"first_height": 0.0},
     REST | {"second_width": 0.01, "samples": 12},
-    REST | {"second_width": 0.01, "samples": 12, "placed": "by weight, widened"},
+    REST | {"second_width": 0.01, "samples": 12, "placed": "by weight"},
 ]
 
 
-def bumps(setting: dict[str, Any]) -> tuple[fog.Bump, fog.Bump]:
-    """The two clouds of a setting of the panel."""
-    first, second = (
-        fog.Bump(setting[f"{n}_at"], setting[f"{n}_height"], setting[f"{n}_width"], colour)
-        for n, colour in (("first", fog.VEIL_COLOUR), ("second", fog.WALL_COLOUR))
+class Seen(NamedTuple):
+    """What N samples show: (N,) each, colours (N, 3), colour (3,) on white, and three numbers."""
+
+    t: Tensor
+    density: Tensor
+    alpha: Tensor
+    through: Tensor  # T before the sample
+    weights: Tensor
+    colours: Tensor
+    colour: Tensor
+    opacity: float
+    depth: float
+    spread: float
+
+
+def look(t: Tensor, clouds: dict[str, float]) -> Seen:
+    """Eq. 1 at samples t (1, N), doubles; the last one stands for the rest of the ray."""
+    at, height, width = (
+        t.new_tensor([clouds[f"{k}_{what}"] for k in ("first", "second")])
+        for what in ("at", "height", "width")
     )
-    return first, second
+    parts = height * torch.exp(-0.5 * ((t[..., None] - at) / width).square()) + 1e-30
+    density, deltas = parts.sum(2), torch.diff(t, append=t.new_full((1, 1), LENGTH))
+    colours = parts / density[..., None] @ t.new_tensor(COLOURS)
+    weights = weights_from_density(density, deltas)
+    opacity, (depth, spread) = weights.sum(1), depth_and_spread(weights, t)
+    through, alpha = 1 - torch.cumsum(weights, 1) + weights, -torch.expm1(-density * deltas)
+    shown = composite(weights, colours) + 1 - opacity
+    return Seen(
+        t[0], density[0], alpha[0], through[0], weights[0], colours[0], shown[0],
+        float(opacity), float(depth), float(spread),
+    )  # fmt: skip
+
+
+def place(count: int, how: str, clouds: dict[str, float]) -> Tensor:
+    """Samples (1, count), rising, placed in one of PLACINGS; "by weight" is NeRF's two passes."""
+    random = torch.Generator().manual_seed(0) if how == "jittered" else None
+    if how != "by weight":
+        return even_samples(0.0, LENGTH, 1, count, random).double()
+    first = even_samples(0.0, LENGTH, 1, count - count // 2).double()
+    more = fine_samples(first, look(first, clouds).weights[None], count // 2)
+    return torch.cat([first, more], 1).sort(1).values
 
 
 def picture(samples: int, placed: str, **clouds: float) -> widgets.View:
     """The ray: density, alpha and T, weights, and what is seen, with samples and exactly."""
-    both = bumps(clouds)
-    seen, exact = fog.look(both, fog.place(both, samples, placed)), fog.exact(both)
-    figure, ((density, box), (light, other), (weights, empty)) = grid(
-        3, 2, width=8, height=4.8, width_ratios=[3.6, 1], sharex="col"
-    )
+    from matplotlib.patches import Rectangle
+
+    seen = look(place(samples, placed, clouds), clouds)
+    exact = look(place(4000, "even", clouds), clouds)
+    figure, ((density,), (light,), (weights,)) = grid(3, 1, width=8, height=4.8, sharex=True)
+    figure.set_layout_engine(None)  # finding a layout takes as long as drawing
+    figure.subplots_adjust(left=0.08, right=0.78, bottom=0.1, top=0.98, hspace=0.12)
     density.fill_between(exact.t[::8], exact.density[::8], color="0.8", lw=0, label="as it is")
     density.step(seen.t, seen.density, where="post", color=BLUE, label="as sampled")
     light.step(seen.t, seen.through, where="post", color="black", label="T")
@@ -50,29 +94,25 @@ def picture(samples: int, placed: str, **clouds: float) -> widgets.View:
     weights.axvline(seen.depth, color="black", label="depth, sampled")
     weights.axvline(exact.depth, color="black", ls=":", label="depth, exact")
     for ax, name in ((density, "density"), (light, "T and alpha"), (weights, "weight")):
-        ax.set(ylabel=name, ylim=(0, None), xlim=(0, fog.LENGTH))
+        ax.set(ylabel=name, ylim=(0, None), xlim=(0, LENGTH))
         ax.legend(fontsize=8, frameon=False, loc="center left" if ax is light else "upper left")
     weights.set_xlabel("depth t")
-    _colour_box(box, seen, f"{samples} samples")
-    _colour_box(other, exact, "exact")
-    empty.set_axis_off()
-    lie = ", a place without fog" if fog.not_there(both, exact) else ""
+    for at, it, name in ((0.72, seen, f"{samples} samples"), (0.36, exact, "exact")):
+        colour = [float(x) for x in it.colour.clamp(0, 1)]
+        figure.patches.append(
+            Rectangle((0.81, at), 0.17, 0.12, fc=colour, ec="black", transform=figure.transFigure)
+        )
+        words = f"{name}\nopacity {it.opacity:.2f}\ndepth {it.depth:.2f}, spread {it.spread:.2f}"
+        figure.text(0.895, at + 0.14, words, ha="center", fontsize=9)
     facts = (
-        f"{samples} samples, {placed}: depth {seen.depth:.2f}, exact {exact.depth:.2f}{lie}; "
+        f"{samples} samples, {placed}: depth {seen.depth:.2f}, exact {exact.depth:.2f}; "
         f"opacity {seen.opacity:.2f}, exact {exact.opacity:.2f}"
     )
     alt = (
-        f"A ray through two bumps of fog, {samples} samples placed {placed}: density, alpha, "
-        f"transmittance and weights over the depth. Sampled: depth {seen.depth:.2f}, opacity "
-        f"{seen.opacity:.2f}. Exact: depth {exact.depth:.2f}, opacity {exact.opacity:.2f}{lie}."
+        "A ray through two clouds: density, alpha, transmittance and weights over the depth, and "
+        f"the colours that are seen. {facts}."
     )
     return widgets.View(figure, alt, facts)
-
-
-def _colour_box(ax: Axes, seen: fog.Seen, title: str) -> None:
-    words = f"{title}\nopacity {seen.opacity:.2f}\ndepth {seen.depth:.2f}, spread {seen.spread:.2f}"
-    image(ax, np.broadcast_to(seen.colour.numpy(), (2, 5, 3)), words)
-    ax.spines[:].set_visible(True)
 
 
 def controls() -> dict[str, Any]:
@@ -87,6 +127,6 @@ def controls() -> dict[str, Any]:
         clouds[f"{name}_width"] = widgets.choice(f"{name}: width", widths, width)
     return {
         **clouds,
-        "samples": widgets.whole("samples", 4, 128, 4, REST["samples"]),
-        "placed": widgets.choice("placed", sampling.PLACINGS, REST["placed"]),
+        "samples": widgets.whole("samples", 8, 128, 4, REST["samples"]),
+        "placed": widgets.choice("placed", PLACINGS, REST["placed"]),
     }

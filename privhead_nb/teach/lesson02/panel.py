@@ -1,4 +1,4 @@
-"""Lesson 02's panel: what beta, the angle and the samples make of a wall that a ray meets."""
+"""Lesson 02's panel: what beta, the angle and the samples make of a surface that a ray meets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from privhead_nb.field.density import laplace_density
 from privhead_nb.teach import widgets
-from privhead_nb.teach.lesson02 import wall
+from privhead_nb.teach.lesson02 import laplace
 from privhead_nb.viz.style import BLUE, ORANGE, VERMILLION, grid
 
 LENGTH = 60.0  # mm of ray
@@ -24,7 +24,7 @@ TWIN: list[dict[str, Any]] = [
 
 
 def picture(beta: float, angle: int, samples: int, hit: float, form: str) -> widgets.View:
-    """A ray of 60 mm that meets a wall: its density, and the weights of its samples.
+    """A ray of 60 mm that meets a surface: its density, and the weights of its samples.
 
     Args:
         beta: mm.
@@ -40,10 +40,10 @@ def picture(beta: float, angle: int, samples: int, hit: float, form: str) -> wid
         density = torch.sigmoid(-f / beta) * cosine
     else:
         density = laplace_density(f, beta) * beta
-    hump = np.gradient(wall.stopped_on_ray(-f, hit, beta, cosine, form), t)
+    hump = np.gradient(laplace.stopped_on_ray(-f, hit, beta, cosine, form), t)
     places = (torch.arange(samples, dtype=torch.float64) + 0.5) * spacing
     sdf = (hit - places) * cosine
-    weights = wall.sampled_weights(sdf, spacing, beta, form)
+    weights = laplace.sampled_weights(sdf, spacing, beta, form)
 
     figure, ((left, right),) = grid(1, 2, width=8, height=3)
     left.plot(t, density, color=COLOURS[form], lw=1.8, label="density x beta")
@@ -54,13 +54,12 @@ def picture(beta: float, angle: int, samples: int, hit: float, form: str) -> wid
     right.fill_between(t, hump, color=COLOURS[form], alpha=0.25, lw=0)
     right.vlines(places, 0, weights / spacing, color="black", lw=1)
     right.plot(places, weights / spacing, "o", color="black", ms=3.5)
-    right.set_title("light stopped a mm of ray", fontsize=10)
-    right.set_ylim(0, None)
+    right.set(ylim=(0, None), ylabel="light stopped a mm of ray")
     for ax in (left, right):
         ax.axvline(hit, color=ORANGE, lw=1.4, ls=":")
         ax.set(xlim=(0, LENGTH), xlabel="mm along the ray")
 
-    exact, middle = wall.exactly(beta, angle, hit, form)
+    exact, middle = laplace.exactly(beta, angle, hit, form)
     seen, total = float(weights[sdf.abs() <= 1].sum()), float(weights.sum())
     off = float((weights * (places - hit)).sum() / max(total, 1e-6))
     facts = (
@@ -69,7 +68,7 @@ def picture(beta: float, angle: int, samples: int, hit: float, form: str) -> wid
         f"{'behind' if middle > 0 else 'in front of'} it; mean depth of the samples: {off:+.1f} mm"
     )
     alt = (
-        f"A ray at {angle} degrees meets a wall of beta {beta:g} mm ({form}). Left, f falls "
+        f"A ray at {angle} degrees meets a surface of beta {beta:g} mm ({form}). Left, f falls "
         f"through zero at the surface and the density rises there. Right, a hump of stopped light "
         f"and the weights of {samples} samples; {exact:.0%} of the hump lies within 1 mm."
     )
@@ -83,5 +82,5 @@ def controls() -> dict[str, Any]:
         "angle": widgets.whole("angle [deg]", 0, 80, 5, 0),
         "samples": widgets.choice("samples", [12, 24, 48, 96, 192], 48),
         "hit": widgets.real("hit at [mm]", 20.0, 40.0, 0.25, 30.0),
-        "form": widgets.choice("form", list(wall.FORMS)),
+        "form": widgets.choice("form", list(laplace.FORMS)),
     }

@@ -7,7 +7,6 @@ finds, others find. What it does not find may well be found, or recognised, by o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -76,14 +75,6 @@ def rates() -> pd.DataFrame:
     return ones.assign(tried=rows["found"].str.len())
 
 
-def wilson(found: int, tried: int) -> results.Interval:
-    """A share with Wilson's 95 % interval."""
-    from scipy.stats import binomtest
-
-    low, high = binomtest(int(found), int(tried)).proportion_ci(method="wilson")
-    return results.Interval(found / tried, low, high, tried)
-
-
 @cache
 def stored_portraits() -> tuple[tuple[Portrait, ...], tuple[Portrait, ...]]:
     """Fronts and backs of the study's first 12 people, as `studies/detector.py` made them."""
@@ -145,8 +136,8 @@ def cascade() -> Any:
 
 
 def boxes(picture: Picture) -> list[Box]:
-    """What the detector calls a face in a square picture (H, H, 3), enlarged to SIDE; pixels."""
-    if picture.shape[0] != SIDE:
+    """What the detector calls a face in a square picture (H, H, 3), H at least SIDE or enlarged."""
+    if picture.shape[0] < SIDE:
         large = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
         picture = np.asarray(large, np.float32)
     codes = np.ascontiguousarray(np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8))
@@ -163,11 +154,3 @@ def finds(portrait: Portrait, picture: Picture) -> bool:
     """
     found = boxes(picture)
     return bool(found) if portrait.nose is None else any(b.holds(portrait.nose) for b in found)
-
-
-def count(operator: Operator, size: int, lines: str, portraits: Sequence[Portrait]) -> int:
-    """In how many portraits the detector finds what it looks for."""
-    return sum(
-        finds(p, drawing(released(p.picture, operator, size, seed=k), lines))
-        for k, p in enumerate(portraits)
-    )

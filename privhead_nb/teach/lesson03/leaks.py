@@ -1,4 +1,4 @@
-"""What a badly written release gives away: how to find it, and leaks to practise on."""
+"""What a badly written release gives away: a clean one's rules, and leaks to practise on."""
 
 from __future__ import annotations
 
@@ -32,29 +32,38 @@ END_OF_PNG = b"IEND\xaeB`\x82"
 PICTURE_NAME = re.compile(r"(neutral|sensitive|mask)/view_\d{4}\.png")
 
 
-def find_leaks(folder: str | Path) -> set[str]:
+def _bare(path: Path) -> bool:
+    with Image.open(path) as image:
+        return not image.info and not image.getexif()
+
+
+def _mode_fits(path: Path) -> bool:
+    with Image.open(path) as image:
+        return image.mode == MODES[path.parent.name]
+
+
+def find_leaks(folder: Path, without: str = "") -> set[str]:
     """Files under a release folder that don't belong there, or hold more than they should.
 
-    Four rules, and a file breaks at least one: its name is one that a release has; a picture has
-    the mode of its folder; a picture holds pixels and nothing else, neither as metadata nor behind
-    its end; release.json has no other names than SETTINGS.
+    Args:
+        folder: of the release.
+        without: the rule that is left out, as a student may: "names", "modes", "metadata", "tails"
+            or "settings".
 
     Returns:
         Their names as seen from the folder, such as "sensitive/view_0003.png".
     """
-    folder, found = Path(folder), set()
+    found = set()
     for path in (p for p in folder.rglob("*") if p.is_file()):
         name = path.relative_to(folder).as_posix()
         if name == "release.json":
-            leaks = not set(json.loads(path.read_text(encoding="utf-8"))) <= SETTINGS
+            broken = {"settings": not set(json.loads(path.read_text())) <= SETTINGS}
         elif PICTURE_NAME.fullmatch(name):
-            with Image.open(path) as image:
-                bare = image.mode == MODES[path.parent.name] and not image.info
-                bare = bare and not image.getexif()
-            leaks = not (bare and path.read_bytes().endswith(END_OF_PNG))
+            broken = {"modes": not _mode_fits(path), "metadata": not _bare(path)}
+            broken["tails"] = not path.read_bytes().endswith(END_OF_PNG)
         else:
-            leaks = name != "manifest.json"
-        if leaks:
+            broken = {"names": name != "manifest.json"}
+        if any(wrong for rule, wrong in broken.items() if rule != without):
             found.add(name)
     return found
 
@@ -83,20 +92,30 @@ def renew_manifest(folder: Path) -> None:
 def save_again(
     path: Path, change: Callable[[Image.Image], Image.Image] = lambda image: image, **options: Any
 ) -> None:
-    """Write a picture again, changed, or with more in its file than pixels.
-
-    Args:
-        path: of the picture.
-        change: what becomes of it.
-        options: of PIL's `Image.save`, such as `exif`.
-    """
+    """Write a picture again, changed, or with `options` of PIL's `Image.save`, such as `exif`."""
     with Image.open(path) as image:
         image.load()
     change(image).save(path, **options)
 
 
-def colours_for(image: Image.Image) -> Image.Image:
-    """A picture of random colours, of the size of another."""
+def hide_behind(path: Path, picture: Path) -> None:
+    """Hang a picture, as a small JPEG, behind the end of a PNG, where no viewer shows it."""
+    aside = path.with_suffix(".jpg")
+    with Image.open(picture) as image:
+        image.convert("RGB").save(aside, quality=90)
+    with path.open("ab") as out:
+        out.write(aside.read_bytes())
+    aside.unlink()
+
+
+def source_text() -> PngInfo:
+    """A PNG's text chunk that names the photo it was made of."""
+    info = PngInfo()
+    info.add_text("Source", "IMG_2044.jpg")
+    return info
+
+
+def _colours_for(image: Image.Image) -> Image.Image:
     size = (image.height, image.width, 3)
     return Image.fromarray(np.random.default_rng(3).integers(0, 256, size, dtype=np.uint8))
 
@@ -107,50 +126,41 @@ def _gps() -> Image.Exif:
     return exif
 
 
-def _source() -> PngInfo:
-    info = PngInfo()
-    info.add_text("Source", "IMG_2044.jpg")
-    return info
-
-
-def _append_thumbnail(folder: Path) -> None:
-    small = folder / "small.jpg"
-    with Image.open(folder / "neutral" / "view_0020.png") as image:
-        image.save(small)
-    with (folder / "sensitive" / "view_0011.png").open("ab") as out:
-        out.write(small.read_bytes())
-    small.unlink()
-
-
 def _copy_into(folder: Path, name: str) -> None:
-    (folder / name).mkdir()
+    (folder / name).mkdir(parents=True)
     shutil.copy(folder / "neutral" / "view_0025.png", folder / name)
 
 
 def _add_seed(folder: Path) -> None:
     path = folder / "release.json"
-    data = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps(data | {"noise_seed": 12345}), encoding="utf-8")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"noise_seed": 12345}))
 
 
 PLANTS: dict[str, Callable[[Path], Any]] = {
     "GPS in a picture's EXIF": lambda f: save_again(f / "neutral/view_0021.png", exif=_gps()),
     "a source's name as PNG text": lambda f: save_again(
-        f / "sensitive/view_0004.png", pnginfo=_source()
+        f / "sensitive/view_0004.png", pnginfo=source_text()
     ),
-    "a thumbnail behind a picture's end": _append_thumbnail,
+    "a thumbnail behind a picture's end": lambda f: hide_behind(
+        f / "sensitive/view_0011.png", f / "neutral/view_0020.png"
+    ),
     "colours in place of a modulus": lambda f: save_again(
-        f / "sensitive/view_0007.png", colours_for
+        f / "sensitive/view_0007.png", _colours_for
     ),
     "a folder of thumbnails": lambda f: _copy_into(f, "thumbs"),
     "a person's name in a file's name": lambda f: (f / "mask/view_0022.png").rename(
         f / "mask/alice_smith_left.png"
     ),
+    "a person's name behind a view's": lambda f: (f / "neutral/view_0024.png").rename(
+        f / "neutral/view_0024_alice.png"
+    ),
     "the noise's seed in release.json": _add_seed,
     "a note beside release.json": lambda f: (f / "IMG_2044.txt").write_text("taken at home"),
-    "a folder in a folder": lambda f: _copy_into(f, "neutral/old"),
+    "a hidden file": lambda f: (f / "neutral/.cache").write_text("IMG_2044.jpg"),
+    "settings in another folder": lambda f: (f / "mask/release.json").write_text("{}"),
+    "a folder in a folder": lambda f: _copy_into(f, "old/neutral"),
     "a fourth channel in a neutral picture": lambda f: save_again(
         f / "neutral/view_0023.png", lambda image: image.convert("RGBA")
     ),
 }
-"""What to plant into a copy of `data_samples/release`, by what it is."""
+"""What to plant into a copy of `data_samples/release`, by what it is: each breaks one file."""

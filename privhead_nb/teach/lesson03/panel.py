@@ -30,7 +30,7 @@ TWIN: list[dict[str, Any]] = [
 def picture(
     who: str, kind: str, size: int, blur: float, noise: float, levels: int, luma: bool, lines: str
 ) -> View:
-    """Portrait, modulus with the detector's boxes, histogram."""
+    """Portrait, and the modulus with the detector's boxes."""
     fronts, backs = detector.stored_portraits()
     portraits = dict(zip(WHO, (*fronts[:3], backs[0], detector.photograph()), strict=True))
     operator = Operator(kind, blur=blur, noise=noise, levels=levels, per_channel=not luma)

@@ -1,99 +1,213 @@
-"""Checks of lesson 4: the gradient loss, its border, its free directions, its gradient."""
+"""Checks of lesson 4: the loss, its border, free directions, fading, descent, the gradient."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from typing import Any
+from unittest import mock
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from privhead_nb.kernels.gradient_loss import (
-    gradient_loss_reference,
-    gradient_modulus_reference,
-)
+from privhead_nb.kernels.gradient_loss import gradient_loss_reference, gradient_modulus_reference
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.teach.checks import Function, check
-from privhead_nb.teach.lesson04.landscape import moduli, planes
+from privhead_nb.teach.lesson04.landscape import moduli
+
+HINTS = {
+    # exercise: a question, and the idea
+    "0401": (
+        "a modulus is made of two lengths: over which of the four axes of the patches is each of "
+        "them taken, and what is the slope of a root at 0?",
+        "move the colours before rows and columns, so that each plane can be convolved by itself; "
+        "square, sum over the colours, lift it a hair off 0, take the root, add both directions. "
+        "The loss then needs one subtraction",
+    ),
+    "0402": (
+        "how far to the right can a window of the kernel's width begin, if it must end inside "
+        "the patch?",
+        "count in one direction first: the places at which the kernel fits along a side. A square "
+        "has the square of that; what remains of its pixels are the neighbours",
+    ),
+    "0403": (
+        "which matrices keep the length of every vector, and what does another one do to the "
+        "vector that it stretches most?",
+        "test A by what it does to lengths, not by its determinant. If it changes some, find the "
+        "direction of colour that it changes most, and make a picture in which colours change "
+        "along that direction and no other",
+    ),
+    "0404": (
+        "if a moves up a little, which terms of the sum grow, which fall, and how fast does each "
+        "of them do so?",
+        "each ratio target / own is a place on a line that pulls a towards it, as strongly as own "
+        "is there. The best a stands where the pulls from both sides balance: order the "
+        "places, and pile up their strengths until half of all is reached",
+    ),
+    "0405": (
+        "`.backward()` adds to what a parameter's `.grad` holds: what stands there when the "
+        "second batch comes?",
+        "one optimiser for all batches; for each of them: ask the head, ask the loss, clear "
+        "the old slopes, make new ones, step. What you keep of the loss is a number",
+    ),
+    "0406": (
+        "which outputs see pixel p, and through which tap of the kernel does each of them see it?",
+        "for each output and direction make a vector over the colours: the sign of the error, "
+        "over the number of outputs, times the direction of the derivative, nothing where "
+        "there is none. Then send these back through the kernel, the way they came",
+    ),
+}
 
 NOTICED = 1e-3  # a mean modulus that changes by more than this share has changed
+PASSES = 100  # over all numbers: one sort takes a dozen, a search hundreds
 
 
-def derivatives(picture: Tensor, kx: Tensor, ky: Tensor) -> Tensor:
-    """Of a picture (C, H, W) along x and y, without padding: (2, C, h, w)."""
-    return F.conv2d(picture[:, None], torch.stack([kx, ky])[:, None]).movedim(1, 0)
+def derivatives(patches: Tensor, kx: Tensor, ky: Tensor) -> Tensor:
+    """Of patches (P, H, W, C) along x and y, without padding: (P, C, 2, h, w)."""
+    planes = patches.movedim(-1, 1)
+    both = F.conv2d(planes.flatten(0, 1)[:, None], torch.stack([kx, ky])[:, None])
+    return both.unflatten(0, planes.shape[:2])
+
+
+def lengths(g: Tensor, tiny: float = 1e-12) -> Tensor:
+    """Over the colours, of derivatives (P, C, 2, h, w): (P, 2, h, w)."""
+    return (g.square().sum(1) + tiny).sqrt()
 
 
 def ex0401(yours: Function) -> None:
-    """Eq. 5 of two pictures: (rendered, photo, kx, ky) -> scalar."""
+    """Eq. 5: (patches (P, k, k, 3), moduli (P, k - 2, k - 2)) -> scalar, and its slope."""
+    sobel = Operator("sobel").kernels()
 
-    def spec(rendered: Tensor, photo: Tensor, kx: Tensor, ky: Tensor) -> Tensor:
-        target = gradient_modulus_reference(planes(photo), kx, ky)
-        return gradient_loss_reference(planes(rendered), target, kx, ky)
+    def spec(patches: Tensor, moduli: Tensor) -> Tensor:
+        return gradient_loss_reference(patches.movedim(-1, 1), moduli, *sobel)
+
+    def with_gradient(function: Function, patches: Tensor, moduli: Tensor) -> tuple[Tensor, Tensor]:
+        given = patches.clone().requires_grad_()
+        loss = function(given, moduli)
+        return loss, torch.autograd.grad(loss, given)[0]
+
+    def valued(function: Function) -> Function:
+        return lambda *given: with_gradient(function, *given)
 
     def slip(
-        modulus: Function = lambda g: g.norm(dim=1).sum(0), distance: Function = torch.abs
+        modulus: Function = lambda g: lengths(g).sum(1),
+        distance: Function = lambda difference: difference.abs().mean(),
+        kernels: tuple[Tensor, ...] = sobel,
     ) -> Function:
-        """Another modulus of derivatives (2, C, h, w), or another distance of two moduli."""
+        """Another modulus of derivatives (P, C, 2, h, w), or another distance of two moduli."""
+        return valued(lambda p, m: distance(modulus(derivatives(p, *kernels)) - m))
 
-        def answer(rendered: Tensor, photo: Tensor, kx: Tensor, ky: Tensor) -> Tensor:
-            a, b = (modulus(derivatives(p.movedim(-1, 0), kx, ky)) for p in (rendered, photo))
-            return torch.as_tensor(distance(a - b).mean())
-
-        return answer
-
-    noise = torch.rand(2, 7, 9, 3, generator=torch.Generator().manual_seed(41))
-    sobel, wide = Operator("sobel").kernels(), Operator("sobel", blur=0.5).kernels()
-    ramp = (torch.arange(6.0) / 6)[None, :, None].expand(5, 6, 3)
+    plain = torch.tensor([[0.0, 0, 0], [-1, 0, 1], [0, 0, 0]]) / 2
+    random = torch.Generator().manual_seed(41)
+    noise, wanted = torch.rand(4, 8, 8, 3, generator=random), torch.rand(4, 6, 6, generator=random)
+    half_flat = noise.clone()
+    half_flat[:, :, :5] = 0.5
+    across, colours = torch.arange(6.0), torch.tensor([1.0, 0.7, -0.4])
+    hill = ((across**2 + 0.5 * across[:, None] ** 2)[..., None] / 40 * colours).expand(3, 6, 6, 3)
+    hill = hill * torch.tensor([1.0, 0.5, 0.2])[:, None, None, None]
     check(
         "ex0401",
         yours,
-        spec,
+        valued(spec),
         {
-            "a ramp against an even picture": (ramp, torch.full_like(ramp, 0.5), *sobel),
-            "a picture against its negative": (noise[0], 1 - noise[0], *sobel),
-            "noise against noise": (noise[0], noise[1], *sobel),
-            "a wider kernel": (noise[1], noise[0], *wide),
+            "three hills, and a target without lines": (hill, torch.zeros(3, 4, 4)),
+            "noise": (noise, 0.5 * wanted),
+            "patches that are even on their left": (half_flat, 0.3 * wanted + 0.1),
+            "an even patch": (torch.full((2, 5, 5, 3), 0.5), wanted[:2, :3, :3] + 0.1),
         },
-        hint="take lengths over the channels first (one for x, one for y), add them, and only "
-        "then compare the two pictures",
         slips={
-            "you compare the derivatives; a release has only their lengths": slip(
-                lambda g: g, lambda difference: difference.norm(dim=1).sum(0)
-            ),
             "eq. 6 adds two lengths; it does not take one root of both": slip(
-                lambda g: g.square().sum((0, 1)).sqrt()
+                lambda g: (g.square().sum((1, 2)) + 1e-12).sqrt()
             ),
-            "a length is the root of the sum of squares over the channels": slip(
-                lambda g: g.abs().sum((0, 1))
+            "a length is the root of the sum of squares over the colours": slip(
+                lambda g: g.abs().sum((1, 2))
+            ),
+            "this is the square of a length; take the root": slip(lambda g: g.square().sum((1, 2))),
+            "colours are not averaged before the length is taken": slip(
+                lambda g: g.mean(1).abs().sum(1)
+            ),
+            "you left out the derivative along y": slip(lambda g: lengths(g)[:, 0]),
+            "you left out the derivative along x": slip(lambda g: lengths(g)[:, 1]),
+            "both lengths are along the same axis": slip(kernels=(sobel[0], sobel[0])),
+            "eq. 6 adds two lengths; it does not average them": slip(lambda g: lengths(g).mean(1)),
+            "eq. 6 adds two lengths; it does not take the larger": slip(
+                lambda g: lengths(g).amax(1)
+            ),
+            "with the weights 1, 2, 1 the gain is 8, not 4": slip(lambda g: lengths(2 * g).sum(1)),
+            "a length over the colours, not one for each of them": slip(
+                lambda g: (g.square().sum(2) + 1e-12).sqrt().sum(1)
+            ),
+            "colours with opposite slopes must not cancel": slip(lambda g: g.sum(1).abs().sum(1)),
+            "Sobel's weights are divided by 8": slip(lambda g: lengths(8 * g).sum(1)),
+            "Sobel averages three rows; these are single differences": slip(
+                kernels=(plain, plain.T)
             ),
             "the difference must be taken absolutely before the mean": slip(
-                distance=lambda difference: difference
+                distance=lambda difference: difference.mean()
             ),
-            "eq. 5 takes absolute differences, not squares": slip(distance=torch.square),
+            "eq. 5 takes absolute differences, not squares": slip(
+                distance=lambda difference: difference.square().mean()
+            ),
+            "eq. 5 is a mean over all outputs, not their sum": slip(
+                distance=lambda difference: difference.abs().sum()
+            ),
+            "eq. 5 is a mean over the patches, too": slip(
+                distance=lambda difference: difference.abs().mean((1, 2)).sum()
+            ),
+            "eq. 5 is a mean within a patch, too": slip(
+                distance=lambda difference: difference.abs().sum((1, 2)).mean()
+            ),
+            "eq. 5 takes absolute differences, not the root of a mean of squares": slip(
+                distance=lambda difference: difference.square().mean().sqrt()
+            ),
+            "lines that are too weak count, too": slip(
+                distance=lambda difference: difference.clamp_min(0).mean()
+            ),
+            "lines that are too strong count, too": slip(
+                distance=lambda difference: (-difference).clamp_min(0).mean()
+            ),
+            "the root has no slope at 0; put a tiny number, 1e-12, under it": slip(
+                lambda g: lengths(g, 0.0).sum(1)
+            ),
+            "the number under the root is so large that it draws lines of its own": slip(
+                lambda g: lengths(g, 1e-3).sum(1)
+            ),
+            "1e-12 under the root is 1e-6 outside; yours, 1e-6, is 1e-3": slip(
+                lambda g: lengths(g, 1e-6).sum(1)
+            ),
+            "1e-12 under the root is 1e-6 outside; yours, 1e-8, is 1e-4": slip(
+                lambda g: lengths(g, 1e-8).sum(1)
+            ),
         },
+        call=with_gradient,
         rtol=1e-4,
+        atol=1e-5,
     )
 
 
 def ex0402(yours: Function) -> None:
     """What the border costs: (patch, kernel, rays) -> patches, compared pixels, border share."""
 
-    def of_inner(side: Callable[[int, int], int]) -> Function:
+    def answer(
+        side: Callable[[int, int], float] = lambda patch, kernel: patch - kernel + 1,
+        patches: Callable[[int, int], float] = lambda patch, rays: rays // patch**2,
+        share: Callable[[float, float], float] = lambda inner, patch: 1 - inner**2 / patch**2,
+    ) -> Function:
         """The answer where `side` x `side` pixels of a patch are compared."""
 
-        def answer(patch: int, kernel: int, rays: int) -> tuple[float, ...]:
-            patches, inner = rays // patch**2, side(patch, kernel) ** 2
-            return patches, patches * inner, 1 - inner / patch**2
+        def made(patch: int, kernel: int, rays: int) -> tuple[float, ...]:
+            inner, count = side(patch, kernel), patches(patch, rays)
+            return count, count * inner**2, share(inner, patch)
 
-        return answer
+        return made
 
-    spec = of_inner(lambda patch, kernel: patch - kernel + 1)
     check(
         "ex0402",
         yours,
-        spec,
+        answer(),
         {
             "the package's patches": (10, 3, 1000),
             "a pixel and its neighbours": (3, 3, 1000),
@@ -101,19 +215,28 @@ def ex0402(yours: Function) -> None:
             "a wider kernel": (12, 7, 4096),
             "a budget too small for one patch": (32, 5, 1000),
         },
-        hint="a kernel of side k fits at p - k + 1 places along a side of p pixels",
         slips={
-            "the kernel reaches out on both sides of a pixel": of_inner(
+            "the kernel reaches out on both sides of a pixel": answer(
                 lambda patch, kernel: patch - kernel // 2
             ),
-            "the outermost pixels of a patch have no neighbours to be compared by": of_inner(
+            "this takes the whole kernel away; a side that fits once leaves one place": answer(
+                lambda patch, kernel: patch - kernel
+            ),
+            "the outermost pixels of a patch have no neighbours to be compared by": answer(
                 lambda patch, _: patch
             ),
-            "this is the share that is compared; asked is the rest": lambda *given: (
-                *spec(*given)[:2], 1 - spec(*given)[2],
+            "only whole patches can be rendered": answer(patches=lambda p, rays: rays / p**2),
+            "one patch more than the budget has rays for": answer(
+                patches=lambda p, rays: -(-rays // p**2)
+            ),
+            "this is the share that is compared; asked is the rest": answer(
+                share=lambda inner, patch: inner**2 / patch**2
+            ),
+            "a share of pixels goes by squares, not by sides": answer(
+                share=lambda inner, patch: 1 - inner / patch
             ),
         },
-    )  # fmt: skip
+    )
 
 
 def ex0403(yours: Function) -> None:
@@ -126,9 +249,21 @@ def ex0403(yours: Function) -> None:
     def turns(A: Tensor) -> bool:
         return torch.allclose(A.T @ A, one, atol=1e-4)
 
+    def call(function: Function, A: Tensor, b: Tensor) -> Any:
+        """The answer; from a picture, also the map that it can't tell from a free one."""
+        found = function(A.clone(), b.clone())
+        if A is not unseen and isinstance(found, Tensor | np.ndarray):
+            picture = torch.as_tensor(found).float()
+            if _shape_fits(picture) and picture.isfinite().all():
+                unseen.copy_(_unseen_by(picture))
+        return found
+
+    unseen = torch.diag(torch.tensor([1.0, 1, 0.5]))
     one, none = torch.eye(3), torch.zeros(3)
     about = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]])
     luma = torch.tensor([0.299, 0.587, 0.114]).expand(3, 3)
+    slight = torch.diag(torch.tensor([0.997, 1, 1.003]))  # which a picture of all colours hides
+    aside = torch.matrix_exp(0.7 * torch.tensor([[0.0, 1, 2], [-1, 0, -1], [-2, 1, 0]]))
     check(
         "ex0403",
         yours,
@@ -149,9 +284,11 @@ def ex0403(yours: Function) -> None:
             "black and white": (luma, none),
             "blue 2 % stronger": (torch.diag(torch.tensor([1.0, 1, 1.02])), none),
             "red squeezed and blue stretched": (torch.diag(torch.tensor([0.5, 1, 2])), none),
+            "0.3 % less red and more blue": (slight, none),
+            "0.3 % less of one colour and more of another": (aside @ slight @ aside.T, none),
+            "a map that your last picture does not show": (unseen, none),
         },
-        hint="A keeps all lengths if, and only if, A^T A = 1; if it does not, some direction of "
-        "colour is stretched or squeezed: let colours change along that one",
+        call=call,
         slips={
             "a determinant of 1 keeps volumes, not lengths": rule(
                 lambda A, _: abs(abs(A.det()) - 1) < 1e-4
@@ -174,22 +311,64 @@ def _proves(got: Any, wanted: tuple[Tensor, Tensor, bool]) -> list[str] | None:
     if isinstance(got, tuple) and len(got) == 3 and isinstance(got[2], bool):
         return None if got[2] == free else ["the other way round"]
     if got is None:
-        return None if free else ["yours is None, but some pictures change their modulus"]
+        if not free:
+            return ["slip: yours is None, but this map changes the modulus of some pictures"]
+        return None
     try:
         picture = torch.as_tensor(got, dtype=torch.float32)
     except (TypeError, ValueError, RuntimeError):
-        return [f"yours is {got!r}, neither None nor a picture"]
-    if picture.ndim != 3 or picture.shape[-1] != 3 or min(picture.shape[:2]) < 3:
+        return [f"slip: yours is {got!r}, neither None nor a picture"]
+    if not _shape_fits(picture):
         return [f"yours has the shape {tuple(picture.shape)}, not (H, W, 3) with H, W >= 3"]
     if not bool(((picture > -1e-5) & (picture < 1 + 1e-5)).all()):  # NaN fails, too
-        return ["the colours of your picture are not all in [0, 1]"]
-    before, after = (moduli(planes(p)).mean() for p in (picture, picture @ A.T + b))
+        return ["slip: the colours of your picture are not all in [0, 1]"]
+    before, after = (moduli(p[None]).mean() for p in (picture, picture @ A.T + b))
     change = float((after - before).abs() / before.clamp_min(1e-6))
     if free:
-        return ["yours is a picture, but this map keeps the modulus of every picture"]
+        return ["slip: yours is a picture, but this map keeps the modulus of every picture"]
     if change < NOTICED:
-        return [f"the mean modulus of your picture changes by {change:.4%}: it proves nothing"]
+        stretched = "its colours change along no stretched line; take the direction from A"
+        words = "it has no lines" if before < 1e-5 else stretched
+        return [f"slip: it proves nothing: its mean modulus changes by {change:.4%}; {words}"]
     return None
+
+
+def _shape_fits(picture: Tensor) -> bool:
+    return picture.ndim == 3 and picture.shape[-1] == 3 and min(picture.shape[:2]) >= 3
+
+
+def _unseen_by(picture: Tensor) -> Tensor:
+    """A (3, 3) that is no turn, and yet keeps the mean modulus of this picture (H, W, 3).
+
+    It squeezes the colour direction that the picture has least of, and stretches the one that it
+    has most of until both balance.
+    """
+    flat = picture.flatten(0, 1)
+    axes = torch.linalg.svd(flat - flat.mean(0), full_matrices=True)[2]
+    before, low, high = moduli(picture[None]).mean(), 1.0, 2.0
+
+    def made(stretch: float) -> Tensor:
+        return axes.T @ torch.diag(torch.tensor([stretch, 1.0, 0.7])) @ axes
+
+    for _ in range(30):
+        middle = (low + high) / 2
+        more = moduli((picture @ made(middle).T)[None]).mean() > before
+        low, high = (low, middle) if more else (middle, high)
+    return made(low)
+
+
+class _Passes(TorchDispatchMode):
+    """Counts how many numbers torch makes while a function runs."""
+
+    made = 0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, arguments: Any = (), options: Any = None
+    ) -> Any:
+        found = function(*arguments, **(options or {}))
+        for one in found if isinstance(found, tuple | list) else (found,):
+            self.made += one.numel() if isinstance(one, Tensor) else 0
+        return found
 
 
 def ex0404(yours: Function) -> None:
@@ -202,42 +381,53 @@ def ex0404(yours: Function) -> None:
         heard = own[order].double().cumsum(0)
         return float(ratio[int((heard < 0.5 * heard[-1]).sum())])
 
-    def with_loss(function: Function, own: Tensor, target: Tensor) -> tuple[float, float]:
-        """A contrast and its loss, which is what is compared: several may be equally good."""
-        contrast = float(function(own, target))
-        return contrast, float((contrast * own - target).abs().mean())
+    def with_loss(function: Function, own: Tensor, target: Tensor) -> tuple[float, float, float]:
+        """A contrast, its loss over that of silence's unit, and the passes over the numbers."""
+        with _Passes() as counter:
+            contrast = float(function(own, target))
+        own, target, seen = own[own > 0].double(), target[own > 0].double(), own.numel()
+        loss = (contrast * own - target).abs().sum() / own.sum()
+        return contrast, float(loss), counter.made / seen if seen > 1000 else 0.0
 
-    def as_low(got: tuple[float, float], wanted: tuple[float, float]) -> list[str] | None:
-        if got[0] >= 0 and abs(got[1] - wanted[1]) <= 1e-5:
+    def as_low(got: Any, wanted: Any) -> list[str] | None:
+        if got[2] > PASSES:
+            return [f"slip: this is a search: it went over all numbers {got[2]:.0f} times"]
+        off = abs(got[1] - wanted[1]) / max(wanted[0], 1e-3)
+        if got[0] >= 0 and off <= 1e-6:
             return None
+        near = "; slip: near, but not at it: a search is too coarse for this"
         return [
-            f"yours is {got[0]:.4g} with a loss of {got[1]:.5g}",
-            f"a contrast of {wanted[0]:.4g} has {wanted[1]:.5g}",
+            f"yours is {got[0]:.6g} with a loss of {got[1]:.7g}",
+            f"the best contrast has {wanted[1]:.7g}" + near * (off < 2e-3),
         ]
 
     def valued(function: Function) -> Function:
         return lambda own, target: with_loss(function, own, target)
 
-    noise = torch.rand(2, 9, 9, generator=torch.Generator().manual_seed(4))
+    random = torch.Generator().manual_seed(4)
+    noise, many = torch.rand(2, 9, 9, generator=random), torch.rand(2, 60, 60, generator=random)
     line = torch.zeros(5, 8)
     line[:, 2] = 1.0
     thin = torch.tensor([[0.1, 0.1, 0.1, 0.1, 0.1, 2.0]])
+    apart = torch.cat([noise[0], torch.zeros(9, 9)])
+    loud = torch.cat([0.123457 * noise[0] + 1e-4 * noise[1], torch.full((9, 9), 1e6)])
     check(
         "ex0404",
         yours,
         valued(best),
         {
+            "many lines": (many[0], many[1]),
             "the same lines, 0.4 times as strong": (noise[0], 0.4 * noise[0]),
             "noise against noise": (noise[0], noise[1]),
+            "the same lines, 37 times as strong": (noise[0], 37.037 * noise[0]),
             "a line one pixel off": (line, line.roll(1, 1)),
             "a strong line that fits, weak ones that don't": (
                 thin,
                 torch.tensor([[0.0, 0, 0, 0, 0, 1.4]]),
             ),
             "a target with lines where own has none": (line, line + 0.5 * line.roll(3, 1)),
+            "very strong lines where own has none": (apart, loud),
         },
-        hint="sort target / own, where own > 0; walk along with a running sum of own, and stop "
-        "where it reaches half of the whole",
         slips={
             "this makes squares smallest; eq. 5 takes absolute differences": valued(
                 lambda own, target: (own * target).sum() / own.square().sum()
@@ -245,77 +435,242 @@ def ex0404(yours: Function) -> None:
             "this is the plain median; a ratio counts as much as own is there": valued(
                 lambda own, target: (target[own > 0] / own[own > 0]).median()
             ),
+            "this compares sums; eq. 5 compares place by place": valued(
+                lambda own, target: target.sum() / own.sum()
+            ),
+            "this is the mean of the ratios; absolute differences ask for a median": valued(
+                lambda own, target: (target[own > 0] / own[own > 0]).mean()
+            ),
+            "a contrast may be larger than 1": valued(
+                lambda own, target: min(best(own, target), 1.0)
+            ),
+            "the running sum must follow the sorted ratios: sort own along with them": valued(
+                _unsorted
+            ),
         },
         call=with_loss,
         same=as_low,
     )
 
 
+def _unsorted(own: Tensor, target: Tensor) -> Tensor:
+    heard = own[own > 0].cumsum(0)
+    ratio = (target[own > 0] / own[own > 0]).sort().values
+    return ratio[(heard < 0.5 * heard[-1]).sum()]
+
+
+class _Line(nn.Module):
+    """A head with six parameters that is asked by two tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([0.3, -0.2, 0.5]))
+        self.bias = nn.Parameter(torch.tensor([0.1, 0.0, -0.1]))
+
+    def forward(self, origins: Tensor, directions: Tensor) -> Tensor:
+        return torch.tanh(origins * self.weight + directions * self.bias)
+
+
 def ex0405(yours: Function) -> None:
-    """d loss / d picture by hand: (picture, target, kx, ky) -> (C, H, W)."""
+    """Descent: (head, loss, batches, rate) -> losses; the head's parameters are changed."""
 
-    def spec(picture: Tensor, target: Tensor, kx: Tensor, ky: Tensor) -> Tensor:
-        wanted = picture.clone().requires_grad_()
-        loss = gradient_loss_reference(wanted[None], target[None], kx, ky)
-        return torch.autograd.grad(loss, wanted)[0]
+    def descent(
+        optimiser: Callable[..., Any] = torch.optim.Adam,
+        *,
+        clear: bool = True,
+        fresh: bool = False,
+        sign: float = 1.0,
+        late: bool = False,
+        rate_of: Callable[[float], float] = lambda rate: rate,
+        step: bool = True,
+    ) -> Function:
+        def made(head: nn.Module, loss: Function, batches: Iterable[Any], rate: float) -> Any:
+            adam, losses = optimiser(head.parameters(), lr=rate_of(rate)), []
+            for rays, wanted in batches:
+                adam = optimiser(head.parameters(), lr=rate_of(rate)) if fresh else adam
+                value = loss(head(*rays), wanted)
+                if clear:
+                    adam.zero_grad()
+                (sign * value).backward()
+                if step:
+                    adam.step()
+                losses.append(loss(head(*rays), wanted).item() if late else value.item())
+            return losses
 
-    def not_flipped(picture: Tensor, target: Tensor, kx: Tensor, ky: Tensor) -> Tensor:
-        both, reach = derivatives(picture, kx, ky), kx.shape[-1] - 1
-        lengths = both.norm(dim=1, keepdim=True)
-        unit = both / lengths.clamp_min(1e-30) * (lengths.sum(0)[0] - target).sign()
-        around = F.pad(unit, [reach] * 4).movedim(0, 1)
-        gathered = F.conv2d(around, torch.stack([kx, ky])[None])[:, 0]
-        return gathered / target.numel()
+        return made
 
-    def no_sign(picture: Tensor, target: Tensor, kx: Tensor, ky: Tensor) -> Tensor:
-        return spec(picture, torch.full_like(target, -1.0), kx, ky)
+    def run(function: Function, loss: Function, steps: int, rate: float) -> tuple[Any, ...]:
+        """Losses, and the parameters after them."""
+        random = torch.Generator().manual_seed(steps)
+        drawn = torch.rand(steps, 3, 4, 3, generator=random)
+        batches = (((a - 0.5, b), 0.5 * c) for a, b, c in drawn)
+        head = _Line()
+        losses = function(head, loss, batches, rate)
+        if any(isinstance(one, Tensor) and one.requires_grad for one in losses):
+            return "kept", losses
+        return torch.as_tensor(losses), torch.cat([p.detach() for p in head.parameters()])
 
-    def inner_only(picture: Tensor, target: Tensor, kx: Tensor, ky: Tensor) -> Tensor:
-        reach = kx.shape[-1] // 2
-        inside = spec(picture, target, kx, ky)[:, reach:-reach, reach:-reach]
-        return F.pad(inside, [reach] * 4)
+    def alike(got: Any, wanted: Any) -> list[str] | None:
+        if isinstance(got[0], str):
+            return ["slip: a loss that stays a tensor keeps its whole graph: store numbers"]
+        if isinstance(wanted[0], str) or got[0].shape != wanted[0].shape:
+            return [f"slip: {len(got[0])} losses, not one for each of {len(wanted[0])} batches"]
+        for words, mine, theirs in zip(("losses", "parameters after it"), got, wanted, strict=True):
+            if not torch.allclose(mine, theirs.to(mine), rtol=1e-4, atol=1e-6):
+                rows = [[round(float(v), 4) for v in row[:6]] for row in (mine, theirs)]
+                return [f"{words}: yours {rows[0]}", f"specification {rows[1]}"]
+        return None
+
+    def valued(function: Function) -> Function:
+        return lambda *given: run(function, *given)
+
+    def absolute(found: Tensor, wanted: Tensor) -> Tensor:
+        return (found - wanted).abs().mean()
+
+    def squared(found: Tensor, wanted: Tensor) -> Tensor:
+        return (found - wanted).square().mean()
 
     check(
         "ex0405",
         yours,
+        valued(descent()),
+        {
+            "one batch": (absolute, 1, 0.05),
+            "twelve batches": (absolute, 12, 0.05),
+            "another loss, another rate": (squared, 12, 0.01),
+        },
+        slips={
+            "slopes pile up over the batches: clear them before each .backward()": valued(
+                descent(clear=False)
+            ),
+            "an optimiser made anew for each batch forgets what it has seen": valued(
+                descent(fresh=True)
+            ),
+            "this is plain gradient descent (SGD), not Adam": valued(descent(torch.optim.SGD)),
+            "this climbs: the step must make the loss smaller": valued(descent(sign=-1.0)),
+            "nothing has moved: the optimiser must step, with slopes that are still there": valued(
+                descent(step=False)
+            ),
+            "give the loss that the step was made from, not the one after it": valued(
+                descent(late=True)
+            ),
+            "the rate is not used": valued(descent(rate_of=lambda _: 1e-3)),
+            "this uses a loss of its own, not the one that is given": valued(
+                lambda head, _, batches, rate: descent()(head, absolute, batches, rate)
+            ),
+        },
+        call=run,
+        same=alike,
+    )
+
+
+def ex0406(yours: Function) -> None:
+    """d loss / d patches by hand: (patches (P, H, W, C), moduli, kx, ky) -> like the patches."""
+
+    def spec(patches: Tensor, target: Tensor, kx: Tensor, ky: Tensor) -> Tensor:
+        wanted = patches.clone().requires_grad_()
+        loss = gradient_loss_reference(wanted.movedim(-1, 1), target, kx, ky)
+        return torch.autograd.grad(loss, wanted)[0]
+
+    def not_flipped(patches: Tensor, target: Tensor, kx: Tensor, ky: Tensor) -> Tensor:
+        both, reach = derivatives(patches, kx, ky), kx.shape[-1] - 1
+        size = both.norm(dim=1, keepdim=True)
+        sign = (size.sum((1, 2)) - target).sign()[:, None, None] / target.numel()
+        around = F.pad(both / size.clamp_min(1e-30) * sign, [reach] * 4).flatten(0, 1)
+        gathered = F.conv2d(around, torch.stack([kx, ky])[None])
+        return gathered.reshape(patches.movedim(-1, 1).shape).movedim(1, -1)
+
+    def no_sign(patches: Tensor, target: Tensor, kx: Tensor, ky: Tensor) -> Tensor:
+        return spec(patches, torch.full_like(target, -1.0), kx, ky)
+
+    def inner_only(patches: Tensor, target: Tensor, kx: Tensor, ky: Tensor) -> Tensor:
+        reach = kx.shape[-1] // 2
+        inside = spec(patches, target, kx, ky)[:, reach:-reach, reach:-reach]
+        return F.pad(inside, [0, 0] + [reach] * 4)
+
+    def of_loss(loss: Function) -> Function:
+        """The gradient of another loss of moduli (P, 2, h, w), by direction."""
+
+        def made(patches: Tensor, target: Tensor, kx: Tensor, ky: Tensor) -> Tensor:
+            wanted = patches.clone().requires_grad_()
+            g = derivatives(wanted, kx, ky)
+            return torch.autograd.grad(loss(g, torch.linalg.vector_norm(g, dim=1), target), wanted)[
+                0
+            ]
+
+        return made
+
+    check(
+        "ex0406",
+        yours,
         spec,
-        _pictures_and_targets(),
-        hint="make s g / |g| for each output and direction, 0 where |g| is 0; put k - 1 zeros "
-        "around it, and correlate with the flipped kernel",
+        _patches_and_targets(),
         slips={
             "what comes back goes through the kernel turned by 180 degrees": not_flipped,
+            "the loss is a mean over all patches: divide by the number of all outputs": (
+                lambda *given: len(given[1]) * spec(*given)
+            ),
             "the loss is a mean: divide by the number of outputs": lambda *given: (
                 given[1].numel() * spec(*given)
             ),
             "you left out the sign of the difference": no_sign,
+            "this is the gradient upside down: the sign is that of yours less the target": (
+                lambda *given: -spec(*given)
+            ),
             "pixels at the border are seen by outputs, too; pad with zeros before gathering": (
                 inner_only
             ),
+            "you left out the derivative along y": of_loss(
+                lambda _, size, t: ((size.sum(1) - t).sign().detach() * size[:, 0]).mean()
+            ),
+            "a length's slope has length 1: divide the derivative by its length": of_loss(
+                lambda g, size, t: (
+                    (size.sum(1) - t).sign().detach() * g.square().sum((1, 2)) / 2
+                ).mean()
+            ),
+            "the length goes over the colours, not over each of them alone": of_loss(
+                lambda g, size, t: ((size.sum(1) - t).sign().detach() * g.abs().sum((1, 2))).mean()
+            ),
         },
+        call=_by_hand,
         rtol=1e-4,
     )
 
 
-def _pictures_and_targets() -> dict[str, tuple[Tensor, ...]]:
-    """Pictures (C, H, W), target moduli and kernels, by what is special about them."""
+def _by_hand(function: Function, *given: Tensor) -> Any:
+    """The answer, if autograd has no part in it."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RuntimeError("write it without autograd: from the chain rule")
+
+    ways = ("autograd.grad", "autograd.backward", "Tensor.backward", "func.grad", "func.vjp")
+    with ExitStack() as stack:
+        for way in ways:
+            stack.enter_context(mock.patch(f"torch.{way}", refuse))
+        return function(*given)
+
+
+def _patches_and_targets() -> dict[str, tuple[Tensor, ...]]:
+    """Patches (P, H, W, C), target moduli and kernels, by what is special about them."""
     random = torch.Generator().manual_seed(45)
     sobel, roberts = Operator("sobel").kernels(), Operator("roberts").kernels()
     odd = (torch.randn(5, 5, generator=random), torch.randn(5, 5, generator=random))
-    noise = torch.rand(3, 8, 9, generator=random)
-    grey = torch.rand(1, 7, 6, generator=random)
+    noise = torch.rand(2, 8, 9, 3, generator=random)
+    grey = torch.rand(1, 7, 6, 1, generator=random)
     half_flat = noise.clone()
     half_flat[:, :, :5] = 0.5
 
-    def target(height: int, width: int) -> Tensor:
-        return 0.3 * torch.rand(height, width, generator=random)
+    def target(height: int, width: int, count: int = 2) -> Tensor:
+        return 0.3 * torch.rand(count, height, width, generator=random)
 
-    exact = gradient_modulus_reference(noise[None], *sobel)[0]
+    sixteenths = (16 * noise).round() / 16  # whose sums have no rounding errors
+    exact = gradient_modulus_reference(sixteenths.movedim(-1, 1), *sobel)
     return {
-        "noise, Sobel": (noise, target(6, 7), *sobel),
-        "one channel": (grey, target(5, 4), *sobel),
-        "a picture that is even on its left": (half_flat, target(6, 7) + 0.1, *sobel),
-        "a picture that is even everywhere": (torch.full((3, 6, 6), 0.5), target(4, 4), *sobel),
-        "a rendering that is exactly right": (noise, exact, *sobel),
-        "Roberts' crosses": (noise, target(6, 7), *roberts),
         "kernels without any symmetry": (noise, target(4, 5), *odd),
+        "noise, Sobel": (noise, target(6, 7), *sobel),
+        "one channel": (grey, target(5, 4, 1), *sobel),
+        "patches that are even on their left": (half_flat, target(6, 7) + 0.1, *sobel),
+        "a patch that is even everywhere": (torch.full((1, 6, 6, 3), 0.5), target(4, 4, 1), *sobel),
+        "a rendering that is exactly right": (sixteenths, exact, *sobel),
+        "Roberts' crosses": (noise, target(6, 7), *roberts),
     }

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 FRONT = 7  # a sensitive view of the sample head, from the front
 REACH = 12
-LOSSES = {"gradient loss": "gradient", "RGB loss": "rgb"}
-_REST: dict[str, Any] = {"shift": 0, "scale": 1.0, "contrast": 1.0, "blur": 0.0, "loss": "gradient"}
+_UNITS = {"gradient loss": "modulus", "RGB loss": "mean of colours"}
+_REST: dict[str, Any] = {
+    "shift": 0, "scale": 1.0, "contrast": 1.0, "blur": 0.0, "loss": "gradient loss",
+}  # fmt: skip
 TWIN: list[dict[str, Any]] = [
     _REST | {"shift": 3},
-    _REST | {"shift": 3, "loss": "rgb"},
+    _REST | {"shift": 3, "loss": "RGB loss"},
     _REST | {"shift": 3, "blur": 2.0},
     _REST | {"contrast": -1.0},
 ]
@@ -33,37 +35,35 @@ TWIN: list[dict[str, Any]] = [
 def picture(shift: int, scale: float, contrast: float, blur: float, loss: str) -> View:
     """Target, changed picture, their difference, and the loss on its curve over the shift."""
     original, steps = _original(), torch.arange(-REACH, REACH + 1).float()
-    batch = landscape.recoloured(landscape.moved(original, steps, 0.0, scale), contrast)
-    curve = landscape.over(original, batch, steps, blur)
-    losses, here = getattr(curve, loss), REACH + shift
-    if loss == "gradient":
-        theirs, ours = landscape.moduli(
-            torch.cat([landscape.planes(original), batch[here : here + 1]]), blur
-        )
-        panes = figures.drawings(theirs, ours, (ours - theirs).abs())
+    batch = 0.5 + contrast * (landscape.moved(original, steps, 0.0, scale) - 0.5)
+    here, gradient = REACH + shift, loss == "gradient loss"
+    if gradient:
+        theirs, ours = landscape.moduli(original[None], blur), landscape.moduli(batch, blur)
+        losses = (ours - theirs).abs().mean((1, 2)) / theirs.mean()
+        panes = [theirs[0], ours[here], (ours[here] - theirs[0]).abs()]
         titles = ("released modulus", "yours", "difference")
     else:
-        mine = batch[here].movedim(0, -1)
-        difference = (mine - original).abs().mean(-1)
-        panes = [original, mine, *figures.drawings(difference)]
+        losses = (batch - original).abs().mean((1, 2, 3)) / (1 - original).abs().mean()
+        panes = [original, batch[here], (batch[here] - original).abs().mean(-1)]
         titles = ("picture", "yours", "difference")
-    figure, (axes,) = grid(1, 4, width=9.2, height=2.2, width_ratios=[1, 1, 1, 1.5])
+    figure, (axes,) = grid(1, 4, width=9.6, height=2.3, width_ratios=[1, 1, 1.25, 1.5])
+    top = float(panes[0].quantile(0.995)) if gradient else 1.0
     for ax, pane, title in zip(axes, panes, titles, strict=False):
-        image(ax, pane, title)
+        image(ax, pane, title, cmap="gray_r", vmax=top)
+    figure.colorbar(axes[2].images[0], ax=axes[2], shrink=0.8, label=_UNITS[loss])
     value = float(losses[here])
-    figures.loss_lines(axes[3], curve, [loss])
+    figures.loss_lines(axes[3], (steps, {loss: losses}), [loss])
     axes[3].plot(shift, value, "o", color=GREEN, mec="black", ms=9, clip_on=False, zorder=5)
-    axes[3].set(xlim=(-REACH, REACH), ylim=(0, max(2.0, 1.05 * value)), xlabel="shift, pixels")
+    axes[3].set(xlim=(-REACH, REACH), ylim=(-0.05, max(2.0, 1.05 * value)), xlabel="shift, pixels")
     axes[3].set_title("loss; 1 = an empty picture", fontsize=9)
-    name = "gradient" if loss == "gradient" else "RGB"
     setting = f"shift {shift}, scale {scale:.2f}, contrast {contrast:.2f}"
-    if loss == "gradient":
+    if gradient:
         setting += f", blur {blur:g}"
     alt = (
-        f"The front view and the same with {setting}, their difference, and the {name} loss over "
+        f"The front view and the same with {setting}, their difference, and the {loss} over "
         f"the shift with a point at {value:.2f}; an empty picture has 1."
     )
-    return widgets.View(figure, alt, f"{setting}: {name} loss {value:.2f} of an empty picture's")
+    return widgets.View(figure, alt, f"{setting}: {loss} {value:.2f} of an empty picture's")
 
 
 def controls() -> dict[str, Any]:
@@ -73,7 +73,7 @@ def controls() -> dict[str, Any]:
         "scale": widgets.real("scale", 0.8, 1.2, 0.05, 1.0),
         "contrast": widgets.real("contrast", -1.0, 1.0, 0.25, 1.0),
         "blur": widgets.choice("blur", [0.0, 0.5, 1.0, 2.0, 3.0], 0.0),
-        "loss": widgets.choice("loss", LOSSES),
+        "loss": widgets.choice("loss", list(_UNITS)),
     }
 
 

@@ -1,9 +1,11 @@
-"""Checks of lesson 05: beta's schedule, two distances, and finding a surface along rays."""
+"""Checks of lesson 05: beta's schedule, a batch of patches, two distances, and first hits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,36 +15,79 @@ from torch import Tensor
 from privhead_nb.teach.checks import Array, Function, check
 from privhead_nb.training.run import BETA_SHARE
 
+HINTS = {
+    # exercise: a question, and the idea
+    "0501": (
+        "By what must beta be multiplied in all, and what share of the way there is a given step?",
+        "raise the whole factor to the share of the way that is done; the share stops at 1",
+    ),
+    "0502": (
+        "If all pictures lay in one long row of numbers, by how many places would one row further "
+        "down, one column to the right, and one view further move you?",
+        "add an axis for rows and one for columns to the corner's own place, and let broadcasting "
+        "do the rest; Sobel needs a neighbour on each side, so the target begins one pixel in",
+    ),
+    "0503": (
+        "Whose nearest neighbour does each of the two clouds look for, and how often does each "
+        "cloud count?",
+        "build one tree for each cloud and ask it about the other cloud; average each direction "
+        "for itself, so that a cloud with more points does not count for more",
+    ),
+    "0504": (
+        "How close must samples lie so that nothing a tenth thick slips between two of them, and "
+        "what tells an entry from an exit?",
+        "between two neighbouring samples, of which the nearer is outside and the farther inside, "
+        "lies an entry: take each ray's first such pair, and halve it until it is short enough",
+    ),
+    "0505": (
+        "What does a dot product of two unit vectors say about the angle between them, and can "
+        "rounding make it larger than 1?",
+        "bring the dot products back to where the inverse cosine is defined before you ask it; "
+        "normals that point opposite ways must stay opposite",
+    ),
+}
+
 
 def ex0501(yours: Function) -> None:
     """Beta at a step: (step, steps, first, last) -> number."""
 
-    def falling(share: Callable[[float], float]) -> Function:
-        """Beta that falls geometrically, and has come as far as `share` of the stage says."""
+    def falling(way: Callable[[float], float], last_step: int = 1) -> Function:
+        """Beta that falls geometrically; `way` makes of a stage's share how far it has come."""
         return lambda step, steps, first, last: (
-            first * (last / first) ** share(step / max(steps - 1, 1))
+            first * (last / first) ** way(step / (steps - last_step))
         )
 
+    def linear(step: int, steps: int, first: float, last: float) -> float:
+        return first + (last - first) * min(step / (steps - 1) / BETA_SHARE, 1.0)
+
+    spec = falling(lambda share: min(share / BETA_SHARE, 1.0))
     check(
         "ex0501",
         yours,
-        falling(lambda over: min(over / BETA_SHARE, 1.0)),
+        spec,
         {
             "the first step": (0, 300, 0.03, 0.003),
             "half way": (150, 300, 0.03, 0.003),
             "the last step": (299, 300, 0.03, 0.003),
             "a step of stage 2": (700, 1900, 0.012, 0.0015),
+            "a beta that does not change": (7, 20, 0.01, 0.01),
         },
-        hint="the share of the stage that is over is step / (steps - 1); divided by 0.8 and cut at "
-        "1, it is how far beta has come on its way, on a logarithmic scale",
         slips={
-            "beta falls by the same factor each step, not by the same amount": (
-                lambda step, steps, first, last: (
-                    first + (last - first) * min(step / max(steps - 1, 1) / BETA_SHARE, 1.0)
-                )
+            "beta falls by the same factor each step, not by the same amount": linear,
+            "beta has arrived after 0.8 of the stage, and then stays": falling(lambda share: share),
+            "beta must not fall below its last value": falling(lambda share: share / BETA_SHARE),
+            "the last step is steps - 1: a stage of 300 is over at step 299": falling(
+                lambda share: min(share / BETA_SHARE, 1.0), last_step=0
             ),
-            "beta has arrived after 0.8 of the stage, and then stays": falling(lambda over: over),
-            "beta must not fall below its last value": falling(lambda over: over / BETA_SHARE),
+            "beta arrives after 0.8 of the stage, not after 0.2 of it": falling(
+                lambda share: min(share / (1 - BETA_SHARE), 1.0)
+            ),
+            "0.8 of the stage, not 1 / 0.8: divide the share by 0.8": falling(
+                lambda share: min(share * BETA_SHARE, 1.0)
+            ),
+            "it runs the wrong way: from last to first": lambda step, steps, first, last: spec(
+                step, steps, last, first
+            ),
         },
         rtol=1e-6,
         atol=1e-12,
@@ -50,6 +95,66 @@ def ex0501(yours: Function) -> None:
 
 
 def ex0502(yours: Function) -> None:
+    """A batch of patches: (moduli (V, H, W), corners (P, 3), side) -> pixels, target."""
+
+    def spec(
+        moduli: Tensor,
+        corners: Tensor,
+        side: int,
+        *,
+        at: int = 1,
+        order: tuple[int, ...] = (0, 1, 2),
+    ) -> tuple[Tensor, Tensor]:
+        _, height, width = moduli.shape
+        view, row, column = corners[:, list(order)].T[..., None, None]
+        steps = torch.arange(side)
+        pixels = (view * height + row + steps[:, None]) * width + column + steps
+        inner = slice(at, at + side - 2)
+        return pixels, moduli.reshape(-1)[(pixels % moduli.numel())[:, inner, inner]]
+
+    def numbered(change: Callable[[Tensor, int, int], Tensor]) -> Function:
+        """The right target beside pixels that are `change(pixels, height, width)`."""
+
+        def wrong(moduli: Tensor, corners: Tensor, side: int) -> tuple[Tensor, Tensor]:
+            pixels, target = spec(moduli, corners, side)
+            return change(pixels, *moduli.shape[1:]), target
+
+        return wrong
+
+    moduli = torch.rand(4, 9, 12, generator=torch.Generator().manual_seed(2))
+    four = torch.tensor([[1, 2, 3], [3, 4, 7], [0, 0, 0], [3, 3, 2]])
+    check(
+        "ex0502",
+        yours,
+        spec,
+        {
+            "one patch in the first view's corner": (moduli, torch.tensor([[0, 0, 0]]), 3),
+            "one patch further down": (moduli, torch.tensor([[0, 4, 0]]), 4),
+            "one patch of the third view": (moduli, torch.tensor([[2, 1, 5]]), 4),
+            "four patches": (moduli, four, 5),
+        },
+        slips={
+            "the target begins one pixel in: Sobel needs a neighbour on each side": partial(
+                spec, at=0
+            ),
+            "the target begins one pixel in, not two": partial(spec, at=2),
+            "row and column have changed places": partial(spec, order=(0, 2, 1)),
+            "the patch lies on its side: rows come before columns": lambda *given: tuple(
+                part.transpose(1, 2) for part in spec(*given)
+            ),
+            "give both: the pixels, and their target": lambda *given: spec(*given)[0],
+            "the view is missing: pixels of all views are counted through": numbered(
+                lambda pixels, height, width: pixels % (height * width)
+            ),
+            "a row further down is a whole width further on, not a height": numbered(
+                lambda pixels, height, width: pixels // width * height + pixels % width
+            ),
+        },
+        rtol=0.0,
+    )
+
+
+def ex0503(yours: Function) -> None:
     """Two-way mean distance of samples: (N, 3), (M, 3) -> number."""
 
     def ways(a: Array, b: Array) -> tuple[Array, Array]:
@@ -62,7 +167,7 @@ def ex0502(yours: Function) -> None:
     rng = np.random.default_rng(5)
     near, far = rng.normal(size=(400, 3)), rng.normal(size=(300, 3)) * 2 + (0.5, 0.0, 0.0)
     check(
-        "ex0502",
+        "ex0503",
         yours,
         spec,
         {
@@ -70,9 +175,8 @@ def ex0502(yours: Function) -> None:
             "one point and two": (np.zeros((1, 3)), np.array([[1.0, 0, 0], [9.0, 0, 0]])),
             "400 points and 300": (near, far),
             "the same two, swapped": (far, near),
+            "300 points and themselves": (far, far),
         },
-        hint="scipy.spatial.cKDTree(b).query(a) gives the distance from each point of a to the "
-        "nearest of b; then the other way round, a mean for each, and the mean of the two means",
         slips={
             "this is one way only: from a to b": lambda a, b: ways(a, b)[0].mean(),
             "this is one way only: from b to a": lambda a, b: ways(a, b)[1].mean(),
@@ -83,43 +187,8 @@ def ex0502(yours: Function) -> None:
             "this is one mean over all points; the larger set would count more": lambda a, b: (
                 np.concatenate(ways(a, b)).mean()
             ),
+            "these are medians": lambda a, b: sum(np.median(way) for way in ways(a, b)) / 2,
         },
-    )
-
-
-def ex0503(yours: Function) -> None:
-    """Median angle between unit normals in degrees: (N, 3), (N, 3) -> number."""
-
-    def angles(a: Array, b: Array) -> Array:
-        return np.asarray(np.degrees(np.arccos(np.clip((a * b).sum(axis=1), -1, 1))))
-
-    def unit(vectors: Array) -> Array:
-        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
-
-    rng = np.random.default_rng(3)
-    some, others = unit(rng.normal(size=(501, 3))), unit(rng.normal(size=(501, 3)))
-    check(
-        "ex0503",
-        yours,
-        lambda a, b: np.median(angles(a, b)),
-        {
-            "a right angle": (np.array([[1.0, 0, 0]]), np.array([[0.0, 1, 0]])),
-            "501 small angles": (some, unit(some + 0.05 * others)),
-            "501 random directions": (some, others),
-            "turned inside out": (some, -some),
-            "501 normals and themselves": (some, some),
-        },
-        hint="the dot product of unit vectors is the cosine of their angle. If yours is nan: "
-        "rounding makes some dot products 1.0000000000000002, so cut them to [-1, 1] first",
-        slips={
-            "this is in radians": lambda a, b: np.radians(np.median(angles(a, b))),
-            "this is the mean": lambda a, b: angles(a, b).mean(),
-            "a surface that is turned inside out must be 180 degrees off": lambda a, b: np.median(
-                np.minimum(angles(a, b), angles(a, -b))
-            ),
-        },
-        rtol=1e-5,
-        atol=1e-4,
     )
 
 
@@ -151,52 +220,85 @@ class Balls:
         return torch.stack(enter), torch.stack(leave)
 
 
+def first_hit_cases() -> dict[str, tuple[Balls, Tensor, Tensor, float, float]]:
+    """Fields and rays for exercise 0504; no ray stays in a ball for less than a tenth."""
+    one, high = Balls((((0.1, 0.0, 0.0), 0.5),)), Balls((((0.0, 5.0, 0.0), 0.2),))
+    pair = Balls((((0.0, 0.0, 0.4), 0.25), ((0.0, 0.0, -0.4), 0.3)))
+    fast, slow = replace(one, scale=3.0), replace(pair, scale=0.3)
+    at = 0.09 * (torch.cartesian_prod(torch.arange(7), torch.arange(7)) - 3)
+    origins, directions = _rays(torch.cat([at, at[:, :1] * 0], dim=1))
+    # A thin ball on each ray, at depths that no even sampling coarser than a tenth meets.
+    depths = 2.2 + 1.6 * torch.arange(len(origins)).mul(0.618034).frac()
+    centres = (origins + depths[:, None] * directions).tolist()
+    thin = Balls(tuple(((x, y, z), 0.053) for x, y, z in centres))
+    return {
+        "rays at a ball": (one, *_fan(9, 0.15), 2.0, 4.0),
+        "some of them miss": (one, *_clear(one, 20, 0.3), 2.0, 4.0),
+        "two balls, one behind the other": (pair, *_clear(pair, 24, 0.15), 2.0, 4.0),
+        "a field that grows three times too fast": (fast, *_clear(one, 24, 0.3), 2.0, 4.0),
+        "a field that grows too slowly": (slow, *_clear(pair, 24, 0.15), 2.0, 4.0),
+        "all of them miss": (high, *_fan(4, 0.1), 2.0, 4.0),
+        "balls no thicker than a tenth": (thin, origins, directions, 2.0, 4.0),
+        "rays that begin inside a ball": (pair, *_fan(9, 0.03), 2.6, 4.0),
+        "a surface behind the end": (pair, *_fan(9, 0.03), 2.0, 2.2),
+    }
+
+
 def ex0504(yours: Function) -> None:
     """First hits: (f, origins (N, 3), directions (N, 3), near, far) -> t (N,), inf for a miss."""
 
-    def spec(f: Balls, o: Tensor, d: Tensor, *_: float) -> Tensor:
-        return f.roots(o, d)[0].amin(0)
-
-    def misses_near(f: Balls, o: Tensor, d: Tensor, near: float, _: float) -> Tensor:
-        found = spec(f, o, d)
-        return torch.where(found.isfinite(), found, near)
-
-    def last(f: Balls, o: Tensor, d: Tensor, *_: float) -> Tensor:
+    def entries(f: Balls, o: Tensor, d: Tensor, near: float, far: float) -> Tensor:
         enter = f.roots(o, d)[0]
+        return torch.where((enter >= near) & (enter <= far), enter, torch.inf)
+
+    def spec(*given: Any) -> Tensor:
+        return entries(*given).amin(0)
+
+    def misses_at(place: int) -> Function:
+        """Near (-2) or far (-1) where nothing is met."""
+        return lambda *given: spec(*given).nan_to_num(posinf=given[place])
+
+    def last(*given: Any) -> Tensor:
+        enter = entries(*given)
         return torch.where(enter.isfinite(), enter, -torch.inf).amax(0).abs()
 
     def leaves(f: Balls, o: Tensor, d: Tensor, *_: float) -> Tensor:
         enter, leave = f.roots(o, d)
         return leave.gather(0, enter.argmin(0, keepdim=True))[0]
 
-    one, high = ((0.1, 0.0, 0.0), 0.5), ((0.0, 5.0, 0.0), 0.2)
-    pair = (((0.0, 0.0, 0.4), 0.25), ((0.0, 0.0, -0.4), 0.3))
+    def yours_if(like: Callable[[float, Tensor, Tensor], bool]) -> Function:
+        """What yours gives, where `like(scale of f, yours, wanted)` knows it for a mistake."""
+
+        def wrong(f: Balls, *given: Any) -> Any:
+            found, wanted = yours(f, *given), spec(f, *given)
+            fits = isinstance(found, Tensor) and found.shape == wanted.shape
+            return found if fits and like(f.scale, found, wanted) else wanted
+
+        return wrong
+
+    def inside_at_once(f: Balls, o: Tensor, d: Tensor, near: float, far: float) -> Tensor:
+        return torch.where(f(o + near * d) <= 0, near, spec(f, o, d, near, far))
+
     check(
         "ex0504",
         yours,
         spec,
-        {
-            "rays at a ball": (Balls((one,)), *_fan(9, 0.15), 2.0, 4.0),
-            "some of them miss": (Balls((one,)), *_fan(9, 0.4), 2.0, 4.0),
-            "two balls, one behind the other": (Balls(pair), *_fan(16, 0.2), 2.0, 4.0),
-            "a field that grows three times too fast": (
-                Balls((one,), 3.0),
-                *_fan(16, 0.3),
-                2.0,
-                4.0,
-            ),
-            "a field that grows too slowly": (Balls(pair, 0.3), *_fan(16, 0.3), 2.0, 4.0),
-            "all of them miss": (Balls((high,)), *_fan(4, 0.1), 2.0, 4.0),
-        },
-        hint="look at f at some hundred places of each ray; the first place where f turns from "
-        "positive to negative brackets the surface; halve the bracket a dozen times",
+        first_hit_cases(),
         slips={
-            "a ray that meets nothing must give inf, not far": lambda *given: spec(
-                *given
-            ).clamp_max(given[-1]),
-            "a ray that meets nothing must give inf; argmax of nothing is 0": misses_near,
+            "a ray that meets nothing must give inf, not far": misses_at(-1),
+            "a ray that meets nothing must give inf; argmax of nothing is 0": misses_at(-2),
             "this is where the ray leaves: look for a change from positive to negative": leaves,
             "this is the last surface on the ray; nearer ones hide it": last,
+            "a ray that begins inside has not entered yet": inside_at_once,
+            "f is no distance here but three times one: a step of length f jumps through": (
+                yours_if(lambda scale, *_: scale > 1)
+            ),
+            "some surfaces were passed by: a tenth slips between two of your samples": yours_if(
+                lambda _, found, wanted: _alike(found, wanted.where(found.isfinite(), found))
+            ),
+            "nearly: halve the bracket until it is shorter than 0.001": yours_if(
+                lambda _, found, wanted: _alike(found, wanted, 0.2)
+            ),
         },
         rtol=0.0,
         atol=1e-3,
@@ -207,6 +309,64 @@ def _fan(count: int, width: float) -> tuple[Tensor, Tensor]:
     """Rays from (0, 0, 3) towards the origin, spread by about `width`; float32."""
     generator = torch.Generator().manual_seed(count)
     spread = (torch.rand(count, 3, generator=generator) - 0.5) * 2 * width
-    directions = torch.tensor([0.0, 0.0, -1.0]) + spread * torch.tensor([1.0, 1.0, 0.0])
-    origins = torch.tensor([0.0, 0.0, 3.0]).expand(count, 3).clone()
+    return _rays(spread * torch.tensor([1.0, 1.0, 0.0]))
+
+
+def _clear(f: Balls, count: int, width: float) -> tuple[Tensor, Tensor]:
+    """Such rays, but for those that cut a corner of less than a tenth off a ball."""
+    origins, directions = _fan(count, width)
+    enter, leave = f.roots(origins, directions)
+    clear = ~(leave - enter < 0.1).any(0)
+    return origins[clear], directions[clear]
+
+
+def _rays(spread: Tensor) -> tuple[Tensor, Tensor]:
+    directions = torch.tensor([0.0, 0.0, -1.0]) + spread
+    origins = torch.tensor([0.0, 0.0, 3.0]).expand(len(spread), 3).clone()
     return origins, directions / directions.norm(dim=-1, keepdim=True)
+
+
+def _alike(one: Tensor, other: Tensor, atol: float = 1e-3) -> bool:
+    return torch.allclose(one, other, rtol=0.0, atol=atol, equal_nan=True)
+
+
+def ex0505(yours: Function) -> None:
+    """Median angle between unit normals in degrees: (N, 3), (N, 3) -> number."""
+
+    def angles(a: Array, b: Array) -> Array:
+        return np.asarray(np.degrees(np.arccos(np.clip((a * b).sum(axis=1), -1, 1))))
+
+    def unit(vectors: Array) -> Array:
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+    rng = np.random.default_rng(3)
+    some, others = unit(rng.normal(size=(501, 3))), unit(rng.normal(size=(501, 3)))
+    check(
+        "ex0505",
+        yours,
+        lambda a, b: np.median(angles(a, b)),
+        {
+            "a right angle": (np.array([[1.0, 0, 0]]), np.array([[0.0, 1, 0]])),
+            "501 small angles": (some, unit(some + 0.05 * others)),
+            "501 random directions": (some, others),
+            "turned inside out": (some, -some),
+            "501 normals and themselves": (some, some),
+        },
+        slips={
+            "this is in radians": lambda a, b: np.radians(np.median(angles(a, b))),
+            "this is the mean": lambda a, b: angles(a, b).mean(),
+            "a surface that is turned inside out must be 180 degrees off": lambda a, b: np.median(
+                np.minimum(angles(a, b), angles(a, -b))
+            ),
+            "a surface that is turned inside out is 180 degrees off, not 90": lambda a, b: (
+                np.median(np.minimum(angles(a, b), 90))
+            ),
+            "rounding made a dot product larger than 1, and the arc cosine of that is nan": (
+                lambda a, b: np.degrees(np.median(np.arccos((a * b).sum(axis=1))))
+            ),
+            "this is half the angle": lambda a, b: np.median(angles(a, b)) / 2,
+            "this is the cosine, not the angle": lambda a, b: np.median((a * b).sum(axis=1)),
+        },
+        rtol=1e-5,
+        atol=1e-4,
+    )

@@ -10,6 +10,7 @@ from privhead_nb.resources import SAMPLES
 from privhead_nb.scenes.folder import load_scene
 from privhead_nb.teach import widgets
 from privhead_nb.teach.lesson05 import figures, stages
+from privhead_nb.viz.style import grid
 
 if TYPE_CHECKING:
     from privhead_nb.teach.widgets import View
@@ -20,7 +21,7 @@ TWIN: list[dict[str, Any]] = [
     {"moment": 3, "plane": "profile", "shown": "distance", "beta": 0.0},
     {"moment": 6, "plane": "profile", "shown": "distance", "beta": 0.0},
     {"moment": LAST, "plane": "profile", "shown": "distance", "beta": 0.0},
-    {"moment": LAST, "plane": "level", "shown": "fog", "beta": 0.0},
+    {"moment": LAST, "plane": "level", "shown": "density", "beta": 0.0},
 ]
 
 
@@ -30,24 +31,38 @@ def picture(moment: int, plane: str, shown: str, beta: float) -> View:
     Args:
         moment: its number among those of the run with two stages.
         plane: of `stages.PLANES`.
-        shown: "distance" or "fog".
-        beta: the fog's width in mm; 0 takes the one that training used then.
+        shown: "distance" or "density".
+        beta: the wall's width in mm; 0 takes the one that training used then.
     """
-    two = [m for m in _moments() if m.run == "two stages"]
+    two = [m for m in _moments() if m.run == "two stages"][moment]
     alone = {m.step: m for m in _moments() if m.run != "two stages"}
-    here = two[moment]
-    other = alone[here.step if here.stage == "stage2" else 0]
-    return figures.moment_pair(here, other, plane, _truth(plane), shown=shown, beta=beta or None)
+    both = (two, alone[two.step if two.stage == "stage2" else 0])
+    figure, (axes,) = grid(1, 2, width=8.2, height=4.0)
+    for ax, now in zip(axes, both, strict=True):
+        if shown == "density":
+            figures.draw_density(ax, now, plane, _truth(plane), beta or now.beta)
+        else:
+            figures.draw_distance(ax, now, plane, _truth(plane))
+        ax.set_title(f"{now.run}: {now.name}, {now.distance:.1f} mm", fontsize=9)
+    label = "signed distance [mm]" if shown == "distance" else "density times beta"
+    figure.colorbar(axes[1].images[0], ax=axes, label=label, shrink=0.8)
+    facts = "; ".join(
+        f"{m.run}: {m.name}, {m.distance:.2f} mm, {m.normal_deg:.1f} deg" for m in both
+    )
+    what = f"density at a beta of {beta or two.beta:.2g} mm" * (shown == "density") or "distance"
+    cut = "from the side" if plane == "profile" else "level through the nose"
+    alt = f"Two pictures of the {what}, cut {cut}, with the true outline dashed. {facts}."
+    return widgets.View(figure, alt, facts)
 
 
 def controls() -> dict[str, Any]:
-    """The moment, the plane, distance or fog, and the fog's width."""
+    """The moment, the plane, distance or density, and the wall's width."""
     names = [m.name for m in _moments() if m.run == "two stages"]
     return {
         "moment": widgets.choice("moment", {name: i for i, name in enumerate(names)}),
         "plane": widgets.choice("plane", stages.PLANES),
-        "shown": widgets.choice("shown", ["distance", "fog"]),
-        "beta": widgets.choice("beta of fog", BETAS),
+        "shown": widgets.choice("shown", ["distance", "density"]),
+        "beta": widgets.choice("beta", BETAS),
     }
 
 

@@ -71,9 +71,3 @@ def load(folder: Path = FOLDER) -> list[Moment]:
         sdf = {p: fields[f"{number:02d} {p}"].astype(np.float32) for p in PLANES}
         moments.append(Moment(sdf=sdf, **fact))
     return moments
-
-
-def load_meshes(folder: Path = FOLDER) -> dict[str, Mesh]:
-    """ "full RGB" and "without stage 1"."""
-    names = {"full RGB": "full_rgb", "without stage 1": "without_stage1"}
-    return {name: Mesh.load(folder / f"{file}.ply") for name, file in names.items()}

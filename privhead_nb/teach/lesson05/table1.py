@@ -7,7 +7,6 @@ its means can be checked. Ours are read from `benchmarks/results/reconstruction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -100,18 +99,3 @@ def without_stage_1(runs: pd.DataFrame) -> dict[str, tuple[float, float]]:
     names = {run: "the scan" if run[0] == "real" else f"made head {run[0]}" for run in both.index}
     in_order = lonely.set_index(list(SAME_RUN)).index
     return {names[run]: (both.one[run], both.other[run]) for run in in_order}
-
-
-def text(groups: Sequence[Group]) -> str:
-    """A table to print: mean distances, the ratio, and normals where there are any."""
-    lines = [f"{'':<18}{'runs':>5}{'stage 1':>9}{'stage 2':>9}{'full RGB':>10}{'ratio':>7}  unit"]
-    for group in groups:
-        one, two, full = group.means
-        lines.append(
-            f"{group.name:<18}{len(group.ratios):>5}{one:>9.2f}{two:>9.2f}{full:>10.2f}"
-            f"{group.ratio:>7.2f}  {group.unit}"
-        )
-        if group.normals is not None:
-            one, two, full = group.normals.mean(axis=1)
-            lines.append(f"{'':<23}{one:>9.1f}{two:>9.1f}{full:>10.1f}{'':>7}  deg")
-    return "\n".join(lines)

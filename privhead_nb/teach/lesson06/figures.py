@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from privhead_nb.teach import lab_runs
+from privhead_nb.teach import lab_runs, results
 from privhead_nb.teach.lab_runs import TAKEN, WORST
 from privhead_nb.viz.style import BLUE, dots, grid, images, modulus_picture
 
@@ -51,15 +51,23 @@ def gallery(rows: Sequence[Mapping[str, Tensor]], *, width: float = 10.0) -> Fig
 
 
 def by_setting(attack: str = "parrot-classical") -> Figure:
-    """Rank-1 of one attack at each setting, with intervals; and where another one was stronger."""
-    rows = {}
+    """Rank-1 of one attack at each setting, with intervals; where another one was stronger; meshes.
+
+    A dagger marks the settings at which nothing stronger was tried.
+    """
+    rows, meshes = {}, results.table("artefacts")["heads"]
     for name in lab_runs.settings():
-        rows[name] = {taken: lab_runs.rate(name, attack, taken=taken) for taken in TAKEN}
+        found = {taken: lab_runs.rate(name, attack, taken=taken) for taken in TAKEN}
         for taken in TAKEN:
             if lab_runs.strongest(name, taken=taken) != attack:
                 best = lab_runs.rate(name, WORST, taken=taken)
-                rows[name][f"{taken}, a stronger attack"] = best
+                found[f"{taken}, a stronger attack"] = best
+        if name in meshes:
+            found["its mesh (10 people)"] = results.rate(meshes[name]["worst_rank1"])
+        rows[name + (" \u2020" if len(found) == len(TAKEN) else "")] = found
     figure, ((ax,),) = grid(1, 1, width=9, height=0.36 * len(rows) + 1.1)
-    people = lab_runs.people()
-    dots(ax, rows, chance=1 / people, xlabel=f"named rightly among {people} people")
+    words = f"named rightly among {lab_runs.people()} people"
+    if any("\u2020" in name for name in rows):
+        words += " (\u2020: nothing stronger was tried)"
+    dots(ax, rows, chance=1 / lab_runs.people(), xlabel=words)
     return figure

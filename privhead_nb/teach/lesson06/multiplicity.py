@@ -128,29 +128,6 @@ def mirrored(picture: Tensor, inside: Tensor, flat: float = 1e-6) -> Tensor:
     return torch.where(inside[..., None], 2 * around[0] - picture, picture)
 
 
-def closed_signs(picture: Floats) -> int:
-    """How many ways of giving signs to the differences of neighbours belong to some picture.
-
-    A picture's differences add up to 0 around every square of four pixels. Differences of 0 have
-    no sign, so they don't count. All are tried: at most 20 differences.
-
-    Args:
-        picture: (H, W) grey.
-    """
-    right, down = np.diff(picture, axis=1), np.diff(picture, axis=0)
-    sizes = np.abs(np.concatenate([right.ravel(), down.ravel()]))
-    if len(sizes) > MOST_STEPS:
-        raise ValueError(f"{len(sizes)} differences are too many: at most {MOST_STEPS}")
-    signed = np.flatnonzero(sizes > 0)
-    signs = np.ones((2 ** len(signed), len(sizes)))
-    signs[:, signed] = np.array(list(itertools.product((1.0, -1.0), repeat=len(signed))))
-    tried = signs * sizes
-    x = tried[:, : right.size].reshape(-1, *right.shape)
-    y = tried[:, right.size :].reshape(-1, *down.shape)
-    around = x[:, :-1] + y[:, :, 1:] - x[:, 1:] - y[:, :, :-1]
-    return int((np.abs(around) < 1e-9).all(axis=(1, 2)).sum())
-
-
 def islands(size: int = 48, across: int = 3, seed: int = 0) -> Tensor:
     """(size, size, 3) grey picture of across x across bumps in a flat sea of 0.5: float64.
 

@@ -50,7 +50,7 @@ def picture(subject: str, turn: int, flips: int, stripes: float, noise: float) -
     off = float((modulus - released).abs().max())
     apart = float((another - truth).square().mean().sqrt())
     tiles = {"the picture": truth, "another one": another}
-    tiles |= {"released of it": released, "modulus of the other": modulus}
+    tiles |= {"released (square root)": released, "modulus of the other": modulus}
     fits = "fits" if multiplicity.in_range(another) else "does NOT fit"
     facts = (
         f"the pictures differ by {apart:.3f} (rms), the moduli by {off:.1e} at most; "

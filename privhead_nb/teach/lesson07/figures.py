@@ -60,9 +60,9 @@ def forest(rows: Mapping[str, tuple[ArrayLike, Interval]]) -> Figure:
 
 
 def where_lines_come_from() -> Figure:
-    """Every run: how steep its network is, against its features, its paint and its geometry."""
+    """Every run: how steep its network is, against its features, its colour and its geometry."""
     figure, (axes,) = grid(1, 3, width=11, height=3.2)
-    measures = ("slope of the features", "slope of the paint", "distance")
+    measures = ("slope of the features", "slope of the colour", "distance")
     for ax, measure in zip(axes, measures, strict=True):
         unit, column = runs.MEASURES[measure]
         for arm in runs.ARMS:

@@ -13,7 +13,7 @@ from privhead_nb.viz.style import grid
 TWIN: list[dict[str, Any]] = [
     {"bound": bound, "head": 0, "measure": measure}
     for bound in ("1.0", "0.25")
-    for measure in ("distance", "slope of the paint")
+    for measure in ("distance", "slope of the colour")
 ]
 
 

@@ -30,7 +30,7 @@ MEASURES = {
     "gradient loss": ("", "gradient_loss"),
     "network's steepness": ("", "constants.true_max"),
     "slope of the features": ("", "constants.feature_slope"),
-    "slope of the paint": ("", "constants.painted_slope"),
+    "slope of the colour": ("", "constants.painted_slope"),
 }
 LABELS = {
     "none": "no bound",

@@ -1,4 +1,4 @@
-"""Checks of lesson 9: an error rate at a threshold, an interval, and people drawn again."""
+"""Checks of lesson 9: error rates, open sets, base rates, intervals, people drawn again."""
 
 from __future__ import annotations
 
@@ -16,8 +16,189 @@ from privhead_nb.lab.protocol import (
 )
 from privhead_nb.teach.checks import Array, Function, check
 
+HINTS = {
+    # exercise: a question, and the idea
+    "0901": (
+        "Which of the two kinds of pairs can match wrongly, and which can fail to match?",
+        "compare all scores with all thresholds at once, (T, 1) with (N,); each rate is a share of "
+        "its own kind of pairs",
+    ),
+    "0902": (
+        "How many non-mated pairs may match, and what is the score of the first that may not?",
+        "sort the non-mated scores from the highest and count off those that may pass. Scores that "
+        "equal the next one would all pass together with it, so none of them may",
+    ),
+    "0903": (
+        "Of which searches is FPIR a share, and of which FNIR?",
+        "each search has one best candidate and its score. For strangers only the score counts; "
+        "for listed people the candidate must be the right one, too",
+    ),
+    "0904": (
+        "How likely is it that a stranger matches nobody on the whole list?",
+        "the chance that nothing goes wrong in many independent comparisons is a product; a false "
+        "alarm is the opposite of that. Then count people, and divide only at the end",
+    ),
+    "0905": (
+        "The condition holds between two values of p: what is true at these ends?",
+        "there the distance equals z spreads. Square both sides, sort by powers of p, and you have "
+        "a quadratic equation; its two roots are the ends",
+    ),
+    "0906": (
+        "If i was drawn three times and j twice, how many pairs of copies of i and j are there?",
+        "give every pair a weight that depends on the draw: own pictures meet once for each copy, "
+        "strangers once for each pair of copies. A rate is the weight of the wrong verdicts over "
+        "all weight",
+    ),
+}
+
 
 def ex0901(yours: Function) -> None:
+    """FMR and FNMR at thresholds: (mated, other, thresholds) -> (T, 2)."""
+
+    def spec(mated: Array, other: Array, at: Array) -> Array:
+        return np.stack([(other >= at[:, None]).mean(1), (mated < at[:, None]).mean(1)], axis=1)
+
+    def of_all(mated: Array, other: Array, at: Array) -> Array:
+        return spec(mated, other, at) * [len(other), len(mated)] / (len(mated) + len(other))
+
+    random = np.random.default_rng(90)
+    mated, other = random.normal(1.5, 1, 40), random.normal(0, 1, 200)
+    check(
+        "ex0901",
+        yours,
+        spec,
+        {
+            "40 mated and 200 non-mated": (mated, other, np.linspace(-2, 3, 11)),
+            "thresholds at scores": (np.array([2, 2, 3.0]), np.arange(4.0), np.array([0, 2, 3.0])),
+            "one threshold": (mated, other, np.array([0.5])),
+        },
+        slips={
+            "FMR comes first, then FNMR": lambda *given: spec(*given)[:, ::-1],
+            "the second is the share of mated pairs that do not match; yours is TAR": (
+                lambda *given: np.abs(spec(*given) - [0, 1])
+            ),
+            "a score that equals the threshold matches": (
+                lambda mated, other, at: spec(mated, other, np.nextafter(at, np.inf))
+            ),
+            "each rate is a share of its own kind of pairs, not of all": of_all,
+            "shares, not numbers of pairs": (
+                lambda mated, other, at: spec(mated, other, at) * [len(other), len(mated)]
+            ),
+            "high scores match: these are similarities, not distances": (
+                lambda *given: 1 - spec(*given)
+            ),
+            "mated and other are swapped": lambda mated, other, at: spec(other, mated, at),
+        },
+    )
+
+
+def ex0903(yours: Function) -> None:
+    """An open set: (similarity (P, G), mate (P,), threshold) -> FPIR, FNIR."""
+
+    def spec(similarity: Array, mate: Array, at: float) -> Array:
+        return by(similarity, mate, similarity.argmax(1) == mate, at)
+
+    def by(similarity: Array, mate: Array, right: Array, at: float) -> Array:
+        """Rates where `right` says which candidates are the mates."""
+        alarm = similarity.max(1) >= at
+        return np.array([alarm[mate < 0].mean(), 1 - (alarm & right)[mate >= 0].mean()])
+
+    def mates_score(similarity: Array, mate: Array, at: float) -> Array:
+        own = similarity[np.arange(len(mate)), mate] >= at
+        return np.array([spec(similarity, mate, at)[0], 1 - own[mate >= 0].mean()])
+
+    def any_pair(similarity: Array, mate: Array, at: float) -> Array:
+        return np.array([(similarity[mate < 0] >= at).mean(), spec(similarity, mate, at)[1]])
+
+    def of_all(similarity: Array, mate: Array, at: float) -> Array:
+        shares = np.array([(mate < 0).mean(), (mate >= 0).mean()])
+        return spec(similarity, mate, at) * shares
+
+    random = np.random.default_rng(92)
+    similarity, mate = random.normal(size=(60, 8)), np.repeat(np.arange(-4, 8), 5).clip(min=-1)
+    similarity[mate >= 0] += 1.5 * (mate[mate >= 0][:, None] == np.arange(8))
+    small = np.array([[0.9, 0.2], [0.4, 0.7], [0.8, 0.6], [0.1, 0.3]])
+    check(
+        "ex0903",
+        yours,
+        spec,
+        {
+            "two listed and two strangers": (small, np.array([0, 0, -1, -1]), 0.5),
+            "60 searches, a low threshold": (similarity, mate, 0.5),
+            "60 searches, a high threshold": (similarity, mate, 1.5),
+            "at a score": (small, np.array([0, 1, -1, -1]), 0.7),
+        },
+        slips={
+            "FPIR comes first, then FNIR": lambda *given: spec(*given)[::-1],
+            "who is listed must come first, too, and not only raise an alarm": (
+                lambda s, mate, at: by(s, mate, np.ones(len(mate), dtype=bool), at)
+            ),
+            "a right first candidate below the threshold raises no alarm": (
+                lambda s, mate, at: np.array(
+                    [spec(s, mate, at)[0], 1 - (s.argmax(1) == mate)[mate >= 0].mean()]
+                )
+            ),
+            "the mate's score is not enough: someone else may come first": mates_score,
+            "a search is one trial, however many candidates there are": any_pair,
+            "FPIR is a share of the strangers' searches, FNIR of the listed people's": of_all,
+            "the second is the share that is missed; yours is the share that is named": (
+                lambda *given: np.abs(spec(*given) - [0, 1])
+            ),
+            "a score that equals the threshold raises an alarm": (
+                lambda s, mate, at: spec(s, mate, np.nextafter(at, np.inf))
+            ),
+        },
+    )
+
+
+def ex0904(yours: Function) -> None:
+    """Alarms: (passers, wanted, listed, fmr, fnmr) -> right, false, share that is right."""
+
+    def of(right: float, false: float) -> Array:
+        return np.array([right, false, right / (right + false)])
+
+    def spec(passers: int, wanted: int, listed: int, fmr: float, fnmr: float) -> Array:
+        return of(wanted * (1 - fnmr), (passers - wanted) * (1 - (1 - fmr) ** listed))
+
+    check(
+        "ex0904",
+        yours,
+        spec,
+        {
+            "one on the list": (10_000, 10, 1, 0.001, 0.05),
+            "a hundred on the list": (10_000, 10, 100, 0.001, 0.05),
+            "a long list and half a town": (5_000, 2_500, 2_000, 0.002, 0.3),
+            "nobody is missed": (100, 1, 10, 0.01, 0.0),
+        },
+        slips={
+            "false alarms are raised by those who are not wanted: passers less wanted": (
+                lambda n, w, k, a, b: of(w * (1 - b), n * (1 - (1 - a) ** k))
+            ),
+            "each passer is compared with the whole list": (
+                lambda n, w, _, a, b: of(w * (1 - b), (n - w) * a)
+            ),
+            "a passer raises one alarm at most; chances of many comparisons don't add up": (
+                lambda n, w, k, a, b: of(w * (1 - b), (n - w) * a * k)
+            ),
+            "fnmr is the share that is missed; the others raise the alarm": (
+                lambda n, w, k, a, b: of(w * b, (n - w) * (1 - (1 - a) ** k))
+            ),
+            "the share is of all alarms, not of the false ones": (
+                lambda *given: spec(*given)[[0, 1, 0]] / [1, 1, spec(*given)[1]]
+            ),
+            "the third is the share of alarms that are right; yours is of those that are false": (
+                lambda *given: np.abs(spec(*given) - [0, 0, 1])
+            ),
+            "this is the chance that no comparison matches; a false alarm is the opposite": (
+                lambda n, w, k, a, b: of(w * (1 - b), (n - w) * (1 - a) ** k)
+            ),
+        },
+        rtol=1e-9,
+        atol=1e-9,
+    )
+
+
+def ex0902(yours: Function) -> None:
     """FNMR at the loosest threshold of an FMR: (mated, other, fmr) -> number."""
 
     def spec(mated: Array, other: Array, fmr: float) -> float:
@@ -34,7 +215,7 @@ def ex0901(yours: Function) -> None:
     random = np.random.default_rng(91)
     mated, other = random.normal(1.5, 1, 40), random.normal(0, 1, 200)
     check(
-        "ex0901",
+        "ex0902",
         yours,
         spec,
         {
@@ -44,9 +225,6 @@ def ex0901(yours: Function) -> None:
             "all non-mated scores are equal": (mated, np.zeros(100), 0.3),
             "FMR 7 % of 100 pairs": (mated, other[:100], 0.07),
         },
-        hint="sort the non-mated scores from the highest. You may let the first fmr * N of them "
-        "pass, but not the next one: pairs match that score higher than that one. Scores that "
-        "equal it would all pass together with it, so none of them may",
         slips={
             "that is TAR, the share that matches; FNMR is the share that does not": (
                 lambda mated, other, fmr: 1 - spec(mated, other, fmr)
@@ -67,7 +245,7 @@ def ex0901(yours: Function) -> None:
     )
 
 
-def ex0902(yours: Function) -> None:
+def ex0905(yours: Function) -> None:
     """Wilson's interval: (successes, trials, z) -> (low, high)."""
 
     def spec(successes: int, trials: int, z: float) -> Array:
@@ -79,7 +257,7 @@ def ex0902(yours: Function) -> None:
         return share + z * math.sqrt(share * (1 - share) / trials) * np.array([-1, 1])
 
     check(
-        "ex0902",
+        "ex0905",
         yours,
         spec,
         {
@@ -89,8 +267,6 @@ def ex0902(yours: Function) -> None:
             "all of 12": (12, 12, 1.959964),
             "500 of 1000, z = 1": (500, 1000, 1.0),
         },
-        hint="square |k/n - p| = z sqrt(p (1 - p) / n) and sort by powers of p: "
-        "(1 + z^2/n) p^2 - (2 k/n + z^2/n) p + (k/n)^2 = 0; its two roots are the ends",
         slips={
             "the spread must be that of the unknown p, sqrt(p (1 - p) / n), and not that of k/n: "
             "at k = 0 yours has no width": wald,
@@ -101,6 +277,7 @@ def ex0902(yours: Function) -> None:
                 lambda k, n, z: k / n + np.ptp(spec(k, n, z)) / 2 * np.array([-1, 1])
             ),
             "as shares between 0 and 1, not in percent": lambda *given: 100 * spec(*given),
+            "the low end comes first": lambda *given: spec(*given)[::-1],
         },
         rtol=1e-6,
         atol=1e-7,
@@ -134,7 +311,7 @@ def _rates(matches: Array, own: Array, other: Array) -> Array:
     return np.stack([missed, (other * matches).sum((1, 2)) / other.sum((1, 2))], axis=1)
 
 
-def ex0903(yours: Function) -> None:
+def ex0906(yours: Function) -> None:
     """FNMR and FMR of drawn people: (matches, probe, gallery, counts) -> (B, 2)."""
 
     def both_sides(matches: Array, *given: Array) -> Array:
@@ -157,7 +334,7 @@ def ex0903(yours: Function) -> None:
     uneven[:5], known = np.arange(5), np.repeat(np.arange(5), 2)
     other = random.uniform(size=(30, 10)) < np.where(uneven[:, None] == known, 0.7, 0.2)
     check(
-        "ex0903",
+        "ex0906",
         yours,
         drawn_rates,
         {
@@ -168,9 +345,6 @@ def ex0903(yours: Function) -> None:
             "six people, four probes each, 5 draws": (verdict, probe, gallery, draws(6, 5, 1)),
             "different numbers of pictures": (other, uneven, known, draws(5, 4, 2)),
         },
-        hint="give every pair a weight that depends on the draw. If i was drawn c_i times, there "
-        "are c_i copies of i: each meets its own pictures, and each copy of i meets each of the "
-        "c_j copies of j. Then a rate is the weight of the wrong verdicts over all weight",
         slips={
             "a mated pair counts c_i times and not c_i squared: a copy meets its own pictures "
             "only": both_sides,

@@ -1,4 +1,4 @@
-"""Pictures of lesson 9: rates and their intervals, privacy beside utility, tools for face swaps."""
+"""Pictures of lesson 9: rates and their intervals, privacy beside utility."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privhead_nb.lab.protocol import Rate, exact_interval
-from privhead_nb.teach import results
+from privhead_nb.lab.settings import DEFAULT, SETTINGS
+from privhead_nb.teach import lab_runs, results
 from privhead_nb.teach.results import Interval
 from privhead_nb.viz.style import (
     BLUE,
-    GREEN,
     LOOKS,
     VERMILLION,
     curves,
@@ -119,71 +119,28 @@ def crossed(ax: Axes, x: Three, y: Three, colour: str, mark: str, label: str = "
 
 
 def privacy_beside_utility() -> Figure:
-    """Who is named, by one picture and by eight, over what a setting costs the shape."""
-    curve = results.table("curve")
+    """Who is named, by one picture and by eight, over what a setting costs the shape.
+
+    A star is the strongest attack on what is made of the setting: its mesh and renders.
+    """
+    curve, made = results.table("curve"), results.table("artefacts")["heads"]
     figure, axes = grid(1, 2, width=9.5, height=3.8)
-    titles = {"alone": "one picture", "together": "eight together"}
-    for ax, (taken, title) in zip(axes[0], titles.items(), strict=True):
+    for ax, title in zip(axes[0], lab_runs.TAKEN, strict=True):
         for (name, point), (colour, mark, _) in zip(curve["settings"].items(), LOOKS, strict=False):
-            leak, shape = point[taken], point["chamfer_mm"]
-            if leak is None:  # full RGB: no attack, and the best that its shape can be
+            shape = point["chamfer_mm"]
+            if name not in SETTINGS:  # full RGB: no attack, and the best that its shape can be
                 ax.axvspan(*shape[1:], color="0.92", zorder=0)
                 ax.axvline(shape[0], color="0.4", ls=":", label=f"{name}: not protected")
             else:
-                best = " (recommended)" if name == curve["recommended"] else ""
-                crossed(ax, shape, leak, colour, mark, name + best)
+                best = " (the paper's default)" if name == DEFAULT else ""
+                leak = lab_runs.rate(name, lab_runs.WORST, taken=title)
+                crossed(ax, shape, leak[:3], colour, mark, name + best)
+                if name in made:
+                    height = made[name]["worst_rank1"][0]
+                    ax.plot(shape[0], height, "*", color=colour, mec="black", ms=13)
         ax.set(xlabel="reconstructed shape: mm from the truth", ylim=(0, 1.03), xlim=(0, None))
-        ax.set_title(f"strongest attack, {title}", fontsize=10)
+        ax.set_title(f"{title}; star: its mesh", fontsize=10)
     axes[0][0].set_ylabel("named rightly")
     handles, names = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, names, **BESIDE | {"loc": "outside lower center", "ncols": 4})
-    return figure
-
-
-# Face swaps ---------------------------------------------------------------------------------------
-
-PAIR: dict[str, tuple[float, float]] = {
-    "actor's\npictures": (1, 4.6), "target's\npictures": (1, 1.4), "one\nencoder": (4, 3),
-    "actor's\ndecoder": (7, 4.6), "target's\ndecoder": (7, 1.4),
-}  # fmt: skip
-PRIOR: dict[str, tuple[float, float]] = {
-    "pictures of\na person": (1.1, 4.6), "picture\nto redraw": (1.1, 1.4),
-    "who\n(64 numbers)": (4.4, 4.6), "how\n(16 numbers)": (4.4, 1.4), "one\ndecoder": (7.5, 3),
-}  # fmt: skip
-FLOWS = (((0, 2), (1, 2), (2, 3), (2, 4)), ((0, 2), (1, 3), (2, 4), (3, 4)))
-"""From which box of PAIR and of PRIOR to which."""
-
-
-def plan() -> Figure:
-    """Both tools as boxes: learning in solid arrows, the swap in a dashed one."""
-    figure, axes = grid(1, 2, width=9.6, height=3.2)
-    pair, prior = axes[0]
-    for ax, title, boxes, flows in (
-        (pair, "a pair: two decoders", PAIR, FLOWS[0]),
-        (prior, "a prior: who and how", PRIOR, FLOWS[1]),
-    ):
-        ax.set_axis_off()
-        ax.set(xlim=(0, 10), ylim=(0, 6))
-        ax.set_title(title, fontsize=11)
-        box = {"boxstyle": "round", "facecolor": "white", "edgecolor": "0.4"}
-        drawn = [
-            ax.text(*place, words, ha="center", va="center", fontsize=9, bbox=box,
-                    color=BLUE if "target" in words else "black")
-            for words, place in boxes.items()
-        ]  # fmt: skip
-        places = list(boxes.values())
-        for start, end in flows:
-            arrow = {
-                "arrowstyle": "-|>",
-                "color": "0.25",
-                "lw": 1.4,
-                "patchB": drawn[end].get_bbox_patch(),
-            }
-            ax.annotate("", places[end], places[start], arrowprops=arrow, zorder=0)
-    swap: dict[str, Any] = {"fontsize": 9, "color": VERMILLION, "va": "center"}
-    pair.plot([1.7, 6.2], [3.78, 1.38], color=VERMILLION, ls="--", lw=2, zorder=0)
-    pair.text(8.1, 3.0, "the swap: actor in,\ntarget out", **swap)
-    prior.text(0.1, 5.7, "the swap: who from the target, ...", **swap)
-    prior.text(0.1, 0.35, "... how from the actor", **swap)
-    prior.text(7.5, 1.4, "learned on\n60 others", ha="center", fontsize=9, color=GREEN, va="center")
     return figure

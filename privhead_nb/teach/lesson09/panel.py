@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CHOSEN = (VERMILLION, "D")
+STRONGEST = "the strongest attack on the default"
 TWIN: list[dict[str, Any]] = [
     {"setting": DEFAULT, "taken": "one picture", "variant": "whole", "attack": WORST},
     {"setting": DEFAULT, "taken": "eight together", "variant": "one albedo", "attack": WORST},
@@ -45,24 +46,26 @@ def picture(setting: str, taken: str, variant: str, attack: str) -> View:
     spec = left.get_gridspec()
     assert spec is not None
     left.set_subplotspec(spec[:, 0])
-    _rates(left, settings, setting, chance)
+    starred = {name: f"{name} {weaker(name, attack)}".strip() for name in settings}
+    _rates(left, {starred[name]: rate for name, rate in settings.items()}, starred[setting], chance)
     _rates(right, {NAMES[name]: rate for name, rate in attacks.items()}, NAMES[used], chance)
     left.set_title(f"{taken}, {variant}; {NAMES.get(attack, attack)}", fontsize=9)
     right.set_title(f"every attack at {setting}", fontsize=9)
     for name, point in results.table("curve")["settings"].items():
-        leak = point["alone" if taken == "one picture" else "together"]
-        if leak is not None:
+        if name in settings:
+            leak = lab_runs.rate(name, WORST, taken=taken)
             look = CHOSEN if name == setting else (BLUE, "o")
-            crossed(below, point["chamfer_mm"], leak, *look)
+            crossed(below, point["chamfer_mm"], leak[:3], *look)
     below.set(xlim=(0, None), ylim=(0, 1.03), xlabel="reconstructed shape: mm from the truth")
     below.set_yticks([0, 0.5, 1], ["0", "50", "100 %"])
-    below.set_title("strongest attack, beside what a setting costs", fontsize=9)
+    below.set_title("strongest on pictures; what it costs", fontsize=9)
     known = f"{NAMES.get(attack, attack)} was not run here"
     if here.known:
         known = f"{NAMES[used]} names {here.percent()}"
         if attack == WORST:
             count = len(lab_runs.attacks(setting))
             known = f"the strongest of {count} attacks names {here.percent()}: {NAMES[used]}"
+            known += f" (* {STRONGEST} was not run)" if weaker(setting, attack) else ""
     facts = f"{setting}, {taken}, {variant}: {known}; chance {100 * chance:.0f} %"
     others = [rate.value for rate in settings.values() if rate.known]
     alt = (
@@ -73,6 +76,11 @@ def picture(setting: str, taken: str, variant: str, attack: str) -> View:
         f"The diamond is {setting}. Right: every attack at {setting}. {facts}."
     )
     return View(figure, alt, facts)
+
+
+def weaker(setting: str, attack: str) -> str:
+    """A star, if the worst attack is asked for and the default's was not run at a setting."""
+    return lab_runs.marked(setting) if attack == WORST else ""
 
 
 def controls() -> dict[str, Any]:

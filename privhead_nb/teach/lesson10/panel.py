@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from privhead_nb.lab.framing import FRONT
 from privhead_nb.lab.recognisers import Recogniser
@@ -33,13 +34,22 @@ def judges() -> tuple[Recogniser, ...]:
     return (*shipped(), Recogniser("palette", mixed.palette))
 
 
+def _mixture(shape: str, colours: str, blend: float, yaw: int, way: str) -> Tensor:
+    """(1, 64, 64, 3) one's shape; colours between one's own (blend 0) and the other's (1)."""
+    own, other = mixed.colours(shape, shape), mixed.colours(shape, colours, way)
+    return mixed.pictures(shape, own + blend * (other - own), angles=((float(yaw), 0.0),))
+
+
 def distances(shape: str, colours: str, blend: float, yaw: int, way: str) -> dict[str, Any]:
     """Recogniser -> cosine distances of a mixture to the frontal pictures of its two people."""
-    shown = mixed.pictures(shape, colours, way, angles=((float(yaw), 0.0),), blend=blend)
+    return _distances(_mixture(shape, colours, blend, yaw, way), shape, colours)
+
+
+def _distances(shown: Tensor, shape: str, colours: str) -> dict[str, Any]:
     found = {}
     for one in judges():
         (vector,) = one.embed(shown)[0]
-        known = (one.embed(mixed.pictures(n, n, angles=FRONT))[0][0] for n in (shape, colours))
+        known = (one.embed(mixed.pictures(n, angles=FRONT))[0][0] for n in (shape, colours))
         found[one.name] = tuple(max(0.0, float(1 - own @ vector)) for own in known)
     return found
 
@@ -53,13 +63,13 @@ def picture(shape: str, colours: str, blend: float, yaw: int, way: str) -> View:
         yaw: degrees.
         way: one of WAYS.
     """
-    at = ((float(yaw), 0.0),)
+    mixture = _mixture(shape, colours, blend, yaw, way)
     shown = {
-        f"shape: {shape}": mixed.pictures(shape, shape, angles=FRONT),
-        f"blend {blend:.1f}": mixed.pictures(shape, colours, way, angles=at, blend=blend),
-        f"colours: {colours}": mixed.pictures(colours, colours, angles=FRONT),
+        f"shape: {shape}": mixed.pictures(shape, angles=FRONT),
+        f"blend {blend:.1f}": mixture,
+        f"colours: {colours}": mixed.pictures(colours, angles=FRONT),
     }
-    said = distances(shape, colours, blend, yaw, way)
+    said = _distances(mixture, shape, colours)
     figure, axes = grid(1, 4, width=8, height=2.6)
     for ax, (title, (portrait,)) in zip(axes[0], shown.items(), strict=False):
         image(ax, portrait[CROP], title)

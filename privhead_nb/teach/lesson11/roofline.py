@@ -23,7 +23,7 @@ from torch import Tensor
 from privhead_nb.kernels.compositing import composite_sdf_reference
 from privhead_nb.kernels.dispatch import interpreting, triton_available
 from privhead_nb.teach.lesson11.traffic import Traffic, backward_traffic, traffic
-from privhead_nb.viz.roofline import Result, intensity, largest_rows
+from privhead_nb.viz.roofline import Result
 
 
 @dataclass(frozen=True)
@@ -153,12 +153,6 @@ def of_compositing(lines: list[dict[str, Any]], function: str) -> list[dict[str,
         for line in lines
         if (line["op"], line["function"]) == ("compositing", function) and "," not in line["size"]
     ]
-
-
-def memory_bound(result: Result) -> set[str]:
-    """Ops whose last case does less arithmetic per byte than the machine has time for."""
-    ridge = machine_of(result).ridge
-    return {op for op, row in largest_rows(result).items() if intensity(row) < ridge}
 
 
 def rays_and_samples(row: dict[str, Any]) -> tuple[int, int]:

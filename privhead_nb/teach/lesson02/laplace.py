@@ -1,16 +1,9 @@
-"""How thick the wall is that a ray sees: VolSDF's density on a flat surface, in closed form.
+"""How thick the layer is that a ray sees: VolSDF's density at a flat surface, in closed form.
 
-A ray meets a plane at an angle, c = cos(angle to the normal), so that f falls by c for each unit
-of its way. With u = -f / beta, how deep it is behind the surface in units of beta, VolSDF's density
-(eq. 2-3) adds up from infinitely far to
-
-    R(u) = (1 / c) (e^u / 2)              u <= 0
-    R(u) = (1 / c) (u + e^-u / 2)         u > 0
-
-and of the light a share of 1 - e^-R(u) has been stopped by there. NeuS's alpha, which is a ratio of
-logistic CDFs, lets through T = Phi(f), whatever the angle: 1 - T = sigmoid(u).
-
-Beta enters by u alone: the thickness of a wall is a number times beta.
+A ray meets a plane at an angle, c its cosine, so f falls by c for each unit of way. With u = -f /
+beta VolSDF's density (eq. 2-3) adds up to R(u) = e^u / (2 c) in front of the surface (u <= 0) and
+R(u) = (u + e^-u / 2) / c behind it; a share of 1 - e^-R(u) of the light has been stopped by there.
+NeuS's alpha lets through T = Phi(f), at any angle: 1 - T = sigmoid(u). Beta enters by u alone.
 """
 
 from __future__ import annotations
@@ -35,7 +28,7 @@ def stopped(depth: Tensor, beta: float, cosine: float = 1.0, form: str = "VolSDF
 
     Args:
         depth: -f, any shape, perpendicular to the surface, negative in front of it.
-        beta: width of the wall, in the unit of `depth`.
+        beta: Laplace scale, in the unit of `depth`.
         cosine: of the angle between ray and normal, in (0, 1].
         form: "VolSDF" or "NeuS".
     """
@@ -79,27 +72,25 @@ def sampled_weights(sdf: Tensor, spacing: float, beta: float, form: str = "VolSD
 
 
 def stopped_on_ray(depth: Tensor, hit: float, beta: float, cosine: float, form: str) -> Tensor:
-    """`stopped`, of the light that is there where a ray begins, `hit` before the wall."""
+    """`stopped`, of the light that is there where a ray begins, `hit` before the surface."""
     before = stopped(depth.new_tensor(-hit * cosine), beta, cosine, form)
     return (stopped(depth, beta, cosine, form) - before) / (1 - before)
 
 
-def exactly(
-    beta: float, angle: float, hit: float, form: str, near: float = 1.0
-) -> tuple[float, float]:
-    """Of a ray that starts `hit` before the wall, were its samples infinitely many.
+def exactly(beta: float, angle: float, hit: float, form: str) -> tuple[float, float]:
+    """Of a ray that starts `hit` before the surface, were its samples infinitely many.
 
     Args:
-        beta, hit, near: in one unit.
+        beta, hit: mm.
         angle: between the ray and the normal, degrees.
         form: "VolSDF" or "NeuS".
 
     Returns:
-        The share of its light that stops within `near` of the surface, and how far behind the
+        The share of its light that stops within 1 mm of the surface, and how far behind the
         surface half of it has stopped, perpendicular.
     """
     cosine = math.cos(math.radians(angle))
-    ends = torch.tensor([-near, near], dtype=torch.float64)
+    ends = torch.tensor([-1, 1], dtype=torch.float64)
     first, last = stopped_on_ray(ends, hit, beta, cosine, form).tolist()
     before = float(stopped(ends.new_tensor(-hit * cosine), beta, cosine, form))
     return last - first, depth_at(before + 0.5 * (1 - before), beta, cosine, form)
