@@ -8,20 +8,20 @@ import pytest
 import torch
 from PIL import Image
 
+from privhead_nb.capture import matching
+from privhead_nb.capture.frame import head_frame
+from privhead_nb.capture.hull import carve
+from privhead_nb.capture.kept import key_of, step
+from privhead_nb.capture.masks import cut_at_plane, given_masks, overlap
 from privhead_nb.capture.page import review_page
+from privhead_nb.capture.poses import check_profile
+from privhead_nb.capture.roles import DOUBT, FACE_ANGLE, ViewRole, view_roles
+from privhead_nb.capture.settings import CaptureSettings
+from privhead_nb.capture.views import View, moved
+from privhead_nb.capture.write import Square, cut_square, square_around, world_matrix
 from privhead_nb.errors import PrivheadError, SceneError
 from privhead_nb.heads.head import make_head
 from privhead_nb.scenes.camera import directions, look_at
-from privhead_nb.scenes.capture import matching
-from privhead_nb.scenes.capture.frame import head_frame
-from privhead_nb.scenes.capture.hull import carve
-from privhead_nb.scenes.capture.kept import key_of, step
-from privhead_nb.scenes.capture.masks import cut_at_plane, given_masks, overlap
-from privhead_nb.scenes.capture.poses import check_profile
-from privhead_nb.scenes.capture.roles import DOUBT, FACE_ANGLE, ViewRole, view_roles
-from privhead_nb.scenes.capture.settings import CaptureSettings
-from privhead_nb.scenes.capture.views import View, moved
-from privhead_nb.scenes.capture.write import Square, cut_square, square_around, world_matrix
 
 RANDOM = np.random.default_rng(0)
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from privhead_nb.capture import film, photographs
+from privhead_nb.capture.photographs import read_photograph, read_photographs
 from privhead_nb.errors import SceneError
-from privhead_nb.scenes.capture import film, photographs
-from privhead_nb.scenes.capture.photographs import read_photograph, read_photographs
 
 
 def busy(height: int, width: int, seed: int = 0) -> np.ndarray:

@@ -10,11 +10,11 @@ from command import run as call
 
 from privhead_nb.capture import run
 from privhead_nb.capture.made_film import walk, write_film
+from privhead_nb.capture.roles import FACE_ANGLE
+from privhead_nb.capture.settings import CaptureSettings
 from privhead_nb.errors import OutputError, PrivheadError, SceneError
 from privhead_nb.privacy.consent import views_to_consent
 from privhead_nb.privacy.protect import protect_folder
-from privhead_nb.scenes.capture.roles import FACE_ANGLE
-from privhead_nb.scenes.capture.settings import CaptureSettings
 from privhead_nb.scenes.folder import open_scene
 
 pytest.importorskip("pycolmap", reason="pycolmap is not installed (the extra `capture`)")

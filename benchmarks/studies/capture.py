@@ -31,20 +31,20 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from privhead_nb.capture.faces import look_for_faces
+from privhead_nb.capture.frame import head_frame
+from privhead_nb.capture.hull import Mask
 from privhead_nb.capture.made_film import walk, write_film
+from privhead_nb.capture.masks import overlap
+from privhead_nb.capture.photographs import list_photographs, read_photographs
+from privhead_nb.capture.poses import Poses
+from privhead_nb.capture.roles import FACE_ANGLE, angle_from_front, view_roles
 from privhead_nb.capture.run import Choices, capture, steps_folder
+from privhead_nb.capture.settings import CaptureSettings
+from privhead_nb.capture.views import View, moved, placed_views
 from privhead_nb.errors import PrivheadError
 from privhead_nb.files import write_json
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.resources import RESULTS
-from privhead_nb.scenes.capture.frame import head_frame
-from privhead_nb.scenes.capture.hull import Mask
-from privhead_nb.scenes.capture.masks import overlap
-from privhead_nb.scenes.capture.photographs import list_photographs, read_photographs
-from privhead_nb.scenes.capture.poses import Poses
-from privhead_nb.scenes.capture.roles import FACE_ANGLE, angle_from_front, view_roles
-from privhead_nb.scenes.capture.settings import CaptureSettings
-from privhead_nb.scenes.capture.views import View, moved, placed_views
 from privhead_nb.scenes.folder import open_scene
 
 OUT = RESULTS / "capture.json"
@@ -141,7 +141,7 @@ def _true_angle(center: NDArray[Any]) -> float:
 
 def _found_frame(steps: Path, poses: Poses) -> Any:
     """The head's frame, as capture had it."""
-    from privhead_nb.scenes.capture.photographs import Picture
+    from privhead_nb.capture.photographs import Picture
 
     read = json.loads((steps / "read.json").read_text())["result"]
     seen = json.loads((steps / "faces.json").read_text())["result"]

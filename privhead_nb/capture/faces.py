@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from privhead_nb.capture.photographs import smaller
+from privhead_nb.capture.views import View
 from privhead_nb.lab.recognisers import published
-from privhead_nb.scenes.capture.photographs import smaller
-from privhead_nb.scenes.capture.views import View
 
 LOOKED_AT = 800
 """Longer side, pixels, of the pictures in which faces are looked for."""

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from privhead_nb.scenes.capture.roles import ViewRole
+from privhead_nb.capture.roles import ViewRole
 
 THUMB = 176
 """Width of a view on the page, pixels."""

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from privhead_nb.capture.frame import HeadFrame
+from privhead_nb.capture.masks import AGREE
+from privhead_nb.capture.poses import Poses
+from privhead_nb.capture.roles import ViewRole
+from privhead_nb.capture.settings import CaptureSettings
 from privhead_nb.errors import listed
-from privhead_nb.scenes.capture.frame import HeadFrame
-from privhead_nb.scenes.capture.masks import AGREE
-from privhead_nb.scenes.capture.poses import Poses
-from privhead_nb.scenes.capture.roles import ViewRole
-from privhead_nb.scenes.capture.settings import CaptureSettings
 
 
 def report_of(

@@ -16,28 +16,28 @@ import cv2
 import numpy as np
 
 from privhead_nb.capture.faces import detectors, look_for_faces
+from privhead_nb.capture.film import read_film
+from privhead_nb.capture.frame import HeadFrame, head_frame
+from privhead_nb.capture.hull import Hull, Mask
+from privhead_nb.capture.kept import digest, key_of, step
+from privhead_nb.capture.masks import cut_at_plane, given_masks, make_masks
+from privhead_nb.capture.matching import colmap, match_pictures
 from privhead_nb.capture.page import review_page
-from privhead_nb.capture.report import page_facts, report_of
-from privhead_nb.errors import OutputError, SceneError
-from privhead_nb.files import atomic_folder, write_json
-from privhead_nb.reading import read_json
-from privhead_nb.scenes.capture.film import read_film
-from privhead_nb.scenes.capture.frame import HeadFrame, head_frame
-from privhead_nb.scenes.capture.hull import Hull, Mask
-from privhead_nb.scenes.capture.kept import digest, key_of, step
-from privhead_nb.scenes.capture.masks import cut_at_plane, given_masks, make_masks
-from privhead_nb.scenes.capture.matching import colmap, match_pictures
-from privhead_nb.scenes.capture.photographs import (
+from privhead_nb.capture.photographs import (
     Picture,
     copies,
     list_photographs,
     read_photographs,
 )
-from privhead_nb.scenes.capture.poses import Poses, find_poses
-from privhead_nb.scenes.capture.roles import view_roles
-from privhead_nb.scenes.capture.settings import MIN_VIEWS, CaptureSettings
-from privhead_nb.scenes.capture.views import View, moved, placed_views
-from privhead_nb.scenes.capture.write import write_scene
+from privhead_nb.capture.poses import Poses, find_poses
+from privhead_nb.capture.report import page_facts, report_of
+from privhead_nb.capture.roles import view_roles
+from privhead_nb.capture.settings import MIN_VIEWS, CaptureSettings
+from privhead_nb.capture.views import View, moved, placed_views
+from privhead_nb.capture.write import write_scene
+from privhead_nb.errors import OutputError, SceneError
+from privhead_nb.files import atomic_folder, write_json
+from privhead_nb.reading import read_json
 from privhead_nb.scenes.scene_json import read_roles, read_scene_json
 
 REPORT = "capture.json"

@@ -101,7 +101,7 @@ def capture(
 
     Everything is done on this machine. Look at SCENE/review.html before you release anything.
     """
-    from privhead_nb.scenes.capture.settings import CaptureSettings
+    from privhead_nb.capture.settings import CaptureSettings
 
     settings = CaptureSettings(
         fov=fov, pupils=pupils, neck=neck, frames=frames, size=size, features=features,

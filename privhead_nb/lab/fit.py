@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -18,32 +19,34 @@ def fit(
     loss: Callable[[int], Tensor],
     steps: int,
     *,
+    start: int = 0,
     desc: str = "fit",
     progress: bool = False,
     schedule: LRScheduler | None = None,
     before_step: Callable[[], object] | None = None,
-    after_step: Callable[[int], object] | None = None,
+    after_step: Callable[[int], Mapping[str, float | Tensor] | None] | None = None,
 ) -> list[float]:
-    """Take `steps` steps down a loss.
+    """Take the steps from `start` to `steps` down a loss.
 
     Args:
         optimiser: of the parts that learn.
         loss: of a step, counted from 0: a new batch each time. A vector's sum is taken.
-        steps: how many.
+        steps: how many, those before `start` among them.
+        start: the first to be taken, for a training that goes on where it stopped.
         desc, progress: what the bar is called, and whether it is shown.
-        schedule: of the rate; by default it rises to the optimiser's own and falls once.
+        schedule: of the rate, `start` steps on; by default that of `one_cycle`.
         before_step: called when gradients are there, say to cut them.
-        after_step: called with the step's number when it is taken.
+        after_step: called with the step's number when it is taken; gives what the bar shows beside
+            the loss.
 
     Returns:
         The loss of every 20th step.
     """
-    if schedule is None:
-        rate = optimiser.param_groups[0]["lr"]
-        schedule = OneCycleLR(optimiser, rate, total_steps=steps + 1)
+    schedule = one_cycle(optimiser, steps, start) if schedule is None else schedule
     losses = []
-    with torch.enable_grad(), tqdm(total=steps, desc=desc, disable=not progress) as bar:
-        for step in range(steps):
+    bar = tqdm(total=steps, initial=start, desc=desc, disable=not progress)
+    with torch.enable_grad(), bar:
+        for step in range(start, steps):
             value = loss(step).sum()
             optimiser.zero_grad(set_to_none=True)
             value.backward()
@@ -51,13 +54,33 @@ def fit(
                 before_step()
             optimiser.step()
             schedule.step()
-            if after_step is not None:
-                after_step(step)
+            beside = after_step(step) if after_step is not None else None
             bar.update()
             if step % 20 == 0:
                 losses.append(value.item())
-                bar.set_postfix(loss=f"{losses[-1]:.3f}")
+                shown = {"loss": losses[-1], **(beside or {})}
+                bar.set_postfix({name: f"{float(number):.3g}" for name, number in shown.items()})
     return losses
+
+
+def one_cycle(
+    optimiser: torch.optim.Optimizer, steps: int, start: int = 0, *, momentum: bool = True
+) -> OneCycleLR:
+    """A rate that rises to the optimiser's own and falls once (Smith and Topin 2019).
+
+    Args:
+        optimiser: new, or with the moments of `start` steps.
+        steps: of the whole training.
+        start: how many of these were taken before.
+        momentum: Adam's first beta falls and rises against the rate.
+    """
+    rate = optimiser.param_groups[0]["lr"]
+    schedule = OneCycleLR(optimiser, rate, total_steps=steps + 1, cycle_momentum=momentum)
+    with warnings.catch_warnings():  # torch warns of a rate that moves before the optimiser did
+        warnings.filterwarnings("ignore", message="Detected call of", category=UserWarning)
+        for _ in range(start):
+            schedule.step()
+    return schedule
 
 
 def fit_identities(
