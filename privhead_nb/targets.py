@@ -15,7 +15,15 @@ from pathlib import Path
 
 from privhead_nb.errors import OutputError
 
-SOURCES = ("scene.json", "release.json", "cameras.npz", "cameras_sphere.npz")
+SOURCES = (
+    "scene.json",
+    "release.json",
+    "cameras.npz",
+    "cameras_sphere.npz",
+    "transforms.json",
+    "transforms_train.json",
+    "sparse/0",  # COLMAP
+)
 """Files by which a scene or a release is known."""
 OURS = b"privhead"
 """Stands near the start of pictures and JSON files that a command may write over."""

@@ -17,7 +17,7 @@ from runs import fill_disk
 from privhead_nb import locks, protect, targets
 from privhead_nb.errors import OutputError
 from privhead_nb.files import atomic_file, atomic_folder, claim, write_json, write_tensors
-from privhead_nb.targets import left_over, refuse_inside_sources
+from privhead_nb.targets import SOURCES, left_over, refuse_inside_sources
 
 DEAD = 2**22 + 1  # above the largest process number of Linux
 
@@ -289,6 +289,15 @@ def test_a_run_is_not_written_over_its_release(ball, tmp_path):
     assert files(tmp_path) == before
     with pytest.raises(OutputError, match="scene or release"):
         refuse_inside_sources(release / "mesh.ply")
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_nothing_is_written_into_a_scene_of_any_format(tmp_path, source):
+    known = tmp_path / "scene" / source
+    known.parent.mkdir(parents=True)
+    known.touch()
+    with pytest.raises(OutputError, match="scene or release"):
+        refuse_inside_sources(tmp_path / "scene" / "made" / "release")
 
 
 def test_a_file_that_is_not_ours_is_not_written_over(ball_folder, tmp_path):

@@ -2,7 +2,9 @@
 
     python benchmarks/studies/arena.py regressor     what reads pose and expression: 10 minutes
     python benchmarks/studies/arena.py domain        what tells made portraits from others
-    python benchmarks/studies/arena.py run           all defences; --only NAME for some
+    python benchmarks/studies/arena.py run           all defences, each at its default and its
+                                                     strongest; --only NAME for some, --all for
+                                                     every strength
     python benchmarks/studies/arena.py run --small   a few people; not stored
     python benchmarks/studies/arena.py table
 
@@ -69,8 +71,8 @@ class Size:
 LITTLE = Size(people=12, attackers=8, epochs=1)
 
 
-def entries(only: list[str] | None) -> dict[str, tuple[str, float]]:
-    """Each defence at each of its strengths."""
+def entries(only: list[str] | None, every: bool) -> dict[str, tuple[str, float]]:
+    """Each defence at its default and its strongest, or at every strength."""
     out: dict[str, tuple[str, float]] = {NONE: (NONE, 0.0)}
     for name in NAMES:
         if only is not None and name not in only:
@@ -78,7 +80,9 @@ def entries(only: list[str] | None) -> dict[str, tuple[str, float]]:
         if name in TRAINED and not path_of(name).is_file():
             print(f"{name}: no weights, left out", file=sys.stderr)
             continue
-        for strength in deidentifier(name).strengths:
+        system = deidentifier(name)
+        chosen = system.strengths if every else (system.default, max(system.strengths))
+        for strength in sorted(set(chosen)):
             out[f"{name} {strength:g}"] = (name, strength)
     return out
 
@@ -205,11 +209,13 @@ def _portraits(group: str, count: int) -> faces.FaceDataset:
 # Commands -----------------------------------------------------------------------------------------
 
 
-def run(size: Size, target: Path, only: list[str] | None, workers: int | None) -> dict[str, Any]:
+def run(
+    size: Size, target: Path, only: list[str] | None, every: bool, workers: int | None
+) -> dict[str, Any]:
     """All that is missing; what is stored, with what was stored before of other defences."""
     for group, count in (("fresh", size.people), ("attacker", size.attackers), ("evaluation", 100)):
         _portraits(group, count)
-    jobs = {key: (*entry, size) for key, entry in entries(only).items()}
+    jobs = {key: (*entry, size) for key, entry in entries(only, every).items()}
     version = {"generator": GENERATOR_VERSION, "arena": VERSION, "size": asdict(size)}
     made = run_jobs(
         jobs,
@@ -257,6 +263,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("command", choices=("regressor", "domain", "run", "table"))
     parser.add_argument("--only", nargs="+", choices=NAMES, help="these defences alone")
+    parser.add_argument("--all", action="store_true", help="every strength")
     parser.add_argument("--small", action="store_true", help="a few people; not stored")
     parser.add_argument("--workers", type=int, default=None)
     asked = parser.parse_args()
@@ -265,7 +272,7 @@ def main() -> None:
         train_shared(asked.command)
         return
     if asked.command == "run":
-        run(LITTLE if asked.small else Size(), target, asked.only, asked.workers)
+        run(LITTLE if asked.small else Size(), target, asked.only, asked.all, asked.workers)
     print(table(json.loads(target.read_text(encoding="utf-8"))))
 
 
