@@ -29,9 +29,10 @@ from privhead_nb.deid.aware3d.train_mapper import (
     train_stage_1,
     train_stage_2,
 )
+from privhead_nb.deid.features import layers_and_identity, recogniser
 from privhead_nb.deid.ideudemon.codes import Codes, Parser
 from privhead_nb.deid.ideudemon.nerf import ParametricNerf
-from privhead_nb.deid.ideudemon.train_step1 import Learning
+from privhead_nb.deid.learning import Learning
 from privhead_nb.deid.stored import MOST, path_of, save_parts
 from privhead_nb.errors import LabError
 
@@ -190,7 +191,7 @@ def test_stage_1_is_the_sum_of_its_terms(networks: Networks, few: examples.Examp
     torch.testing.assert_close(stage_1_loss(networks, i, j, True, how), wanted)
 
     seen = converted(networks, j.vector, j.rgb(), no_tau(j.vector))
-    features, _ = losses.inner_features(losses.identity_encoder(), j.rgb())
+    features, _ = layers_and_identity(recogniser(), j.rgb())
     wanted = (
         losses.identity_loss(j.vector, seen.vector)
         + kept_alike(networks, seen, how)
@@ -309,18 +310,17 @@ def test_views_of_one_code_and_bad_input(
     assert system(rgb[:0], 1.5, drawn()).shape == (0, 64, 64, 3)
 
 
-@pytest.mark.skipif(not path_of("aware3d").is_file(), reason="its weights are not here")
 def test_the_shipped_system_changes_people_and_keeps_their_pose(
     known: portraits.KnownPortraits,
 ) -> None:
     """Loose bounds: figures are the study's."""
     from privhead_nb.deid import utility
     from privhead_nb.deid.aware3d import deidentifier
-    from privhead_nb.lab.recognisers.stored import recogniser
+    from privhead_nb.lab.recognisers import stored
 
     system, rgb = deidentifier(), known.rgb()
     made = {tau: system(rgb, tau, drawn()) for tau in (0.5, 1.5)}
-    eyes, others = recogniser("arcface_cnn"), recogniser("triplet_cnn")
+    eyes, others = stored.recogniser("arcface_cnn"), stored.recogniser("triplet_cnn")
     for looks in (eyes, others):
         near, far = (
             float((looks.embed(x)[0] - looks.embed(rgb)[0]).norm(dim=1).mean())

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from privhead_nb.deid import generator, portraits, stored
+from privhead_nb.deid import generator, learning, portraits, stored
 from privhead_nb.errors import LabError
 from privhead_nb.heads.surface import LABELS
 from privhead_nb.lab.framing import TARGET, portrait_cameras
@@ -92,23 +92,65 @@ def test_weights_come_back_and_foreign_ones_are_refused(tmp_path: Path) -> None:
         stored.save_parts(path, {"part": nn.Linear(3000, 1000)}, {})
 
 
-def test_interrupted_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    """Ten steps in a row, and five, an end, and five more, give the same numbers."""
+def trained(path: Path, stop: int | None = None) -> list[torch.Tensor]:
+    """Two small networks in turns, ten steps; `stop` interrupts before that one."""
+    torch.manual_seed(0)
+    parts = {"net": nn.Linear(4, 1), "rival": nn.Linear(4, 1)}
+    adams = {name: torch.optim.Adam(part.parameters(), 0.1) for name, part in parts.items()}
 
-    def train(until: int, path: Path | None) -> torch.Tensor:
-        torch.manual_seed(0)
-        net, random = nn.Linear(4, 1), torch.Generator().manual_seed(1)
-        adam = torch.optim.Adam(net.parameters(), 0.1)
-        done = stored.resume(path, {"net": net}, {"adam": adam}, random) if path else 0
-        for _ in range(done, until):
-            loss = (net(torch.randn(8, 4, generator=random)) - 1).square().mean()
-            adam.zero_grad()
-            loss.backward()
-            adam.step()
-        if path:
-            stored.keep_progress(path, until, {"net": net}, {"adam": adam}, random)
-        return net.weight.detach()
+    def turn(step: int, random: torch.Generator) -> learning.Turn:
+        if step == stop:
+            raise KeyboardInterrupt
+        rows = torch.randn(8, 4, generator=random)
 
-    whole, path = train(10, None), tmp_path / "progress.safetensors"
-    train(5, path)
-    torch.testing.assert_close(train(10, path), whole, atol=0, rtol=0)
+        def rivals_turn() -> dict[str, torch.Tensor]:
+            off = (parts["rival"](rows) - parts["net"](rows).detach()).square().mean()
+            learning.step_down(adams["rival"], off)
+            return {"rival": off.detach()}
+
+        return (parts["net"](rows) - 1).square().mean(), rivals_turn
+
+    how = learning.Learning(10, 8, 0.1, seed=1)
+    learning.train_in_turns(parts, adams, turn, how, path, progress=False, steady=("rival",))
+    assert adams["rival"].param_groups[0]["lr"] == 0.1 > adams["net"].param_groups[0]["lr"]
+    assert not any(part.training for part in parts.values())
+    return [p.detach() for part in parts.values() for p in part.parameters()]
+
+
+def test_interrupted_training_goes_on_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten steps in a row, and five, an interruption, and the rest, give the same numbers."""
+    monkeypatch.setattr(learning, "KEEP_EVERY", 3)
+    whole = trained(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "parts", stop=5)
+    for again in (trained(tmp_path / "parts"), trained(tmp_path / "parts")):  # on, and all done
+        for a, b in zip(again, whole, strict=True):
+            torch.testing.assert_close(a, b, atol=0, rtol=0)
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes((tmp_path / "parts.safetensors").read_bytes()[:200])
+    with pytest.raises(LabError, match=r"damaged\.safetensors.*Delete damaged\.safetensors"):
+        trained(tmp_path / "damaged")
+
+
+def test_training_on_one_loss_goes_down_and_is_adams(tmp_path: Path) -> None:
+    """The same as Adam under torch's own schedule, written out."""
+    found, wanted = nn.Linear(4, 1), nn.Linear(4, 1)
+    wanted.load_state_dict(found.state_dict())
+
+    def loss(net: nn.Linear, random: torch.Generator) -> torch.Tensor:
+        return (net(torch.randn(8, 4, generator=random)) - 1).square().mean()
+
+    how = learning.Learning(12, 8, 0.1, seed=3)
+    before = float(loss(found, torch.Generator().manual_seed(5)).detach())
+    learning.train({"net": found}, lambda r: loss(found, r), how, tmp_path / "net", progress=False)
+    random, adam = torch.Generator().manual_seed(3), torch.optim.Adam(wanted.parameters(), 0.1)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(adam, 0.1, total_steps=13)
+    for _ in range(12):
+        adam.zero_grad()
+        loss(wanted, random).backward()
+        adam.step()
+        cycle.step()
+    torch.testing.assert_close(found.weight, wanted.weight, atol=0, rtol=0)
+    assert float(loss(found, torch.Generator().manual_seed(5)).detach()) < before

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage
 import torch
 from command import answer, run
 from PIL import Image
 
-from privhead_nb.deid import domain, portraits
+from privhead_nb.deid import deidentifier, domain, portraits
 from privhead_nb.deid.baselines import BASELINES
-from privhead_nb.deid.files import Request, deidentify, picture_paths, read_portrait
+from privhead_nb.deid.files import Request, deidentify, picture_paths, read_portrait, recover
 from privhead_nb.errors import LabError, PrivheadError
 from privhead_nb.scenes.images import to_uint8, write_image
 
@@ -76,15 +77,30 @@ def _written(where: Path, pixels: np.ndarray) -> Path:
 
 
 def test_what_is_refused_names_the_file_and_the_remedy(
-    folder: Path, tmp_path: Path, faces: torch.Tensor
+    folder: Path, tmp_path: Path, faces: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
     _written(folder / "x_noise.png", noise)
-    with pytest.raises(LabError, match=r"x_noise\.png: is not of the kind.*no face.*--force"):
+    _written(folder / "y_photograph.jpg", skimage.data.astronaut())
+    several = torch.cat([faces[0, :, 16:48], faces[3, :, 16:48]], 1)
+    write_image(folder / "z_several.png", several.numpy())
+    refused = {
+        "x_noise.png": r"x_noise\.png: is not of the kind.*no face is found.*--force",
+        "y_photograph.jpg": r"y_photograph\.jpg: is not of the kind.*--force",
+        "z_several.png": r"z_several\.png: is not of the kind.*--force",
+    }
+    for name, said in refused.items():
+        with pytest.raises(LabError, match=said):
+            deidentify(folder / name, tmp_path / "out", Request("blur"), progress=False)
+    with pytest.raises(LabError, match=r"x_noise\.png: .*; nor are 2 more"):
         deidentify(folder, tmp_path / "out", Request("blur"), progress=False)
     assert not (tmp_path / "out").exists()
     forced = deidentify(folder, tmp_path / "out", Request("blur", force=True), progress=False)
-    assert "x_noise.png" in forced["pictures"]
+    assert "x_noise.png" in forced["pictures"] and set(forced["out_of_domain"]) == set(refused)
+    assert "no face is found in it (distance" in forced["out_of_domain"]["x_noise.png"]
+    monkeypatch.setattr("privhead_nb.deid.files.faces_found", lambda _: np.array([3]))
+    with pytest.raises(LabError, match="3 faces are found in it"):
+        deidentify(folder / "z_several.png", tmp_path / "no", Request("blur"), progress=False)
 
     wide = _written(tmp_path / "wide.png", np.zeros((64, 80, 3), np.uint8))
     small = _written(tmp_path / "small.png", np.zeros((32, 32, 3), np.uint8))
@@ -101,6 +117,10 @@ def test_what_is_refused_names_the_file_and_the_remedy(
     broken.write_bytes((folder / "0.png").read_bytes()[:200])
     with pytest.raises(PrivheadError, match=r"broken\.png"):
         deidentify(broken, tmp_path / "none", Request("blur"), progress=False)
+    for name in ("text.png", "text.txt"):
+        (tmp_path / name).write_text("no picture")
+        with pytest.raises(PrivheadError, match=name):
+            deidentify(tmp_path / name, tmp_path / "none", Request("blur"), progress=False)
 
     (tmp_path / "empty").mkdir()
     for path, said in ((tmp_path / "empty", "holds no picture"), (tmp_path / "no", "no such")):
@@ -124,6 +144,11 @@ def test_a_passphrase_is_for_what_can_be_locked(folder: Path, tmp_path: Path) ->
 def test_the_command_line_says_what_was_done(folder: Path, tmp_path: Path) -> None:
     made = answer("deidentify", folder, tmp_path / "out", "--method", "pixelate", "--strength", 16)
     assert made["method"] == "pixelate" and len(made["pictures"]) == 6
+    assert made["out_of_domain"] == {}
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    source = _written(tmp_path / "noise.png", noise)
+    forced = run("deidentify", source, tmp_path / "forced", "--method", "blur", "--force")
+    assert forced.exit_code == 0 and "noise.png: not of the kind" in forced.stdout
     for arguments, said in (
         (("--method", "smear"), "smear"),
         (("--method", "blur", "--strength", "99"), "Give a number from 1 to 8"),
@@ -135,16 +160,57 @@ def test_the_command_line_says_what_was_done(folder: Path, tmp_path: Path) -> No
     assert missing.exit_code == 2 and "no such file or folder" in missing.stderr
 
 
-def test_what_was_hidden_comes_back_with_its_passphrase_alone(folder: Path, tmp_path: Path) -> None:
+def test_what_was_hidden_comes_back_with_its_passphrase_alone(
+    folder: Path, tmp_path: Path, faces: torch.Tensor
+) -> None:
     hidden, back = tmp_path / "hidden", tmp_path / "back"
-    answer("deidentify", folder, hidden, "--method", "g2face", "--passphrase", "right")
+    answer("deidentify", folder, hidden, "--method", "g2face", "--passphrase", "right", "--group")
     found = answer("recover", hidden, back, "--passphrase", "right")
     assert len(found["recovered"]) >= 5 and (back / found["recovered"][0]).is_file()
-    for source, key in ((hidden, "wrong"), (folder, "right")):
-        failed = run("recover", source, tmp_path / "no", "--passphrase", key)
-        assert failed.exit_code == 2 and "not recovered" in failed.stderr
-        assert not (tmp_path / "no").exists()
+    # one dummy for all, as without a passphrase
+    system, random = deidentifier("g2face"), torch.Generator().manual_seed(0)
+    wanted = system.anonymise(faces, 1.0, random, passphrase="right", group=True)
+    torch.testing.assert_close(read_portrait(hidden / "3.png"), wanted[3], atol=2 / 255, rtol=0)
+
+    compressed = tmp_path / "compressed.jpg"
+    Image.open(hidden / "0.png").save(compressed, quality=60)
     large = tmp_path / "large.png"
     Image.open(hidden / "0.png").resize((128, 128)).save(large)
-    failed = run("recover", large, tmp_path / "no")
-    assert failed.exit_code == 2 and "lost with its size" in failed.stderr
+    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "empty").mkdir()
+    for source, key, said in (
+        (hidden, "wrong", r"0\.png: not recovered, nor is any other of 6 pictures: .*passphrase"),
+        (folder, "right", r"0\.png: not recovered.*never anonymised.*Give PNG pictures"),
+        (compressed, "right", r"compressed\.jpg: not recovered: .*JPEG.*Give PNG pictures"),
+        (large, "right", r"large\.png: is 128 x 128.*lost with its size.*Give the 64 x 64 PNG"),
+        (tmp_path / "text.png", "right", r"text\.png"),
+        (tmp_path / "empty", "right", r"empty: holds no picture.*Give a picture"),
+        (tmp_path / "nowhere", "right", r"nowhere: there is no such"),
+        (hidden, "", r"passphrase: is empty"),
+    ):
+        with pytest.raises(PrivheadError, match=said):
+            recover(source, tmp_path / "no", key)
+        assert not (tmp_path / "no").exists()
+    failed = run("recover", hidden, tmp_path / "no", "--passphrase", "wrong")
+    assert failed.exit_code == 2 and "not recovered" in failed.stderr
+
+
+def test_a_few_that_are_not_recovered_are_named(folder: Path, tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden"
+    deidentify(folder, hidden, Request("g2face", passphrase="right"), progress=False)
+    (hidden / "9.png").write_bytes((folder / "0.png").read_bytes())  # never anonymised
+    found = recover(hidden, tmp_path / "back", "right")
+    assert "9.png" in found["not_recovered"] and "0.png" in found["recovered"]
+    assert not (tmp_path / "back" / "9.png").exists()
+    assert json.loads((tmp_path / "back" / "recovered.json").read_text()) == found
+
+
+def test_aware3d_is_there_and_draws_nothing(folder: Path, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        how = Request("aware3d", seed=seed)
+        facts = deidentify(folder / "1.png", tmp_path / str(seed), how, progress=False)
+        assert facts["strength"] == 1.5
+    one, two, before = (
+        read_portrait(where / "1.png") for where in (tmp_path / "0", tmp_path / "1", folder)
+    )
+    assert torch.equal(one, two) and float((one - before).abs().mean()) > 0.005

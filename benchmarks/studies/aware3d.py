@@ -33,7 +33,6 @@ from privhead_nb.deid.aware3d.style_nerf import StyleNerf
 from privhead_nb.deid.aware3d.train_generator import (
     GENERATOR,
     PARSER,
-    train_field,
     train_generator,
     train_parser,
 )
@@ -46,7 +45,8 @@ from privhead_nb.deid.aware3d.train_mapper import (
     train_stage_1,
     train_stage_2,
 )
-from privhead_nb.deid.ideudemon.train_step1 import NERF, Learning
+from privhead_nb.deid.ideudemon.train_step1 import NERF, train_field
+from privhead_nb.deid.learning import Learning
 from privhead_nb.deid.stored import path_of, save_parts
 from privhead_nb.files import write_json
 from privhead_nb.heads.codes import GENERATOR_VERSION

@@ -37,7 +37,7 @@ from privhead_nb.deid.g2face import NAME, G2Face, deidentifier
 from privhead_nb.deid.g2face.prior import Variant
 from privhead_nb.deid.g2face.train import JOINT, PRIOR, Training, train
 from privhead_nb.deid.ideudemon.codes import Parser
-from privhead_nb.deid.ideudemon.train_step1 import Learning
+from privhead_nb.deid.learning import Learning
 from privhead_nb.deid.stored import path_of, save_parts
 from privhead_nb.files import write_json
 from privhead_nb.heads.codes import GENERATOR_VERSION

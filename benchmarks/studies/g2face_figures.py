@@ -23,8 +23,9 @@ from benchmarks.studies.ideudemon_figures import (
     used,
 )
 from privhead_nb.deid import utility
+from privhead_nb.deid.features import identity_of, layers_and_identity, recogniser
 from privhead_nb.deid.g2face import G2Face
-from privhead_nb.deid.g2face.identity import NOISE, identity_of, layers_and_identity, recogniser
+from privhead_nb.deid.g2face.identity import NOISE
 from privhead_nb.deid.g2face.payload import BITS, coarse, read, written
 from privhead_nb.deid.ideudemon.codes import Parser
 from privhead_nb.lab.framing import resized

@@ -29,12 +29,13 @@ from privhead_nb.deid.ideudemon import NAME, deidentifier
 from privhead_nb.deid.ideudemon.codes import CoarseRegressor, Parser
 from privhead_nb.deid.ideudemon.train_step1 import (
     NERF,
+    NERF_SHARPER,
     REGRESSOR,
-    Learning,
     train_codes,
     train_nerf,
 )
 from privhead_nb.deid.ideudemon.train_step2 import RESTORER, train_restorer
+from privhead_nb.deid.learning import Learning
 from privhead_nb.deid.stored import path_of, save_parts
 from privhead_nb.files import write_json
 from privhead_nb.heads.codes import GENERATOR_VERSION
@@ -46,21 +47,24 @@ STORED = RESULTS / "ideudemon.json"
 
 @dataclass(frozen=True)
 class Profile:
-    """How long the three networks learn, and from whom."""
+    """How long the networks learn, and from whom."""
 
     people: int
     regressor: Learning
     nerf: Learning
+    sharper: Learning
     restorer: Learning
 
 
+_FEW = Learning(2, 2, 1e-3)
 PROFILES = {
-    "ci": Profile(4, Learning(4, 8, 1e-3), Learning(3, 2, 1e-3), Learning(2, 2, 1e-3)),
-    "cpu": Profile(600, REGRESSOR, NERF, RESTORER),
+    "ci": Profile(4, Learning(4, 8, 1e-3), _FEW, _FEW, _FEW),
+    "cpu": Profile(600, REGRESSOR, NERF, NERF_SHARPER, RESTORER),
     "gpu": Profile(
         600,
         replace(REGRESSOR, steps=20_000, batch=128),
         replace(NERF, steps=30_000, batch=32),
+        NERF_SHARPER,
         replace(RESTORER, steps=20_000, batch=32),
     ),
 }
@@ -82,7 +86,7 @@ def train(profile: str, target: Path, progress: bool = True) -> None:
     learn = portraits.known_portraits(people, folder=faces.cache_folder(), progress=progress)
     began = time.perf_counter()
     regressor, parser = coarse_codes(profile, learn, progress)
-    nerf = train_nerf(learn, folder, how.nerf, progress).requires_grad_(False)
+    nerf = train_nerf(learn, folder, how.nerf, how.sharper, progress).requires_grad_(False)
     restorer = train_restorer(learn, nerf, parser, folder, how.restorer, progress=progress)
     facts = {
         "profile": profile,

@@ -17,8 +17,8 @@ from privhead_nb.deid.ideudemon import Ideudemon, deidentifier
 from privhead_nb.deid.ideudemon.codes import Codes, Parser, perturbed
 from privhead_nb.deid.ideudemon.losses import Weights
 from privhead_nb.deid.ideudemon.restore import KEPT
-from privhead_nb.deid.ideudemon.train_step1 import Learning
 from privhead_nb.deid.ideudemon.train_step2 import Variant, train_restorer
+from privhead_nb.deid.learning import Learning
 from privhead_nb.lab import faces
 from privhead_nb.lab.attacks.probe import fused
 from privhead_nb.lab.faces import FaceDataset

@@ -51,7 +51,7 @@ def deidentify(
         typer.Option(
             "--strength",
             help="Of the method's own kind: pixels (blur, pixelate), k (k-same), noise (modulus), "
-            "way to the dummy (g2face). Default: its paper's.",
+            "way to the dummy (g2face), tau (aware3d). Default: its paper's.",
         ),
     ] = None,
     group: Annotated[
@@ -78,10 +78,10 @@ def deidentify(
 
     request = Request(method, strength, group, seed, force, passphrase)
     facts = run(source, out, request, overwrite=overwrite)
-    said = (
-        f"{out}: {len(facts['pictures'])} pictures by {method}, strength {facts['strength']:g}.\n"
-        "What it protects against whom: docs/compared-systems.md"
-    )
+    said = f"{out}: {len(facts['pictures'])} pictures by {method}, strength {facts['strength']:g}."
+    for name, why in facts["out_of_domain"].items():
+        said += f"\n{name}: not of the kind that these models know, forced: {why}"
+    said += "\nWhat it protects against whom: docs/compared-systems.md"
     show({"out": str(out), **facts} if json_ else said)
 
 

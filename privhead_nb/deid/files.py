@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
-from privhead_nb.deid import deidentifier
+from privhead_nb.deid import deidentifier, g2face
 from privhead_nb.deid.domain import verdicts
 from privhead_nb.deid.utility import faces_found
 from privhead_nb.errors import LabError
@@ -44,6 +45,9 @@ class Request:
         seed: of what is drawn.
         force: go on where a picture is not of the kind that the system knows.
         passphrase: locks what G2Face hides; None leaves it open to anyone with the extractor.
+
+    Raises:
+        LabError: a passphrase for a method that hides nothing.
     """
 
     method: str
@@ -52,6 +56,14 @@ class Request:
     seed: int = 0
     force: bool = False
     passphrase: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.passphrase is not None and self.method != g2face.NAME:
+            raise LabError(
+                f"{self.method} hides nothing that a passphrase could lock",
+                where="--passphrase",
+                remedy=f"Leave it out, or use --method {g2face.NAME}.",
+            )
 
 
 def picture_paths(source: Path) -> list[Path]:
@@ -105,24 +117,18 @@ def read_portrait(path: Path) -> Tensor:
     return torch.from_numpy(resize_area(read_image(path, MAX_PIXELS), SIZE, SIZE)).clamp(0, 1)
 
 
-def refuse_foreign(pictures: Tensor, paths: list[Path]) -> None:
-    """Refuse pictures outside of what the systems know.
-
-    Raises:
-        LabError: the first of them, with how far off it is, and how many faces a detector finds.
-    """
+def out_of_domain(pictures: Tensor, paths: list[Path]) -> dict[Path, str]:
+    """Which pictures (N, 64, 64, 3) no system knows the kind of, and what is seen in each."""
+    seen = {0: "no face is found in it", 1: "a face is found in it, of another kind or framing"}
+    out = {}
     for picture, path, verdict in zip(pictures, paths, verdicts(pictures), strict=True):
-        if verdict.known:
-            continue
-        found = int(faces_found(picture[None])[0])
-        seen = {0: "no face is found in it", 1: "a face is found in it, of another kind or framing"}
-        raise LabError(
-            "is not of the kind that these models know: "
-            f"{seen.get(found, f'{found} faces are found in it')} (distance from made portraits "
-            f"{verdict.distance:.3f}, at most {verdict.most:.3f})",
-            where=path,
-            remedy=NO_PORTRAIT,
-        )
+        if not verdict.known:
+            count = int(faces_found(picture[None])[0])
+            out[path] = (
+                f"{seen.get(count, f'{count} faces are found in it')} (distance from made "
+                f"portraits {verdict.distance:.3f}, at most {verdict.most:.3f})"
+            )
+    return out
 
 
 def deidentify(
@@ -131,20 +137,27 @@ def deidentify(
     """Write de-identified PNG pictures and deidentified.json.
 
     Returns:
-        What was done: method, strength, pictures, which of them were not of the known kind.
+        What was done: method, strength, group, seed, names of the pictures, whether a passphrase
+        locks them, and "out_of_domain": those that `force` let through, with what is seen in them.
 
     Raises:
-        LabError: as in the functions above, or as the system itself.
+        LabError: as in the functions above, or as the system itself; or a picture is not of the
+            kind that the systems know.
         OutputError: `out` can't be written; nothing half-written is left.
     """
-    from tqdm import tqdm
-
     paths = picture_paths(source)
     system = deidentifier(request.method)
     strength = system.default if request.strength is None else request.strength
     pictures = torch.stack([read_portrait(path) for path in paths])
-    if not request.force:
-        refuse_foreign(pictures, paths)
+    foreign = out_of_domain(pictures, paths)
+    if foreign and not request.force:
+        path, why = next(iter(foreign.items()))
+        more = f"; nor are {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        raise LabError(
+            f"is not of the kind that these models know: {why}{more}",
+            where=path,
+            remedy=NO_PORTRAIT,
+        )
     random = torch.Generator().manual_seed(request.seed)
     at_once = len(pictures) if request.group or request.method == "k-same" else BATCH
     changed = [
@@ -160,6 +173,7 @@ def deidentify(
         "seed": request.seed,
         "pictures": [f"{path.stem}.png" for path in paths],
         "locked": request.passphrase is not None,
+        "out_of_domain": {path.name: why for path, why in foreign.items()},
     }
     with atomic_folder(out, overwrite=overwrite) as aside:
         for name, picture in zip(facts["pictures"], torch.cat(changed), strict=True):
@@ -180,16 +194,15 @@ def recover(
         LabError: not one could be recovered: `out` is then as it was; or a picture of another size.
         OutputError: as in `deidentify`.
     """
-    from privhead_nb.deid.g2face import deidentifier as g2face
-
     paths = picture_paths(source)
     pictures = torch.stack([_as_saved(path) for path in paths])
-    found = g2face().recover(pictures, passphrase)
+    found = g2face.deidentifier().recover(pictures, passphrase)
     failed = {path.name: one.why for path, one in zip(paths, found, strict=True) if one.why}
     if len(failed) == len(paths):
+        of_all = f", nor is any other of {len(paths)} pictures" if len(paths) > 1 else ""
         raise LabError(
-            f"not recovered: {found[0].why}",
-            where=source,
+            f"not recovered{of_all}: {found[0].why}",
+            where=paths[0],
             remedy="Give PNG pictures as privhead deidentify --method g2face wrote them, and the "
             "passphrase of then.",
         )
@@ -208,8 +221,8 @@ def recover(
 
 def _as_saved(path: Path) -> Tensor:
     """(64, 64, 3) of a picture that was never resized, or nothing is left of what it hides."""
-    if image_size(path, MAX_PIXELS) != (SIZE, SIZE):
-        wide, high = image_size(path, MAX_PIXELS)
+    wide, high = image_size(path, MAX_PIXELS)
+    if (wide, high) != (SIZE, SIZE):
         raise LabError(
             f"is {wide} x {high} pixels, and what is hidden in a picture is lost with its size",
             where=path,
@@ -224,11 +237,7 @@ def _changed(
     if request.passphrase is None:
         made: Tensor = system(pictures, strength, random, group=request.group)
         return made
-    if request.method != "g2face":
-        raise LabError(
-            f"{request.method} hides nothing that a passphrase could lock",
-            where="--passphrase",
-            remedy="Leave it out, or use --method g2face.",
-        )
-    locked: Tensor = system.anonymise(pictures, strength, random, passphrase=request.passphrase)
+    locked: Tensor = system.anonymise(
+        pictures, strength, random, passphrase=request.passphrase, group=request.group
+    )
     return locked

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from privhead_nb.errors import LabError
@@ -71,59 +70,3 @@ def load_parts(path: Path, parts: Mapping[str, nn.Module], command: str) -> Reco
         restore(module, own, path, remedy)
         module.eval().requires_grad_(False)
     return facts
-
-
-# Training that can be interrupted -----------------------------------------------------------------
-
-
-def keep_progress(
-    path: Path,
-    step: int,
-    parts: Mapping[str, nn.Module],
-    optimisers: Mapping[str, torch.optim.Optimizer],
-    random: torch.Generator,
-) -> None:
-    """Write all that `resume` needs: modules, Adam's moments, the generator's state, the step."""
-    tensors: dict[str, Tensor] = {"step": torch.tensor(step), "random": random.get_state()}
-    for name, module in parts.items():
-        tensors |= {f"part.{name}.{k}": v.detach() for k, v in module.state_dict().items()}
-    for name, optimiser in optimisers.items():
-        for index, values in optimiser.state_dict()["state"].items():
-            for key, value in values.items():
-                tensors[f"optimiser.{name}.{index}.{key}"] = torch.as_tensor(value)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_tensors(path, {name: value.contiguous().clone() for name, value in tensors.items()}, {})
-
-
-def resume(
-    path: Path,
-    parts: Mapping[str, nn.Module],
-    optimisers: Mapping[str, torch.optim.Optimizer],
-    random: torch.Generator,
-) -> int:
-    """Go on from `keep_progress`; the steps that are done, 0 where no file is.
-
-    Raises:
-        LabError: the file is damaged or another training's.
-    """
-    if not path.is_file():
-        return 0
-    from privhead_nb.lab.kept import read_kept
-
-    again = f"Delete {path.name} to start again."
-    tensors = read_kept(path, ("step", "random"), again)
-    for name, module in parts.items():
-        start = f"part.{name}."
-        own = {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
-        restore(module, own, path, again)
-    for name, optimiser in optimisers.items():
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            if key.startswith(f"optimiser.{name}."):
-                _, _, index, entry = key.split(".")
-                state.setdefault(int(index), {})[entry] = value
-        full = optimiser.state_dict()
-        full["state"] = state
-        optimiser.load_state_dict(full)
-    random.set_state(tensors["random"])
-    return int(tensors["step"])

@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy.linalg import sqrtm
+from skimage.data import lbp_frontal_face_cascade_filename
+from skimage.feature import Cascade
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor, nn
 
@@ -80,17 +82,14 @@ def realism(pictures: Tensor, others: Tensor, recogniser: Recogniser) -> float:
 
 
 @cache
-def _cascade() -> object:
-    from skimage.data import lbp_frontal_face_cascade_filename
-    from skimage.feature import Cascade
-
+def _cascade() -> Cascade:
     return Cascade(lbp_frontal_face_cascade_filename())
 
 
 def faces_found(pictures: Tensor) -> NDArray[np.int64]:
     """(N,) faces that the cascade of local binary patterns finds in pictures (N, H, H, 3)."""
     large = resized(pictures, 256).clamp(0, 1).mul(255).round().byte().numpy()
-    find = _cascade().detect_multi_scale  # type: ignore[attr-defined]
+    find = _cascade().detect_multi_scale
     return np.array([len(find(rgb, 1.1, 1, (80, 80), (200, 200))) for rgb in large])
 
 

@@ -1,8 +1,8 @@
 """What E_aux and M_c learn from: pictures whose latent code and camera are known.
 
 The paper takes 50,000 pictures of its generator, of random codes and cameras. Here these are the
-known portraits, and pictures that the generator makes
-of further people, so that there are more people than portraits were rendered of.
+known portraits, and pictures that the generator makes of further people, so that there are more
+people than portraits were rendered of.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from privhead_nb.deid.aware3d.losses import identity_encoder, inner_features
 from privhead_nb.deid.aware3d.style_nerf import StyleNerf, known_codes
+from privhead_nb.deid.features import identity_of, recogniser
 from privhead_nb.deid.portraits import PITCH, POSE, YAW, KnownPortraits
 from privhead_nb.heads.codes import ALBEDO_NAMES, IDENTITY_NAMES, identity_codes
 from privhead_nb.lab.faces import Rows
@@ -45,8 +45,7 @@ class Examples(Rows):
 @torch.no_grad()
 def vectors(pictures: Tensor) -> Tensor:
     """z_id (N, 64) of pictures (N, 64, 64, 3) in [0, 1]."""
-    parts = [inner_features(identity_encoder(), part)[1] for part in pictures.split(256)]
-    return torch.cat(parts)
+    return torch.cat([identity_of(recogniser(), part) for part in pictures.split(256)])
 
 
 def mixed_codes(who: Examples, how: Examples) -> Tensor:

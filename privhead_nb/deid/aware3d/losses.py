@@ -1,39 +1,19 @@
 """The losses of eq. 4 to 9, each of a batch, and the latent discriminator's.
 
-E_id is the lab's `arcface_cnn`, frozen, whose vectors have unit length: distances lie in [0, 2].
-Its inner features stand in for LPIPS. Recognisers that score took no part.
+E_id, and what stands in for LPIPS, are `deid.features`: vectors of unit length, whose distances lie
+in [0, 2].
 """
 
 from __future__ import annotations
-
-from functools import cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from privhead_nb.lab.recognisers import head_crop
-from privhead_nb.lab.recognisers.network import FaceNetwork
-from privhead_nb.lab.recognisers.stored import network_in
-from privhead_nb.resources import WEIGHTS
+from privhead_nb.deid.g2face.losses import gradient_penalty
 
 SMALL = 1e-8
 """Added under roots, so that their slope is finite at 0."""
-
-
-@cache
-def identity_encoder() -> FaceNetwork:
-    """E_id: the lab's `arcface_cnn`, frozen."""
-    return network_in(WEIGHTS / "arcface_cnn.safetensors").requires_grad_(False)
-
-
-def inner_features(network: FaceNetwork, pictures: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Features of three depths, and z_id (N, 64) of unit length, of pictures (N, 64, 64, 3)."""
-    one = F.relu(network.norm(network.stem(head_crop(pictures))))
-    two = network.block_one(F.relu(network.norm_one(network.down_one(one))))
-    three = network.block_two(F.relu(network.norm_two(network.down_two(two))))
-    vector = network.norm_out(network.out(network.drop(three.flatten(1))))
-    return [one, two, three], F.normalize(vector, dim=1)
 
 
 def distance(a: Tensor, b: Tensor) -> Tensor:
@@ -108,5 +88,4 @@ def discriminator_loss(critic: nn.Module, real: Tensor, made: Tensor, r1: float)
     real = real.detach().requires_grad_(True)
     of_real = critic(real)
     off = F.softplus(-of_real).mean() + F.softplus(critic(made.detach())).mean()
-    (slope,) = torch.autograd.grad(of_real.sum(), real, create_graph=True)
-    return off + r1 / 2 * slope.square().sum(1).mean()
+    return off + r1 / 2 * gradient_penalty(of_real, real)

@@ -8,16 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from privhead_nb.deid.aware3d.losses import (
-    distance,
-    identity_encoder,
-    inner_features,
-    perceptual_loss,
-)
+from privhead_nb.deid.aware3d.losses import distance, perceptual_loss
 from privhead_nb.deid.aware3d.style_nerf import StyleNerf, known_codes, start_from
-from privhead_nb.deid.ideudemon.codes import Codes, Parser
+from privhead_nb.deid.features import layers_and_identity, recogniser
+from privhead_nb.deid.ideudemon.codes import Parser
 from privhead_nb.deid.ideudemon.nerf import ParametricNerf
-from privhead_nb.deid.ideudemon.train_step1 import NERF, Learning, photometric, train
+from privhead_nb.deid.ideudemon.train_step1 import photometric
+from privhead_nb.deid.learning import Learning, train
 from privhead_nb.deid.portraits import KnownPortraits
 
 GENERATOR = Learning(1400, 8, 4e-4)
@@ -30,22 +27,6 @@ def fast() -> torch.autocast:
     """Half precision (bfloat16) where the processor has units for it; else nothing changes."""
     able = torch.backends.mkldnn.is_available() and torch.cpu._is_amx_tile_supported()
     return torch.autocast("cpu", torch.bfloat16, enabled=able)
-
-
-def train_field(
-    portraits: KnownPortraits, folder: Path, learning: Learning = NERF, progress: bool = True
-) -> ParametricNerf:
-    """The field that the generator starts from: IDeudemon's, by the same file if it is there."""
-    torch.manual_seed(learning.seed)
-    nerf = ParametricNerf()
-
-    def loss(random: torch.Generator) -> Tensor:
-        some = portraits.only(torch.randint(len(portraits), (learning.batch,), generator=random))
-        shown, opaque = nerf(Codes.known(some), random)
-        return photometric(shown, opaque, some.rgb(), some.parsing)
-
-    train({"nerf": nerf}, loss, learning, folder / "nerf", progress)
-    return nerf.eval()
 
 
 def train_generator(
@@ -63,7 +44,7 @@ def train_generator(
         field: what it starts from.
     """
     torch.manual_seed(learning.seed)
-    nerf, look = StyleNerf(), identity_encoder()
+    nerf, look = StyleNerf(), recogniser()
     start_from(field, nerf)
     nerf.upsample.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -72,9 +53,9 @@ def train_generator(
         rgb = some.rgb()
         with fast():
             shown, opaque = nerf(known_codes(some), some.pose, random)
-            seen, identity = inner_features(look, shown)
+            seen, identity = layers_and_identity(look, shown)
             with torch.no_grad():
-                known, own = inner_features(look, rgb)
+                known, own = layers_and_identity(look, rgb)
         return (
             photometric(shown, opaque, rgb, some.parsing)
             + ALIKE * perceptual_loss(known, seen)
@@ -82,7 +63,7 @@ def train_generator(
         )
 
     train({"nerf": nerf}, loss, learning, folder / "generator", progress)
-    return nerf.eval().requires_grad_(False)
+    return nerf.requires_grad_(False)
 
 
 def train_parser(
@@ -100,4 +81,4 @@ def train_parser(
         return F.cross_entropy(scores.float(), some.parsing.long())
 
     train({"parser": parser}, loss, learning, folder / "parser", progress)
-    return parser.eval().requires_grad_(False)
+    return parser.requires_grad_(False)

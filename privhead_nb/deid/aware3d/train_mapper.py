@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
-from tqdm import tqdm
 
 from privhead_nb.deid.aware3d import losses
 from privhead_nb.deid.aware3d.examples import Examples, mixed_codes
@@ -27,9 +26,9 @@ from privhead_nb.deid.aware3d.mapper import (
 )
 from privhead_nb.deid.aware3d.style_nerf import StyleNerf
 from privhead_nb.deid.aware3d.train_generator import fast
+from privhead_nb.deid.features import layers_and_identity, recogniser
 from privhead_nb.deid.ideudemon.codes import Parser
-from privhead_nb.deid.ideudemon.train_step1 import KEEP_EVERY, Learning, one_cycle, train
-from privhead_nb.deid.stored import keep_progress, resume
+from privhead_nb.deid.learning import Learning, Turn, step_down, train, train_in_turns
 
 INVERSION = Learning(2400, 32, 2e-3)
 STAGE_1 = Learning(240, 8, 2e-4)
@@ -86,9 +85,7 @@ def train_inversion(
     def loss(random: torch.Generator) -> Tensor:
         how = torch.randint(len(examples), (learning.batch,), generator=random)
         other = torch.randint(len(examples), (half,), generator=random)
-        who = torch.cat([how[:half], other])[: learning.batch]
-        if len(who) < learning.batch:  # an odd batch
-            who = torch.cat([who, how[len(who) :]])
+        who = torch.cat([how[: learning.batch - half], other])
         i, j = examples.only(who), examples.only(how)
         with fast():
             attributes, direction = auxiliary(j.rgb())
@@ -152,7 +149,7 @@ def converted(
     attributes, direction = networks.auxiliary(pictures)
     w = networks.mapper(vector, attributes, tau)
     made, _ = networks.nerf(w, direction, random)
-    features, own = losses.inner_features(losses.identity_encoder(), made)
+    features, own = layers_and_identity(recogniser(), made)
     return Seen(pictures, made, attributes, direction, w, own.float(), features)
 
 
@@ -177,7 +174,7 @@ def stage_1_loss(
         off = losses.contrastive_loss(i.vector, j.vector, seen.vector, weights.margin)
         return total + weights.contrastive * off
     with torch.no_grad():
-        known, _ = losses.inner_features(losses.identity_encoder(), seen.pictures)
+        known, _ = layers_and_identity(recogniser(), seen.pictures)
     rebuilt = F.mse_loss(seen.made, seen.pictures) + losses.perceptual_loss(known, seen.features)
     return (
         total
@@ -285,32 +282,21 @@ def _adversarially(
         "adversarial": torch.optim.Adam(numbers, ADVERSARIAL_RATE, betas=(0.9, 0.999)),
         "critic": torch.optim.Adam(critic.parameters(), CRITIC_RATE, betas=(0.9, 0.999)),
     }
-    everything = {**parts, "critic": critic}
-    random = torch.Generator().manual_seed(learning.seed)
-    file = path.with_suffix(".safetensors")
-    done = resume(file, everything, adams, random)
-    schedule = one_cycle(adams["others"], learning, done)
-    bar = tqdm(range(done, learning.steps), initial=done, total=learning.steps, desc=path.name,
-               disable=not progress)  # fmt: skip
-    for step in bar:
+
+    def turn(step: int, random: torch.Generator) -> Turn:
         with fast():
             loss, again = batch(step, random)
-        _step(adams["others"], loss)
-        schedule.step()
-        w = again()
-        _step(adams["adversarial"], weights.adversarial * losses.adversarial_loss(critic(w)))
-        some = real[torch.randint(len(real), (len(w),), generator=random)]
-        judged = losses.discriminator_loss(critic, some, w, weights.r1)
-        _step(adams["critic"], judged)
-        if step % 20 == 0:
-            bar.set_postfix(loss=f"{loss.item():.3f}", critic=f"{judged.item():.3f}")
-        if (step + 1) % KEEP_EVERY == 0 or step + 1 == learning.steps:
-            keep_progress(file, step + 1, everything, adams, random)
-    for part in parts.values():
-        part.eval()
 
+        def others_turn() -> dict[str, Tensor]:
+            w = again()
+            fooled = weights.adversarial * losses.adversarial_loss(critic(w))
+            step_down(adams["adversarial"], fooled)
+            some = real[torch.randint(len(real), (len(w),), generator=random)]
+            judged = losses.discriminator_loss(critic, some, w, weights.r1)
+            step_down(adams["critic"], judged)
+            return {"critic": judged.detach()}
 
-def _step(adam: torch.optim.Optimizer, loss: Tensor) -> None:
-    adam.zero_grad(set_to_none=True)
-    loss.backward()
-    adam.step()
+        return loss, others_turn
+
+    train_in_turns({**parts, "critic": critic}, adams, turn, learning, path, progress,
+                   steady=("adversarial", "critic"))  # fmt: skip

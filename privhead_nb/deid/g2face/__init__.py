@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from privhead_nb.deid import check_pictures, check_strength
-from privhead_nb.deid.g2face.identity import NOISE, identity_of, recogniser
+from privhead_nb.deid.features import identity_of, recogniser
+from privhead_nb.deid.g2face.identity import NOISE
 from privhead_nb.deid.g2face.payload import BITS, read, written
 from privhead_nb.deid.g2face.prior import Parts, new_parts
 from privhead_nb.deid.stored import load_parts, path_of

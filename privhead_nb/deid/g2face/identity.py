@@ -7,18 +7,12 @@ learned from the heads' own.
 
 from __future__ import annotations
 
-from functools import cache
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from privhead_nb.deid.ideudemon.codes import SIZES, CoarseRegressor, Codes
-from privhead_nb.deid.ideudemon.losses import perceptual_features
-from privhead_nb.lab.recognisers import head_crop
-from privhead_nb.lab.recognisers.network import DIMENSIONS, FaceNetwork
-from privhead_nb.lab.recognisers.stored import network_in
-from privhead_nb.resources import WEIGHTS
+from privhead_nb.lab.recognisers.network import DIMENSIONS
 
 GEOMETRY = SIZES["identity"] + SIZES["expression"] + SIZES["camera"]
 """Numbers of shape, expression and pose together."""
@@ -70,21 +64,3 @@ def geometry_aware(identity: Tensor, codes: Codes) -> Tensor:
 def without_geometry(z: Tensor) -> Tensor:
     """z_gid whose coefficients are 0: the ablation without the geometric prior (Table VI)."""
     return torch.cat([z[:, :DIMENSIONS], torch.zeros_like(z[:, DIMENSIONS:])], 1)
-
-
-def identity_of(network: FaceNetwork, pictures: Tensor) -> Tensor:
-    """z_id: unit vectors (N, 64) of pictures (N, 64, 64, 3)."""
-    return F.normalize(network(head_crop(pictures)), dim=1)
-
-
-def layers_and_identity(network: FaceNetwork, pictures: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Features of three layers, for the perceptual distance of eq. 11, and z_id, in one pass."""
-    layers = perceptual_features(network, pictures)
-    told = network.norm_out(network.out(network.drop(layers[-1].flatten(1))))
-    return layers, F.normalize(told, dim=1)
-
-
-@cache
-def recogniser() -> FaceNetwork:
-    """The paper's ArcFace: the lab's `arcface_cnn`, frozen."""
-    return network_in(WEIGHTS / "arcface_cnn.safetensors").requires_grad_(False)

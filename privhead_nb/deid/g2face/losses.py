@@ -1,4 +1,4 @@
-"""The losses of G2Face, eq. 11 to 23. LPIPS is the lab's recogniser's features; see docs."""
+"""The losses of G2Face, eq. 11 to 23. LPIPS is `deid.features` here."""
 
 from __future__ import annotations
 
@@ -29,10 +29,6 @@ class Weights:
     landmarks: float = 1.0
 
 
-PRINTED = Weights(reconstruction=1.0)
-"""The paper's."""
-
-
 def reconstruction_loss(
     made: Tensor, original: Tensor, made_layers: list[Tensor], original_layers: list[Tensor]
 ) -> Tensor:
@@ -40,7 +36,7 @@ def reconstruction_loss(
 
     Args:
         made, original: (N, 64, 64, 3).
-        made_layers, original_layers: their features, of `identity.layers_and_identity`.
+        made_layers, original_layers: their features, of `features.layers_and_identity`.
     """
     pairs = zip(made_layers, original_layers, strict=True)
     alike = torch.stack([F.l1_loss(a, b) for a, b in pairs]).mean()
@@ -84,7 +80,7 @@ def geometry_loss(
 
 
 def gradient_penalty(logits: Tensor, pictures: Tensor) -> Tensor:
-    """R1 of StyleGAN2's discriminator: the squared gradient of its logits at real pictures."""
+    """R1 (Mescheder et al. 2018, eq. 9): a critic's squared slope at what is real, (N, ...)."""
     (slope,) = torch.autograd.grad(logits.sum(), pictures, create_graph=True)
     return slope.square().flatten(1).sum(1).mean()
 

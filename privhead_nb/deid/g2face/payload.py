@@ -22,6 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from privhead_nb.errors import LabError
+
 BITS = 1024
 COPIES = 3
 LEVELS, STEP = 16, 0.05
@@ -73,9 +75,15 @@ def read(bits: Tensor, passphrase: str | None = None) -> tuple[Tensor, list[bool
 
 @lru_cache(maxsize=8)
 def key_of(passphrase: str | None) -> bytes:
-    """32 bytes: of scrypt (n = 2^14, r = 8, p = 1), or the public ones."""
+    """32 bytes: of scrypt (n = 2^14, r = 8, p = 1), or the public ones.
+
+    Raises:
+        LabError: the passphrase is empty, which would lock nothing.
+    """
     if passphrase is None:
         return _PUBLIC
+    if not passphrase:
+        raise LabError("is empty", where="passphrase", remedy="Give one, or leave it out.")
     said = passphrase.encode("utf-8")
     return hashlib.scrypt(said, salt=_SALT, n=2**14, r=8, p=1, maxmem=64_000_000, dklen=32)
 

@@ -14,15 +14,14 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ConstantLR
 
+from privhead_nb.deid.features import identity_of, layers_and_identity, recogniser
 from privhead_nb.deid.g2face.identity import (
     NOISE,
     DummyIdentity,
     GeometryRegressor,
     geometry_aware,
-    identity_of,
-    layers_and_identity,
-    recogniser,
     without_geometry,
 )
 from privhead_nb.deid.g2face.losses import Weights, as_saved, hiding_loss, reconstruction_loss
@@ -30,9 +29,9 @@ from privhead_nb.deid.g2face.manipulate import Manipulator, PasswordExtractor
 from privhead_nb.deid.g2face.payload import BITS, coarse
 from privhead_nb.deid.ideudemon.codes import CoarseRegressor, Codes
 from privhead_nb.deid.ideudemon.restore import KEPT
-from privhead_nb.deid.ideudemon.train_step1 import Learning
-from privhead_nb.deid.ideudemon.train_step1 import train as descend
+from privhead_nb.deid.learning import Learning, train
 from privhead_nb.deid.portraits import KnownPortraits
+from privhead_nb.lab.fit import fit
 from privhead_nb.lab.framing import SIZE
 
 CODE_NOISE = 2 / 255
@@ -95,12 +94,12 @@ def learn_face_model(
     both = KnownPortraits.join([portraits, portraits.mirrored()])
     known, marks = Codes.known(both).flat(), (2 * both.landmarks + 1) / SIZE - 1
     adam = torch.optim.Adam(geometry.face_model.parameters(), how.rate)
-    for _ in range(how.steps):
+
+    def loss(_step: int) -> Tensor:
         rows = torch.randint(len(both), (how.batch,), generator=random)
-        off = F.mse_loss(geometry.landmarks(Codes.split(known[rows])), marks[rows])
-        adam.zero_grad(set_to_none=True)
-        off.backward()
-        adam.step()
+        return F.mse_loss(geometry.landmarks(Codes.split(known[rows])), marks[rows])
+
+    fit(adam, loss, how.steps, schedule=ConstantLR(adam, 1.0))
     geometry.eval().requires_grad_(False)
 
 
@@ -112,13 +111,13 @@ def learn_population(dummy: DummyIdentity, portraits: KnownPortraits, how: Learn
         own = torch.cat([identity_of(recogniser(), x) for x in some.rgb().split(100)])
     mean, spread = _moments(own)
     adam = torch.optim.Adam(dummy.parameters(), how.rate)
-    for _ in range(how.steps):
+
+    def loss(_step: int) -> Tensor:
         made = dummy(torch.randn(how.batch, NOISE, generator=random))
         its_mean, its_spread = _moments(made)
-        off = (its_mean - mean).square().sum() + (its_spread - spread).square().sum()
-        adam.zero_grad(set_to_none=True)
-        off.backward()
-        adam.step()
+        return (its_mean - mean).square().sum() + (its_spread - spread).square().sum()
+
+    fit(adam, loss, how.steps, schedule=ConstantLR(adam, 1.0))
 
 
 def _moments(vectors: Tensor) -> tuple[Tensor, Tensor]:
@@ -166,4 +165,4 @@ def learn_prior(
             made, rgb, layers, wanted
         ) + weights.hiding * hiding_loss(logits, bits)
 
-    descend(learning, loss, how, folder / "prior", progress)
+    train(learning, loss, how, folder / "prior", progress)

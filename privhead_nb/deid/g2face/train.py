@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from privhead_nb.deid.g2face.identity import NOISE, identity_of, layers_and_identity, recogniser
+from privhead_nb.deid.features import identity_of, layers_and_identity, recogniser
+from privhead_nb.deid.g2face.identity import NOISE
 from privhead_nb.deid.g2face.losses import (
     Weights,
     adversarial_loss,
@@ -36,18 +36,20 @@ from privhead_nb.deid.g2face.prior import (
 )
 from privhead_nb.deid.ideudemon.codes import CoarseRegressor
 from privhead_nb.deid.ideudemon.losses import Discriminator, discriminator_loss
-from privhead_nb.deid.ideudemon.train_step1 import KEEP_EVERY, Learning, one_cycle
+from privhead_nb.deid.learning import Learning, Turn, step_down, train_in_turns
 from privhead_nb.deid.portraits import KnownPortraits
-from privhead_nb.deid.stored import keep_progress, resume
 
 FACE_MODEL = Learning(400, 256, 3e-3)
 POPULATION = Learning(300, 256, 3e-3)
 PRIOR = Learning(800, 8, 3e-3)
 JOINT = Learning(2000, 8, 2e-3)
-CRITIC_RATE, R1, R1_EVERY = 1e-3, 1.0, 8
-"""Of Adam, highest; weight of R1, and steps between two of it (StyleGAN2's lazy regularisation)."""
+R1, R1_EVERY = 1.0, 8
+"""Weight of R1, and steps between two of it (StyleGAN2's lazy regularisation)."""
 REHEARSED, STRANGERS = 4, 3
-"""One row in so many repeats the prior; one of those that are recovered gets another identity."""
+"""One row in so many repeats the prior; one of those that are recovered gets another identity.
+
+Fewer rows than that have none such.
+"""
 
 
 @dataclass(frozen=True)
@@ -94,28 +96,24 @@ def train_jointly(
     numbers = [p for part in learning.values() for p in part.parameters()]
     adams = {
         "parts": torch.optim.Adam(numbers, how.rate, betas=(0.5, 0.99)),
-        "critic": torch.optim.Adam(critic.parameters(), CRITIC_RATE, betas=(0.5, 0.99)),
+        "critic": torch.optim.Adam(critic.parameters(), how.rate, betas=(0.5, 0.99)),
     }
-    random = torch.Generator().manual_seed(how.seed)
-    file, kept = folder / "joint.safetensors", {**learning, "critic": critic}
-    done = resume(file, kept, adams, random)
-    falls = [one_cycle(adam, how, done) for adam in adams.values()]
     both = KnownPortraits.join([portraits, portraits.mirrored()])
-    bar = tqdm(range(done, how.steps), initial=done, total=how.steps, desc="g2face",
-               disable=not progress)  # fmt: skip
-    for step in bar:
+
+    def turn(step: int, random: torch.Generator) -> Turn:
         some = both.only(torch.randint(len(both), (how.batch,), generator=random))
-        told = losses_of(parts, some, critic, training.weights, random, noisy=step % 2 == 1)
-        _step(adams["parts"], told["total"])
-        _step(adams["critic"], _judged(critic, some.rgb(), told["made"].detach(), step))
-        for fall in falls:
-            fall.step()
-        if step % 20 == 0:
-            bar.set_postfix({k: f"{float(told[k]):.4g}" for k in told if told[k].numel() == 1})
-        if (step + 1) % KEEP_EVERY == 0 or step + 1 == how.steps:
-            keep_progress(file, step + 1, kept, adams, random)
-    for part in parts.named().values():
-        part.eval()
+        total, made, shares = losses_of(
+            parts, some, critic, training.weights, random, noisy=step % 2 == 1
+        )
+
+        def critics_turn() -> dict[str, Tensor]:
+            step_down(adams["critic"], _judged(critic, some.rgb(), made.detach(), step))
+            return shares
+
+        return total, critics_turn
+
+    kept = {**learning, "critic": critic}
+    train_in_turns(kept, adams, turn, how, folder / "joint", progress)
 
 
 def losses_of(
@@ -126,8 +124,8 @@ def losses_of(
     random: torch.Generator,
     *,
     noisy: bool,
-) -> dict[str, Tensor]:
-    """Both stages of one batch: "total" of eq. 22 and 23, what was "made", and shares to be shown.
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """Both stages of one batch: the total of eq. 22 and 23, what was made, and shares to be shown.
 
     A part of the batch repeats the prior: its face is covered, and its own identity given. Of the
     rest, which is anonymised and recovered, some are given another's identity at recovery, and are
@@ -145,10 +143,12 @@ def losses_of(
     made = parts.manipulator(shown, parts.z(given, codes), bits[0])
     saved = as_saved(made, CODE_NOISE if noisy else 0.0, random)
     logits = parts.extractor(saved)
-    layers, _ = layers_and_identity(look, made[:first])
-    rehearsed = reconstruction_loss(
-        made[:first], pictures[:first], layers, [x[:first] for x in wanted]
-    )
+    rehearsed = made.new_zeros(())
+    if first:
+        layers, _ = layers_and_identity(look, made[:first])
+        rehearsed = reconstruction_loss(
+            made[:first], pictures[:first], layers, [x[:first] for x in wanted]
+        )
 
     anonymised, own = made[first:], own[first:]
     clean = as_saved(anonymised, 0.0, random)
@@ -187,16 +187,15 @@ def losses_of(
         + weights.geometry * shape
         + weights.hiding * hiding_loss(logits, bits[0])
     )  # fmt: skip
-    off = (recovered[right] - original).detach().square().mean().clamp_min(1e-9)
-    return {
-        "total": total,
-        "made": made,
+    off = (recovered[right] - original).square().mean().clamp_min(1e-9)
+    shares = {
         "psnr": -10 * off.log10(),
         "wrong": ((logits > 0).float() != bits[0]).float().mean(),
         "near": (hidden * dummy).sum(1).mean(),
         "away": (hidden * own).sum(1).mean(),
         "fooled": fooled,
     }
+    return total, made, {name: share.detach() for name, share in shares.items()}
 
 
 def _judged(critic: Discriminator, real: Tensor, made: Tensor, step: int) -> Tensor:
@@ -208,9 +207,3 @@ def _judged(critic: Discriminator, real: Tensor, made: Tensor, step: int) -> Ten
     logits = critic(real)[0]
     off = discriminator_loss(logits, critic(made.movedim(-1, 1))[0])
     return off + R1_EVERY * R1 / 2 * gradient_penalty(logits, real)
-
-
-def _step(adam: torch.optim.Optimizer, loss: Tensor) -> None:
-    adam.zero_grad(set_to_none=True)
-    loss.backward()
-    adam.step()

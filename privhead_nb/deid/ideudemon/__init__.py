@@ -8,7 +8,7 @@ losses.py, eq. 5 to 9). docs/compared-systems.md says where it differs from the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -53,11 +53,9 @@ class Ideudemon:
         check_strength(strength, (0.0, *self.strengths), self.name)
         codes = self.codes(pictures)
         if group:
-            mean = codes.identity.mean(0, keepdim=True)
-            one = Codes(mean, *(getattr(codes, n)[:1] for n in ("expression", "albedo",
-                        "illumination", "camera")))  # fmt: skip
-            shared = perturbed(one, strength, random).identity.expand_as(codes.identity)
-            hidden = Codes(shared, codes.expression, codes.albedo, codes.illumination, codes.camera)
+            mean = replace(codes, identity=codes.identity.mean(0, keepdim=True))
+            shared = perturbed(mean, strength, random).identity
+            hidden = replace(codes, identity=shared.expand_as(codes.identity))
         else:
             hidden = perturbed(codes, strength, random)
         return self.restored(pictures, hidden)

@@ -66,10 +66,6 @@ class Codes:
     def __len__(self) -> int:
         return len(self.identity)
 
-    def detached(self) -> Codes:
-        """The same without gradients."""
-        return Codes(*(getattr(self, f.name).detach() for f in fields(self)))
-
 
 def perturbed(codes: Codes, scale: float, random: torch.Generator) -> Codes:
     """Protected codes z'_id = z_id + n, n ~ N(0, scale^2), cut to [-1, 1] (eq. 3, section 4.1)."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from privhead_nb.deid.ideudemon.codes import CoarseRegressor, Codes
@@ -45,20 +44,10 @@ def fitted(
             loss = off + how.near * offset.square().mean(1).sum()
             (offset.grad,) = torch.autograd.grad(loss, [offset])
             adam.step()
-    return bounded(coarse + offset.detach()).detached()
+    return bounded(coarse + offset.detach())
 
 
 def bounded(flat: Tensor) -> Codes:
     """Codes of numbers side by side, identity and albedo cut to [-1, 1]."""
     codes = Codes.split(flat)
     return replace(codes, identity=codes.identity.clamp(-1, 1), albedo=codes.albedo.clamp(-1, 1))
-
-
-def code_errors(found: Codes, true: Codes) -> dict[str, Tensor]:
-    """(N,) root mean square of each code's difference."""
-    return {
-        f.name: F.mse_loss(getattr(found, f.name), getattr(true, f.name), reduction="none")
-        .mean(1)
-        .sqrt()
-        for f in fields(Codes)
-    }

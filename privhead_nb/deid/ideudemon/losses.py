@@ -1,7 +1,6 @@
 """The losses of step II, eq. 5 to 9, and the discriminators in them.
 
-phi of eq. 5 is VGG-19 in the paper and the lab's `arcface_cnn` here, which is also the r_id of
-eq. 8: no weights come from elsewhere. Recognisers that score took no part.
+phi of eq. 5, VGG-19 in the paper, and r_id of eq. 8 are `deid.features` here.
 """
 
 from __future__ import annotations
@@ -13,10 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from privhead_nb.lab.recognisers import head_crop
+from privhead_nb.deid.features import identity_of, perceptual_features
 from privhead_nb.lab.recognisers.network import FaceNetwork
-from privhead_nb.lab.recognisers.stored import network_in
-from privhead_nb.resources import WEIGHTS as LAB_WEIGHTS
 
 REGIONS: dict[str, tuple[slice, int, int]] = {
     "left_eye": (slice(42, 48), 8, 12),
@@ -85,19 +82,6 @@ def gram(features: Tensor) -> Tensor:
     return flat @ flat.transpose(1, 2) / flat[0].numel()
 
 
-def eyes() -> FaceNetwork:
-    """phi of eq. 5 and r_id of eq. 8: the lab's `arcface_cnn`, frozen."""
-    return network_in(LAB_WEIGHTS / "arcface_cnn.safetensors").requires_grad_(False)
-
-
-def perceptual_features(network: FaceNetwork, pictures: Tensor) -> list[Tensor]:
-    """phi: features of three layers of a frozen recogniser of pictures (N, 64, 64, 3)."""
-    one = F.relu(network.norm(network.stem(head_crop(pictures))))
-    two = network.block_one(F.relu(network.norm_one(network.down_one(one))))
-    three = network.block_two(F.relu(network.norm_two(network.down_two(two))))
-    return [one, two, three]
-
-
 def perceptual_loss(network: FaceNetwork, made: Tensor, original: Tensor) -> Tensor:
     """(N,) mean absolute difference of phi's features of two stacks of pictures."""
     pairs = zip(
@@ -143,7 +127,7 @@ def component_loss(
 
 def identity_loss(made: Tensor, source: Tensor, network: FaceNetwork, weights: Weights) -> Tensor:
     """Eq. 8: 1 - cosine of r_id of X' and of X_l; or their L1 distance, for the ablation."""
-    a, b = (F.normalize(network(head_crop(x)), dim=1) for x in (made, source))
+    a, b = (identity_of(network, x) for x in (made, source))
     if weights.identity_l1:
         return weights.identity * (a - b).abs().mean()
     return weights.identity * (1 - (a * b).sum(1)).mean()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
+from privhead_nb.deid.features import recogniser
 from privhead_nb.deid.ideudemon.codes import Codes, Parser, perturbed
 from privhead_nb.deid.ideudemon.losses import (
     REGIONS,
@@ -17,16 +17,14 @@ from privhead_nb.deid.ideudemon.losses import (
     adversarial_loss,
     component_loss,
     discriminator_loss,
-    eyes,
     identity_loss,
     reconstruction_loss,
     region,
 )
 from privhead_nb.deid.ideudemon.nerf import ParametricNerf
 from privhead_nb.deid.ideudemon.restore import Restorer, hybrid
-from privhead_nb.deid.ideudemon.train_step1 import KEEP_EVERY, Learning, one_cycle
+from privhead_nb.deid.learning import Learning, Turn, step_down, train_in_turns
 from privhead_nb.deid.portraits import KnownPortraits
-from privhead_nb.deid.stored import keep_progress, resume
 
 RESTORER = Learning(600, 8, 2e-3)
 SCALES = (0.0, 0.4)
@@ -76,7 +74,7 @@ def train_restorer(
     progress: bool = True,
 ) -> Restorer:
     """The restoring network; goes on where it was interrupted."""
-    how, look = variant or Variant(), eyes()
+    how, look = variant or Variant(), recogniser()
     torch.manual_seed(learning.seed)
     restorer, whole = Restorer(), Discriminator(64, 64)
     local = {name: Discriminator(height, width) for name, (_, height, width) in REGIONS.items()}
@@ -88,14 +86,9 @@ def train_restorer(
         "restorer": torch.optim.Adam(restorer.parameters(), learning.rate, betas=(0.5, 0.99)),
         "critics": torch.optim.Adam(critics, learning.rate, betas=(0.5, 0.99)),
     }
-    random = torch.Generator().manual_seed(learning.seed)
-    file = (folder / "restorer").with_suffix(".safetensors")
-    done = resume(file, parts, adams, random)
     both = KnownPortraits.join([portraits, portraits.mirrored()])
-    falls = [one_cycle(adam, learning, done) for adam in adams.values()]
-    bar = tqdm(range(done, learning.steps), initial=done, total=learning.steps, desc="restorer",
-               disable=not progress)  # fmt: skip
-    for step in bar:
+
+    def turn(_step: int, random: torch.Generator) -> Turn:
         some = both.only(torch.randint(len(both), (learning.batch,), generator=random))
         source = hybrids(some, nerf, parser, random, how.assistance)
         original, marks = some.rgb(), some.landmarks
@@ -109,24 +102,19 @@ def train_restorer(
             total = total + component_loss(made, original, marks, local, how.weights)
         if how.identity:
             total = total + identity_loss(made, source, look, how.weights)
-        _step(adams["restorer"], total)
-        judged = discriminator_loss(
-            whole(original.movedim(-1, 1))[0], whole(made.detach().movedim(-1, 1))[0]
-        )
-        for name, critic in local.items():
-            real, fake = (region(x, marks, name) for x in (original, made.detach()))
-            judged = judged + discriminator_loss(critic(real)[0], critic(fake)[0])
-        _step(adams["critics"], judged)
-        for fall in falls:
-            fall.step()
-        if step % 20 == 0:
-            bar.set_postfix(loss=f"{total.item():.3f}", critics=f"{judged.item():.3f}")
-        if (step + 1) % KEEP_EVERY == 0 or step + 1 == learning.steps:
-            keep_progress(file, step + 1, parts, adams, random)
-    return restorer.eval()
 
+        def critics_turn() -> dict[str, Tensor]:
+            real, fake = original, made.detach()
+            judged = discriminator_loss(
+                whole(real.movedim(-1, 1))[0], whole(fake.movedim(-1, 1))[0]
+            )
+            for name, critic in local.items():
+                of_real, of_fake = (critic(region(x, marks, name))[0] for x in (real, fake))
+                judged = judged + discriminator_loss(of_real, of_fake)
+            step_down(adams["critics"], judged)
+            return {"critics": judged.detach()}
 
-def _step(adam: torch.optim.Optimizer, loss: Tensor) -> None:
-    adam.zero_grad(set_to_none=True)
-    loss.backward()
-    adam.step()
+        return total, critics_turn
+
+    train_in_turns(parts, adams, turn, learning, folder / "restorer", progress)
+    return restorer
