@@ -40,6 +40,11 @@ def edited(function: Callable[..., Any], *changes: tuple[str, str]) -> Callable[
     return names[function.__name__]
 
 
+def spoiled(number: str, right: Callable[..., Any], *rows: tuple[str, str, str]) -> list[Any]:
+    """Wrong answers that differ from a right one in a few words: (old, new, what is said)."""
+    return [(number, edited(right, (old, new)), said) for old, new, said in rows]
+
+
 def slips(number: str) -> dict[str, Callable[..., Any]]:
     """The mistakes that a check knows: in words -> a function that makes it."""
     exercise, found = getattr(checks, number), {}

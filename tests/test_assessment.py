@@ -18,8 +18,8 @@ from benchmarks.studies import curve
 from benchmarks.studies.reconstructed_heads import FULL_RGB, Made
 from privhead_nb.errors import LabError
 from privhead_nb.heads.codes import GENERATOR_VERSION
-from privhead_nb.lab.assessment import FORMAT, Assessment, assess, differences
-from privhead_nb.lab.settings import DEFAULT, setting
+from privhead_nb.lab.assessment import FORMAT, Assessment, assess
+from privhead_nb.lab.settings import DEFAULT, differences, setting
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.release import Release
 

@@ -18,7 +18,7 @@ from privhead_nb.errors import LabError
 from privhead_nb.files import write_tensors
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab import attackers, audit, audit_live, audit_page, audit_rates, faces, sheet
-from privhead_nb.lab.attacks.probe import in_batches
+from privhead_nb.lab.attacks.probe import in_batches, sides
 from privhead_nb.lab.audit_rates import BEYOND, SHAPE, stored_rates
 from privhead_nb.lab.framing import resized
 from privhead_nb.lab.gallery import read_gallery
@@ -198,8 +198,8 @@ def test_halves_of_two_people_do_not_pass_for_one(release: Release, monkeypatch)
     """Every second view is another person's: as if two releases were mixed."""
     known = sheet.shipped_gallery()
     other = known.only(known.identity == 40_050).frontals()
-    rows = sorted(range(len(release.sensitive)), key=lambda r: audit_live.side(release, r))
-    near = [r for r in rows if abs(audit_live.side(release, r)) <= 45]
+    side = sides(release)
+    near = [r for r in side.argsort().tolist() if abs(side[r]) <= 45]
     moduli = release.moduli.clone()
     moduli[near[1::2]] = release.operator.modulus(other.rgb())[0]
     mixed = replace(release, moduli=moduli)

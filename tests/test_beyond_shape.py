@@ -9,6 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.studies.colour_reader import ReaderLearning, learn_reader, learn_ridge
+from benchmarks.studies.face_colours import (
+    ColourSpace,
+    average_face,
+    colour_difference,
+    face_colours,
+)
 from benchmarks.studies.twin_attack import as_protect
 from benchmarks.studies.twin_scores import (
     Likelihood,
@@ -20,13 +27,11 @@ from benchmarks.studies.twin_scores import (
     within_each,
     within_group,
 )
+from benchmarks.studies.twins import FRONTAL, VIEW, TwinPlan, Twins, colours_of, group_of_twins, lit
 from privhead_nb import resources
 from privhead_nb.errors import LabError
 from privhead_nb.lab import faces
-from privhead_nb.lab.attacks.colour_reader import ReaderLearning, learn_reader, learn_ridge
-from privhead_nb.lab.face_colours import ColourSpace, average_face, colour_difference, face_colours
 from privhead_nb.lab.raster import rasterize, surface_mesh
-from privhead_nb.lab.twins import FRONTAL, VIEW, TwinPlan, Twins, colours_of, group_of_twins, lit
 from privhead_nb.privacy.operators import Operator
 
 SMALL = TwinPlan(twins=3, views=2, faces=1, neutral=0, behind=0)

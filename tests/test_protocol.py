@@ -23,7 +23,6 @@ from privhead_nb.lab.protocol import (
     exact_interval,
     identification,
     rank_hits,
-    roc,
     verdicts,
     verification,
 )
@@ -181,9 +180,8 @@ def test_if_nobody_with_a_mate_was_detected_rates_abstain_and_say_so(count):
         assert not rate_.known and math.isnan(rate_.value) and "no probe was detected" in rate_.why
         assert str(rate_).startswith("not known")
     assert found.failure_to_detect.value == 1 and found.failure_to_detect.low < 1
-    for measure in (roc, lambda pairs: calibrate(pairs, 0.2)):
-        with pytest.raises(LabError, match="no probe was detected"):
-            measure(nobody)
+    with pytest.raises(LabError, match="no probe was detected"):
+        calibrate(nobody, 0.2)
     only = np.array([False, False, True, True])
     strangers = Comparison(nobody.similarity, np.array([0, 1, 98, 99]), nobody.gallery, only)
     why = verification(strangers, resamples=10, count_failures=count).auc.why
@@ -276,7 +274,7 @@ def alone_or_apart(same: bool) -> Comparison:
     [
         *[
             (lambda m=measure, s=same: m(alone_or_apart(s)), said)
-            for measure in (verification, identification, roc)
+            for measure in (verification, identification)
             for same, said in ((True, "all pictures show identity 0"), (False, "no mate of any"))
         ],
         (
@@ -296,17 +294,3 @@ def alone_or_apart(same: bool) -> Comparison:
 def test_what_cannot_be_measured_is_refused(ask, said):
     with pytest.raises(LabError, match=said):
         ask()
-
-
-# ROC ----------------------------------------------------------------------------------------------
-
-
-def test_roc_goes_through_the_rates_and_ends_where_faces_do():
-    comparison = crowd(40, lost=0.25)
-    curve, found = roc(comparison), verification(comparison, fars=(1e-2,), resamples=0)
-    assert curve.fnmr[curve.fmr <= 1e-2].min() == pytest.approx(found.fnmr_at_fmr[1e-2].value)
-    assert curve.fmr[0] == 0 and curve.fnmr[0] == 1
-    lost = np.repeat(~comparison.detected, 40).reshape(-1, 40)
-    assert curve.fmr[-1] == pytest.approx(1 - lost[~comparison.mated].mean())
-    assert curve.fnmr[-1] == pytest.approx(lost[comparison.mated].mean())
-    assert (np.diff(curve.fmr) >= 0).all() and (np.diff(curve.fnmr) <= 0).all()

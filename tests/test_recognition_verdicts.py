@@ -18,6 +18,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.studies import deepface_models
 from privhead_nb.errors import LabError
 from privhead_nb.lab import faces
 from privhead_nb.lab.recognisers import adapters, verdicts
@@ -107,10 +108,10 @@ def test_what_a_library_lacks_is_named_with_its_pip_line(fake_deepface, monkeypa
         ({"metric": "feeling"}, r"no metric 'feeling'.*cosine"),
     ):
         with pytest.raises(LabError, match=said):
-            adapters.deepface(**options)
+            deepface_models.deepface(**options)
     fake_deepface.error = ImportError("No module named 'dlib'")
     with pytest.raises(LabError, match="No module named 'dlib'"):
-        adapters.deepface("ArcFace")
+        deepface_models.deepface("ArcFace")
     monkeypatch.setitem(sys.modules, "a_missing", None)
     # a library may call quit() while it is imported, or can't open a file
     (tmp_path / "a_quitter.py").write_text("raise SystemExit")
@@ -136,9 +137,9 @@ def test_nothing_can_be_fetched_meanwhile_and_all_can_be_afterwards(fake_deepfac
     with pytest.raises(
         LabError, match=r"fetched here \(weights.example.*Fetch the weights yourself"
     ):
-        adapters.deepface("ArcFace")
+        deepface_models.deepface("ArcFace")
     assert asked == []
-    with adapters.offline():
+    with deepface_models.offline():
         other = threading.Thread(target=lambda: socket.getaddrinfo("another.example", 1))
         other.start()
         other.join()
@@ -164,10 +165,10 @@ def test_pictures_are_enlarged_bytes():
 
 def test_deepface_gets_blue_first_and_the_largest_face_counts(fake_deepface):
     """Without a detector the face is cut out where frontal portraits have it."""
-    assert adapters.deepface("ArcFace").embed(pictures(0.0, 0.9))[1].all()
+    assert deepface_models.deepface("ArcFace").embed(pictures(0.0, 0.9))[1].all()
     assert fake_deepface.calls[-1][0] == (102, 102, 3)
     assert fake_deepface.calls[-1][2] == "skip"
-    one = adapters.deepface("ArcFace", detector="mtcnn")
+    one = deepface_models.deepface("ArcFace", detector="mtcnn")
     unit, made = one.embed(pictures(0.4, 0.0, 0.8))
     wanted = torch.tensor([[0.4, 0.5, 0], [0, 0, 0], [0.8, 0.5, 0]])
     wanted = torch.nn.functional.normalize(wanted, dim=1)
@@ -204,11 +205,11 @@ def test_a_verdict_says_by_what_fits_json_and_is_none_of_a_missed_face():
 
 def test_where_thresholds_differ_the_library_s_decides_and_both_are_kept(fake_deepface):
     first, second = pictures(0.2), pictures(0.9)
-    ours = adapters.deepface("ArcFace")
+    ours = deepface_models.deepface("ArcFace")
     assert ours.version == "9.9.9" and ours.runs_on == "pytorch"
     assert verdicts.verify(ours, first, second)[0].verified
     fake_deepface.thresholds["cosine"] = 0.05
-    (verdict,) = verdicts.verify(adapters.deepface("ArcFace"), first, second)
+    (verdict,) = verdicts.verify(deepface_models.deepface("ArcFace"), first, second)
     assert verdict.verified is False and verdict.differ
     limits = (verdict.threshold, verdict.library_threshold, verdict.table_threshold)
     assert limits == (0.05, 0.05, 0.68)
@@ -216,14 +217,14 @@ def test_where_thresholds_differ_the_library_s_decides_and_both_are_kept(fake_de
 
 def test_the_table_decides_where_the_library_is_silent_unless_one_is_given(fake_deepface):
     fake_deepface.thresholds.clear()
-    one = adapters.deepface("ArcFace")
+    one = deepface_models.deepface("ArcFace")
     (verdict,) = verdicts.verify(one, pictures(0.2), pictures(0.9))
     assert verdict.threshold == 0.68 and verdict.library_threshold is None
     assert "threshold.py" in verdict.threshold_from
     other = verdicts.Published(0.01, "a paper")
     (verdict,) = verdicts.verify(one, pictures(0.2), pictures(0.9), threshold=other)
     assert verdict.verified is False and verdict.threshold_from == "a paper"
-    unknown = adapters.deepface("ArcFace", metric="angular")
+    unknown = deepface_models.deepface("ArcFace", metric="angular")
     with pytest.raises(LabError, match=r"no threshold.*angular"):
         verdicts.verify(unknown, pictures(0.2), pictures(0.9))
     with pytest.raises(LabError, match="as many first as second"):
@@ -243,7 +244,7 @@ def test_distances():
 def test_deepface_for_real():
     pytest.importorskip("deepface", reason="deepface is optional: docs/recognisers.md")
     try:
-        one = adapters.deepface("Dlib")
+        one = deepface_models.deepface("Dlib")
     except LabError as error:
         pytest.skip(f"{error}: docs/recognisers.md")
     album = faces.portraits(40_000, faces.PortraitPlan(views=0, faces=1, rear=0))

@@ -34,7 +34,6 @@ from benchmarks.studies.arena_attacks import (
     changed_views,
     informed,
     picture_only,
-    stored,
 )
 from benchmarks.studies.arena_table import table
 from privhead_nb.bench.harness import cpu_name
@@ -190,8 +189,8 @@ def distances(probes: Tensor, plain: Tensor, identity: Tensor) -> dict[str, Any]
 
 def _of(hits: np.ndarray, who: np.ndarray) -> list[float] | dict[str, str]:
     if len(hits) == 0:
-        return stored(abstain("no face was found before"))
-    return stored(share(hits, who))
+        return abstain("no face was found before").stored()
+    return share(hits, who).stored()
 
 
 def _mean(values: Tensor) -> float:

@@ -20,7 +20,7 @@ from torch import Tensor
 from privhead_nb.deid import Deidentifier
 from privhead_nb.lab.attacks.probe import fused, in_batches
 from privhead_nb.lab.faces import FaceDataset
-from privhead_nb.lab.protocol import Rate, compare, identification, verification
+from privhead_nb.lab.protocol import compare, identification, verification
 from privhead_nb.lab.recognisers import Recogniser, head_crop, is_template, published
 from privhead_nb.lab.recognisers.learn import WITH_CODES, train_network, train_projection
 from privhead_nb.lab.recognisers.stored import network_in, shipped
@@ -91,18 +91,11 @@ def rates(probe_vectors: Tensor, known_vectors: Tensor, sides: Sides) -> dict[st
     whole = torch.stack(together)
     eight = compare(whole, who, known_vectors[kept], sides.known[kept], is_template(whole).numpy())
     return {
-        "one": stored(named.rank[1]),
-        "fnmr": stored(pairs.fnmr_at_fmr[1e-3]),
-        "eight": stored(identification(eight, ranks=(1,)).rank[1]),
+        "one": named.rank[1].stored(),
+        "fnmr": pairs.fnmr_at_fmr[1e-3].stored(),
+        "eight": identification(eight, ranks=(1,)).rank[1].stored(),
         "no_template": round(1 - float(found.float().mean()), 4),
     }
-
-
-def stored(rate: Rate) -> list[float] | dict[str, str]:
-    """A rate as JSON holds it."""
-    if not rate.known:
-        return {"why": rate.why}
-    return [round(v, 4) for v in (rate.value, rate.low, rate.high)]
 
 
 def picture_only(sides: Sides) -> dict[str, Any]:

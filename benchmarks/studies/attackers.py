@@ -34,7 +34,7 @@ from privhead_nb.lab import attackers, faces
 from privhead_nb.lab.attacks import Card, field_renders, mesh_shape, neutral_views
 from privhead_nb.lab.attacks.probe import in_batches, per_person
 from privhead_nb.lab.kept import read_kept
-from privhead_nb.lab.protocol import Rate, compare, identification, verification
+from privhead_nb.lab.protocol import compare, identification, verification
 from privhead_nb.lab.raster import surface_mesh
 from privhead_nb.lab.scans import scan_of_mesh
 
@@ -155,17 +155,10 @@ def rates(
     return {
         "probes": len(who),
         "gallery": named.gallery_identities,
-        "rank1": three(named.rank[1]),
+        "rank1": named.rank[1].stored(),
         "chance": round(named.chance[1], 6),
-        "fnmr": three(pairs.fnmr_at_fmr[1e-3]),
+        "fnmr": pairs.fnmr_at_fmr[1e-3].stored(),
     }
-
-
-def three(rate: Rate) -> list[float] | dict[str, str]:
-    """Value, low and high end; or why there is none."""
-    if not rate.known:
-        return {"why": rate.why}
-    return [round(v, 4) for v in (rate.value, rate.low, rate.high)]
 
 
 def save(name: str, tensors: dict[str, Tensor], note: str, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 A faithful head names a person, whatever is hidden: that leaks *through shape*. *Beyond shape* are
 skin, brows, lips, marks and hair colour, which a forger needs. It is measured on twins, groups of
-made people who share a shape but not their colours (`privhead_nb/lab/twins.py`): how often a twin
+made people who share a shape but not their colours (`twins.py`): how often a twin
 is named among twins, and how much of a face's colours can be told from what was released.
 
     python benchmarks/studies/beyond_shape.py run                    # all that is not stored yet
@@ -36,6 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.studies.beyond_shape_artefacts import forger, heads, neutral, renders, through_shape
 from benchmarks.studies.twin_attack import Study, look, trained
+from benchmarks.studies.twins import TWINS_VERSION
 from privhead_nb import resources
 from privhead_nb.bench.harness import cpu_name
 from privhead_nb.files import write_json
@@ -43,7 +44,6 @@ from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab import faces
 from privhead_nb.lab.intervals import percent
 from privhead_nb.lab.settings import SETTINGS, setting
-from privhead_nb.lab.twins import TWINS_VERSION
 from privhead_nb.privacy.operators import Operator
 
 RESULTS = resources.RESULTS / "beyond_shape.json"

@@ -27,6 +27,7 @@ from benchmarks.studies.twin_scores import (
     named,
     within_group,
 )
+from benchmarks.studies.twins import FRONTAL
 from privhead_nb.files import write_tensors
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.geometry.metrics import evaluate
@@ -42,7 +43,6 @@ from privhead_nb.lab.kept import read_kept
 from privhead_nb.lab.protocol import compare, identification
 from privhead_nb.lab.raster import photograph, surface_mesh
 from privhead_nb.lab.scans import scan_of_mesh
-from privhead_nb.lab.twins import FRONTAL
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.protect import protect
 from privhead_nb.resources import SAMPLES

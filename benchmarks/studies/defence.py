@@ -37,6 +37,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks.studies.beyond_shape import Study, beyond_shape
+from benchmarks.studies.colour_reader import ReaderLearning
 from benchmarks.studies.defence_candidates import (
     DEFAULT,
     OF_PICTURES,
@@ -64,7 +65,6 @@ from privhead_nb.files import write_json
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.heads.synthetic import synthetic_scene
 from privhead_nb.lab import faces
-from privhead_nb.lab.attacks.colour_reader import ReaderLearning
 from privhead_nb.lab.jobs import run_jobs
 from privhead_nb.scenes.scene import Scene
 from privhead_nb.training.profiles import Profile, get_profile

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.studies.colour_reader import learn_reader
 from benchmarks.studies.defence_candidates import SOBEL, Candidate
 from benchmarks.studies.twin_attack import Study, attacker, learned_from, trained, victims
 from benchmarks.studies.twin_scores import (
@@ -25,7 +26,7 @@ from benchmarks.studies.twin_scores import (
     first_of_each,
 )
 from benchmarks.studies.twin_scores import named as named_twins
-from privhead_nb.lab.attacks.colour_reader import learn_reader
+from benchmarks.studies.twins import FRONTAL, TESTED, VIEW, Twins
 from privhead_nb.lab.attacks.probe import fused, in_batches
 from privhead_nb.lab.faces import FaceDataset
 from privhead_nb.lab.protocol import Rate, compare, identification
@@ -37,7 +38,6 @@ from privhead_nb.lab.recognisers.learn import (
     telling_apart,
     train_network,
 )
-from privhead_nb.lab.twins import FRONTAL, TESTED, VIEW, Twins
 
 DRAWS = 4  # protected copies of a gallery picture, where anything is drawn
 SEEN = 0.12  # mean of what a network sees, about that of the lab's own (a quarter of the peak is 1)

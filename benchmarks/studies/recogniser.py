@@ -34,21 +34,26 @@ from privhead_nb.lab.recognisers.learn import (
     train_projection,
 )
 from privhead_nb.lab.recognisers.network import FaceNetwork
-from privhead_nb.lab.recognisers.stored import (
-    LITTLE_OF,
-    MUCH_OF,
-    NAMES,
-    learning_faces,
-    recogniser,
-)
+from privhead_nb.lab.recognisers.stored import NAMES, recogniser
 
 RESULTS = resources.RESULTS / "recognisers.json"
 TESTED_ON = 100
+MUCH_OF, LITTLE_OF = 400, 1200  # people that they learned from
 NETWORKS = {
     "arcface_cnn": WITH_CODES,
     "triplet_cnn": Learning("triplet", epochs=24, rate=3e-3, codes=20.0, codes_first=0.6),
 }
 FEATURES = {"hog_lda": "hog", "pca_lda": "pixels"}
+
+
+def learning_faces() -> FaceDataset:
+    """Portraits of the group "recogniser": 12 of each of MUCH_OF, then 6 of each other."""
+    everyone = faces.people("recogniser", MUCH_OF + LITTLE_OF)
+    much, little = (
+        faces.face_dataset(some, plan, folder=faces.cache_folder(), progress=True)
+        for some, plan in ((everyone[:MUCH_OF], faces.LEARNING), (everyone[MUCH_OF:], faces.MANY))
+    )
+    return FaceDataset.join([much.views(), little])
 
 
 def train(name: str, album: FaceDataset) -> FaceNetwork | Projection:
@@ -97,7 +102,7 @@ def main() -> None:
         folder=faces.cache_folder(),
         progress=True,
     )
-    learn = None if asked.measure else learning_faces(progress=True)
+    learn = None if asked.measure else learning_faces()
     for name in asked.names:
         results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
         told = {k: v for k, v in results.get(name, {}).items() if k in ("seconds", "cpu")}

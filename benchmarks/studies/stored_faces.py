@@ -11,16 +11,23 @@ view. Four minutes on one core, unless the portraits lie in the lab's folder (ou
 from __future__ import annotations
 
 import argparse
+import json
+from io import BytesIO
 from pathlib import Path
 
 import torch
+from PIL import Image, PngImagePlugin
 
+from privhead_nb.files import atomic_file
+from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab import faces
-from privhead_nb.lab.faces import FaceDataset
-from privhead_nb.lab.sheet import COLUMNS, GALLERY, KNOWN, SEEN, write_sheet
+from privhead_nb.lab.faces import FACES_VERSION, VARIANTS, FaceDataset
+from privhead_nb.lab.framing import SIZE
+from privhead_nb.lab.sheet import COLUMNS, COMMAND, GALLERY
 from privhead_nb.teach import stored_faces
 
 PEOPLE = 24  # of the album
+KNOWN, SEEN = 100, 50  # people of the gallery, and how many of them are there in views too
 
 
 def chosen(everyone: FaceDataset) -> FaceDataset:
@@ -36,6 +43,29 @@ def known(everyone: FaceDataset) -> FaceDataset:
     half = of_each // faces.GALLERY.faces  # views of one face stand side by side
     place, person = torch.arange(len(views)) % of_each, torch.arange(len(views)) // of_each
     return FaceDataset.join([everyone.frontals(), views.only((place % half < 2) & (person < SEEN))])
+
+
+def write_sheet(data: FaceDataset, path: Path, columns: int, variants: int = len(VARIANTS)) -> None:
+    """What `read_sheet` reads; the count of pictures must fill its rows."""
+    tiles = data.pictures[:, :variants].reshape(-1, columns, SIZE, SIZE, 3)
+    sheet = tiles.permute(0, 2, 1, 3, 4).reshape(-1, columns * SIZE, 3)
+    facts = {
+        "command": COMMAND,
+        "generator": GENERATOR_VERSION,
+        "album": FACES_VERSION,
+        "identity": data.identity.tolist(),
+        "role": data.role.tolist(),
+        "yaw": [round(yaw, 2) for yaw in data.yaw.tolist()],
+    }
+    header, packed, told = PngImagePlugin.PngInfo(), BytesIO(), json.dumps(facts)
+    header.add_text("facts", told)
+    picture = Image.fromarray(sheet.contiguous().numpy())
+    if path.suffix == ".webp":
+        picture.save(packed, "webp", lossless=True, quality=100, method=6, xmp=told.encode())
+    else:
+        picture.save(packed, "png", optimize=True, pnginfo=header)
+    with atomic_file(path) as aside:
+        aside.write_bytes(packed.getvalue())
 
 
 def write(data: FaceDataset, path: Path) -> None:

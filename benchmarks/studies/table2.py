@@ -17,14 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from privhead_nb.errors import LabError
-from privhead_nb.lab.comparison import (
-    Bools,
-    Comparison,
-    Floats,
-    check_disjoint,
-    compare,
-    finite,
-)
+from privhead_nb.lab.comparison import Bools, Comparison, Floats, check_disjoint, compare
 from privhead_nb.lab.intervals import TAILS, Rate, means_of_draws, share
 from privhead_nb.lab.protocol import calibrate, identification, verdicts
 from privhead_nb.lab.recognisers import Recogniser
@@ -197,7 +190,8 @@ def best_threshold(score: Floats, mated: Bools) -> float:
     seen = score[np.isfinite(score)]
     if mated.all() or not mated.any() or len(seen) == 0:
         return math.nan
-    fmr, tar, thresholds = roc_curve(mated, finite(score))
+    below = seen.min() - 1  # scikit-learn wants numbers; failures stay below all others
+    fmr, tar, thresholds = roc_curve(mated, np.where(np.isfinite(score), score, below))
     best = float(thresholds[np.argmax(tar - fmr)])
     lower = seen[seen < best]
     return best if len(lower) == 0 or math.isinf(best) else (best + float(lower.max())) / 2

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.studies.colour_reader import Protect, Reader, ReaderLearning, learn_reader
+from benchmarks.studies.face_colours import ColourSpace, face_colours
 from benchmarks.studies.twin_scores import (
     Likelihood,
     Vectors,
@@ -23,15 +25,7 @@ from benchmarks.studies.twin_scores import (
     first_of_each,
     named,
 )
-from privhead_nb.files import write_tensors
-from privhead_nb.lab import faces
-from privhead_nb.lab.attacks.colour_reader import Protect, Reader, ReaderLearning, learn_reader
-from privhead_nb.lab.face_colours import ColourSpace, face_colours
-from privhead_nb.lab.framing import resized
-from privhead_nb.lab.jobs import safe_name
-from privhead_nb.lab.kept import read_kept, restore
-from privhead_nb.lab.recognisers.network import FaceNetwork
-from privhead_nb.lab.twins import (
+from benchmarks.studies.twins import (
     BEHIND,
     FRONTAL,
     LEARNING,
@@ -42,6 +36,12 @@ from privhead_nb.lab.twins import (
     Twins,
     twins,
 )
+from privhead_nb.files import write_tensors
+from privhead_nb.lab import faces
+from privhead_nb.lab.framing import resized
+from privhead_nb.lab.jobs import safe_name
+from privhead_nb.lab.kept import read_kept, restore
+from privhead_nb.lab.recognisers.network import FaceNetwork
 from privhead_nb.privacy.operators import Operator
 
 NOISE_DRAWS = 4  # protected copies of a gallery picture

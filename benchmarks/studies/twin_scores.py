@@ -1,6 +1,6 @@
 """How well twins are told apart, and how much of their colours is read: figures with intervals.
 
-Twins share a shape but not their colours (`privhead_nb/lab/twins.py`). All intervals draw whole
+Twins share a shape but not their colours (`twins.py`). All intervals draw whole
 groups of twins, since a group's pictures share their cameras and their shape.
 """
 
@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.studies.colour_reader import learn_ridge
+from benchmarks.studies.face_colours import ColourSpace, colour_difference, face_colours
 from benchmarks.studies.guessed import three
-from privhead_nb.lab.attacks.colour_reader import learn_ridge
 from privhead_nb.lab.comparison import Comparison
-from privhead_nb.lab.face_colours import ColourSpace, colour_difference, face_colours
 from privhead_nb.lab.intervals import draws, rate, share
 from privhead_nb.lab.protocol import rank_hits
 

@@ -23,6 +23,15 @@ from privhead_nb.cli.common import (
 from privhead_nb.lab import attacks
 from privhead_nb.targets import check_file_target
 
+Truth = Annotated[
+    str | None,
+    typer.Option("--truth", metavar="PERSON", help="Who it is: tells that person's rank."),
+]
+MadeFrom = Annotated[
+    Path | None,
+    typer.Option("--release", metavar="FOLDER", help="What a reconstruction was made from."),
+]
+
 
 @app.command(epilog=attacks.listed())
 @guarded
@@ -55,17 +64,11 @@ def attack(
         bool,
         typer.Option("--train", help="Learn anew, although it ships trained; so does --people."),
     ] = False,
-    truth: Annotated[
-        str | None,
-        typer.Option("--truth", metavar="PERSON", help="Who it is: tells that person's rank."),
-    ] = None,
+    truth: Truth = None,
     views: Annotated[
         int, typer.Option("--views", min=1, help="How many views are guessed as pictures.")
     ] = 4,
-    release: Annotated[
-        Path | None,
-        typer.Option("--release", metavar="FOLDER", help="What a reconstruction was made from."),
-    ] = None,
+    release: MadeFrom = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FOLDER", help="For attack.json and guessed PNG pictures."),
@@ -122,14 +125,8 @@ def audit(
             "PNG pictures framed as a release's views: anna.png, bert_1.png, bert_2.png.",
         ),
     ] = "100",
-    truth: Annotated[
-        str | None,
-        typer.Option("--truth", metavar="PERSON", help="Who it is: tells that person's rank."),
-    ] = None,
-    release: Annotated[
-        Path | None,
-        typer.Option("--release", metavar="FOLDER", help="What a reconstruction was made from."),
-    ] = None,
+    truth: Truth = None,
+    release: MadeFrom = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="For audit.html and audit.json.")
     ] = None,

@@ -16,7 +16,7 @@ from typing import Any
 from privhead_nb import resources
 from privhead_nb.errors import LabError
 from privhead_nb.heads.codes import GENERATOR_VERSION
-from privhead_nb.lab.settings import DEFAULT, SETTINGS, setting
+from privhead_nb.lab.settings import DEFAULT, SETTINGS, differences, setting
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.reading import read_json
 
@@ -172,7 +172,7 @@ def worst_artefact(stored: dict[str, Any], name: str) -> Worst | None:
 
 def _worst(attack: str, stored: dict[str, Any], people: str) -> Worst:
     rank1, low, high = map(float, stored["rank1"])
-    return Worst(attack, rank1, low, high, int(stored[people]), _three(stored.get("fnmr")))
+    return Worst(attack, rank1, low, high, int(stored[people]), three(stored.get("fnmr")))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -219,48 +219,9 @@ def _of(
     )
 
 
-def _three(rate: Any) -> tuple[float, float, float] | None:
-    if not isinstance(rate, list):  # not measured, or an abstention
+def three(rate: Any) -> tuple[float, float, float] | None:
+    """A stored rate and its interval; None where it was not measured, or abstained."""
+    if not isinstance(rate, list):
         return None
     value, low, high = map(float, rate)
     return value, low, high
-
-
-def differences(
-    operator: Operator, size: int, other: Operator, pixels: int
-) -> list[tuple[float, str]]:
-    """How a setting differs from another: how far in each respect, by judgement, and in words.
-
-    A halved size, a blur of one pixel, noise of 0.05, four times fewer levels and luma instead of
-    colours each count as 1.
-    """
-    a, b, bits = operator, other, abs(_bits(operator.levels) - _bits(other.levels))
-    rows: list[tuple[str, object, object, float]] = [
-        ("size", size, pixels, abs(math.log2(size / pixels))),
-        ("operator", a.kind, b.kind, 2.0),
-    ]
-    if a.kind == b.kind:
-        rows.append(
-            ("kernel", a.kernel_size, b.kernel_size, abs(a.kernel_size - b.kernel_size) / 4)
-        )
-        if a.kind in ("gaussian", "dog"):
-            rows.append(("sigma", a.sigma, b.sigma, abs(a.sigma - b.sigma)))
-    rows += [
-        ("colours", _colours(a), _colours(b), 1.0),
-        ("blur", a.blur, b.blur, abs(a.blur - b.blur)),
-        ("noise", a.noise, b.noise, abs(a.noise - b.noise) / 0.05),
-        ("levels", a.levels or "all", b.levels or "all", bits / 2),
-        ("border", a.border, b.border, 0.25),
-        ("background", a.background, b.background, 0.25),
-        ("made small", a.downsample, b.downsample, 0.5),
-    ]
-    return [(w, f"{what} {x} here, {y} there") for what, x, y, w in rows if x != y]
-
-
-def _colours(operator: Operator) -> str:
-    return "R, G and B" if operator.per_channel else "luma"
-
-
-def _bits(levels: int) -> float:
-    """Of a level; beyond 8 it hardly matters."""
-    return min(8.0, math.log2(levels)) if levels else 8.0

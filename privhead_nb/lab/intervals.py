@@ -38,6 +38,12 @@ class Rate:
         """False for an abstention."""
         return not math.isnan(self.value)
 
+    def stored(self) -> list[float] | dict[str, str]:
+        """Ready for JSON: value, low and high, or why it is not known."""
+        if not self.known:
+            return {"why": self.why}
+        return [round(v, 4) for v in (self.value, self.low, self.high)]
+
     def __str__(self) -> str:
         if not self.known:
             return f"not known: {self.why}"

@@ -31,9 +31,9 @@ from privhead_nb.lab.attacks.parrot import (
     network_parrot,
     train_stems,
 )
-from privhead_nb.lab.attacks.probe import fused, in_batches
+from privhead_nb.lab.attacks.probe import fused_each, in_batches
 from privhead_nb.lab.framing import resized
-from privhead_nb.lab.protocol import Rate, compare, identification, verification
+from privhead_nb.lab.protocol import compare, identification, verification
 from privhead_nb.lab.recognisers.learn import (
     WITH_CODES,
     Learning,
@@ -57,12 +57,7 @@ ATTACKS = (
     NO_ATTACK, NO_ATTACK_INVERTED, NO_ATTACK_HOG,
     CLASSICAL, INFORMED, NETWORK, STEMS, INVERSION, DECODER,
 )  # fmt: skip
-ONLY_AT = {
-    NETWORK: ("sobel-64",),
-    STEMS: ("sobel-64",),
-    INVERSION: ("sobel-64",),
-    DECODER: ("sobel-64",),
-}
+ONLY_AT = dict.fromkeys((NETWORK, STEMS, INVERSION, DECODER), ("sobel-64",))
 """Settings that the slowest attacks are run at by default."""
 FEWER = {DECODER: 2}
 """Pictures of a person that an attack looks at, where all would take too long."""
@@ -119,8 +114,7 @@ def score(attack: Attack, test: faces.FaceDataset, resamples: int, seed: int = 0
             seen = attack.operator.protect(seen, random)
         vectors = in_batches(attack.probe, seen)
         known = in_batches(attack.enrol, gallery.rgb(variant))
-        who = torch.unique(probes.identity)
-        together = torch.stack([fused(vectors[probes.identity == i]) for i in who])
+        who, together = fused_each(vectors, probes.identity)
         single, release = (
             compare(found, people, known, gallery.identity, (found.norm(dim=1) > 0).numpy())
             for found, people in ((vectors, probes.identity), (together, who))
@@ -136,14 +130,8 @@ def score(attack: Attack, test: faces.FaceDataset, resamples: int, seed: int = 0
             "eer": pairs.eer,
             "auc": pairs.auc,
         }
-        out[variant] = {name: _stored(rate) for name, rate in rates.items()}
+        out[variant] = {name: rate.stored() for name, rate in rates.items()}
     return out
-
-
-def _stored(rate: Rate) -> list[float] | dict[str, str]:
-    if not rate.known:
-        return {"why": rate.why}
-    return [round(v, 4) for v in (rate.value, rate.low, rate.high)]
 
 
 def job(given: tuple[str, str, Size, str]) -> dict[str, Any]:
@@ -169,12 +157,11 @@ def job(given: tuple[str, str, Size, str]) -> dict[str, Any]:
 
 def _fewer(test: faces.FaceDataset, views: int) -> faces.FaceDataset:
     """All but what goes beyond so many views of each person."""
-    kept, taken = [], dict.fromkeys(test.identity.tolist(), 0)
-    for row, (who, role) in enumerate(zip(test.identity.tolist(), test.role.tolist(), strict=True)):
-        taken[who] += role == 1
-        if role != 1 or taken[who] <= views:
-            kept.append(row)
-    return test.only(torch.tensor(kept))
+    import pandas as pd
+
+    rows = pd.DataFrame({"who": test.identity, "role": test.role})
+    place = torch.tensor(rows.groupby(["who", "role"]).cumcount().to_numpy())
+    return test.only((test.role != 1) | (place < views))
 
 
 def _attack(name: str, attack: str, size: Size, folder: str) -> Attack:

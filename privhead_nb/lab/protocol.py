@@ -25,7 +25,6 @@ from privhead_nb.lab.comparison import (
     allowed,
     check_disjoint,
     compare,
-    finite,
     measures,
     need_mates,
     sorted_pairs,
@@ -49,7 +48,6 @@ __all__ = [
     "compare",
     "exact_interval",
     "identification",
-    "roc",
     "verdicts",
     "verification",
 ]
@@ -86,19 +84,6 @@ class Identification:
     chance: Mapping[int, float]  # k -> what a guess gets, k / gallery identities
     failure_to_detect: Rate  # undetected probes, among all probes
     gallery_identities: int  # how many can be named
-
-
-@dataclass(frozen=True, eq=False)
-class Roc:
-    """Error rates from the strictest threshold to the loosest that a detected pair has."""
-
-    # fmr, fnmr: (K,).
-    fmr: Floats
-    fnmr: Floats
-    threshold: Floats  # (K,) falling; the first is inf
-    # mated, non_mated: pairs behind it.
-    mated: int
-    non_mated: int
 
 
 def verification(
@@ -144,25 +129,6 @@ def verification(
             tar[far] = abstain(few, M) if few else known
     failed = failure_to_detect(comparison, resamples=resamples, seed=seed)
     return Verification(auc, eer, tar, failed)
-
-
-def roc(comparison: Comparison) -> Roc:
-    """FMR and FNMR at every threshold.
-
-    Raises:
-        LabError: as `verification`; or no detected pair of either kind.
-    """
-    from sklearn.metrics import roc_curve
-
-    need_mates(comparison)
-    pairs = sorted_pairs(comparison)
-    if why := _nothing_left(comparison, pairs):
-        raise LabError(why, where="roc", remedy="Report the failure to detect instead.")
-    M, N = len(pairs.mated), len(pairs.other)
-    score = finite(np.concatenate([pairs.mated, pairs.other]))
-    fmr, tar, threshold = roc_curve(np.repeat([1, 0], [M, N]), score, drop_intermediate=False)
-    seen = threshold >= comparison.similarity[comparison.detected].min()
-    return Roc(fmr[seen], 1 - tar[seen], threshold[seen], M, N)
 
 
 def calibrate(comparison: Comparison, far: float) -> float:

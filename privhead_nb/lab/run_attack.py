@@ -23,6 +23,7 @@ from privhead_nb.lab.gallery import read_gallery
 from privhead_nb.lab.match import match
 from privhead_nb.privacy.release import Release
 from privhead_nb.scenes.images import write_image
+from privhead_nb.training.reconstruction import REPORT
 
 
 def run_attack(source: Path, request: AttackRequest) -> dict[str, Any]:
@@ -65,6 +66,12 @@ def run_attack(source: Path, request: AttackRequest) -> dict[str, Any]:
     return answer
 
 
+def kinds(folder: Path) -> list[str]:
+    """Which of RELEASE and RECONSTRUCTION a folder holds."""
+    marks = {RELEASE: ("release.json", "manifest.json"), RECONSTRUCTION: (REPORT,)}
+    return [kind for kind, files in marks.items() if any((folder / f).is_file() for f in files)]
+
+
 def _check(source: Path, request: AttackRequest) -> None:
     """Refuse what can't work before anything is made."""
     name = request.attack
@@ -73,8 +80,7 @@ def _check(source: Path, request: AttackRequest) -> None:
         raise unknown_attack(name, "--attack", " ".join(lists))
     if not os.path.isdir(source):  # noqa: PTH112 - Path.is_dir raises for names too long
         raise LabError("there is no such folder", where=source, remedy="Check the path.")
-    marks = {RELEASE: ("release.json", "manifest.json"), RECONSTRUCTION: ("report.json",)}
-    is_a = [kind for kind, files in marks.items() if any((source / f).is_file() for f in files)]
+    is_a = kinds(source)
     if not is_a:
         raise LabError(
             "is neither a release nor a reconstruction",

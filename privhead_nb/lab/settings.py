@@ -5,6 +5,7 @@ Attacks on pictures and reconstructions share them, so that leak and cost can be
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from privhead_nb.errors import LabError, check_choice
@@ -43,3 +44,50 @@ def setting(name: str) -> tuple[Operator, int]:
     changes = dict(SETTINGS[name])
     size = int(changes.pop("size", 64))
     return Operator(**changes), size
+
+
+def nearest(operator: Operator, size: int) -> tuple[str, tuple[str, ...]]:
+    """The studied setting that is most like an operator and a size, and how it differs."""
+    apart = {name: differences(operator, size, *setting(name)) for name in SETTINGS}
+    name = min(apart, key=lambda one: sum(far for far, _ in apart[one]))
+    return name, tuple(said for _, said in apart[name])
+
+
+def differences(
+    operator: Operator, size: int, other: Operator, pixels: int
+) -> list[tuple[float, str]]:
+    """How a setting differs from another: how far in each respect, by judgement, and in words.
+
+    A halved size, a blur of one pixel, noise of 0.05, four times fewer levels and luma instead of
+    colours each count as 1.
+    """
+    a, b, bits = operator, other, abs(_bits(operator.levels) - _bits(other.levels))
+    rows: list[tuple[str, object, object, float]] = [
+        ("size", size, pixels, abs(math.log2(size / pixels))),
+        ("operator", a.kind, b.kind, 2.0),
+    ]
+    if a.kind == b.kind:
+        rows.append(
+            ("kernel", a.kernel_size, b.kernel_size, abs(a.kernel_size - b.kernel_size) / 4)
+        )
+        if a.kind in ("gaussian", "dog"):
+            rows.append(("sigma", a.sigma, b.sigma, abs(a.sigma - b.sigma)))
+    rows += [
+        ("colours", _colours(a), _colours(b), 1.0),
+        ("blur", a.blur, b.blur, abs(a.blur - b.blur)),
+        ("noise", a.noise, b.noise, abs(a.noise - b.noise) / 0.05),
+        ("levels", a.levels or "all", b.levels or "all", bits / 2),
+        ("border", a.border, b.border, 0.25),
+        ("background", a.background, b.background, 0.25),
+        ("made small", a.downsample, b.downsample, 0.5),
+    ]
+    return [(w, f"{what} {x} here, {y} there") for what, x, y, w in rows if x != y]
+
+
+def _colours(operator: Operator) -> str:
+    return "R, G and B" if operator.per_channel else "luma"
+
+
+def _bits(levels: int) -> float:
+    """Of a level; beyond 8 it hardly matters."""
+    return min(8.0, math.log2(levels)) if levels else 8.0

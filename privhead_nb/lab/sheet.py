@@ -4,7 +4,7 @@
                    them in views within 45 degrees too; lossless
     album.png      what lessons 6 and 9 read
 
-Both stand in benchmarks/results, made by `python benchmarks/studies/stored_faces.py`.
+Both stand in benchmarks/results, written by `python benchmarks/studies/stored_faces.py`.
 """
 
 from __future__ import annotations
@@ -12,15 +12,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import cache
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from privhead_nb.errors import LabError
-from privhead_nb.files import atomic_file
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab.faces import FACES_VERSION, VARIANTS, FaceDataset
 from privhead_nb.lab.framing import SIZE
@@ -28,7 +26,6 @@ from privhead_nb.resources import RESULTS
 
 COMMAND = "python benchmarks/studies/stored_faces.py"
 GALLERY = RESULTS / "gallery.webp"
-KNOWN, SEEN = 100, 50  # people of the gallery, and how many of them are there in views too
 COLUMNS = 15  # pictures in a row of it
 
 
@@ -63,31 +60,8 @@ def read_sheet(path: Path, columns: int, variants: int = len(VARIANTS)) -> FaceD
     return replace(FaceDataset.of_pictures(identity, role, of_each), yaw=yaw)
 
 
-def write_sheet(data: FaceDataset, path: Path, columns: int, variants: int = len(VARIANTS)) -> None:
-    """What `read_sheet` reads; the count of pictures must fill its rows."""
-    tiles = data.pictures[:, :variants].reshape(-1, columns, SIZE, SIZE, 3)
-    sheet = tiles.permute(0, 2, 1, 3, 4).reshape(-1, columns * SIZE, 3)
-    facts = {
-        "command": COMMAND,
-        "generator": GENERATOR_VERSION,
-        "album": FACES_VERSION,
-        "identity": data.identity.tolist(),
-        "role": data.role.tolist(),
-        "yaw": [round(yaw, 2) for yaw in data.yaw.tolist()],
-    }
-    header, packed, told = PngImagePlugin.PngInfo(), BytesIO(), json.dumps(facts)
-    header.add_text("facts", told)
-    picture = Image.fromarray(sheet.contiguous().numpy())
-    if path.suffix == ".webp":
-        picture.save(packed, "webp", lossless=True, quality=100, method=6, xmp=told.encode())
-    else:
-        picture.save(packed, "png", optimize=True, pnginfo=header)
-    with atomic_file(path) as aside:
-        aside.write_bytes(packed.getvalue())
-
-
 def shipped_gallery() -> FaceDataset:
-    """The gallery that ships: a frontal portrait each, and of SEEN people views.
+    """The gallery that ships: a frontal portrait each, and of half of them views.
 
     All variants are the whole one. A person's views are dealt out so that every other one of them
     shows both of the person's expressions.

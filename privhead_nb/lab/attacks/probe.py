@@ -6,7 +6,7 @@ adds noise, which differs from view to view.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 
 import torch
@@ -36,6 +36,12 @@ def probe_embedding(attack: Attack, release: Release) -> Tensor:
 def fused(vectors: Tensor) -> Tensor:
     """(..., N, D) of one person -> the unit vectors along the mean of the unit vectors."""
     return F.normalize(F.normalize(vectors, dim=-1).mean(-2), dim=-1)
+
+
+def fused_each(vectors: Tensor, identity: Tensor) -> tuple[Tensor, Tensor]:
+    """Who is seen (P,), ascending, and (P, D) their pictures' vectors (N, D) fused."""
+    who = torch.unique(identity)
+    return who, torch.stack([fused(vectors[identity == i]) for i in who])
 
 
 def in_batches(function: Callable[[Tensor], Tensor], pictures: Tensor) -> Tensor:
@@ -82,7 +88,7 @@ def views_in_front(release: Release) -> list[int]:
             where="release",
             remedy="Attack its neutral views instead, or protect views of the face.",
         )
-    yaw = away_from_front(release)
+    yaw = sides(release).abs()
     rows = (yaw <= YAW_LIMIT + 1e-6).nonzero()[:, 0].tolist()
     if not rows:
         raise LabError(
@@ -94,31 +100,36 @@ def views_in_front(release: Release) -> list[int]:
     return rows
 
 
-def away_from_front(release: Release) -> Tensor:
-    """(S,) degrees, 0 to 180, between the front and the cameras of the sensitive views."""
+def sides(release: Release) -> Tensor:
+    """(S,) degrees to the right of the front, -180 to 180, of the sensitive views' cameras."""
     cameras = release.cameras[list(release.sensitive)]
-    return yaw_of(cameras, release.center, (release.up, release.front)).abs()
+    return yaw_of(cameras, release.center, (release.up, release.front))
 
 
 def framed(release: Release, rows: list[int]) -> Tensor:
     """Moduli (N, H, H) of `rows`, enlarged or reduced so that a head is as large as in a portrait.
 
-    A portrait is 392 mm wide at the head. A release in another unit is taken as it is.
+    A release in another unit than mm is taken as it is.
     """
     moduli = release.moduli[rows]
     if release.unit != "mm":
         return moduli
-    cameras = release.cameras[[release.sensitive[row] for row in rows]]
-    away = (cameras.centers - cameras.centers.new_tensor(release.center)).norm(dim=1)
-    wide = release.size * away / cameras.K[:, 0, 0]
-    portrait = 2 * DISTANCE * torch.tan(torch.deg2rad(torch.tensor(FOV / 2)))
-    zoom = (portrait / wide).float()  # of what is seen: 0.9 shows a tenth less, enlarged
+    # of what is seen: 0.9 shows a tenth less, enlarged
+    zoom = (1 / widths(release, [release.sensitive[row] for row in rows])).float()
     if bool(((zoom - 1).abs() < 0.03).all()):
         return moduli
     place = torch.zeros(len(rows), 2, 3)
     place[:, 0, 0] = place[:, 1, 1] = zoom
     grid = F.affine_grid(place, [len(rows), 1, release.size, release.size], align_corners=False)
     return F.grid_sample(moduli[:, None], grid, align_corners=False)[:, 0]
+
+
+def widths(release: Release, views: Sequence[int]) -> Tensor:
+    """(V,) how wide views are at the head, as multiples of a portrait's 392 mm."""
+    cameras = release.cameras[list(views)]
+    away = (cameras.centers - cameras.centers.new_tensor(release.center)).norm(dim=1)
+    portrait = 2 * DISTANCE * torch.tan(torch.deg2rad(torch.tensor(FOV / 2)))
+    return release.size * away / cameras.K[:, 0, 0] / portrait
 
 
 def per_person(function: Callable[[Tensor], Tensor], pictures: Tensor) -> Tensor:

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from privhead_nb.errors import LabError, check_choice
 from privhead_nb.heads.codes import GENERATOR_VERSION
-from privhead_nb.lab import faces
 from privhead_nb.lab.kept import AGAIN, read_kept, restore
 from privhead_nb.lab.recognisers import Recogniser, head_crop
 from privhead_nb.lab.recognisers.learn import Projection
@@ -23,7 +22,6 @@ from privhead_nb.lab.recognisers.network import FaceNetwork
 from privhead_nb.reading import Record, parse_json, read_tensors
 from privhead_nb.resources import WEIGHTS
 
-MUCH_OF, LITTLE_OF = 400, 1200  # people that they learned from
 NAMES = ("arcface_cnn", "triplet_cnn", "hog_lda", "pca_lda")
 
 
@@ -41,24 +39,6 @@ def recogniser(name: str) -> Recogniser:
 def shipped() -> tuple[Recogniser, ...]:
     """All four."""
     return tuple(recogniser(name) for name in NAMES)
-
-
-def learning_faces(
-    much_of: int = MUCH_OF,
-    little_of: int = LITTLE_OF,
-    *,
-    workers: int | None = None,
-    progress: bool = False,
-) -> faces.FaceDataset:
-    """Portraits of the group "recogniser": 12 of each of `much_of`, then 6 of each other."""
-    everyone = faces.people("recogniser", much_of + little_of)
-    much, little = (
-        faces.face_dataset(
-            some, plan, folder=faces.cache_folder(), workers=workers, progress=progress
-        )
-        for some, plan in ((everyone[:much_of], faces.LEARNING), (everyone[much_of:], faces.MANY))
-    )
-    return faces.FaceDataset.join([much.views(), little])
 
 
 def of_network(name: str, network: FaceNetwork, note: str = "") -> Recogniser:

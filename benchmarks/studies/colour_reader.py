@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.studies.twins import Twins
 from privhead_nb.errors import LabError
 from privhead_nb.heads.codes import ALBEDO_NAMES
 from privhead_nb.lab.fit import fit
 from privhead_nb.lab.recognisers import head_crop
 from privhead_nb.lab.recognisers.network import DIMENSIONS, FaceNetwork
-from privhead_nb.lab.twins import Twins
 
 Protect = Callable[[Tensor, torch.Generator], Tensor]
 """Colours (N, H, H, 3) in [0, 1] -> what is released of them, (N, h, h) or (N, h, h, C)."""
