@@ -134,6 +134,22 @@ def test_a_wrong_face_in_one_picture_does_not_turn_the_head():
     assert between < 2
 
 
+def test_pictures_whose_landmarks_agree_place_the_head_though_more_are_guessed():
+    views = ring_views(36)
+    marks, _ = seen_face(views)
+    good = sorted(marks)[:5]
+    random = np.random.default_rng(5)
+    for name in sorted(marks)[5:]:  # each another guess: squeezed and shifted
+        middle = marks[name].mean(0)
+        wide = [random.uniform(0.5, 1.6), 1.0]
+        marks[name] = middle + wide * (marks[name] - middle) + random.normal(0, 15, 2)
+    assert len(marks) >= 11
+    head = head_frame(somewhere(views), marks, 62)
+    assert set(head.used) >= set(good) and head.pixels < 2
+    alone = head_frame(somewhere(views), {name: marks[name] for name in good}, 62)
+    assert abs(head.scale / alone.scale - 1) < 0.02
+
+
 def test_no_face_one_face_and_one_place_are_refused():
     views = ring_views()
     marks, _ = seen_face(views)

@@ -15,7 +15,7 @@ from privhead_nb.viz import style
 
 ROOT = Path(__file__).parents[1]
 SOURCES = build.sources()
-LESSONS = [f"{n:02d}" for n in range(12)]
+LESSONS = [f"{n:02d}" for n in (*range(15), 16)]
 
 
 def test_the_lessons_are_there_and_each_has_a_panel():
@@ -124,6 +124,7 @@ def test_curves_differ_by_more_than_colour():
 # The site -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_site_is_built_and_no_link_leads_nowhere(built_site):
     target, faults = built_site

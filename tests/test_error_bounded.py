@@ -278,16 +278,17 @@ def test_kernels_give_the_samples_of_the_reference_to_the_bit_each_time(
 ):
     """They ask the field in fixed rounds, at all rays, so that the host waits for nothing."""
     device = device_of(backend)
-    count = 4000 if DEVICE == "cuda" else 9
+    count = 4000 if DEVICE == "cuda" else 5
     wanted = sample(sdf, count, beta, bound, "torch", device=device, seed=seed)
     field = Asked(sdf)
     got = sample(field, count, beta, bound, backend, device=device, seed=seed)
     assert share_off(got, wanted) <= 1e-3
     assert field.calls == [bound.first * count] + [bound.more * count] * (bound.rounds - 1)
-    assert torch.equal(got, sample(sdf, count, beta, bound, backend, device=device, seed=seed))
-    assert seed is None or not torch.equal(
-        got, sample(sdf, count, beta, bound, backend, device=device, seed=4)
-    )
+    again = sample(sdf, count, beta, bound, backend, device=device, seed=seed)
+    assert torch.equal(got, again)
+    if seed is not None and bound is ODD:
+        other = sample(sdf, count, beta, bound, backend, device=device, seed=4)
+        assert not torch.equal(got, other)
 
 
 @pytest.mark.parametrize("backend", ["torch", TRITON])

@@ -11,7 +11,7 @@ import torch
 from command import answer, run
 from layouts import WRITERS, write_colmap, write_facescape, write_nerfstudio
 from refusals import contents, edit_cameras, edit_json, edit_scene, refused
-from runs import TINY, weights
+from runs import SHORT, weights
 
 from privhead_nb.errors import OutputError, PrivheadError
 from privhead_nb.heads.synthetic import synthetic_scene
@@ -79,11 +79,11 @@ def test_every_format_is_recognised_and_gives_the_same_scene(folders, head, name
 
 def test_every_format_gives_the_same_release_and_reconstruction(folders):
     releases = {name: protect(load_scene(folder), size=32) for name, folder in folders.items()}
-    wanted = weights(reconstruct(releases["h3ds"], TINY, seed=0))
+    wanted = weights(reconstruct(releases["h3ds"], SHORT, seed=0))
     for name, release in releases.items():
         assert torch.equal(release.neutral_images, releases["h3ds"].neutral_images), name
         assert torch.equal(release.moduli, releases["h3ds"].moduli), name
-        assert torch.equal(weights(reconstruct(release, TINY, seed=0)), wanted), name
+        assert torch.equal(weights(reconstruct(release, SHORT, seed=0)), wanted), name
 
 
 @pytest.mark.parametrize("name", WRITERS)

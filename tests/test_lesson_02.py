@@ -316,33 +316,10 @@ def test_layers_that_mean_nothing_are_refused() -> None:
 # Pictures and the panel ---------------------------------------------------------------------------
 
 
-def test_slices_draw_every_field_given() -> None:
-    figure = figures.slices(EXACT, columns=2, truth=PAGE.torus, points=places())
-    assert [ax.get_title() for ax in figure.axes[:4]] == list(EXACT)
-    assert [len(ax.images) for ax in figure.axes[:4]] == [1, 1, 1, 1]
-    shown = figures.show(figure, alt="four shapes")
-    assert shown.alt == "four shapes" and shown.data[:4] == b"\x89PNG"
-
-
 def test_the_medial_axis_is_dark_where_two_surface_points_are_equally_near() -> None:
     norm = figures.gradient_norm_on(PAGE.torus, side=41)
     assert norm[20, 20] < 0.5 and norm[20, 30] < 0.5  # the hole's middle, the tube's
     assert abs(norm[20, 38] - 1) < 0.01
-
-
-@pytest.mark.parametrize("form", laplace.FORMS)
-@pytest.mark.parametrize("angle", [0, 80])
-@pytest.mark.parametrize(("beta", "samples"), [(8.0, 12), (0.25, 192), (0.25, 12)])
-def test_the_panel_draws_every_corner_of_its_controls(
-    form: str, angle: int, beta: float, samples: int
-) -> None:
-    for hit in (20.0, 40.0):
-        view = panel.picture(beta, angle, samples, hit, form)
-        assert view.png()[:4] == b"\x89PNG"
-        assert f"beta {beta:g} mm ({form})" in view.alt and f"{samples} samples" in view.alt
-        assert "within 1 mm of the surface" in view.facts and "nan" not in view.facts
-        share, _ = laplace.exactly(beta, angle, hit, form)
-        assert 0 < share < 1
 
 
 def test_a_thin_layer_between_samples_loses_its_place() -> None:

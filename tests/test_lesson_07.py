@@ -25,7 +25,6 @@ from privhead_nb.resources import SAMPLES
 from privhead_nb.teach.exercises import solved
 from privhead_nb.teach.lesson07 import panel, runs
 from privhead_nb.teach.results import interval
-from privhead_nb.teach.widgets import twin, values_of
 from privhead_nb.training.losses import lipschitz_loss
 
 SOURCE = Path(__file__).parents[1] / "notebooks" / "src" / "07_lipschitz_ablation.py"
@@ -317,14 +316,7 @@ def test_an_r_of_098_is_four_points_and_a_shared_reference() -> None:
 # Panel --------------------------------------------------------------------------------------------
 
 
-def test_the_panel_draws_at_every_setting_and_says_the_interval() -> None:
-    controls = panel.controls()
-    rest = {name: control.value for name, control in controls.items()}
-    for name, control in controls.items():
-        for setting in values_of(control):
-            view = panel.picture(**rest | {name: setting})
-            assert view.png().startswith(b"\x89PNG") and view.alt and view.facts
-    assert twin(panel.picture, panel.TWIN).alt.count("Left: ") == 4
+def test_the_panel_says_the_interval() -> None:
     found = interval(runs.changes(runs.QUARTER))
     facts = panel.picture("0.25", 0, "distance").facts
     assert f"mean {found.value:+.1f} %" in facts and f"{found.n} pairs" in facts

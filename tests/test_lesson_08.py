@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-
 import numpy as np
 import pytest
 import torch
 import trimesh
-from PIL import Image
 
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.heads.head import make_head
@@ -86,14 +83,12 @@ def test_the_stored_people_are_the_templates() -> None:
 # Pictures ----------------------------------------------------------------------------------------
 
 
-def test_the_panel_draws_its_extremes_and_says_how_steep_a_mean_is() -> None:
+def test_the_panel_says_how_steep_a_mean_is() -> None:
     controls = panel.controls()
-    assert all(set(setting) == set(controls) for setting in panel.TWIN)
     slopes = {}
     for people in (values_of(controls["people"])[0], values_of(controls["people"])[-1]):
         for plane in values_of(controls["plane"]):
             view = panel.picture(people, plane)
-            assert np.asarray(Image.open(BytesIO(view.png())).convert("L")).std() > 5
             assert f"{people} of 10 people" in view.facts and "grey head" in view.alt
             slopes[people] = float(view.facts.split()[-1])
     assert 0.9 < slopes[1] > slopes[10] + 0.02, "a mean is less steep the more people it has"

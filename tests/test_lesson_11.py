@@ -32,7 +32,7 @@ def fused(ray: tuple[float, ...]) -> NDArray[np.float64]:
     density, deltas = np.array([ray]), np.ones((1, len(ray)))
     upstream = np.zeros_like(density)
     upstream[0, -1] = 1
-    lesson_11.back()(density, deltas, upstream, out)
+    lesson_11.back(density, deltas, upstream, out)
     return out
 
 

@@ -22,14 +22,16 @@ from privhead_nb.lab.recognisers.learn import (
 )
 from privhead_nb.lab.recognisers.network import ArcFace, FaceNetwork, batch_hard
 from privhead_nb.privacy.operators import Operator
+from privhead_nb.teach import stored_faces
 
 PEOPLE = 6
 
 
 @pytest.fixture(scope="module")
 def strangers() -> faces.FaceDataset:
-    plan = faces.PortraitPlan(views=2, faces=1, rear=0)
-    return faces.face_dataset(faces.people("evaluation", PEOPLE), plan)
+    """The first people of the evaluation group, whose portraits lesson 09 has stored."""
+    stored, first = stored_faces.load(), faces.people("evaluation", PEOPLE)
+    return stored.only(torch.isin(stored.identity, torch.tensor(first)))
 
 
 def toy_album(people: int = 8, each: int = 4) -> faces.FaceDataset:

@@ -27,12 +27,12 @@ from privhead_nb.geometry.metrics import evaluate
 from privhead_nb.scenes.folder import load_scene, open_scene, open_truth, scene_facts
 from privhead_nb.viz import inspect as pages
 
-SIDE, VIEWS = 3000, 12
+SIDE, VIEWS = 3000, 8
 
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve views of 3,000 x 3,000 pixels: two pictures and masks of a ball, six times each."""
+    """Eight views of 3,000 x 3,000 pixels: two pictures and masks of a ball, four times each."""
     folder = tmp_path_factory.mktemp("large") / "scene"
     scene = ball_scene()
     views = tuple(range(VIEWS))
@@ -126,7 +126,7 @@ def test_a_picture_is_checked_again_when_it_is_read(ball_folder):
         refused(enlarge, "smaller size")
 
 
-def test_twelve_large_views_cost_the_memory_of_less_than_three(large):
+def test_eight_large_views_cost_the_memory_of_less_than_three(large):
     code = "scene = open_scene(sys.argv[1])\nscene_facts(scene)\n"
     code += "for view in range(len(scene.cameras)): scene.picture(view, 64)"
     imports = "from privhead_nb.scenes.folder import open_scene, scene_facts"

@@ -29,6 +29,7 @@ EXERCISES = [e.number for s in build.sources() for e in exercises.find(build.gen
 KINDS = ("slip: ", "has the shape", "raises", "not made of numbers", "never written", "(nan: ")
 
 
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")  # of the rate that falls
 @pytest.mark.parametrize(("number", "answer", "words"), WRONG, ids=[row[0] for row in WRONG])
 def test_a_wrong_answer_fails_and_its_slip_is_named(
     number: str, answer: Callable[..., Any], words: str, capsys: pytest.CaptureFixture[str]

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import torch
+from answers import spoiled
 from torch.nn import functional as F
 
 SOBEL = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
@@ -71,13 +72,9 @@ def by_slices(patches, moduli):
 # 0402: patch_count(patch, kernel, rays) -----------------------------------------------------------
 
 
-def counted(inner=lambda p, k: p - k + 1, count=lambda p, r: r // p**2, share=None):
-    def answer(patch, kernel, rays):
-        side, number = inner(patch, kernel), count(patch, rays)
-        border = 1 - side**2 / patch**2 if share is None else share(side, patch)
-        return number, number * side**2, border
-
-    return answer
+def counted(patch, kernel, rays):
+    inner, count = patch - kernel + 1, rays // patch**2
+    return count, count * inner**2, 1 - inner**2 / patch**2
 
 
 def by_ring(patch, kernel, rays):
@@ -219,50 +216,15 @@ def by_pulls(own, target):
 # 0405: descend(head, loss, batches, rate) ---------------------------------------------------------
 
 
-def loop(optimiser=torch.optim.Adam, order="zbs", keep=lambda v: v.item(), fresh=False, sign=1):
-    def descend(head, loss, batches, rate):
-        adam, losses = optimiser(head.parameters(), lr=rate), []
-        for rays, wanted in batches:
-            if fresh:
-                adam = optimiser(head.parameters(), lr=rate)
-            value = loss(head(*rays), wanted)
-            for what in order:
-                if what == "z":
-                    adam.zero_grad()
-                elif what == "b":
-                    (sign * value).backward()
-                else:
-                    adam.step()
-            losses.append(keep(value))
-        return losses
-
-    return descend
-
-
-def deaf_rate(head, loss, batches, rate):
-    return loop()(head, loss, batches, 1e-3)
-
-
-def only_the_last(head, loss, batches, rate):
-    return loop()(head, loss, batches, rate)[-1:]
-
-
-def loss_after(head, loss, batches, rate):
+def descend(head, loss, batches, rate):
     adam, losses = torch.optim.Adam(head.parameters(), lr=rate), []
     for rays, wanted in batches:
         adam.zero_grad()
-        loss(head(*rays), wanted).backward()
+        value = loss(head(*rays), wanted)
+        value.backward()
         adam.step()
-        losses.append(loss(head(*rays), wanted).item())
+        losses.append(value.item())
     return losses
-
-
-def counts_first(head, loss, batches, rate):
-    return loop()(head, loss, [batches[i] for i in range(len(batches))], rate)
-
-
-def own_loss(head, loss, batches, rate):
-    return loop()(head, lambda found, wanted: (found - wanted).abs().mean(), batches, rate)
 
 
 def clears_by_hand(head, loss, batches, rate):
@@ -280,34 +242,16 @@ def clears_by_hand(head, loss, batches, rate):
 # 0406: gradient_by_hand(patches, moduli, kx, ky) --------------------------------------------------
 
 
-def by_hand(
-    *,
-    flip=(0, 1),
-    sign=1.0,
-    number=lambda m: m.numel(),
-    floor=1e-30,
-    full=True,
-    along=(0, 1),
-    divide=True,
-):
-    def answer(patches, moduli, kx, ky):
-        both, reach = slopes(patches, kx, ky), kx.shape[0] - 1
-        m = sum(g.norm(dim=1) for g in both)
-        s = (torch.sign(m - moduli) if sign else torch.ones_like(m)) / number(moduli)
-        found = torch.zeros_like(patches.movedim(-1, 1))
-        for i in along:
-            g, k = both[i], (kx, ky)[i].flip(flip) if flip else (kx, ky)[i]
-            unit = s[:, None] * (g / g.norm(dim=1, keepdim=True).clamp_min(floor) if divide else g)
-            unit = F.pad(unit, [reach] * 4)
-            found += F.conv2d(unit, k.expand(g.shape[1], 1, *k.shape), groups=g.shape[1])
-        if not full:
-            border = torch.ones_like(found)
-            half = reach // 2
-            border[..., half:-half, half:-half] = 0
-            found = found * (1 - border)
-        return (sign or 1.0) * found.movedim(1, -1)
-
-    return answer
+def by_hand(patches, moduli, kx, ky):
+    both, reach = slopes(patches, kx, ky), kx.shape[0] - 1
+    m = sum(g.norm(dim=1) for g in both)
+    s = torch.sign(m - moduli) / moduli.numel()
+    found = torch.zeros_like(patches.movedim(-1, 1))
+    for g, k in zip(both, (kx, ky), strict=True):
+        unit = s[:, None] * (g / g.norm(dim=1, keepdim=True).clamp_min(1e-30))
+        turned = k.flip((0, 1)).expand(g.shape[1], 1, *k.shape)
+        found += F.conv2d(F.pad(unit, [reach] * 4), turned, groups=g.shape[1])
+    return found.movedim(1, -1)
 
 
 def by_autograd(patches, moduli, kx, ky):
@@ -379,14 +323,18 @@ WRONG = [
     ("0401", loss_with(lambda gx, gy: length(gx) + length(gy), torch.abs), "yours raises"),
     ("0401", padded, "yours raises"),
     ("0401", cut_off, "yours raises"),
-    ("0402", counted(lambda p, k: p - k // 2), "on both sides"),
-    ("0402", counted(lambda p, k: p - k), "takes the whole kernel away"),
-    ("0402", counted(lambda p, k: p), "have no neighbours"),
-    ("0402", counted(count=lambda p, r: r / p**2), "only whole patches"),
-    ("0402", counted(count=lambda p, r: math.ceil(r / p**2)), "one patch more"),
-    ("0402", counted(share=lambda side, p: side**2 / p**2), "share that is compared"),
-    ("0402", counted(share=lambda side, p: 1 - side / p), "by squares, not by sides"),
-    ("0402", lambda p, k, r: r // p**2, "has the shape"),
+    *spoiled(
+        "0402", counted,
+        ("- kernel + 1", "- kernel // 2", "on both sides"),
+        (" + 1", "", "takes the whole kernel away"),
+        (" - kernel + 1", "", "have no neighbours"),
+        ("//", "/", "only whole patches"),
+        ("rays // patch**2", "math.ceil(rays / patch**2)", "one patch more"),
+        ("1 - inner**2", "inner**2", "share that is compared"),
+        ("1 - inner**2 / patch**2", "1 - inner / patch", "by squares, not by sides"),
+        ("return count, count * inner**2, 1 - inner**2 / patch**2", "return count",
+         "has the shape"),
+    ),
     ("0403", rule(lambda A, b: abs(abs(A.det()) - 1) < 1e-3), "volumes, not lengths"),
     ("0403", rule(lambda A, b: torch.allclose(A.norm(dim=0), torch.ones(3), atol=1e-3)),
      "at right angles"),
@@ -421,41 +369,55 @@ WRONG = [
     ("0404", unsorted_weights, "sort own along"),
     ("0404", at_most_one, "may be larger than 1"),
     ("0404", lambda o, t: t / o, "yours raises"),
-    ("0405", loop(order="bs"), "slopes pile up"),
-    ("0405", loop(torch.optim.SGD), "plain gradient descent"),
-    ("0405", loop(fresh=True), "made anew for each batch"),
-    ("0405", loop(order="bzs"), "nothing has moved"),
-    ("0405", loop(order="zb"), "nothing has moved"),
-    ("0405", loop(sign=-1), "this climbs"),
-    ("0405", loop(keep=lambda v: v), "a loss that stays a tensor"),
-    ("0405", loss_after, "not the one after it"),
-    ("0405", deaf_rate, "the rate is not used"),
-    ("0405", only_the_last, "one for each of"),
-    ("0405", counts_first, "yours raises"),
-    ("0405", own_loss, "uses a loss of its own"),
-    ("0406", by_hand(flip=()), "turned by 180 degrees"),
-    ("0406", by_hand(sign=0.0), "left out the sign"),
-    ("0406", by_hand(sign=-1.0), "upside down"),
-    ("0406", by_hand(number=lambda m: 1), "divide by the number of outputs"),
-    ("0406", by_hand(number=lambda m: m[0].numel()), "a mean over all patches"),
-    ("0406", by_hand(floor=0.0), "nan: a 0 / 0"),
-    ("0406", by_hand(full=False), "pixels at the border"),
-    ("0406", by_hand(along=(0,)), "derivative along y"),
+    *spoiled(
+        "0405", descend,
+        ("        adam.zero_grad()\n", "", "slopes pile up"),
+        ("Adam(", "SGD(", "plain gradient descent"),
+        ("        adam.zero",
+         "        adam = torch.optim.Adam(head.parameters(), lr=rate)\n        adam.zero",
+         "made anew for each batch"),
+        ("        adam.step()", "        adam.zero_grad(), adam.step()", "nothing has moved"),
+        ("        adam.step()\n", "", "nothing has moved"),
+        ("value.backward()", "(-value).backward()", "this climbs"),
+        ("value.item()", "value", "a loss that stays a tensor"),
+        ("value.item()", "loss(head(*rays), wanted).item()", "not the one after it"),
+        ("lr=rate", "lr=1e-3", "the rate is not used"),
+        ("return losses", "return losses[-1:]", "one for each of"),
+        ("in batches", "in [batches[i] for i in range(len(batches))]", "yours raises"),
+        ("loss(head(*rays), wanted)", "(head(*rays) - wanted).abs().mean()",
+         "uses a loss of its own"),
+    ),
+    *spoiled(
+        "0406", by_hand,
+        (".flip((0, 1))", "", "turned by 180 degrees"),
+        ("torch.sign(m - moduli)", "torch.ones_like(m)", "left out the sign"),
+        ("m - moduli", "moduli - m", "upside down"),
+        (" / moduli.numel()", "", "divide by the number of outputs"),
+        ("moduli.numel()", "moduli[0].numel()", "a mean over all patches"),
+        (".clamp_min(1e-30)", "", "nan: a 0 / 0"),
+        (" / g.norm(dim=1, keepdim=True).clamp_min(1e-30)", "",
+         "divide the derivative by its length"),
+        ("zip(both, (kx, ky), strict=True)", "[(both[0], kx)]", "derivative along y"),
+        ("return found", "h = reach // 2\n    return F.pad(found[..., h:-h, h:-h], [h] * 4)",
+         "pixels at the border"),
+    ),
     ("0406", by_autograd, "raises RuntimeError: write it without autograd"),
     ("0406", by_backward, "raises RuntimeError: write it without autograd"),
-    ("0406", by_hand(divide=False), "divide the derivative by its length"),
     ("0406", lambda p, m, kx, ky: by_loops(p, m, kx, ky)[0], "has the shape"),
 ]  # fmt: skip
 
 RIGHT = [
     ("0401", by_norm),
     ("0401", by_slices),
+    ("0402", counted),
     ("0402", by_ring),
     ("0403", by_eigenvectors),
     ("0403", by_trying),
     ("0404", by_searchsorted),
     ("0404", by_pulls),
+    ("0405", descend),
     ("0405", clears_by_hand),
+    ("0406", by_hand),
     ("0406", by_loops),
     ("0406", by_transposed_convolution),
 ]

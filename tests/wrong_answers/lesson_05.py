@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from answers import edited, spoiled
 from scipy.spatial import cKDTree
 
 # 0501, beta's schedule ----------------------------------------------------------------------------
@@ -24,36 +25,10 @@ def through_logarithms(step: int, steps: int, first: float, last: float) -> Any:
     return np.exp(np.interp(step, [0, 0.8 * (steps - 1)], np.log([first, last])))
 
 
-def linear(step: int, steps: int, first: float, last: float) -> float:
-    return first + (last - first) * min(step / (steps - 1) / 0.8, 1)
-
-
-def whole_stage(step: int, steps: int, first: float, last: float) -> float:
-    return first * (last / first) ** (step / (steps - 1))
-
-
-def no_stop(step: int, steps: int, first: float, last: float) -> float:
-    return first * (last / first) ** (step / (0.8 * (steps - 1)))
-
-
-def of_steps(step: int, steps: int, first: float, last: float) -> float:
-    return first * (last / first) ** min(step / steps / 0.8, 1)
-
-
-def wrong_way(step: int, steps: int, first: float, last: float) -> float:
-    return last * (first / last) ** min(step / (steps - 1) / 0.8, 1)
-
-
-def too_late(step: int, steps: int, first: float, last: float) -> float:
-    return first * (last / first) ** min(0.8 * step / (steps - 1), 1)
-
-
-def too_early(step: int, steps: int, first: float, last: float) -> float:
-    return first * (last / first) ** min(step / (steps - 1) / 0.2, 1)
-
-
-def a_pair(step: int, steps: int, first: float, last: float) -> Any:
-    return first, last
+def by_power(step: int, steps: int, first: float, last: float) -> Any:
+    """Right: a share of the whole factor."""
+    share = min(step / (steps - 1) / 0.8, 1)
+    return first * (last / first) ** share
 
 
 # 0502, a batch of patches -------------------------------------------------------------------------
@@ -75,50 +50,9 @@ def patches_at_once(moduli: Any, corners: Any, side: int) -> Any:
     v = corners[:, 0, None, None]
     r = corners[:, 1, None, None] + step[:, None]
     c = corners[:, 2, None, None] + step[None]
-    pixels = v * moduli[0].numel() + r * moduli.shape[2] + c
-    return pixels, moduli[v, r, c][:, 1:-1, 1:-1]
-
-
-def target_too_early(moduli: Any, corners: Any, side: int) -> Any:
-    pixels, _ = patches(moduli, corners, side)
-    return pixels, moduli.reshape(-1)[pixels][:, :-2, :-2]
-
-
-def target_too_late(moduli: Any, corners: Any, side: int) -> Any:
-    pixels, _ = patches(moduli, corners, side)
-    return pixels, moduli.reshape(-1)[pixels][:, 2:, 2:]
-
-
-def whole_target(moduli: Any, corners: Any, side: int) -> Any:
-    pixels, _ = patches(moduli, corners, side)
-    return pixels, moduli.reshape(-1)[pixels]
-
-
-def rows_for_columns(moduli: Any, corners: Any, side: int) -> Any:
-    step, (_, height, width) = torch.arange(side), moduli.shape
-    v, c, r = corners.T[:, :, None, None]
-    pixels = (v * height + r + step[:, None]) * width + c + step
-    return pixels, moduli.reshape(-1)[pixels % moduli.numel()][:, 1:-1, 1:-1]
-
-
-def transposed(moduli: Any, corners: Any, side: int) -> Any:
-    return tuple(part.transpose(1, 2) for part in patches(moduli, corners, side))
-
-
-def without_view(moduli: Any, corners: Any, side: int) -> Any:
-    pixels, target = patches(moduli, corners, side)
-    return pixels % moduli[0].numel(), target
-
-
-def by_height(moduli: Any, corners: Any, side: int) -> Any:
-    step, (_, height, width) = torch.arange(side), moduli.shape
-    v, r, c = corners.T[:, :, None, None]
-    pixels = v * height * width + (r + step[:, None]) * height + c + step
-    return pixels, patches(moduli, corners, side)[1]
-
-
-def pixels_alone(moduli: Any, corners: Any, side: int) -> Any:
-    return patches(moduli, corners, side)[0]
+    height, width = moduli.shape[1:]
+    pixels = (v * height + r) * width + c
+    return pixels, moduli.reshape(-1)[pixels][:, 1:-1, 1:-1]
 
 
 # 0503, the distance of two clouds -----------------------------------------------------------------
@@ -142,16 +76,14 @@ def row_by_row(a: Any, b: Any) -> float:
 # 0504, first hits ---------------------------------------------------------------------------------
 
 
-def bracketed(
-    f: Any, o: Any, d: Any, near: float, far: float, count: int = 65, halvings: int = 14
-) -> Any:
+def bracketed(f: Any, o: Any, d: Any, near: float, far: float) -> Any:
     """Right with enough samples and halvings."""
-    t = torch.linspace(near, far, count)
+    t = torch.linspace(near, far, 65)
     values = f((o[:, None] + t[:, None] * d[:, None]).reshape(-1, 3)).reshape(len(o), -1)
     enters = (values[:, :-1] > 0) & (values[:, 1:] <= 0)
     first = enters.int().argmax(1)
     low, high = t[first], t[first + 1]
-    for _ in range(halvings):
+    for _ in range(14):
         middle = (low + high) / 2
         inside = f(o + middle[:, None] * d) <= 0
         low, high = torch.where(inside, low, middle), torch.where(inside, middle, high)
@@ -166,41 +98,12 @@ def small_steps(f: Any, o: Any, d: Any, near: float, far: float) -> Any:
     return torch.where(enters.any(1), t[enters.int().argmax(1)] + 0.0005, torch.inf)
 
 
-def coarse(*given: Any) -> Any:
-    return bracketed(*given, count=12)
-
-
-def still_coarse(*given: Any) -> Any:
-    return bracketed(*given, count=17)
-
-
-def not_halved(*given: Any) -> Any:
-    return bracketed(*given, halvings=0)
-
-
-def hardly_halved(*given: Any) -> Any:
-    return bracketed(*given, halvings=2)
-
-
-def clamped(*given: Any) -> Any:
-    return bracketed(*given).clamp_max(given[-1])
-
-
-def misses_at_near(f: Any, o: Any, d: Any, near: float, far: float) -> Any:
-    found = bracketed(f, o, d, near, far)
-    return torch.where(found.isfinite(), found, near)
-
-
 def last_entry(f: Any, o: Any, d: Any, near: float, far: float) -> Any:
     t = torch.linspace(near, far, 4001)
     values = f((o[:, None] + t[:, None] * d[:, None]).reshape(-1, 3)).reshape(len(o), -1)
     enters = (values[:, :-1] > 0) & (values[:, 1:] <= 0)
     last = torch.where(enters, torch.arange(4000), -1).amax(1)
     return torch.where(enters.any(1), t[last] + 0.00025, torch.inf)
-
-
-def exits(f: Any, o: Any, d: Any, near: float, far: float) -> Any:
-    return bracketed(lambda points: -f(points), o, d, near, far)
 
 
 def any_inside(f: Any, o: Any, d: Any, near: float, far: float) -> Any:
@@ -215,10 +118,6 @@ def sphere_tracing(f: Any, o: Any, d: Any, near: float, far: float) -> Any:
         t = t + f(o + t[:, None] * d)
     hit = (t < far) & (t >= near) & (f(o + t[:, None] * d).abs() < 1e-3)
     return torch.where(hit, t, torch.inf)
-
-
-def points_of_hits(f: Any, o: Any, d: Any, near: float, far: float) -> Any:
-    return o + bracketed(f, o, d, near, far)[:, None] * d
 
 
 # 0505, the median angle ---------------------------------------------------------------------------
@@ -245,22 +144,33 @@ def degrees(a: Any, b: Any) -> Any:
 
 
 WRONG: list[tuple[str, Any, str]] = [
-    ("0501", linear, "the same factor each step"),
-    ("0501", whole_stage, "and then stays"),
-    ("0501", no_stop, "below its last value"),
-    ("0501", of_steps, "the last step is steps - 1"),
-    ("0501", wrong_way, "from last to first"),
-    ("0501", too_late, "divide the share by 0.8"),
-    ("0501", too_early, "not after 0.2 of it"),
-    ("0501", a_pair, "the specification ()"),
-    ("0502", target_too_early, "one pixel in: Sobel needs a neighbour"),
-    ("0502", target_too_late, "one pixel in, not two"),
-    ("0502", whole_target, "yours has the shape (1, 3, 3), the specification (1, 1, 1)"),
-    ("0502", rows_for_columns, "row and column have changed places"),
-    ("0502", transposed, "rows come before columns"),
-    ("0502", without_view, "the view is missing"),
-    ("0502", by_height, "a whole width further on"),
-    ("0502", pixels_alone, "give both: the pixels"),
+    *spoiled(
+        "0501", by_power,
+        ("first * (last / first) ** share", "first + (last - first) * share",
+         "the same factor each step"),
+        (" / 0.8", "", "and then stays"),
+        ("min(step / (steps - 1) / 0.8, 1)", "step / (steps - 1) / 0.8", "below its last value"),
+        ("(steps - 1)", "steps", "the last step is steps - 1"),
+        ("first * (last / first)", "last * (first / last)", "from last to first"),
+        ("/ 0.8", "* 0.8", "divide the share by 0.8"),
+        ("/ 0.8", "/ 0.2", "not after 0.2 of it"),
+        ("first * (last / first) ** share", "first, last", "the specification ()"),
+    ),
+    *spoiled(
+        "0502", patches_at_once,
+        ("1:-1, 1:-1", ":-2, :-2", "one pixel in: Sobel needs a neighbour"),
+        ("1:-1, 1:-1", "2:, 2:", "one pixel in, not two"),
+        ("[:, 1:-1, 1:-1]", "",
+         "yours has the shape (1, 3, 3), the specification (1, 1, 1)"),
+        ("    height", "    r, c = c.mT, r.mT\n    height", "row and column have changed places"),
+        ("return pixels, moduli.reshape(-1)[pixels]",
+         "pixels = pixels.mT\n    return pixels, moduli.reshape(-1)[pixels]",
+         "rows come before columns"),
+        ("return pixels,", "return pixels % (height * width),", "the view is missing"),
+        ("return pixels,", "return v * height * width + r * height + c,",
+         "a whole width further on"),
+        (", moduli.reshape(-1)[pixels][:, 1:-1, 1:-1]", "", "give both: the pixels"),
+    ),
     ("0503", lambda a, b: ways(a, b)[0].mean(), "from a to b"),
     ("0503", lambda a, b: ways(a, b)[1].mean(), "from b to a"),
     ("0503", lambda a, b: sum(way.mean() for way in ways(a, b)), "the sum of the two means"),
@@ -268,17 +178,23 @@ WRONG: list[tuple[str, Any, str]] = [
     ("0503", lambda a, b: sum((way**2).mean() for way in ways(a, b)) / 2, "squared"),
     ("0503", lambda a, b: sum(np.median(w) for w in ways(a, b)) / 2, "these are medians"),
     ("0503", lambda a, b: np.array([w.mean() for w in ways(a, b)]), "yours has the shape (2,)"),
-    ("0504", coarse, "some surfaces were passed by"),
-    ("0504", still_coarse, "some surfaces were passed by"),
-    ("0504", not_halved, "halve the bracket"),
-    ("0504", hardly_halved, "halve the bracket"),
-    ("0504", clamped, "must give inf, not far"),
-    ("0504", misses_at_near, "argmax of nothing is 0"),
+    *spoiled(
+        "0504", bracketed,
+        ("65", "12", "some surfaces were passed by"),
+        ("65", "17", "some surfaces were passed by"),
+        ("14", "0", "halve the bracket"),
+        ("14", "2", "halve the bracket"),
+        ("torch.inf", "far", "must give inf, not far"),
+        ("torch.inf", "near", "argmax of nothing is 0"),
+        ("return torch.where(enters.any(1), (low + high) / 2, torch.inf)",
+         "return o + torch.where(enters.any(1), (low + high) / 2, torch.inf)[:, None] * d",
+         "has the shape (9, 3)"),
+    ),
+    ("0504", edited(bracketed, ("values = f", "values = -f"), ("* d) <= 0", "* d) >= 0")),
+     "this is where the ray leaves"),
     ("0504", last_entry, "nearer ones hide it"),
-    ("0504", exits, "this is where the ray leaves"),
     ("0504", any_inside, "a ray that begins inside has not entered yet"),
     ("0504", sphere_tracing, "a step of length f jumps through"),
-    ("0504", points_of_hits, "has the shape (9, 3)"),
     ("0505", lambda a, b: np.median(np.radians(degrees(a, b))), "radians"),
     ("0505", lambda a, b: degrees(a, b).mean(), "this is the mean"),
     ("0505", lambda a, b: np.degrees(np.median(np.arccos(cosine(a, b).clip(0, 1)))), "inside out"),
@@ -288,9 +204,10 @@ WRONG: list[tuple[str, Any, str]] = [
     ("0505", lambda a, b: np.median(degrees(a, b)) / 2, "this is half the angle"),
     ("0505", lambda a, b: np.median(np.minimum(degrees(a, b), 90)), "not 90"),
     ("0505", lambda a, b: np.median(cosine(a, b)), "the cosine, not the angle"),
-]
+]  # fmt: skip
 
 RIGHT: list[tuple[str, Any]] = [
+    ("0501", by_power),
     ("0501", by_loop),
     ("0501", through_logarithms),
     ("0502", patches),
@@ -298,7 +215,7 @@ RIGHT: list[tuple[str, Any]] = [
     ("0503", all_pairs),
     ("0503", row_by_row),
     ("0504", bracketed),
-    ("0504", lambda *given: bracketed(*given, count=97, halvings=8)),
+    ("0504", edited(bracketed, ("65", "97"), ("14", "8"))),
     ("0504", small_steps),
     ("0505", through_half_angles),
     ("0505", through_atan),

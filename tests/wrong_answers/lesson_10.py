@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
+from answers import spoiled
 
 
 def unit(rows: Any) -> Any:
@@ -13,6 +13,11 @@ def unit(rows: Any) -> Any:
 
 
 # 1001, a step to the surface ----------------------------------------------------------------------
+
+
+def a_step(points: Any, distance: Any, gradient: Any) -> Any:
+    step = (distance / (gradient**2).sum(1))[:, None] * gradient
+    return points - step
 
 
 def along_unit(points: Any, distance: Any, gradient: Any) -> Any:
@@ -26,49 +31,13 @@ def point_by_point(points: Any, distance: Any, gradient: Any) -> Any:
     return np.array([x - f / np.dot(g, g) * g for x, f, g in rows])
 
 
-def slope_forgotten(points: Any, distance: Any, gradient: Any) -> Any:
-    return points - distance[:, None] * gradient
-
-
-def divided_once(points: Any, distance: Any, gradient: Any) -> Any:
-    return points - distance[:, None] * unit(gradient)
-
-
-def uphill(points: Any, distance: Any, gradient: Any) -> Any:
-    return points + (distance / (gradient**2).sum(1))[:, None] * gradient
-
-
-def no_distance(points: Any, distance: Any, gradient: Any) -> Any:
-    return points - gradient / (gradient**2).sum(1, keepdims=True)
-
-
-def step_alone(points: Any, distance: Any, gradient: Any) -> Any:
-    return -(distance / (gradient**2).sum(1))[:, None] * gradient
-
-
-def always_inwards(points: Any, distance: Any, gradient: Any) -> Any:
-    return points - (np.abs(distance) / (gradient**2).sum(1))[:, None] * gradient
-
-
-def one_missing(points: Any, distance: Any, gradient: Any) -> Any:
-    return along_unit(points, distance, gradient)[:-1]
-
-
-def not_broadcast(points: Any, distance: Any, gradient: Any) -> Any:
-    return points - distance / (gradient**2).sum(1) * gradient
-
-
 # 1002, two distances and a name -------------------------------------------------------------------
 
 
-def table(pictures: Any, gallery: Any) -> Any:
-    return 1 - unit(pictures) @ unit(gallery).T
-
-
-def picked(distance: Any, shape: Any, colours: Any, name: Any = None) -> Any:
-    rows = np.arange(len(distance))
-    name = distance.argmin(1) if name is None else name
-    return distance[rows, shape], distance[rows, colours], name
+def two_distances(pictures: Any, gallery: Any, shape: Any, colours: Any) -> Any:
+    cosine = unit(pictures) @ unit(gallery).T
+    distance, rows = 1 - cosine, np.arange(len(cosine))
+    return distance[rows, shape], distance[rows, colours], distance.argmin(1)
 
 
 def in_loops(pictures: Any, gallery: Any, shape: Any, colours: Any) -> Any:
@@ -85,36 +54,6 @@ def by_take(pictures: Any, gallery: Any, shape: Any, colours: Any) -> Any:
     apart = ((unit(pictures)[:, None] - unit(gallery)) ** 2).sum(2) / 2
     two = np.take_along_axis(apart, np.stack([shape, colours], 1), 1)
     return two[:, 0], two[:, 1], np.argsort(apart, axis=1)[:, 0]
-
-
-def changed_places(pictures: Any, gallery: Any, shape: Any, colours: Any) -> Any:
-    return picked(table(pictures, gallery), colours, shape)
-
-
-def any_length(pictures: Any, gallery: Any, shape: Any, colours: Any) -> Any:
-    return picked(1 - pictures @ gallery.T, shape, colours)
-
-
-def one_of_two(pictures: Any, gallery: Any, shape: Any, colours: Any) -> Any:
-    own, other, _ = picked(table(pictures, gallery), shape, colours)
-    return own, other, np.where(own < other, shape, colours)
-
-
-def similarities(pictures: Any, gallery: Any, shape: Any, colours: Any) -> Any:
-    return picked(1 - table(pictures, gallery), shape, colours)
-
-
-def farthest(pictures: Any, gallery: Any, shape: Any, colours: Any) -> Any:
-    distance = table(pictures, gallery)
-    return picked(distance, shape, colours, distance.argmax(1))
-
-
-def euclid(pictures: Any, gallery: Any, shape: Any, colours: Any) -> Any:
-    return picked(np.linalg.norm(unit(pictures)[:, None] - unit(gallery), axis=2), shape, colours)
-
-
-def two_things(pictures: Any, gallery: Any, shape: Any, colours: Any) -> Any:
-    return picked(table(pictures, gallery), shape, colours)[:2]
 
 
 # 1003, pictures that hang on two people -----------------------------------------------------------
@@ -137,134 +76,35 @@ def with_nan(hits: Any, shape: Any, colours: Any, times: Any) -> Any:
         return tuple(np.nanpercentile((weights @ hits) / weights.sum(1), [2.5, 97.5]))
 
 
-def ends(weights: Any, hits: Any, empty: Any = None, at: Any = (0.025, 0.975)) -> Any:
-    if empty is None:
-        weights = weights[weights.sum(1) > 0]
+def weighted(hits: Any, shape: Any, colours: Any, times: Any) -> Any:
+    weights = times[:, shape] * times[:, colours]
     total = weights.sum(1)
-    return np.quantile(np.where(total > 0, weights @ hits / np.maximum(total, 1), empty or 0), at)
+    shares = (weights @ hits)[total > 0] / total[total > 0]
+    return np.quantile(shares, (0.025, 0.975))
 
 
-def empty_is_zero(hits: Any, shape: Any, colours: Any, times: Any) -> Any:
-    return ends(times[:, shape] * times[:, colours], hits, 0.0)
-
-
-def empty_is_one(hits: Any, shape: Any, colours: Any, times: Any) -> Any:
-    return ends(times[:, shape] * times[:, colours], hits, 1.0)
-
-
-def empty_is_mean(hits: Any, shape: Any, colours: Any, times: Any) -> Any:
-    return ends(times[:, shape] * times[:, colours], hits, hits.mean())
-
-
-def small_number_below(hits: Any, shape: Any, colours: Any, times: Any) -> Any:
-    weights = times[:, shape] * times[:, colours]
-    return np.quantile(weights @ hits / (weights.sum(1) + 1e-9), [0.025, 0.975])
-
-
-def shape_alone(hits: Any, shape: Any, colours: Any, times: Any) -> Any:
-    return ends(times[:, shape], hits)
-
-
-def added(hits: Any, shape: Any, colours: Any, times: Any) -> Any:
-    return ends(times[:, shape] + times[:, colours], hits)
-
-
-def there_or_not(hits: Any, shape: Any, colours: Any, times: Any) -> Any:
-    return ends((times[:, shape] > 0) * (times[:, colours] > 0) * 1.0, hits)
-
-
-def by_count(hits: Any, shape: Any, colours: Any, times: Any) -> Any:
-    weights = times[:, shape] * times[:, colours]
-    return np.quantile(weights @ hits / len(hits), [0.025, 0.975])
-
-
-def five_each_side(hits: Any, shape: Any, colours: Any, times: Any) -> Any:
-    return ends(times[:, shape] * times[:, colours], hits, None, (0.05, 0.95))
-
-
-def extremes(hits: Any, shape: Any, colours: Any, times: Any) -> Any:
-    return ends(times[:, shape] * times[:, colours], hits, None, (0, 1))
-
-
-def colours_alone(hits: Any, shape: Any, colours: Any, times: Any) -> Any:
-    return ends(times[:, colours], hits)
-
-
-def the_smaller(hits: Any, shape: Any, colours: Any, times: Any) -> Any:
-    return ends(np.minimum(times[:, shape], times[:, colours]), hits)
-
-
-def high_first(hits: Any, shape: Any, colours: Any, times: Any) -> Any:
-    return ends(times[:, shape] * times[:, colours], hits)[::-1]
-
-
-def in_percent(hits: Any, shape: Any, colours: Any, times: Any) -> Any:
-    return 100 * ends(times[:, shape] * times[:, colours], hits)
-
-
-def of_the_hits(hits: Any, shape: Any, colours: Any, times: Any) -> Any:
-    return np.percentile(hits, [2.5, 97.5])
-
-
-def by_deviation(hits: Any, shape: Any, colours: Any, times: Any) -> Any:
-    weights = times[:, shape] * times[:, colours]
-    weights = weights[weights.sum(1) > 0]
-    shares = weights @ hits / weights.sum(1)
-    return shares.mean() - 1.96 * shares.std(), shares.mean() + 1.96 * shares.std()
-
-
-def mirrored(hits: Any, shape: Any, colours: Any, times: Any) -> Any:
-    low, high = ends(times[:, shape] * times[:, colours], hits)
-    return 2 * hits.mean() - high, 2 * hits.mean() - low
-
-
-def hitless_left_out(hits: Any, shape: Any, colours: Any, times: Any) -> Any:
-    weights = times[:, shape] * times[:, colours]
-    return ends(weights[weights @ hits > 0], hits)
-
-
-def one_side(hits: Any, shape: Any, colours: Any, times: Any) -> Any:
-    return ends(times[:, shape] * times[:, colours], hits, None, (0, 0.95))
-
-
-def the_width(hits: Any, shape: Any, colours: Any, times: Any) -> Any:
-    low, high = ends(times[:, shape] * times[:, colours], hits)
-    return high - low
-
-
-def nothing_left_out(hits: Any, shape: Any, colours: Any, times: Any) -> Any:
-    weights = times[:, shape] * times[:, colours]
-    return np.quantile(weights @ hits / weights.sum(1), [0.025, 0.975])
-
+COUNTS = "times[:, shape] * times[:, colours]"
+SHARES = "(weights @ hits)[total > 0] / total[total > 0]"
 
 # 1004, a photograph on a mesh ---------------------------------------------------------------------
 
 
-def one_by_one(
-    points: Any,
-    picture: Any,
-    depth: Any,
-    K: Any,
-    c2w: Any,
-    slack: float = 8,
-    w2c: Any = None,
-    whole: Any = np.floor,
-    beyond: Any = lambda p, near: p[2] - near,
-    divided: bool = True,
-) -> Any:
+def one_by_one(points: Any, picture: Any, depth: Any, K: Any, c2w: Any) -> Any:
     """Right: a loop, with the inverse of the camera's matrix."""
     colours, seen = np.zeros((len(points), 3)), np.zeros(len(points), bool)
-    w2c = np.linalg.inv(c2w) if w2c is None else w2c
+    w2c = np.linalg.inv(c2w)
     for number, point in enumerate(points):
         p = w2c[:3, :3] @ point + w2c[:3, 3]
         u, v, w = K @ p
-        w = w if divided else 1
-        column, row = int(whole(u / w)), int(whole(v / w))
+        column, row = int(np.floor(u / w)), int(np.floor(v / w))
         inside = 0 <= row < len(depth) and 0 <= column < len(depth[0])
         near = depth[row, column] if inside else 0
-        if p[2] > 0 and near > 0 and beyond(p, near) <= slack:
+        if p[2] > 0 and near > 0 and p[2] <= near + 8:
             colours[number], seen[number] = picture[row, column], True
     return colours, seen
+
+
+PIXEL = "int(np.floor(u / w)), int(np.floor(v / w))"
 
 
 def at_once(points: Any, picture: Any, depth: Any, K: Any, c2w: Any) -> Any:
@@ -279,156 +119,101 @@ def at_once(points: Any, picture: Any, depth: Any, K: Any, c2w: Any) -> Any:
     return np.pad(picture, ((1, 1), (1, 1), (0, 0)))[row, column] * seen[:, None], seen
 
 
-def no_transpose(points: Any, picture: Any, depth: Any, K: Any, c2w: Any) -> Any:
-    wrong = np.eye(4)
-    wrong[:3, :3] = c2w[:3, :3]
-    wrong[:3, 3] = -c2w[:3, :3] @ c2w[:3, 3]
-    return one_by_one(points, picture, depth, K, c2w, w2c=wrong)
-
-
-def through_the_head(points: Any, picture: Any, depth: Any, K: Any, c2w: Any) -> Any:
-    return one_by_one(points, picture, depth, K, c2w, slack=1e6)
-
-
-def rows_are_columns(points: Any, picture: Any, depth: Any, K: Any, c2w: Any) -> Any:
-    square = np.pad(picture, ((0, 2), (0, 0), (0, 0))), np.pad(depth, ((0, 2), (0, 0)))
-    swapped = (a.swapaxes(0, 1)[:6] for a in square)
-    return one_by_one(points, *swapped, K, c2w)
-
-
-def rounded(points: Any, picture: Any, depth: Any, K: Any, c2w: Any) -> Any:
-    return one_by_one(points, picture, depth, K + 0.5 * np.array([[0, 0, 1]] * 2 + [[0] * 3]), c2w)
-
-
-def next_pixel(points: Any, picture: Any, depth: Any, K: Any, c2w: Any) -> Any:
-    return one_by_one(points, picture, depth, K + np.array([[0, 0, 1]] * 2 + [[0] * 3]), c2w)
-
-
-def gap_is_seen(points: Any, picture: Any, depth: Any, K: Any, c2w: Any) -> Any:
-    return one_by_one(points, picture, np.where(depth > 0, depth, 1e6), K, c2w)
-
-
-def unseen_coloured(points: Any, picture: Any, depth: Any, K: Any, c2w: Any) -> Any:
-    _, seen = one_by_one(points, picture, depth, K, c2w)
-    return one_by_one(points, picture, np.full_like(depth, 1e6), K, c2w)[0], seen
-
-
-def behind_the_camera(points: Any, picture: Any, depth: Any, K: Any, c2w: Any) -> Any:
-    p = (points - c2w[:3, 3]) @ c2w[:3, :3]
-    u, v = np.floor((p @ K.T)[:, :2].T / p[:, 2]).astype(int)
-    seen = (u >= 0) & (u < depth.shape[1]) & (v >= 0) & (v < depth.shape[0])
-    u, v = u.clip(0, depth.shape[1] - 1), v.clip(0, depth.shape[0] - 1)
-    seen &= (depth[v, u] > 0) & (p[:, 2] <= depth[v, u] + 8)
-    return np.where(seen[:, None], picture[v, u], 0.0), seen
-
-
-def pose_as_it_is(points: Any, picture: Any, depth: Any, K: Any, c2w: Any) -> Any:
-    return one_by_one(points, picture, depth, K, c2w, w2c=c2w)
-
-
-def turned_first(points: Any, picture: Any, depth: Any, K: Any, c2w: Any) -> Any:
-    wrong = np.eye(4)
-    wrong[:3, :3], wrong[:3, 3] = c2w[:3, :3].T, -c2w[:3, 3]
-    return one_by_one(points, picture, depth, K, c2w, w2c=wrong)
-
-
-def turned_only(points: Any, picture: Any, depth: Any, K: Any, c2w: Any) -> Any:
-    wrong = np.eye(4)
-    wrong[:3, :3] = c2w[:3, :3].T
-    return one_by_one(points, picture, depth, K, c2w, w2c=wrong)
-
-
-def to_the_rim(points: Any, picture: Any, depth: Any, K: Any, c2w: Any) -> Any:
-    p = (points - c2w[:3, 3]) @ c2w[:3, :3]
-    u, v = np.floor((p @ K.T)[:, :2].T / p[:, 2]).astype(int)
-    u, v = u.clip(0, depth.shape[1] - 1), v.clip(0, depth.shape[0] - 1)
-    seen = (p[:, 2] > 0) & (depth[v, u] > 0) & (p[:, 2] <= depth[v, u] + 8)
-    return np.where(seen[:, None], picture[v, u], 0.0), seen
-
-
-def no_border(points: Any, picture: Any, depth: Any, K: Any, c2w: Any) -> Any:
-    p = (points - c2w[:3, 3]) @ c2w[:3, :3]
-    u, v = np.floor((p @ K.T)[:, :2].T / p[:, 2]).astype(int)
-    seen = (p[:, 2] > 0) & (depth[v, u] > 0) & (p[:, 2] <= depth[v, u] + 8)
-    return np.where(seen[:, None], picture[v, u], 0.0), seen
-
-
-def no_slack(points: Any, picture: Any, depth: Any, K: Any, c2w: Any) -> Any:
-    return one_by_one(points, picture, depth, K, c2w, slack=1e-9)
-
-
-def seen_alone(points: Any, picture: Any, depth: Any, K: Any, c2w: Any) -> Any:
-    colours, seen = one_by_one(points, picture, depth, K, c2w)
-    return colours[seen], seen
-
-
 WRONG = [
-    ("1001", slope_forgotten, "gradient's length squared"),
-    ("1001", divided_once, "divides by the length once"),
-    ("1001", uphill, "go against it"),
-    ("1001", no_distance, "where is the distance?"),
-    ("1001", step_alone, "where do you arrive?"),
-    ("1001", always_inwards, "a step has a sign"),
-    ("1001", one_missing, "has the shape"),
-    ("1001", not_broadcast, "raises"),
-    ("1002", changed_places, "changed places"),
-    ("1002", any_length, "wants unit vectors"),
-    ("1002", one_of_two, "may be neither"),
-    ("1002", similarities, "a distance is 1 - cosine"),
-    ("1002", farthest, "has the smallest distance"),
-    ("1002", euclid, "another number than 1 - cosine"),
-    ("1002", lambda p, g, s, c: picked(np.arccos(1 - table(p, g)), s, c), "not the angle"),
-    ("1002", lambda p, g, s, c: picked(1 - np.abs(1 - table(p, g)), s, c), "keep its sign"),
-    ("1002", lambda p, g, s, c: picked(2 * table(p, g), s, c), "Euclid's squared"),
-    ("1002", two_things, "has the shape"),
-    ("1003", empty_is_zero, "leave it out"),
-    ("1003", small_number_below, "leave it out"),
-    ("1003", empty_is_one, "leave it out"),
-    ("1003", empty_is_mean, "leave it out"),
-    ("1003", nothing_left_out, "(nan: "),
-    ("1003", shape_alone, "multiply how often both"),
-    ("1003", added, "multiply the two counts"),
-    ("1003", there_or_not, "counts twice"),
-    ("1003", by_count, "divide by the weights"),
-    ("1003", five_each_side, "on each side"),
-    ("1003", extremes, "not the extreme ones"),
-    ("1003", colours_alone, "on its shape's person, too"),
-    ("1003", the_smaller, "don't take the smaller"),
-    ("1003", high_first, "low end first"),
-    ("1003", in_percent, "not percent"),
-    ("1003", of_the_hits, "not of the hits"),
-    ("1003", by_deviation, "ask a normal distribution"),
-    ("1003", mirrored, "don't mirror them"),
-    ("1003", hitless_left_out, "has the share 0, and stays"),
-    ("1003", one_side, "not 5 on one"),
-    ("1003", the_width, "has the shape"),
-    ("1004", no_transpose, "need its transpose"),
-    ("1004", through_the_head, "far side"),
-    ("1004", rows_are_columns, "rows go with v"),
-    ("1004", rounded, "floor, not round"),
-    ("1004", next_pixel, "a pixel off"),
-    ("1004", gap_is_seen, "there is no head"),
-    ("1004", unseen_coloured, "what is not seen gets 0"),
-    ("1004", behind_the_camera, "behind the camera"),
-    ("1004", partial(one_by_one, beyond=lambda p, near: np.linalg.norm(p) - near), "length of p"),
-    ("1004", partial(one_by_one, beyond=lambda p, near: abs(p[2] - near)), "only deeper than 8"),
-    ("1004", partial(one_by_one, whole=np.trunc), "not the whole part"),
-    ("1004", partial(one_by_one, whole=int), "not the whole part"),
-    ("1004", partial(one_by_one, divided=False), "divide by its last entry"),
-    ("1004", pose_as_it_is, "leads out of the camera"),
-    ("1004", turned_first, "before you turn"),
-    ("1004", turned_only, "is not taken away"),
-    ("1004", to_the_rim, "moves it to the rim"),
-    ("1004", no_border, "raises"),
-    ("1004", no_slack, "8 mm"),
-    ("1004", seen_alone, "has the shape"),
-]
+    *spoiled(
+        "1001", a_step,
+        (" / (gradient**2).sum(1)", "", "gradient's length squared"),
+        ("(gradient**2).sum(1)", "np.linalg.norm(gradient, axis=1)", "divides by the length once"),
+        ("points - step", "points + step", "go against it"),
+        ("distance /", "1 /", "where is the distance?"),
+        ("points - step", "-step", "where do you arrive?"),
+        ("distance /", "abs(distance) /", "a step has a sign"),
+        ("points - step", "(points - step)[:-1]", "has the shape"),
+        ("[:, None]", "", "raises"),
+    ),
+    *spoiled(
+        "1002", two_distances,
+        ("distance[rows, shape], distance[rows, colours]",
+         "distance[rows, colours], distance[rows, shape]", "changed places"),
+        ("unit(pictures) @ unit(gallery).T", "pictures @ gallery.T", "wants unit vectors"),
+        ("distance.argmin(1)",
+         "np.where(distance[rows, shape] < distance[rows, colours], shape, colours)",
+         "may be neither"),
+        ("1 - cosine", "cosine", "a distance is 1 - cosine"),
+        ("argmin", "argmax", "has the smallest distance"),
+        ("1 - cosine", "np.linalg.norm(unit(pictures)[:, None] - unit(gallery), axis=2)",
+         "another number than 1 - cosine"),
+        ("1 - cosine", "np.arccos(cosine)", "not the angle"),
+        ("1 - cosine", "1 - np.abs(cosine)", "keep its sign"),
+        ("1 - cosine", "2 - 2 * cosine", "Euclid's squared"),
+        (", distance.argmin(1)", "", "has the shape"),
+    ),
+    *spoiled(
+        "1003", weighted,
+        (SHARES, "weights @ hits / total.clip(1)", "leave it out"),
+        (SHARES, "weights @ hits / (total + 1e-9)", "leave it out"),
+        (SHARES, "np.where(total > 0, weights @ hits / total.clip(1), 1)", "leave it out"),
+        (SHARES, "np.where(total > 0, weights @ hits / total.clip(1), hits.mean())",
+         "leave it out"),
+        (SHARES, "weights @ hits / total", "(nan: "),
+        (SHARES, "weights @ hits / len(hits)", "divide by the weights"),
+        (SHARES, "(weights @ hits / total.clip(1))[weights @ hits > 0]",
+         "has the share 0, and stays"),
+        (COUNTS, "times[:, shape]", "multiply how often both"),
+        (COUNTS, "times[:, colours]", "on its shape's person, too"),
+        (COUNTS, "times[:, shape] + times[:, colours]", "multiply the two counts"),
+        (COUNTS, "1.0 * (times[:, shape] > 0) * (times[:, colours] > 0)", "counts twice"),
+        (COUNTS, "np.minimum(times[:, shape], times[:, colours])", "don't take the smaller"),
+        ("(0.025, 0.975)", "(0.05, 0.95)", "on each side"),
+        ("(0.025, 0.975)", "(0, 1)", "not the extreme ones"),
+        ("(0.025, 0.975)", "(0.975, 0.025)", "low end first"),
+        ("(0.025, 0.975)", "(0, 0.95)", "not 5 on one"),
+        ("np.quantile", "100 * np.quantile", "not percent"),
+        ("np.quantile(shares", "np.quantile(hits", "not of the hits"),
+        ("np.quantile(shares, (0.025, 0.975))",
+         "shares.mean() + 1.96 * shares.std() * np.array([-1, 1])", "ask a normal distribution"),
+        ("np.quantile(shares, (0.025, 0.975))",
+         "2 * hits.mean() - np.quantile(shares, (0.975, 0.025))", "don't mirror them"),
+        ("np.quantile(shares, (0.025, 0.975))", "np.ptp(np.quantile(shares, (0.025, 0.975)))",
+         "has the shape"),
+    ),
+    *spoiled(
+        "1004", one_by_one,
+        ("w2c[:3, :3] @ point + w2c[:3, 3]", "c2w[:3, :3] @ (point - c2w[:3, 3])",
+         "need its transpose"),
+        ("near + 8", "near + 1e6", "far side"),
+        ("column, row =", "row, column =", "rows go with v"),
+        (PIXEL, "int(np.floor(u / w + 0.5)), int(np.floor(v / w + 0.5))", "floor, not round"),
+        (PIXEL, "int(np.floor(u / w)) + 1, int(np.floor(v / w)) + 1", "a pixel off"),
+        ("near > 0 and p[2] <= near + 8", "inside and (near == 0 or p[2] <= near + 8)",
+         "there is no head"),
+        ("if p[2]", "colours[number] = picture[row, column] if inside and w > 0 else 0\n"
+         "        if p[2]", "what is not seen gets 0"),
+        ("p[2] > 0 and ", "", "behind the camera"),
+        ("p[2] <= near", "np.linalg.norm(p) <= near", "length of p"),
+        ("p[2] <= near + 8", "abs(p[2] - near) <= 8", "only deeper than 8"),
+        (PIXEL, "int(u / w), int(v / w)", "not the whole part"),
+        ("u, v, w = K @ p", "u, v, w = *(K @ p)[:2], 1", "divide by its last entry"),
+        ("np.linalg.inv(c2w)", "c2w", "leads out of the camera"),
+        ("+ w2c[:3, 3]", "- c2w[:3, 3]", "before you turn"),
+        ("+ w2c[:3, 3]", "", "is not taken away"),
+        ("inside =",
+         "column, row = np.clip([column, row], 0, [len(depth[0]) - 1, len(depth) - 1])\n"
+         "        inside =", "moves it to the rim"),
+        ("if inside else 0", "", "raises"),
+        ("near + 8", "near + 1e-9", "8 mm"),
+        ("return colours, seen", "return colours[seen], seen", "has the shape"),
+    ),
+]  # fmt: skip
 
 RIGHT = [
+    ("1001", a_step),
     ("1001", along_unit),
     ("1001", point_by_point),
+    ("1002", two_distances),
     ("1002", in_loops),
     ("1002", by_take),
+    ("1003", weighted),
     ("1003", draw_by_draw),
     ("1003", with_nan),
     ("1004", one_by_one),
