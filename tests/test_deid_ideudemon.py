@@ -106,7 +106,21 @@ def test_the_hybrid_takes_hair_and_surroundings_from_the_original() -> None:
     fitted = torch.tensor([[[skin, nose, skin, hair]]])
     X, P = torch.full((1, 1, 4, 3), 0.2), torch.full((1, 1, 4, 3), 0.7)
     made = restore.hybrid(X, P, labels, fitted)[0, 0, :, 0]
-    torch.testing.assert_close(made, torch.tensor([0.2, 0.7, 0.2, restore.GAP]))
+    torch.testing.assert_close(made, torch.tensor([0.2, 0.7, 0.2, 0.7]))
+
+
+def test_a_restorer_begins_with_what_it_is_given(known: portraits.KnownPortraits) -> None:
+    torch.manual_seed(0)
+    given = known.rgb()
+    assert torch.equal(restore.Restorer()(given), given)
+
+
+def test_r1_is_the_mean_squared_slope() -> None:
+    torch.manual_seed(0)
+    critic = losses.Discriminator(8, 8).double()
+    real = torch.rand(2, 3, 8, 8, dtype=torch.float64)
+    slopes = torch.autograd.functional.jacobian(lambda x: critic(x)[0].sum(), real)
+    torch.testing.assert_close(losses.steepness(critic, real), slopes.square().sum() / 2)
 
 
 def test_losses_are_the_papers(known: portraits.KnownPortraits) -> None:

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.studies.arena_attacks import stored
 from benchmarks.studies.ideudemon_figures import scoring, used
 from privhead_nb.deid import utility
 from privhead_nb.deid.aware3d import Aware3d
@@ -103,7 +102,7 @@ def named(probes: Tensor, who: Tensor, known: Tensor, whose: Tensor) -> dict[str
         a, found = looks.embed(probes)
         b, there = looks.embed(known)
         pairs = compare(a, who, b[there], whose[there], found.numpy())
-        out[looks.name] = stored(identification(pairs, ranks=(1,)).rank[1])
+        out[looks.name] = identification(pairs, ranks=(1,)).rank[1].stored()
     return out
 
 
@@ -212,9 +211,8 @@ def utility_of(system: Aware3d, people: People) -> dict[str, Any]:
     for name, find in detectors.items():
         before, after = find(plain), find(made)
         hits = after[before]
-        out[name] = stored(
-            share(hits, who[before]) if len(hits) else abstain("no face was found before")
-        )
+        rate = share(hits, who[before]) if len(hits) else abstain("no face was found before")
+        out[name] = rate.stored()
         out[f"{name}_before"] = round(float(np.mean(before)), 4)
     labels = torch.cat([system.networks.parser(x).argmax(1) for x in plain.split(50)])
     face = (labels > 0)[..., None].float()

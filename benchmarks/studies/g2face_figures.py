@@ -13,7 +13,6 @@ from PIL import Image
 from sklearn.metrics import silhouette_score
 from torch import Tensor
 
-from benchmarks.studies.arena_attacks import stored
 from benchmarks.studies.ideudemon_figures import (
     Tested,
     known_by_the_untouched,
@@ -92,7 +91,7 @@ def tar_at_far(pictures: Tensor, tested: Tested) -> dict[str, Any]:
         pairs = compare(
             probes, tested.views.identity, known[there], tested.front.identity[there], found.numpy()
         )
-        out[one.name] = stored(verification(pairs, fars=(1e-3,)).tar_at_far[1e-3])
+        out[one.name] = verification(pairs, fars=(1e-3,)).tar_at_far[1e-3].stored()
     return out
 
 

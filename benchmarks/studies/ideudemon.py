@@ -59,7 +59,7 @@ class Profile:
 _FEW = Learning(2, 2, 1e-3)
 PROFILES = {
     "ci": Profile(4, Learning(4, 8, 1e-3), _FEW, _FEW, _FEW),
-    "cpu": Profile(600, REGRESSOR, NERF, NERF_SHARPER, RESTORER),
+    "cpu": Profile(120, REGRESSOR, NERF, NERF_SHARPER, RESTORER),
     "gpu": Profile(
         600,
         replace(REGRESSOR, steps=20_000, batch=128),

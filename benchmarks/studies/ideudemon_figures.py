@@ -11,13 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.studies.arena_attacks import stored
 from privhead_nb.deid import portraits, utility
 from privhead_nb.deid.ideudemon import Ideudemon, deidentifier
 from privhead_nb.deid.ideudemon.codes import Codes, Parser, perturbed
-from privhead_nb.deid.ideudemon.losses import Weights
 from privhead_nb.deid.ideudemon.restore import KEPT
-from privhead_nb.deid.ideudemon.train_step2 import Variant, train_restorer
+from privhead_nb.deid.ideudemon.train_step2 import SMALL, Variant, train_restorer
 from privhead_nb.deid.learning import Learning
 from privhead_nb.lab import faces
 from privhead_nb.lab.attacks.probe import fused
@@ -69,7 +67,7 @@ def named(pictures: Tensor, tested: Tested, who: Tensor | None = None) -> dict[s
         probes, found = one.embed(pictures)
         known, there = one.embed(tested.front.rgb())
         pairs = compare(probes, people, known[there], tested.front.identity[there], found.numpy())
-        out[one.name] = stored(identification(pairs, ranks=(1,)).rank[1])
+        out[one.name] = identification(pairs, ranks=(1,)).rank[1].stored()
     return out
 
 
@@ -201,7 +199,7 @@ def _vectors(released: list[Tensor], tested: Tested, who: Tensor | None = None) 
             torch.nan_to_num(whole), people, known[there], tested.front.identity[there],
             is_template(whole).numpy(),
         )  # fmt: skip
-        out[one.name] = stored(identification(pairs, ranks=(1,)).rank[1])
+        out[one.name] = identification(pairs, ranks=(1,)).rank[1].stored()
     return out
 
 
@@ -229,7 +227,7 @@ VARIANTS = {
     "w/o L_adv": Variant(adversarial=False),
     "w/o L_comp": Variant(components=False),
     "w/o L_id": Variant(identity=False),
-    "idloss": Variant(weights=Weights(identity_l1=True)),
+    "idloss": Variant(weights=replace(SMALL, identity_l1=True)),
 }
 
 

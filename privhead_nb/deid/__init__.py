@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # the command line asks for NAMES, and must not wait for torc
     import torch
     from torch import Tensor
 
-TRAINED = ("g2face", "aware3d")
+TRAINED = ("g2face", "ideudemon", "aware3d")
 NAMES = ("blur", "pixelate", "mask", "k-same", "modulus", *TRAINED)
 
 

@@ -110,6 +110,12 @@ def train_in_turns(
         part.eval()
 
 
+def fast() -> torch.autocast:
+    """Half precision (bfloat16) where the processor has units for it; else nothing changes."""
+    able = torch.backends.mkldnn.is_available() and torch.cpu._is_amx_tile_supported()
+    return torch.autocast("cpu", torch.bfloat16, enabled=able)
+
+
 def step_down(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
     """One step down a loss."""
     optimiser.zero_grad(set_to_none=True)

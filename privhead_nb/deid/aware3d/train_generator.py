@@ -14,19 +14,13 @@ from privhead_nb.deid.features import layers_and_identity, recogniser
 from privhead_nb.deid.ideudemon.codes import Parser
 from privhead_nb.deid.ideudemon.nerf import ParametricNerf
 from privhead_nb.deid.ideudemon.train_step1 import photometric
-from privhead_nb.deid.learning import Learning, train
+from privhead_nb.deid.learning import Learning, fast, train
 from privhead_nb.deid.portraits import KnownPortraits
 
 GENERATOR = Learning(1400, 8, 4e-4)
 PARSER = Learning(700, 24, 3e-3)
 ALIKE, SAME = 0.2, 0.03
 """Weights of the distances of E_id's inner features and of its vectors."""
-
-
-def fast() -> torch.autocast:
-    """Half precision (bfloat16) where the processor has units for it; else nothing changes."""
-    able = torch.backends.mkldnn.is_available() and torch.cpu._is_amx_tile_supported()
-    return torch.autocast("cpu", torch.bfloat16, enabled=able)
 
 
 def train_generator(

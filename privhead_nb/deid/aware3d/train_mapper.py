@@ -25,10 +25,9 @@ from privhead_nb.deid.aware3d.mapper import (
     set_spread,
 )
 from privhead_nb.deid.aware3d.style_nerf import StyleNerf
-from privhead_nb.deid.aware3d.train_generator import fast
 from privhead_nb.deid.features import layers_and_identity, recogniser
 from privhead_nb.deid.ideudemon.codes import Parser
-from privhead_nb.deid.learning import Learning, Turn, step_down, train, train_in_turns
+from privhead_nb.deid.learning import Learning, Turn, fast, step_down, train, train_in_turns
 
 INVERSION = Learning(2400, 32, 2e-3)
 STAGE_1 = Learning(240, 8, 2e-4)

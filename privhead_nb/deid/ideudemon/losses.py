@@ -44,6 +44,7 @@ class Discriminator(nn.Module):
         layers, inputs = [], 3
         while min(height, width) > 4:
             layers.append(nn.Conv2d(inputs, channels, 3, stride=2, padding=1))
+            nn.init.kaiming_normal_(layers[-1].weight, 0.2)
             inputs, channels = channels, min(2 * channels, 96)
             height, width = (height + 1) // 2, (width + 1) // 2
         self.layers = nn.ModuleList(layers)
@@ -131,6 +132,13 @@ def identity_loss(made: Tensor, source: Tensor, network: FaceNetwork, weights: W
     if weights.identity_l1:
         return weights.identity * (a - b).abs().mean()
     return weights.identity * (1 - (a * b).sum(1)).mean()
+
+
+def steepness(discriminator: Discriminator, real: Tensor) -> Tensor:
+    """R1 (Mescheder et al. 2018): mean squared slope of logits at real pictures (N, 3, H, W)."""
+    real = real.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(discriminator(real)[0].sum(), real, create_graph=True)
+    return slope.square().sum((1, 2, 3)).mean()
 
 
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:

@@ -53,9 +53,11 @@ class ParametricNerf(nn.Module):
         self.ground = nn.Parameter(torch.zeros(features))
         self.upsample = Upsampler(features)
 
-    def forward(self, codes: Codes, random: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """Eq. 4. With `random`, places along rays are drawn in their bins, as in training."""
-        points, depths = samples_along(*portrait_rays(codes.camera), SAMPLES, random)
+    def forward(
+        self, codes: Codes, random: torch.Generator | None = None, samples: int = SAMPLES
+    ) -> tuple[Tensor, Tensor]:
+        """Eq. 4, with `samples` a ray; with `random`, they are drawn in their bins (training)."""
+        points, depths = samples_along(*portrait_rays(codes.camera), samples, random)
         N, R, S, _ = points.shape
         inside = points.norm(dim=-1) < BALL
         face = torch.arange(N, device=points.device)[:, None, None].expand(N, R, S)[inside]
@@ -65,8 +67,8 @@ class ParametricNerf(nn.Module):
         shown = shown.masked_scatter(inside[..., None], features)
         seen, opaque = composite(whole, shown, depths)
         seen = seen + (1 - opaque[..., None]) * self.ground
-        picture = self.upsample(seen.transpose(1, 2).reshape(N, -1, SIDE, SIDE))
-        return picture.movedim(1, -1), opaque.reshape(N, SIDE, SIDE)
+        picture = self.upsample(seen.reshape(N, SIDE, SIDE, -1).movedim(-1, 1))
+        return picture.movedim(1, -1).to(points), opaque.reshape(N, SIDE, SIDE)
 
     def field(self, points: Tensor, face: Tensor, codes: Codes) -> tuple[Tensor, Tensor]:
         """Density (P,) and features (P, C) at points (P, 3) of faces numbered `face` (P,)."""
@@ -80,4 +82,4 @@ class ParametricNerf(nn.Module):
         x = F.relu(self.layers[3](x))
         density = F.softplus(self.density(x)[:, 0] - 1) * 4
         features = self.features(F.relu(self.hidden(x) + look[face]))
-        return density, features
+        return density.to(points), features.to(points)

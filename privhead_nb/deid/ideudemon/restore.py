@@ -3,7 +3,7 @@
 The paper restores by GFPGAN (Wang et al. 2021): a U-Net takes the degradation away, and a StyleGAN2
 that was trained before is led by the U-Net's features through channel-split spatial feature
 transforms (CS-SFT). Here the style decoder is small and learns together with the U-Net: there is no
-prior from other pictures.
+prior from other pictures. It says what to change of the given picture, and not the whole of it.
 """
 
 from __future__ import annotations
@@ -18,27 +18,38 @@ from privhead_nb.heads.surface import LABELS
 
 KEPT = tuple(LABELS.index(name) for name in ("background", "hair", "neck"))
 """Labels that are taken from the original: hair, background, what is below the head."""
-GAP = 1.0
-"""White, where neither the original nor the fitted face has anything."""
+NEAR = 15
+"""Pixels, the width of the window that colours of gaps are the mean of."""
 WIDTHS = (32, 48, 64, 96)
 """Channels at 64, 32, 16 and 8 pixels."""
 STYLE = 64
+GAIN = 0.05
+"""Of what is added: a step of Adam at the last layer, which has 288 inputs, shall be small."""
 
 
 def hybrid(original: Tensor, fitted: Tensor, labels: Tensor, fitted_labels: Tensor) -> Tensor:
     """X_l of section 3.3: the original's hair and surroundings around the fitted face.
 
+    Where neither has anything, it is the mean colour of the fitted face near by. One pixel of that
+    face's rim is left out: it is mixed with hair and background.
+
     Args:
         original, fitted: X and X_p (N, H, W, 3).
         labels, fitted_labels: their parsing (N, H, W), indices into heads.surface.LABELS.
     """
-    keep = _one_of(labels, KEPT)[..., None]
-    face = (~_one_of(fitted_labels, KEPT))[..., None]
-    gap = torch.full_like(original, GAP)
-    return torch.where(keep, original, torch.where(face, fitted, gap))
+    keep = one_of(labels, KEPT)[..., None]
+    face = (~one_of(fitted_labels, KEPT)).to(fitted)[:, None]
+    face = -F.max_pool2d(-face, 3, stride=1, padding=1)
+    colours = face * fitted.movedim(-1, 1)
+    near, cover = (F.avg_pool2d(x, NEAR, 1, NEAR // 2) for x in (colours, face))
+    whole, share = (x.mean((2, 3), keepdim=True) for x in (colours, face))
+    mean = torch.where(cover > 0, near / cover.clamp_min(1e-6), whole / share.clamp_min(1e-6))
+    x_p = torch.where(face > 0, fitted.movedim(-1, 1), mean).movedim(1, -1)
+    return torch.where(keep, original, x_p)
 
 
-def _one_of(labels: Tensor, wanted: tuple[int, ...]) -> Tensor:
+def one_of(labels: Tensor, wanted: tuple[int, ...]) -> Tensor:
+    """Where labels are one of those wanted."""
     return torch.stack([labels == label for label in wanted]).any(0)
 
 
@@ -93,9 +104,13 @@ class Restorer(nn.Module):
         self.styles = nn.ModuleList(StyleLayer(a, b) for a, b in pairwise(sizes))
         self.led = nn.ModuleList(SplitTransform(width, width) for width in reversed(WIDTHS))
         self.leave = nn.Conv2d(WIDTHS[0], 3, 3, padding=1)
+        for convolution in (self.enter, *self.down, *self.up):  # torch's own would fade in depth
+            nn.init.kaiming_normal_(convolution.weight, 0.2)
+        for number in self.leave.parameters():
+            nn.init.zeros_(number)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Restored pictures in [0, 1]."""
+        """Restored pictures: the given ones and what is added; in [0, 1] once it is trained."""
         x = F.leaky_relu(self.enter(pictures.movedim(-1, 1)), 0.2)
         kept = []
         for down in self.down:
@@ -112,5 +127,5 @@ class Restorer(nn.Module):
             if level:
                 y = F.interpolate(y, scale_factor=2.0, mode="nearest")
             y = led(style(y, latent), features[level])
-        out: Tensor = torch.sigmoid(self.leave(y)).movedim(1, -1)
-        return out
+        out = pictures + GAIN * self.leave(y).movedim(1, -1).to(pictures)
+        return out if self.training else out.clamp(0, 1)
