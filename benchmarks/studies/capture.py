@@ -213,10 +213,15 @@ def heads(films: Path | None) -> dict[str, Any]:
     """Which views of made heads are taken for neutral, the cameras being known.
 
     Args:
-        films: holds, or gets, a folder of pictures for each head; None renders into nowhere.
+        films: holds, or gets, a folder of pictures and a row for each head, so that a second call
+            goes on; None keeps nothing.
     """
     rows = []
     for identity in HEADS:
+        kept = None if films is None else films / f"head_{identity}.json"
+        if kept is not None and kept.is_file():
+            rows.append(json.loads(kept.read_text()))
+            continue
         cameras, _ = walk(18, size=256, seed=identity)
         with TemporaryDirectory() as work:
             film_folder = (films or Path(work)) / f"head_{identity}"
@@ -236,6 +241,8 @@ def heads(films: Path | None) -> dict[str, Any]:
             seen = look_for_faces(views, copies)
         row = {"identity": identity} | _head_row(views, seen)
         rows.append(row)
+        if kept is not None:
+            write_json(kept, row)
         print(row, flush=True)
     done = [row for row in rows if "front_error_deg" in row]
     return {

@@ -11,7 +11,7 @@ import numpy as np
 from privhead_nb.capture.frame import HeadFrame
 from privhead_nb.capture.masks import AGREE
 from privhead_nb.capture.poses import Poses
-from privhead_nb.capture.roles import ViewRole
+from privhead_nb.capture.roles import DOUBT, FACE_ANGLE, ViewRole
 from privhead_nb.capture.settings import CaptureSettings
 from privhead_nb.errors import listed
 
@@ -46,6 +46,7 @@ def report_of(
         "detectors": seen["detectors"],
         "views_with_a_face": sum(seen["faces"].get(name, 0) > 0 for name in names),
         **head.facts(),
+        "front_doubt_deg": DOUBT,
         "neck": settings.neck,
         "mask_agreement": float(np.median(agreement)),
         "masks": masks,
@@ -68,7 +69,8 @@ def page_facts(report: dict[str, Any]) -> dict[str, str]:
         f"(from {report['focal_known_by']})",
         "face": f"found in {report['views_with_a_face']} views by "
         f"{', '.join(report['detectors'])}; front and up by the landmarks of "
-        f"{len(report['used_views'])}",
+        f"{len(report['used_views'])}; the front may be {report['front_doubt_deg']:g} degrees off, "
+        f"so views up to {FACE_ANGLE + report['front_doubt_deg']:g} degrees count as showing it",
         "unit": f"mm, pupils {report['pupils']:g} mm apart"
         if unit == "mm"
         else f"unknown: no length was given (--pupils MM); {report['pupils']:g} stand between the "
