@@ -1,0 +1,348 @@
+"""Checks of lesson 13: distances of directions, eq. 8 and 9, consistency, a mask, the attack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from privhead_nb.deid.aware3d import losses
+from privhead_nb.teach.checks import Function, check
+
+HINTS = {
+    # exercise: a question, and the idea
+    "1301": (
+        "Two vectors point the same way and one is twice as long. How far apart are the people?",
+        "shorten every row to length one, whatever it was, and measure the straight line between "
+        "the two tips, row by row",
+    ),
+    "1302": (
+        "When the inequality holds with room to spare, what should still be learned?",
+        "move all of it to one side: what stands there is positive as long as the inequality is "
+        "hurt; let nothing below zero count, for each picture alone, and average",
+    ),
+    "1303": (
+        "What should happen to a picture that is farther from its source than was asked for?",
+        "the distance has a goal, and both too near and too far are off it; average how far each "
+        "picture is off its own goal",
+    ),
+    "1304": (
+        "Which pairs of pictures show one person, and which of these are a picture and itself?",
+        "two averages: from each other view to the first one of the same person, and between the "
+        "first views of two different people; a table of all distances has a diagonal that "
+        "belongs to neither",
+    ),
+    "1305": (
+        "What stands behind a new head that is narrower than the old one, if you copy all that "
+        "was background before?",
+        "a pixel may be copied only if both pictures show background there; make that a mask, and "
+        "give it an axis for the colours",
+    ),
+    "1306": (
+        "You can't undo the map. What can you do with it?",
+        "whatever happened to the released pictures can happen to the gallery as well; then both "
+        "sides of the comparison have been changed in the same way",
+    ),
+}
+
+
+def ex1301(yours: Function) -> None:
+    """Distances of directions: a, b (N, D) of any length -> (N,)."""
+
+    def spec(a: Tensor, b: Tensor) -> Tensor:
+        return (F.normalize(a, dim=1) - F.normalize(b, dim=1)).norm(dim=1)
+
+    def cosine(a: Tensor, b: Tensor) -> Tensor:
+        return (F.normalize(a, dim=1) * F.normalize(b, dim=1)).sum(1)
+
+    def by_columns(a: Tensor, b: Tensor) -> Tensor:
+        return (F.normalize(a, dim=0) - F.normalize(b, dim=0)).norm(dim=1)
+
+    a, b = torch.randn(2, 5, 8, generator=_drawn(1301)).double()
+    lengths = torch.tensor([0.2, 1.0, 3.0, 7.0, 0.5]).double()[:, None]
+    check(
+        "ex1301",
+        yours,
+        spec,
+        {
+            "right angles, and opposite": (
+                torch.tensor([[2.0, 0.0], [3.0, 0.0]]).double(),
+                torch.tensor([[0.0, 5.0], [-1.0, 0.0]]).double(),
+            ),
+            "lengths of all kinds": (lengths * a, b),
+            "the same direction, another length": (a, lengths * a),
+        },
+        slips={
+            "bring each vector to length one first": lambda a, b: (a - b).norm(dim=1),
+            "both sides need length one, not only the first": lambda a, b: (
+                F.normalize(a, dim=1) - b
+            ).norm(dim=1),
+            "that is the distance squared: take its root": lambda a, b: spec(a, b) ** 2,
+            "that is half of the squared distance (1 - cosine)": lambda a, b: 1 - cosine(a, b),
+            "a cosine is large where people are alike; here small means alike": cosine,
+            "the angle is the way along the sphere; eq. 4 goes straight through it": (
+                lambda a, b: cosine(a, b).clamp(-1, 1).arccos()
+            ),
+            "each row has its own length: dim=1": by_columns,
+            "one distance for each row; the mean comes later": lambda a, b: spec(a, b).mean(),
+        },
+        atol=1e-5,
+    )
+
+
+def ex1302(yours: Function) -> None:
+    """L_con (eq. 8): z_i, z_j, z_made (N, D), margin -> number."""
+
+    def parts(own: Tensor, other: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
+        return (made - own).square().sum(1), (made - other).square().sum(1)
+
+    def of(form: Function) -> Function:
+        """A loss of (near, far, margin), where near and far are squared distances (N,)."""
+        return lambda own, other, made, margin: form(*parts(own, other, made), margin)
+
+    def hinge(near: Tensor, far: Tensor, margin: float) -> Tensor:
+        return F.relu(near + margin - far).mean()
+
+    own, other, third = F.normalize(torch.randn(3, 6, 16, generator=_drawn(1302)).double(), dim=2)
+    steps = torch.linspace(0.2, 1.8, 6)[:, None] * other
+    check(
+        "ex1302",
+        yours,
+        losses.contrastive_loss,
+        {
+            "one of six is the other person": (own, other, torch.cat([other[:1], own[1:]]), 0.5),
+            "between both people": (own, other, F.normalize(own + steps, dim=1), 0.5),
+            "near to its own: nothing to learn": (own, other, own, 0.5),
+            "near to the other": (own, other, other, 0.5),
+            "anywhere, a wide margin": (own, other, third, 1.5),
+        },
+        slips={
+            "where the inequality holds there is no loss: cut off below 0": of(
+                lambda near, far, m: (near + m - far).mean()
+            ),
+            "cut off for each picture, then average: a good one must not pay for a bad one": of(
+                lambda near, far, m: F.relu((near + m - far).mean())
+            ),
+            "near and far have changed places: it should go to its own person": of(
+                lambda near, far, m: hinge(far, near, m)
+            ),
+            "the margin stands on the side of the own person: it makes the task harder": of(
+                lambda near, far, m: hinge(near, far, -m)
+            ),
+            "eq. 8 compares squared distances": of(
+                lambda near, far, m: hinge(near.sqrt(), far.sqrt(), m)
+            ),
+            "sum the squares over the vector's entries, don't average them": of(
+                lambda near, far, m: hinge(near / 16, far / 16, m)
+            ),
+            "an average over the pictures, not a sum": of(
+                lambda near, far, m: F.relu(near + m - far).sum()
+            ),
+            "the margin is missing": of(lambda near, far, _: hinge(near, far, 0.0)),
+        },
+    )
+
+
+def ex1303(yours: Function) -> None:
+    """L_de-id (eq. 9): source, made (N, D) of unit length, tau (N,) -> number."""
+
+    def of(form: Function) -> Function:
+        """A loss of (distances (N,), tau (N,))."""
+        return lambda a, b, tau: form((a - b).norm(dim=1), tau)
+
+    a, b = F.normalize(torch.randn(2, 6, 16, generator=_drawn(1303)).double(), dim=2)
+    near = F.normalize(a + 0.2 * b, dim=1)
+    mixed = torch.tensor([0.1, 1.9, 0.5, 1.8, 1.0, 2.0]).double()
+    check(
+        "ex1303",
+        yours,
+        of(lambda d, tau: (tau - d).abs().mean()),
+        {
+            "too near": (a, near, torch.full((6,), 1.5).double()),
+            "too far": (a, b, torch.full((6,), 0.5).double()),
+            "a tau for each, some too near and some too far": (a, b, mixed),
+        },
+        slips={
+            "too far is off the goal, too: take the absolute value": of(
+                lambda d, tau: (tau - d).mean()
+            ),
+            "a picture that is too far must come nearer: eq. 9 has no one-sided cut": of(
+                lambda d, tau: F.relu(tau - d).mean()
+            ),
+            "that cuts off what is too near; eq. 9 counts both": of(
+                lambda d, tau: F.relu(d - tau).mean()
+            ),
+            "each picture has its own goal: absolute values first, the mean after": of(
+                lambda d, tau: (tau - d).mean().abs()
+            ),
+            "eq. 9 takes the distance, not its square": of(
+                lambda d, tau: (tau - d**2).abs().mean()
+            ),
+            "an absolute difference, not a squared one": of(lambda d, tau: ((tau - d) ** 2).mean()),
+            "an average over the pictures, not a sum": of(lambda d, tau: (tau - d).abs().sum()),
+            "1 - cosine is another number than the distance of eq. 9": of(
+                lambda d, tau: (tau - d**2 / 2).abs().mean()
+            ),
+        },
+        rtol=1e-4,
+    )
+
+
+def ex1304(yours: Function) -> None:
+    """Consistency: unit vectors (P, V, D), view 0 frontal -> (within, between)."""
+
+    def spec(vectors: Tensor, first: int = 1, diagonal: bool = False) -> tuple[Tensor, Tensor]:
+        front = vectors[:, 0]
+        within = (vectors[:, first:] - front[:, None]).norm(dim=2).mean()
+        table = (front[:, None] - front).norm(dim=2)
+        off = ~torch.eye(len(front), dtype=torch.bool)
+        return within, table.mean() if diagonal else table[off].mean()
+
+    def all_pairs(vectors: Tensor) -> tuple[Tensor, Tensor]:
+        apart = (vectors[:, :, None] - vectors[:, None]).norm(dim=3)
+        return apart[:, ~torch.eye(vectors.shape[1], dtype=torch.bool)].mean(), spec(vectors)[1]
+
+    def all_views(vectors: Tensor) -> tuple[Tensor, Tensor]:
+        table = (vectors[:, None, :, None] - vectors[None, :, None]).norm(dim=4)
+        return spec(vectors)[0], table[~torch.eye(len(vectors), dtype=torch.bool)].mean()
+
+    def squared(vectors: Tensor) -> tuple[Tensor, Tensor]:
+        front = vectors[:, 0]
+        table = (front[:, None] - front).square().sum(2)
+        within = (vectors[:, 1:] - front[:, None]).square().sum(2).mean()
+        return within, table[~torch.eye(len(front), dtype=torch.bool)].mean()
+
+    people = torch.randn(5, 1, 16, generator=_drawn(1304)).double()
+    views = torch.randn(5, 4, 16, generator=_drawn(1305)).double()
+    check(
+        "ex1304",
+        yours,
+        spec,
+        {
+            "five people in four views": (F.normalize(people + 0.3 * views, dim=2),),
+            "two people in two views": (F.normalize(people + 0.8 * views, dim=2)[:2, :2],),
+        },
+        slips={
+            "the first view's distance to itself is 0, and no evidence": lambda v: spec(v, 0),
+            "nobody is a stranger to themselves: leave out the diagonal": (
+                lambda v: spec(v, 1, True)
+            ),
+            "both at once: the first view to itself, and everybody to themselves": (
+                lambda v: spec(v, 0, True)
+            ),
+            "from each other view to the first one, not between all pairs": all_pairs,
+            "between the first views of two people, not between all of their views": all_views,
+            "within comes first": lambda v: spec(v)[::-1],
+            "distances, not their squares": squared,
+        },
+    )
+
+
+def ex1305(yours: Function) -> None:
+    """Background kept: picture, made (N, H, W, 3), labels before, after (N, H, W) -> pictures."""
+
+    def by(mask: Function, keep_first: bool = True) -> Function:
+        def made(picture: Tensor, made: Tensor, before: Tensor, after: Tensor) -> Tensor:
+            one, two = (picture, made) if keep_first else (made, picture)
+            return torch.where(mask(before, after)[..., None], one, two)
+
+        return made
+
+    def both(before: Tensor, after: Tensor) -> Tensor:
+        return (before == 0) & (after == 0)
+
+    picture, made = torch.rand(2, 2, 6, 5, 3, generator=_drawn(1306)).double()
+    before, after = torch.randint(0, 3, (2, 2, 6, 5), generator=_drawn(1307))
+    check(
+        "ex1305",
+        yours,
+        by(both),
+        {
+            "labels of all kinds": (picture, made, before, after),
+            "heads that fill the picture": (picture, made, before + 1, after + 1),
+        },
+        slips={
+            "where the new head is larger, you cut it off: ask its labels, too": by(
+                lambda before, _: before == 0
+            ),
+            "where the new head is smaller, the old face shows: ask its labels, too": by(
+                lambda _, after: after == 0
+            ),
+            "background in both, not in either": by(
+                lambda before, after: (before == 0) | (after == 0)
+            ),
+            "the original's background and the new face, not the other way round": by(both, False),
+            "that keeps where labels agree, a face among it; only background (0) is kept": by(
+                lambda before, after: before == after
+            ),
+            "label 0 is the background; you keep the original where neither shows it": by(
+                lambda before, after: (before != 0) & (after != 0)
+            ),
+        },
+    )
+
+
+def ex1306(yours: Function) -> None:
+    """The attack: released, gallery pictures, deidentify, embed -> (N,) rows of the gallery."""
+
+    def by(released: Function, gallery: Function, pick: Function = torch.argmax) -> Function:
+        def named(x: Tensor, known: Tensor, deidentify: Function, embed: Function) -> Tensor:
+            a, b = embed(released(x, deidentify)), embed(gallery(known, deidentify))
+            return pick(F.normalize(a, dim=1) @ F.normalize(b, dim=1).T, dim=1)
+
+        return named
+
+    def as_is(x: Tensor, _: Function) -> Tensor:
+        return x
+
+    def changed(x: Tensor, deidentify: Function) -> Tensor:
+        return torch.as_tensor(deidentify(x))
+
+    def any_length(x: Tensor, known: Tensor, deidentify: Function, embed: Function) -> Tensor:
+        return (embed(x) @ embed(deidentify(known)).T).argmax(1)
+
+    def score(x: Tensor, known: Tensor, deidentify: Function, embed: Function) -> Tensor:
+        a, b = (F.normalize(embed(p), dim=1) for p in (x, deidentify(known)))
+        return (a @ b.T).amax(1)
+
+    check(
+        "ex1306",
+        yours,
+        by(as_is, changed),
+        {"a toy map": toy(0), "another": toy(1)},
+        slips={
+            "that gallery shows people as they are: what happened to the releases?": by(
+                as_is, as_is
+            ),
+            "the releases have been de-identified already": by(changed, changed),
+            "you changed the wrong side: the gallery is what you can change": by(changed, as_is),
+            "the nearest has the largest cosine": by(as_is, changed, torch.argmin),
+            "embed gives vectors of any length: bring them to length one": any_length,
+            "who it is, not how near: a row of the gallery": score,
+        },
+    )
+
+
+def toy(seed: int) -> tuple[Any, ...]:
+    """Eight people: released pictures, a gallery, a deterministic map, and a recogniser."""
+    random = _drawn(1308 + seed)
+    people = torch.randn(8, 6, 6, 3, generator=random).double()
+    turn = torch.linalg.qr(torch.randn(108, 108, generator=random).double())[0]
+    stretch = 0.2 + 3 * torch.rand(8, 1, generator=random).double()
+
+    def deidentify(x: Tensor) -> Tensor:
+        return (x.flatten(1) @ turn).reshape(x.shape)
+
+    def embed(x: Tensor) -> Tensor:
+        return x.flatten(1)[:, :40]
+
+    who = torch.tensor([3, 0, 7, 1, 5, 2, 6, 4, 3, 5])
+    noise = 0.2 * torch.randn(10, 6, 6, 3, generator=random).double()
+    gallery = people * stretch[:, :, None, None]
+    return deidentify(people[who] + noise), gallery, deidentify, embed
+
+
+def _drawn(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
