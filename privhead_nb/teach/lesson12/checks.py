@@ -1,0 +1,405 @@
+"""Checks of lesson 12: a fit, noise, a cut Gaussian, a hybrid, identity, what was hidden."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.special import ndtr
+from torch import Tensor
+
+from privhead_nb.teach.checks import Array, Function, check
+
+HINTS = {
+    # exercise: a question, and the idea
+    "1201": (
+        "Which numbers move, and what would you see if they had moved to where no head is?",
+        "let an offset start at nothing and learn; show the renderer coarse codes and offset "
+        "together, kept in the range; the loss is a mean over the picture and a mean over the "
+        "offset; clear gradients before each new one",
+    ),
+    "1202": (
+        "What has to stay in the range: the noise, or what comes out?",
+        "stretch the noise, add it, and only then cut",
+    ),
+    "1203": (
+        "Where do the draws go that would have left the range?",
+        "there are three parts: a pile at -1, a pile at 1, and a piece of a bell between; write "
+        "down the share of each, then sum what each adds to the mean and to the mean square",
+    ),
+    "1204": (
+        "At one pixel: who is asked first, the original or the fitted picture?",
+        "the original's kept labels go first; where it has a face, the fitted picture is asked "
+        "whether it has one too; what is left is the gap",
+    ),
+    "1205": (
+        "Twice as long a vector of features: is that somebody else?",
+        "give each row the length one, multiply the rows that belong together, and let the loss be "
+        "nothing where they point the same way",
+    ),
+    "1206": (
+        "To which number do the releases of a code that is 0.9 go on average?",
+        "average first, for the noise; then ask which code has that average: you have the "
+        "function that leads from a code to it, and it only rises",
+    ),
+}
+
+
+def cut(x: Any) -> Any:
+    """What lies outside of [-1, 1] goes to its edge."""
+    return x.clip(-1, 1)
+
+
+def ex1201(yours: Function) -> None:
+    """Adam on an offset: (picture, render, coarse (D,), steps, rate, near) -> codes (D,)."""
+
+    def same(x: Tensor) -> Tensor:
+        return x
+
+    def spec(
+        picture: Tensor,
+        render: Function,
+        coarse: Tensor,
+        steps: int,
+        rate: float,
+        near: float,
+        *,
+        inside: Function = cut,
+        after: Function = cut,
+        penalty: Function = lambda offset, _: offset.square().mean(),
+        error: Function = lambda off: off.square().mean(),
+        clear: bool = True,
+        optimiser: Any = torch.optim.Adam,
+    ) -> Tensor:
+        offset = torch.zeros_like(coarse, requires_grad=True)
+        adam = optimiser([offset], lr=rate)
+        for _ in range(steps):
+            if clear:
+                adam.zero_grad()
+            shown = render(inside(coarse + offset))
+            loss = error(shown - picture) + near * penalty(offset, coarse + offset)
+            loss.backward()
+            adam.step()
+        return torch.as_tensor(after(coarse + offset.detach()))
+
+    check(
+        "ex1201",
+        yours,
+        spec,
+        fits(),
+        slips={
+            "start from the coarse codes and not from 0": lambda x, r, c, *rest: spec(
+                x, r, 0 * c, *rest
+            ),
+            "that is the offset alone; where do the codes end?": lambda x, r, c, *rest: (
+                spec(x, r, c, *rest, after=same) - c
+            ),
+            "what you return may be out of range: cut it, too": partial(spec, after=same),
+            "the renderer saw codes outside of [-1, 1]: cut them before it draws": partial(
+                spec, inside=same
+            ),
+            "never cut: no head has a code beyond 1": partial(spec, inside=same, after=same),
+            "the offset costs nothing: near times its mean square": partial(
+                spec, penalty=lambda *_: 0.0
+            ),
+            "near weighs the offset and not the codes": partial(
+                spec, penalty=lambda _, codes: codes.square().mean()
+            ),
+            "near weighs a mean over the code, not a sum": partial(
+                spec, penalty=lambda offset, _: offset.square().sum()
+            ),
+            "a mean over the picture, not a sum: near is weighed against it": partial(
+                spec, error=lambda off: off.square().sum()
+            ),
+            "gradients add up from step to step: clear them": partial(spec, clear=False),
+            "that is gradient descent: Adam was asked for": partial(
+                spec, optimiser=torch.optim.SGD
+            ),
+            "one step too many": lambda x, r, c, steps, *rest: spec(x, r, c, steps + 1, *rest),
+        },
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+def ex1202(yours: Function) -> None:
+    """Eq. 3: (codes (N, D), scale, noise (N, D)) -> protected codes (N, D)."""
+    random = np.random.default_rng(1202)
+    codes, noise = random.uniform(-1, 1, (3, 5)), random.normal(size=(3, 5))
+    edge = np.array([[0.95, -0.95, 0.2, -0.9]])
+    check(
+        "ex1202",
+        yours,
+        lambda z, s, n: cut(z + s * n),
+        {
+            "no noise": (codes, 0.0, noise),
+            "in the middle of the range": (0.1 * codes, 0.2, noise),
+            "at both edges": (edge, 0.4, np.array([[3.0, -3.5, 0.5, 0.3]])),
+            "more noise than the paper's": (codes, 1.6, noise),
+        },
+        slips={
+            "cut what comes out: codes live in [-1, 1]": lambda z, s, n: z + s * n,
+            "cut the sum, not the noise": lambda z, s, n: z + cut(s * n),
+            "both edges: yours cuts at 1 alone": lambda z, s, n: np.minimum(z + s * n, 1),
+            "scale is the standard deviation, not the variance": (
+                lambda z, s, n: cut(z + np.sqrt(s) * n)
+            ),
+            "scale is the standard deviation: not squared": lambda z, s, n: cut(z + s**2 * n),
+            "the noise is added, whatever the code is": lambda z, s, n: cut(z * (1 + s * n)),
+            "a cut, not a squeeze: what is inside stays": lambda z, s, n: np.tanh(z + s * n),
+            "beyond 1 comes 1, not -1": lambda z, s, n: (z + s * n + 1) % 2 - 1,
+            "where is the scale?": lambda z, _, n: cut(z + n),
+        },
+    )
+
+
+def moments(
+    codes: Array,
+    scale: float,
+    *,
+    low: int = 1,
+    high: int = 1,
+    normed: bool = False,
+    pull: int = 1,
+    rims: int = 1,
+    about: Function = lambda mean, _: mean,
+) -> tuple[Array, Array]:
+    """Mean and variance (N,) of codes (N,) plus N(0, scale^2), cut to [-1, 1].
+
+    Args:
+        low, high, normed, pull, rims, about: slips; 0 for a pile that is forgotten, a truncated
+            Gaussian, another sign, no edge terms, and about what the variance is.
+    """
+    a, b = (-1 - codes) / scale, (1 - codes) / scale
+    at_a, at_b = (np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi) for x in (a, b))
+    below, above, inside = low * ndtr(a), high * ndtr(-b), ndtr(b) - ndtr(a)
+    first, edges = at_a - at_b, rims * (a * at_a - b * at_b)
+    mean = codes * inside + pull * scale * first
+    square = codes**2 * inside + 2 * codes * scale * first + scale**2 * (inside + edges)
+    if normed:
+        mean, square = mean / inside, square / inside
+    else:
+        mean, square = mean + above - below, square + above + below
+    return mean, square - about(mean, codes) ** 2
+
+
+def ex1203(yours: Function) -> None:
+    """A Gaussian that is cut: (codes (N,), scale) -> its mean (N,) and variance (N,)."""
+    check(
+        "ex1203",
+        yours,
+        moments,
+        {
+            "in the middle, little noise": (np.array([0.0]), 0.1),
+            "in the middle, much noise": (np.array([0.0]), 0.8),
+            "across the range": (np.linspace(-0.9, 0.9, 7), 0.4),
+            "at the edges": (np.array([-1.0, 1.0]), 0.25),
+            "more noise than range": (np.linspace(-1, 1, 5), 3.0),
+        },
+        slips={
+            "that is the noise before the cut": lambda z, s: (z, 0 * z + s**2),
+            "the draws beyond the edges don't vanish: they lie on the edges": partial(
+                moments, low=0, high=0
+            ),
+            "a truncated Gaussian draws anew what falls outside; a cut one piles it up": partial(
+                moments, normed=True
+            ),
+            "there is a pile at 1, too": partial(moments, high=0),
+            "there is a pile at -1, too": partial(moments, low=0),
+            "the spread about the mean after the cut, not about the code": partial(
+                moments, about=lambda _, codes: codes
+            ),
+            "that is the mean square; the mean's square is still in it": partial(
+                moments, about=lambda mean, _: 0 * mean
+            ),
+            "the variance, not the standard deviation": lambda z, s: (
+                moments(z, s)[0],
+                np.sqrt(moments(z, s)[1]),
+            ),
+            "the piece between ends at edges: a phi(a) - b phi(b) is missing": partial(
+                moments, rims=0
+            ),
+            "the piece between pulls the other way": partial(moments, pull=-1),
+            "the cut moves the mean, too": lambda z, s: (z, moments(z, s)[1]),
+        },
+        rtol=1e-4,
+        atol=1e-6,
+    )
+
+
+def ex1204(yours: Function) -> None:
+    """X_l: (original, fitted (H, W, 3), their labels (H, W), kept labels, gap) -> (H, W, 3)."""
+
+    def slip(choose: Function) -> Function:
+        """What `choose` of (kept?, face?, original, fitted, gap) gives."""
+
+        def made(x: Array, p: Array, labels: Array, other: Array, kept: Array, gap: float) -> Array:
+            keep, face = np.isin(labels, kept)[..., None], ~np.isin(other, kept)[..., None]
+            return np.asarray(choose(keep, face, x, p, np.full_like(x, gap)))
+
+        return made
+
+    where = np.where
+    check(
+        "ex1204",
+        yours,
+        slip(lambda keep, face, x, p, gap: where(keep, x, where(face, p, gap))),
+        composites(),
+        slips={
+            "the original's hair and surroundings go first, also before a fitted face": slip(
+                lambda keep, face, x, p, gap: where(face, p, where(keep, x, gap))
+            ),
+            "hair of the fitted picture comes in: where it has no face there is a gap": slip(
+                lambda keep, _, x, p, __: where(keep, x, p)
+            ),
+            "there the original's own face comes in, which was to be hidden": slip(
+                lambda keep, face, x, p, _: where(~keep & face, p, x)
+            ),
+            "what stays is asked of the original's labels": slip(
+                lambda _, face, x, p, __: where(face, p, x)
+            ),
+            "the other way round: hair stays, the face goes": slip(
+                lambda keep, face, x, p, gap: where(keep, p, where(face, x, gap))
+            ),
+            "the gap has the colour that is given": slip(
+                lambda keep, face, x, p, gap: where(keep, x, where(face, p, 0 * gap))
+            ),
+        },
+    )
+
+
+def ex1205(yours: Function) -> None:
+    """Eq. 8: (features of X' (N, D), of X_l (N, D), weight) -> the loss, a number."""
+
+    def unit(a: Tensor, dim: int = 1) -> Tensor:
+        return a / a.norm(dim=dim, keepdim=True)
+
+    def cosines(a: Tensor, b: Tensor) -> Tensor:
+        return (unit(a) * unit(b)).sum(1)
+
+    random = torch.Generator().manual_seed(1205)
+    a, b = torch.randn(2, 4, 6, generator=random, dtype=torch.float64)
+    lengths = torch.tensor([[0.2], [1.0], [3.0], [9.0]], dtype=torch.float64)
+    right_angle = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+    check(
+        "ex1205",
+        yours,
+        lambda a, b, weight: weight * (1 - cosines(a, b)).mean(),
+        {
+            "one pair, at right angles": (*right_angle, 5.0),
+            "the same people": (a, a.clone(), 5.0),
+            "vectors of any length": (lengths * a, b, 5.0),
+            "unit vectors": (unit(a), unit(b), 1.0),
+        },
+        slips={
+            "where is the weight?": lambda a, b, _: (1 - cosines(a, b)).mean(),
+            "alike should cost nothing: 1 minus the cosine": lambda a, b, w: (
+                w * cosines(a, b).mean()
+            ),
+            "divide by both lengths": lambda a, b, w: w * (1 - (a * b).sum(1)).mean(),
+            "that is the L1 distance": lambda a, b, w: w * (a - b).abs().mean(),
+            "that is the L1 distance of unit vectors": lambda a, b, w: (
+                w * (unit(a) - unit(b)).abs().mean()
+            ),
+            "a mean over the pictures, not a sum": lambda a, b, w: w * (1 - cosines(a, b)).sum(),
+            "each picture has its own cosine: not one of the whole stack": lambda a, b, w: (
+                w * (1 - (a * b).sum() / (a.norm() * b.norm()))
+            ),
+            "lengths of rows, not of columns": lambda a, b, w: (
+                w * (1 - (unit(a, 0) * unit(b, 0)).sum(1)).mean()
+            ),
+            "opposite is not alike: keep the sign": lambda a, b, w: (
+                w * (1 - cosines(a, b).abs()).mean()
+            ),
+            "all pairs; only those that belong together": lambda a, b, w: (
+                w * (1 - unit(a) @ unit(b).T).mean()
+            ),
+        },
+    )
+
+
+def ex1206(yours: Function) -> None:
+    """What was hidden: (releases of one code (K, D), scale) -> the code (D,)."""
+    places = np.linspace(-1, 1, 4001)
+
+    def undone(mean: Array, scale: float) -> Array:
+        return np.interp(mean, moments(places, scale)[0], places)
+
+    def one_factor(x: Array, s: float) -> Array:
+        return np.asarray(cut(x.mean(0) * 1e-3 / moments(np.array([1e-3]), s)[0]))
+
+    random = np.random.default_rng(1206)
+
+    def released(count: int, scale: float) -> tuple[Array, float]:
+        code = np.linspace(-1, 1, 9)
+        return cut(code + scale * random.normal(size=(count, len(code)))), scale
+
+    check(
+        "ex1206",
+        yours,
+        lambda x, s: undone(x.mean(0), s),
+        {
+            "ten releases": released(10, 0.4),
+            "ten, more noise than the paper's": released(10, 0.8),
+            "a hundred, much noise": released(100, 1.6),
+            "a single one": released(1, 0.25),
+        },
+        slips={
+            "the cut pulls the mean inwards: undo that": lambda x, _: x.mean(0),
+            "average first: one release says too little to be undone by itself": lambda x, s: (
+                undone(x, s).mean(0)
+            ),
+            "you went the wrong way: from the mean back to the code": lambda x, s: moments(
+                x.mean(0), s
+            )[0],
+            "a median is not the mean that you can compute": lambda x, s: undone(
+                np.median(x, 0), s
+            ),
+            "the pull is stronger at the edges: one factor for all codes is not enough": one_factor,
+            "scale is the standard deviation, not the variance": lambda x, s: undone(
+                x.mean(0), s**2
+            ),
+            "divide by how many there are": lambda x, s: undone(x.sum(0), s),
+            "all releases, not the first": lambda x, s: undone(x[0], s),
+        },
+        rtol=2e-3,
+        atol=2e-3,
+    )
+
+
+def fits() -> dict[str, tuple[Any, ...]]:
+    """Small renderers: straight, curved, and codes that would leave the range."""
+    random = torch.Generator().manual_seed(1201)
+    matrix = torch.randn(8, 3, generator=random, dtype=torch.float64)
+    inside, beyond, coarse = torch.tensor(
+        [[0.5, -0.3, 0.1], [2.0, -0.4, 0.6], [0.2, -0.6, 0.4]], dtype=torch.float64
+    )
+
+    def straight(codes: Tensor) -> Tensor:
+        return matrix @ codes
+
+    def curved(codes: Tensor) -> Tensor:
+        return torch.sin(matrix @ codes).reshape(2, 4)
+
+    return {
+        "a straight renderer": (straight(inside), straight, 0 * coarse, 12, 0.05, 0.0),
+        "coarse codes, and near": (straight(inside), straight, coarse, 12, 0.05, 2.0),
+        "a curved renderer": (curved(inside), curved, coarse, 15, 0.1, 0.1),
+        "a picture of no head": (straight(beyond), straight, coarse, 25, 0.1, 0.05),
+    }
+
+
+def composites() -> dict[str, tuple[Any, ...]]:
+    """Two small pictures and labels: 0 and 2 stay, 1 and 3 are a face."""
+    random = np.random.default_rng(1204)
+    one, two = random.uniform(0.1, 0.9, (2, 4, 5, 3))
+    labels, other = random.integers(0, 4, (2, 4, 5))
+    kept, face, hair = np.array([0, 2]), np.ones((4, 5), int), np.full((4, 5), 2)
+    return {
+        "labels of all kinds, a grey gap": (one, two, labels, other, kept, 0.5),
+        "two faces that cover each other": (one, two, face, face, kept, 1.0),
+        "hair before the fitted face": (one, two, hair, face, kept, 1.0),
+        "a face that has shrunk": (one, two, face, hair, kept, 1.0),
+    }

@@ -1,0 +1,143 @@
+"""Claims about lesson 12: checks know right from wrong, stored pictures are what they say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from answers import slips
+
+from benchmarks.studies import noisy_codes
+from privhead_nb.deid.ideudemon import codes, losses, restore
+from privhead_nb.errors import LabError
+from privhead_nb.heads.codes import identity_codes
+from privhead_nb.heads.surface import LABELS
+from privhead_nb.lab.faces import people
+from privhead_nb.lab.recognisers.stored import recogniser
+from privhead_nb.lab.sheet import shipped_gallery
+from privhead_nb.teach import widgets
+from privhead_nb.teach.lesson12 import panel, releases
+from privhead_nb.teach.lesson12.checks import composites, cut, fits, moments
+
+KEPT = np.array(restore.KEPT)
+
+
+@pytest.fixture(scope="module")
+def data() -> releases.Releases:
+    return releases.load()
+
+
+# Checks -------------------------------------------------------------------------------------------
+
+
+def test_the_moments_are_those_of_draws() -> None:
+    noise = np.random.default_rng(0).normal(size=(400_000, 1))
+    for scale in (0.1, 0.4, 1.6):
+        places = np.array([-1.0, -0.6, 0.0, 0.9])
+        drawn = cut(places + scale * noise)
+        mean, variance = moments(places, scale)
+        np.testing.assert_allclose(mean, drawn.mean(0), atol=3e-3)
+        np.testing.assert_allclose(variance, drawn.var(0), atol=3e-3)
+        wide, _ = moments(np.linspace(-1, 1, 401), scale)
+        assert (np.diff(wide) > 0).all(), "the mean rises with the code: it can be undone"
+
+
+def test_the_cases_try_what_they_should() -> None:
+    for name, (picture, render, coarse, *_) in fits().items():
+        assert (coarse.abs() <= 1).all(), name
+        assert (render(coarse) - picture).abs().max() > 0.1, name
+    for name, (_, _, labels, other, kept, _) in composites().items():
+        gaps = ~np.isin(labels, kept) & np.isin(other, kept)
+        assert gaps.any() == (name.startswith(("labels", "a face"))), name
+
+
+def test_what_the_page_writes_is_the_packages() -> None:
+    """Exercises 1202, 1204 and 1205 against privhead_nb.deid.ideudemon."""
+    random = torch.Generator().manual_seed(3)
+    flat = torch.rand(4, 131, generator=random) * 2 - 1
+    ours = codes.perturbed(codes.Codes.split(flat), 0.4, torch.Generator().manual_seed(4)).identity
+    noise = torch.randn(4, 64, generator=torch.Generator().manual_seed(4))
+    np.testing.assert_allclose(ours, cut(flat[:, :64].numpy() + 0.4 * noise.numpy()), atol=1e-6)
+    x, p = torch.rand(2, 1, 8, 8, 3, generator=random)
+    labels, other = torch.randint(0, len(LABELS), (2, 1, 8, 8), generator=random)
+    keep, face = (np.isin(labels, KEPT)[..., None], ~np.isin(other, KEPT)[..., None])
+    by_hand = np.where(keep, x, np.where(face, p, restore.GAP))
+    np.testing.assert_allclose(restore.hybrid(x, p, labels, other), by_hand)
+    assert losses.Weights().identity == 5 and losses.Weights().l1 == 0.1
+
+
+def test_slips_are_told_apart() -> None:
+    for number in ("ex1201", "ex1202", "ex1203", "ex1204", "ex1205", "ex1206"):
+        assert len(slips(number)) >= 5, number
+
+
+# Stored pictures ----------------------------------------------------------------------------------
+
+
+def test_the_sheet_holds_what_the_study_draws(data: releases.Releases) -> None:
+    """One person made again, from codes that the page makes, too."""
+    number = people("evaluation", releases.PEOPLE)[1]
+    (yaw, pitch), light, noise = releases.session(number)
+    assert abs(yaw) <= releases.YAW and abs(pitch) <= releases.PITCH
+    identity, albedo = identity_codes(number)
+    code = (identity + releases.SCALE * noise[2]).clamp(-1, 1)
+    picture, labels = noisy_codes.seen(code, albedo, (yaw, pitch), light)
+    assert (picture.int() - data.noisy[1, 2].int()).abs().float().mean() < 1
+    assert (labels != data.noisy_labels[1, 2]).float().mean() < 0.01
+
+
+def test_the_sheet_comes_back_as_it_was(data: releases.Releases, tmp_path) -> None:
+    noisy_codes.save(data, tmp_path / "sheet.webp")
+    again = releases.load(tmp_path / "sheet.webp")
+    for name in ("originals", "labels", "noisy", "noisy_labels", "gallery_labels"):
+        assert torch.equal(getattr(again, name), getattr(data, name)), name
+    assert int(data.labels.max()) < len(LABELS)
+
+
+def test_a_sheet_that_is_missing_or_of_another_size_is_refused(tmp_path) -> None:
+    from PIL import Image
+
+    with pytest.raises(LabError, match=r"noisy_codes\.py"):
+        releases.load(tmp_path / "nothing.webp")
+    Image.new("RGB", (64, 64)).save(tmp_path / "small.webp")
+    with pytest.raises(LabError, match="large"):
+        releases.load(tmp_path / "small.webp")
+
+
+def test_labels_of_the_gallery_lie_on_its_portraits(data: releases.Releases) -> None:
+    """Background is white there, hair is not."""
+    pictures = shipped_gallery().frontals().rgb()[: releases.KNOWN]
+    white = pictures.amin(-1) > 0.99
+    background = data.gallery_labels == LABELS.index("background")
+    assert (white == background).float().mean() > 0.95
+
+
+def test_averaging_releases_names_more_people(data: releases.Releases) -> None:
+    """Section 6, with a margin: faces alone, `triplet_cnn`."""
+    judge = recogniser("triplet_cnn")
+    known = judge.embed(shipped_gallery().frontals().rgb())[0]
+    vectors = judge.embed(data.noisy.flatten(0, 1).float() / 255)[0]
+    vectors = vectors.reshape(releases.PEOPLE, releases.DRAWS, -1)
+    who = torch.arange(releases.PEOPLE)
+    one = ((vectors @ known.T).argmax(-1) == who[:, None]).float().mean()
+    ten = ((vectors.mean(1) @ known.T).argmax(-1) == who).float().mean()
+    assert ten > one + 0.1
+
+
+# Panel --------------------------------------------------------------------------------------------
+
+
+def test_the_panel_draws_at_the_ends_of_every_control() -> None:
+    for name, control in panel.controls().items():
+        values = widgets.values_of(control)
+        for value in (values[0], values[-1]):
+            view = panel.picture(**panel.SETTING | {name: value})
+            assert len(view.png()) > 1000 and len(view.alt) > 80 and "error" in view.facts
+
+
+def test_the_panels_curves_are_the_theorys() -> None:
+    mean, variance = (float(m[0]) for m in moments(np.array([0.8]), 0.4))
+    plain, undone = panel.errors(0.8, 0.4, 50)
+    theory = np.sqrt((mean - 0.8) ** 2 + variance / np.arange(1, 51))
+    np.testing.assert_allclose(plain, theory, rtol=0.12)
+    assert undone[-1] < 0.7 * plain[-1]
