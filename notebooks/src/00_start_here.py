@@ -338,10 +338,11 @@ print(
 # %%
 show(
     figures.course_map(),
-    alt="A map of twelve boxes and arrows. From 00 to 01, volume rendering, and 03, protecting operators. From "
+    alt="A map of the lessons as boxes and arrows. From 00 to 01, volume rendering, and 03, protecting operators. From "
     "01 to 02, SDF and eikonal, to 04, gradient loss, and to 11, GPU kernels. From 03 to 04 and to 06, "
     "irreversibility. From 02 and 04 to 05, two stages. From 05 to 07, Lipschitz ablation, 08, templates "
-    "and few views, and 10, appearance transfer. From 06 to 09, recognition and deepfakes.",
+    "and few views, 10, appearance transfer, and 16, your own head. From 06 to 09, recognition and deepfakes. From 09 "
+    "to three systems that the method is compared with: 12, IDeudemon, 13, 3D-aware de-identification, 14, G2Face.",
 )
 
 # %% [markdown]
@@ -359,6 +360,10 @@ show(
 # | 09 | [Recognition and deepfakes](09_recognition_and_deepfakes.ipynb) | how well machines recognise what is left | 150 | 06 |
 # | 10 | [Appearance transfer](10_appearance_transfer.ipynb) | one head's shape, another's colours | 90 | 05 |
 # | 11 | [GPU kernels](11_gpu_kernels.ipynb) | from an equation to a loop to a kernel | 135 | 01 |
+# | 12 | [IDeudemon](12_ideudemon.ipynb) | a compared system: noise on an identity code | 120 | 09 |
+# | 13 | [3D-aware de-identification](13_3d_aware_deidentification.ipynb) | one new person in all views, and the link | 110 | 09 |
+# | 14 | [G2Face](14_g2face.ipynb) | a compared system: a face given away and taken back | 120 | 09 |
+# | 16 | [Your own head](16_your_own_head.ipynb) | from a phone's photographs to a release | 90 | 05 |
 #
 # Minutes are for reading and for the exercises but the hard one, which is worth an evening of its own.
 #

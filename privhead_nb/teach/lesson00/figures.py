@@ -40,6 +40,10 @@ LESSONS: dict[str, tuple[str, tuple[float, float], tuple[str, ...]]] = {
     "09": ("Recognition", (3, 3), ("06",)),
     "10": ("Appearance\ntransfer", (4, 2.5), ("05",)),
     "11": ("GPU\nkernels", (2, 0), ("01",)),
+    "12": ("IDeudemon", (4, 3.4), ("09",)),
+    "13": ("One person,\nall views", (4, 4.3), ("09",)),
+    "14": ("G2Face", (4, 5.2), ("09",)),
+    "16": ("Your own\nhead", (4, -0.5), ("05",)),
 }
 
 
@@ -154,7 +158,7 @@ def _plan(ax: Axes, scene: Scene, view: int) -> None:
 
 def course_map() -> Figure:
     """The lessons as boxes, with an arrow from each that another builds on."""
-    figure, ((ax,),) = grid(1, 1, width=10, height=5.2)
+    figure, ((ax,),) = grid(1, 1, width=10, height=8.4)
     wide = 0.29  # half of a box and a little
     for number, (title, (x, y), needs) in LESSONS.items():
         box = {"boxstyle": "round,pad=0.6", "facecolor": "#E8F1F8", "edgecolor": NEUTRAL, "lw": 1.6}
@@ -163,7 +167,7 @@ def course_map() -> Figure:
         for need in needs:
             x0, y0 = LESSONS[need][1]
             _arrow(ax, (x0 + wide, y0), (x - wide, y))
-    ax.set(xlim=(-0.42, 4.42), ylim=(3.4, -0.4))
+    ax.set(xlim=(-0.42, 4.42), ylim=(5.6, -0.9))
     ax.set_axis_off()
     return figure
 

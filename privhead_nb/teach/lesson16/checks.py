@@ -1,0 +1,311 @@
+"""Checks of lesson 16: upright pictures, focal lengths, a profile, rays that meet, roles."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from privhead_nb.capture.roles import FACE_ANGLE
+from privhead_nb.teach.checks import Array, Function, check
+
+HINTS = {
+    # exercise: a question, and the idea
+    "1601": (
+        "If the stored row 0 belongs at the right, where does the stored column 0 belong?",
+        "four of the eight swap rows and columns; do that first where it is needed, and then turn "
+        "the order of rows, of columns, or of both around",
+    ),
+    "1602": (
+        "Which length of a picture stays the same whatever its shape, if the angle across its "
+        "corners does?",
+        "millimetres on the film are to the film's diagonal as pixels are to the picture's",
+    ),
+    "1603": (
+        "What does a profile look like that falls to its end, or that lies flat?",
+        "take the place of the least error, look at all that is left of it and at all that is "
+        "right of it, and ask whether either side rises enough somewhere",
+    ),
+    "1604": (
+        "What part of a difference is left if you take away what lies along the ray?",
+        "each ray gives three equations that count only what is across it; their sum over all "
+        "rays is a system of three, which numpy solves",
+    ),
+    "1605": (
+        "Which comparison is false for a number that is not known, and what follows from that?",
+        "say when a view may go out in colour, which needs everything to be known and everything "
+        "to speak for it, and turn the answer around",
+    ),
+}
+
+
+def upright(pixels: Array, orientation: int) -> Array:
+    """Stored pixels (H, W, 3) as they are to be shown, by EXIF's orientation 1 to 8."""
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    rows = -1 if orientation in (3, 4, 7, 8) else 1
+    columns = -1 if orientation in (2, 3, 6, 7) else 1
+    return pixels[::rows, ::columns]
+
+
+def ex1601(yours: Function) -> None:
+    """EXIF's orientation: (stored pixels (H, W, 3), orientation) -> upright pixels."""
+
+    def as_if(other: dict[int, int]) -> Function:
+        return lambda pixels, way: upright(pixels, ({way: way} | other)[way])
+
+    pixels = np.random.default_rng(1601).uniform(size=(2, 3, 3))
+    names = {
+        1: "upright", 3: "upside down", 6: "row 0 at the right", 8: "row 0 at the left",
+        4: "mirrored, upside down", 2: "mirrored", 5: "transposed", 7: "transposed, upside down",
+    }  # fmt: skip
+    check(
+        "ex1601",
+        yours,
+        upright,
+        {f"orientation {o}, {name}": (pixels, o) for o, name in names.items()},
+        slips={
+            "that is the picture as it is stored": lambda p, _: p,
+            "upside down is half a turn: columns run backwards, too": as_if({3: 4}),
+            "half a turn is no mirror image: rows run backwards, too": as_if({3: 2}),
+            "the other way round: row 0 of 6 belongs at the right, of 8 at the left": (
+                as_if({6: 8, 8: 6})
+            ),
+            "rows and columns swapped alone mirror the face: a quarter turn does more": (
+                as_if({6: 5, 8: 5})
+            ),
+            "it is right after swapping rows and columns, but the wrong ones run backwards": as_if(
+                {5: 7, 7: 5}
+            ),
+            "a mirrored picture is mirrored by showing it: turn around columns, not rows": (
+                as_if({2: 4, 4: 2})
+            ),
+            "a mirrored picture is no turned one": as_if({2: 1, 4: 3, 5: 6, 7: 8}),
+        },
+    )
+
+
+def focal_pixels(mm: float, width: int, height: int) -> float:
+    """Focal length in pixels of FocalLengthIn35mmFilm, which counts against the diagonal."""
+    return float(mm / np.hypot(36, 24) * np.hypot(width, height))
+
+
+def ex1602(yours: Function) -> None:
+    """EXIF's focal length: (mm of 35 mm film, width, height in pixels) -> pixels."""
+    check(
+        "ex1602",
+        yours,
+        focal_pixels,
+        {
+            "a camera whose shape is the film's": (50, 6000, 4000),
+            "a phone, 3:4, held upright": (26, 3024, 4032),
+            "the same on its side": (26, 4032, 3024),
+            "a square": (42, 256, 256),
+            "a film, 16:9": (28, 1920, 1080),
+        },
+        slips={
+            "36 mm of width hold for a picture of the film's shape only": (
+                lambda mm, w, _: mm / 36 * w
+            ),
+            "36 mm of the longer side hold for a picture of the film's shape only": (
+                lambda mm, w, h: mm / 36 * max(w, h)
+            ),
+            "24 mm of height hold for a picture of the film's shape only": (
+                lambda mm, _, h: mm / 24 * h
+            ),
+            "24 mm of the shorter side hold for a picture of the film's shape only": (
+                lambda mm, w, h: mm / 24 * min(w, h)
+            ),
+            "35 mm is the name of the film, not a length in the picture": (
+                lambda mm, w, h: mm / 35 * np.hypot(w, h)
+            ),
+            "the film's diagonal goes with the picture's diagonal, not with its width": (
+                lambda mm, w, _: mm / np.hypot(36, 24) * w
+            ),
+            "36 mm goes with a side, the film's diagonal with the picture's": (
+                lambda mm, w, h: mm / 36 * np.hypot(w, h)
+            ),
+            "a longer focal length makes everything larger": (
+                lambda mm, w, h: np.hypot(36, 24) / mm * np.hypot(w, h)
+            ),
+            "the film's diagonal is the root of 36 squared and 24 squared": (
+                lambda mm, w, h: mm / 60 * np.hypot(w, h)
+            ),
+        },
+    )
+
+
+def choose(errors: Array, rise: float = 1.15) -> int:
+    """Place of the least error, or -1 unless some error on each side is `rise` times as large."""
+    best = int(np.argmin(errors))
+    sides = errors[:best], errors[best + 1 :]
+    return best if all((side > rise * errors[best]).any() for side in sides) else -1
+
+
+def ex1603(yours: Function) -> None:
+    """A focal length out of a profile: (errors (F,)) -> place of the least, or -1."""
+
+    def only(asks: Function) -> Function:
+        def made(errors: Array) -> int:
+            best = int(np.argmin(errors))
+            return best if asks(errors[:best], errors[best + 1 :], errors[best]) else -1
+
+        return made
+
+    def rises(side: Array, least: float) -> bool:
+        return bool((side > 1.15 * least).any())
+
+    def falls_off(side: Array, least: float) -> bool:
+        return not len(side) or rises(side, least)
+
+    check(
+        "ex1603",
+        yours,
+        choose,
+        {
+            "a valley": (np.array([1.2, 0.8, 0.4, 0.7, 1.0]),),
+            "flat": (np.array([0.33, 0.32, 0.31, 0.32, 0.33]),),
+            "rises to the left alone": (np.array([0.9, 0.5, 0.30, 0.31, 0.32]),),
+            "rises to the right alone": (np.array([0.32, 0.31, 0.30, 0.5, 0.9]),),
+            "falls to the right end": (np.array([0.9, 0.7, 0.5, 0.4, 0.3]),),
+            "falls to the left end": (np.array([0.3, 0.4, 0.5, 0.7, 0.9]),),
+            "a bump": (np.array([0.6, 0.5, 0.30, 0.50, 0.31]),),
+            "a wide valley": (np.array([0.5, 0.32, 0.30, 0.31, 0.5]),),
+            "sharp pictures": (np.array([0.09, 0.06, 0.03, 0.05, 0.08]),),
+            "a map that failed": (np.array([np.inf, 0.5, 0.3, 0.4, np.inf]),),
+        },
+        slips={
+            "at the end of the profile nobody knows what comes next: refuse": only(
+                lambda left, right, e: falls_off(left, e) and falls_off(right, e)
+            ),
+            "errors must rise to the right, too": only(lambda left, _, e: rises(left, e)),
+            "errors must rise to the left, too": only(lambda _, right, e: rises(right, e)),
+            "a wide valley rises later than at its neighbours: ask all of each side": only(
+                lambda left, right, e: rises(left[-1:], e) and rises(right[:1], e)
+            ),
+            "some error of each side must be larger, not all of them": only(
+                lambda left, right, e: (
+                    len(left) > 0 < len(right) and min([*left, *right]) > 1.15 * e
+                )
+            ),
+            "1.15 times, not 0.15 pixels more": only(
+                lambda left, right, e: (
+                    rises(left - 0.15, e / 1.15) and rises(right - 0.15, e / 1.15)
+                )
+            ),
+            "the least error is no proof: ask whether the others are clearly larger": (
+                lambda e: int(np.argmin(e))
+            ),
+        },
+    )
+
+
+def nearest_point(centers: Array, along: Array) -> Array:
+    """The point (3,) of least squared distance from lines through centers (N, 3) along (N, 3)."""
+    unit = along / np.linalg.norm(along, axis=1, keepdims=True)
+    across = np.eye(3) - unit[:, :, None] * unit[:, None, :]
+    return np.asarray(
+        np.linalg.solve(across.sum(0), np.einsum("nij,nj->i", across, centers)), np.float64
+    )
+
+
+def ex1604(yours: Function) -> None:
+    """Where rays meet: (camera centres (N, 3), directions (N, 3)) -> point (3,)."""
+
+    def solved(centers: Array, across: Array, *, counted: Array | None = None) -> Array:
+        right = np.einsum("nij,nj->i", across if counted is None else counted, centers)
+        return np.asarray(np.linalg.lstsq(across.sum(0), right, rcond=None)[0])
+
+    def parts(along: Array, unit: bool = True) -> tuple[Array, Array]:
+        d = along / np.linalg.norm(along, axis=1, keepdims=True) if unit else along
+        outer = d[:, :, None] * d[:, None, :]
+        return outer, np.eye(3) - outer
+
+    random = np.random.default_rng(1604)
+    target = np.array([3.0, -20.0, 90.0])
+    centers = 700 * random.normal(size=(8, 3))
+    toward = target - centers
+    toward /= np.linalg.norm(toward, axis=1, keepdims=True)
+    lengths = random.uniform(0.3, 4, (8, 1))
+    check(
+        "ex1604",
+        yours,
+        nearest_point,
+        {
+            "two rays that cross": (
+                np.array([[0.0, 0, 0], [4.0, 0, 0]]),
+                np.array([[0.6, 0, 0.8], [-0.6, 0, 0.8]]),
+            ),
+            "eight rays that meet": (centers, toward),
+            "directions of many lengths": (centers, lengths * toward),
+            "rays that miss each other": (
+                centers, toward + 0.02 * random.normal(size=(8, 3))
+            ),
+        },
+        slips={
+            "that is the middle of the cameras": lambda c, _: c.mean(0),
+            "this takes what lies along the rays; what is across them must be small": (
+                lambda c, d: solved(c, parts(d)[0])
+            ),
+            "the right side is the sum of (I - d d^T) c, not of c": (
+                lambda c, d: np.linalg.solve(parts(d)[1].sum(0), c.sum(0))
+            ),
+            "directions have any length: divide by it first": (
+                lambda c, d: solved(c, parts(d, unit=False)[1])
+            ),
+            "the right side takes away what lies along the rays, too": (
+                lambda c, d: solved(c, parts(d)[1], counted=parts(d)[0])
+            ),
+            "a sum on one side, a mean on the other": lambda c, d: nearest_point(c, d) / len(c),
+            "the first two rays alone: all count": lambda c, d: nearest_point(c[:2], d[:2]),
+        },
+        rtol=1e-4,
+        atol=1e-4,
+    )  # fmt: skip
+
+
+def is_sensitive(angle: Array, faces: Array, doubt: float) -> Array:
+    """(V,) True unless the camera is surely behind and a detector looked and saw nothing."""
+    return np.asarray(~((angle > FACE_ANGLE + doubt) & (faces == 0)))
+
+
+def ex1605(yours: Function) -> None:
+    """Roles: (degrees from the front (V,), faces seen or -1 (V,), doubt) -> sensitive (V,)."""
+
+    def cases(*rows: tuple[float, int]) -> tuple[Array, Array]:
+        return np.array([r[0] for r in rows], np.float64), np.array([r[1] for r in rows])
+
+    clear = cases((0.0, 1), (60.0, 1), (160.0, 0), (178.0, 0))
+    check(
+        "ex1605",
+        yours,
+        is_sensitive,
+        {
+            "front and back": (*clear, 8.0),
+            "a profile that no detector sees": (*cases((95.0, 0), (150.0, 1)), 8.0),
+            "a face seen from behind, in a mirror": (*cases((150.0, 1), (150.0, 0)), 8.0),
+            "near the limit, the front in doubt": (
+                *cases((95.0, 0), (105.0, 0), (114.0, 0), (121.0, 0), (150.0, 1)),
+                8.0,
+            ),
+            "the same, the front known": (*cases((114.0, 0), (105.0, 0)), 0.0),
+            "nobody looked": (*cases((150.0, -1), (150.0, 1)), 8.0),
+            "a camera that is nowhere": (*cases((np.nan, 0), (95.0, 0)), 8.0),
+        },
+        slips={
+            "a detector alone misses profiles": lambda _, f, __: f != 0,
+            "the angle alone misses mirrors, and faces where none should be": (
+                lambda a, _, d: ~(a > FACE_ANGLE + d)
+            ),
+            "one reason is enough: or, not and": (lambda a, f, d: (a <= FACE_ANGLE + d) & (f != 0)),
+            "the front may be wrong by the doubt: add it to 110 degrees": (
+                lambda a, f, _: ~((a > FACE_ANGLE) & (f == 0))
+            ),
+            "doubt makes more views sensitive, not fewer": (lambda a, f, d: is_sensitive(a, f, -d)),
+            "nobody looked (-1) is not the same as nothing seen (0)": (
+                lambda a, f, d: ~((a > FACE_ANGLE + d) & (f <= 0))
+            ),
+            "nan <= 118 is False: ask when a view is surely neutral, and turn that around": (
+                lambda a, f, d: (a <= FACE_ANGLE + d) | (f != 0)
+            ),
+            "that is neutral; sensitive is the other one": lambda a, f, d: ~is_sensitive(a, f, d),
+        },
+    )
