@@ -17,12 +17,13 @@ class Weights:
     """Lambda of each term in eq. 22 and 23, and of the landmarks in eq. 20.
 
     The paper's are 1 1 1 1 1 10. Three quarters of a portrait here are white, where nothing is to
-    be reconstructed, so that the first counts ten times (docs/compared-systems.md).
+    be reconstructed, so that the first counts twice. Identity must count too: with 10 and 1 the
+    networks learn to leave every picture as it is (docs/compared-systems.md).
     """
 
-    reconstruction: float = 10.0
+    reconstruction: float = 2.0
     adversarial: float = 1.0
-    identity: float = 1.0
+    identity: float = 1.5
     diversity: float = 1.0
     geometry: float = 1.0
     hiding: float = 10.0

@@ -20,7 +20,7 @@ WIDTHS = (96, 80, 64, 40, 16)
 """Channels at 4, 8, 16, 32 and 64 pixels."""
 STYLE = 64
 FAINT = 0.02
-"""What the last block's hiding features are multiplied with: the password is about 5 of 255."""
+"""What the picture's hiding features are multiplied with: the password is about 5 of 255."""
 LEVELS = {"low": (0, 1), "mid": (2, 3), "high": (4,)}
 """Which levels each mapper of eq. 3 leads."""
 
@@ -118,23 +118,30 @@ def password_map(bits: Tensor, side: int) -> Tensor:
     return password
 
 
-class PictureFusion(nn.Module):
-    """Eq. 6 to 8 once more, of the picture itself: features -> colours, mask, faint password."""
+class ToPicture(nn.Module):
+    """Features (N, C, 64, 64) -> colours (N, 3, 64, 64) in [0, 1], with a faint password on them.
 
-    def __init__(self, width: int, blends: bool = True) -> None:
+    Nothing of the original is blended in here: a mask of the picture itself learns to be 0 within
+    some hundred steps, and then nobody is anonymised.
+    """
+
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.blends = blends
-        self.leave = nn.Conv2d(width, 4, 3, padding=1)  # three colours, and the mask
+        self.leave = nn.Conv2d(width, 3, 3, padding=1)
         self.hide = nn.Conv2d(1, 3, 3, padding=1)
 
-    def forward(self, features: Tensor, original: Tensor, bits: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures (N, 3, 64, 64) in [0, 1], and the mask (N, 1, 64, 64)."""
-        made = torch.sigmoid(self.leave(features))
-        generated, mask = made[:, :3], made[:, 3:]
-        if not self.blends:
-            mask = torch.ones_like(mask)
-        hidden = FAINT * self.hide(password_map(bits, original.shape[-1]))
-        return _clamped(mask * generated + (1 - mask) * original + hidden), mask
+    def forward(self, features: Tensor, bits: Tensor) -> Tensor:
+        """Of features and bits (N, 1024)."""
+        hidden = FAINT * self.hide(password_map(bits, features.shape[-1]))
+        return _clamped(torch.sigmoid(self.leave(features)) + hidden)
+
+
+def even(features: Tensor) -> Tensor:
+    """Features (N, C, H, W) whose mean square over the channels is 1 (ProGAN's pixel norm).
+
+    Else they grow from level to level, until each mask stands at 0 or 1 and learns no more.
+    """
+    return features * torch.rsqrt(features.square().mean(1, keepdim=True) + 1e-6)
 
 
 def _clamped(x: Tensor) -> Tensor:
@@ -155,25 +162,24 @@ class Manipulator(nn.Module):
         )
         self.second = nn.ModuleList(StyleConvolution(b, b) for b in WIDTHS)
         self.fuse = nn.ModuleList(FeatureFusion(b, 4 * 2**k, fusion) for k, b in enumerate(WIDTHS))
-        self.last = PictureFusion(WIDTHS[-1], fusion)
+        self.last = ToPicture(WIDTHS[-1])
 
     def forward(self, pictures: Tensor, z: Tensor, bits: Tensor) -> Tensor:
         """(N, 64, 64, 3) in [0, 1]."""
         return self.with_masks(pictures, z, bits)[0]
 
     def with_masks(self, pictures: Tensor, z: Tensor, bits: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The same, with the mask of each level, the picture's last."""
+        """The same, with the mask (N, 1, H, W) of each level."""
         original, latents = self.encoder(pictures), self.mapper(z)
         y, masks = self.constant.expand(len(pictures), -1, -1, -1), []
         for level, latent in enumerate(latents):
             if level:
                 y = F.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
             y = self.first[level](y, latent)
-            y, mask = self.fuse[level](y, original[level], bits)
+            y, mask = self.fuse[level](even(y), even(original[level]), bits)
             y = self.second[level](y, latent)
             masks.append(mask)
-        out, mask = self.last(y, pictures.movedim(-1, 1), bits)
-        return out.movedim(1, -1), [*masks, mask]
+        return self.last(y, bits).movedim(1, -1), masks
 
 
 class PasswordExtractor(nn.Module):

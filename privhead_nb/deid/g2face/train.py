@@ -41,8 +41,9 @@ from privhead_nb.deid.portraits import KnownPortraits
 
 FACE_MODEL = Learning(400, 256, 3e-3)
 POPULATION = Learning(300, 256, 3e-3)
-PRIOR = Learning(800, 8, 3e-3)
-JOINT = Learning(2000, 8, 2e-3)
+PRIOR = Learning(500, 8, 3e-3)
+PRIOR_WEIGHTS = Weights(reconstruction=10.0)
+JOINT = Learning(1800, 8, 2e-3)
 R1, R1_EVERY = 1.0, 8
 """Weight of R1, and steps between two of it (StyleGAN2's lazy regularisation)."""
 REHEARSED, STRANGERS = 4, 3
@@ -79,7 +80,7 @@ def train(
     for part in (parts.dummy, parts.manipulator, parts.extractor):
         part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if how.variant.generative:
-        learn_prior(parts, portraits, folder, how.prior, how.weights, progress)
+        learn_prior(parts, portraits, folder, how.prior, PRIOR_WEIGHTS, progress)
     train_jointly(parts, portraits, folder, how, progress)
     return parts
 
