@@ -1,0 +1,315 @@
+"""Checks of lesson 14: feature fusion, bits into a picture and out, a tag, an attack's controls."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from privhead_nb.teach.checks import Array, Function, check
+
+NONCE, TAG = 2, 8  # bytes
+HINTS = {
+    "1401": (
+        "If the mask is 1 at a pixel, whose features does that pixel show, and what if it is 0?",
+        "the mask is a weight between two features and comes from all three side by side; what is "
+        "hidden must arrive whatever the mask says",
+    ),
+    "1402": (
+        "Which bit of the list does the first place of the picture get?",
+        "make the whole list first, copies one after the other and the spare bits last; the order "
+        "then says for each place which entry of the list it shows",
+    ),
+    "1403": (
+        "Place 0 of the picture showed entry order[0]: where does what you read there belong?",
+        "an assignment puts everything back at once; then fold the copies under each other and "
+        "count how many of the three say 1",
+    ),
+    "1404": (
+        "Over which bytes was the tag made, and what may be shown before it was looked at?",
+        "cut the message in three; make the tag again from what you hold and compare all of it; "
+        "only if it is right take the cipher off, by the same XOR that put it on",
+    ),
+    "1405": (
+        "If a person's two pictures were given to two other people, would the null be fair?",
+        "compare directions, take the name of the best row; for the null give all pictures of a "
+        "person one other name, that of the next person in order, and count the same guesses again",
+    ),
+}
+
+
+def ex1401(yours: Function) -> None:
+    """Eq. 7 and 8: (generated, original, hidden (N, C, H, W), logits_of) -> blended, mask."""
+
+    def blend(combine: Function, order: Any = (0, 1, 2), squash: Any = torch.sigmoid) -> Function:
+        """Another combination of mask, generated, original, hidden; another order, no sigmoid."""
+
+        def made(*given: Any) -> tuple[Tensor, Tensor]:
+            logits_of = given[3]
+            mask = squash(logits_of(torch.cat([given[k] for k in order], 1)))
+            return combine(mask, *given[:3]), mask
+
+        return made
+
+    def usual(m: Tensor, g: Tensor, o: Tensor, h: Tensor) -> Tensor:
+        return m * g + (1 - m) * o + h
+
+    random = torch.Generator().manual_seed(1401)
+    cases = {}
+    for count, width, side in ((1, 1, 1), (2, 3, 4), (1, 8, 6)):
+        weight = torch.randn(3 * width, generator=random, dtype=torch.float64)
+        three = torch.randn(3, count, width, side, side, generator=random, dtype=torch.float64)
+
+        def logits_of(x: Tensor, weight: Tensor = weight) -> Tensor:
+            return (x * weight[:, None, None]).sum(1, keepdim=True) + 0.3
+
+        cases[f"features {count} x {width} x {side} x {side}"] = (*three, logits_of)
+    check(
+        "ex1401",
+        yours,
+        blend(usual),
+        cases,
+        slips={
+            "a mask lies between 0 and 1: eq. 7 ends with a sigmoid": blend(
+                usual, squash=Tensor.clone
+            ),
+            "mask and 1 - mask have changed places": blend(lambda m, g, o, h: usual(m, o, g, h)),
+            "what is hidden stands outside of the mask": blend(
+                lambda m, g, o, h: usual(m, g + h, o, 0 * h)
+            ),
+            "where is what is to be hidden?": blend(lambda m, g, o, h: usual(m, g, o, 0 * h)),
+            "the two weights add up to 1: (1 - mask) on the original": blend(
+                lambda m, g, o, h: m * g + o + h
+            ),
+            "side by side in the order generated, original, hidden": blend(usual, (1, 0, 2)),
+        },
+    )
+
+
+def ex1402(yours: Function) -> None:
+    """Bits into a picture: (body (N, B), spare (N, S), order (3 B + S,)) -> (N, 3 B + S)."""
+
+    def listed(body: Tensor, spare: Tensor) -> Tensor:
+        return torch.cat([body, body, body, spare], 1)
+
+    def spec(body: Tensor, spare: Tensor, order: Tensor) -> Tensor:
+        return listed(body, spare)[:, order]
+
+    def shuffled(body: Tensor, spare: Tensor, order: Tensor) -> Tensor:
+        out = torch.empty(len(body), len(order), dtype=body.dtype)
+        out[:, order] = listed(body, spare)
+        return out
+
+    check(
+        "ex1402",
+        yours,
+        spec,
+        {
+            "two bits and one spare, in order": _bits(1, 2, 1, shuffle=False),
+            "two bits and one spare": _bits(1, 2, 1),
+            "a whole payload": _bits(3, 336, 16),
+        },
+        slips={
+            "three copies of the list, not of each bit: neighbours would fall together": (
+                lambda b, s, o: torch.cat([b.repeat_interleave(3, 1), s], 1)[:, o]
+            ),
+            "place j of the picture shows entry order[j] of the list; yours puts entry j at place "
+            "order[j]": shuffled,
+            "the spare bits stand at the end": (
+                lambda b, s, o: torch.cat([s, b.repeat(1, 3)], 1)[:, o]
+            ),
+            "the list is not in the picture's order yet": lambda b, s, _: listed(b, s),
+        },
+    )
+
+
+def ex1403(yours: Function) -> None:
+    """The vote: (logits (N, L), order (L,), size) -> bits (N, size), of three copies."""
+
+    def back(logits: Tensor, order: Tensor) -> Tensor:
+        out = torch.empty_like(logits)
+        out[:, order] = logits
+        return out
+
+    def folded(logits: Tensor, order: Tensor, size: int) -> Tensor:
+        return back(logits, order)[:, : 3 * size].reshape(-1, 3, size)
+
+    def votes(needed: int) -> Function:
+        return lambda x, o, n: ((folded(x, o, n) > 0).sum(1) >= needed).float()
+
+    spec = votes(2)
+    cases = {}
+    for name, (count, size, spare) in {
+        "two dozen bits": (2, 24, 4),
+        "a whole payload": (3, 336, 16),
+    }.items():
+        body, extra, order = _bits(count, size, spare)
+        random = torch.Generator().manual_seed(size)
+        sent = 2 * torch.cat([body.repeat(1, 3), extra], 1)[:, order] - 1
+        logits = 3 * sent + 4 * torch.randn(sent.shape, generator=random)
+        cases[name] = (logits, order, size)
+    check(
+        "ex1403",
+        yours,
+        spec,
+        cases,
+        slips={
+            "each copy has one vote: count signs, or one loud copy outvotes two": (
+                lambda x, o, n: (folded(x, o, n).sum(1) > 0).float()
+            ),
+            "put what you read back first: place j holds entry order[j]": (
+                lambda x, o, n: spec(x, torch.arange(len(o)), n)
+            ),
+            "that shuffles once more; to undo it, assign to the places in order": (
+                lambda x, o, n: spec(x[:, o], torch.arange(len(o)), n)
+            ),
+            "one vote is no majority: two of three": votes(1),
+            "two of three are enough": votes(3),
+        },
+    )  # fmt: skip
+
+
+def ex1404(yours: Function) -> None:
+    """Open a message: (told, key, stream, tag) -> (numbers (K,), right); else zeros, False."""
+
+    def way(
+        over: Function = lambda nonce, cipher: nonce + cipher,
+        hidden: bool = True,
+        any_tag: bool = False,
+        ciphered: bool = True,
+    ) -> Function:
+        """Tag over other bytes, any tag taken, nothing held back, or the cipher left on."""
+
+        def made(told: bytes, key: bytes, stream: Function, tag: Function) -> tuple[Array, bool]:
+            nonce, cipher, sent = told[:NONCE], told[NONCE:-TAG], told[-TAG:]
+            packed = _xor(cipher, stream(key, nonce)) if ciphered else cipher
+            right = any_tag or sent == tag(key, over(nonce, cipher))
+            numbers = np.frombuffer(packed, np.uint8)
+            return (numbers if right or not hidden else np.zeros_like(numbers)), right
+
+        return made
+
+    check(
+        "ex1404",
+        yours,
+        way(),
+        {name: (*message, stream, tag) for name, message in messages().items()},
+        slips={
+            "nothing may be shown that was not verified: zeros where the tag is wrong": way(
+                hidden=False
+            ),
+            "a wrong key must not open it: compare the tags": way(any_tag=True),
+            "the tag is over all that was sent before it: nonce and cipher": way(
+                over=lambda _, cipher: cipher
+            ),
+            "still enciphered: XOR with the stream of this nonce": way(ciphered=False),
+        },
+    )
+
+
+def ex1405(yours: Function) -> None:
+    """Hits and null: (probes (P, D), gallery (G, D), who (P,), names (G,)) -> two (P,)."""
+
+    def following(who: Array) -> Array:
+        people = np.unique(who)
+        return np.roll(people, -1)[np.searchsorted(people, who)]
+
+    def guess(probes: Array, gallery: Array) -> Array:
+        unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (probes, gallery)]
+        return np.asarray(unit[0] @ unit[1].T)
+
+    def hits(best: Function, other: Function = following) -> Function:
+        def made(p: Array, g: Array, who: Array, names: Array) -> tuple[Array, Array]:
+            told = best(p, g, names)
+            return 1.0 * (told == who), 1.0 * (told == other(who))
+
+        return made
+
+    usual = lambda p, g, names: names[guess(p, g).argmax(1)]  # noqa: E731
+    spec = hits(usual)
+    check(
+        "ex1405",
+        yours,
+        spec,
+        pictures_of_people(),
+        slips={
+            "compare directions: a long row of the gallery is nobody's nearest": hits(
+                lambda p, g, names: names[(p @ g.T).argmax(1)]
+            ),
+            "a cosine is largest where two are alike": hits(
+                lambda p, g, names: names[guess(p, g).argmin(1)]
+            ),
+            "that is a row of the gallery; names says whose it is": hits(
+                lambda p, g, _: guess(p, g).argmax(1)
+            ),
+            "the next picture is often the same person's: shift people, not pictures": hits(
+                usual, lambda who: np.roll(who, -1)
+            ),
+            "the next number need not be anybody: take the next person that is there": hits(
+                usual, lambda who: who + 1
+            ),
+        },
+    )
+
+
+def stream(key: bytes, nonce: bytes) -> bytes:
+    """32 bytes that a key makes of a nonce, as the payload does."""
+    return hmac.digest(key, b"stream" + nonce, "sha256")
+
+
+def tag(key: bytes, body: bytes) -> bytes:
+    """The first 8 bytes of HMAC-SHA256."""
+    return hmac.digest(key, b"tag" + body, "sha256")[:TAG]
+
+
+def _xor(one: bytes, two: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, two, strict=True))
+
+
+def _bits(count: int, size: int, spare: int, shuffle: bool = True) -> tuple[Tensor, ...]:
+    random = torch.Generator().manual_seed(7 * size + shuffle)
+    body = torch.randint(2, (count, size), generator=random).float()
+    body[:, 0], body[:, -1] = 1.0, 0.0  # so that no slip is right by chance
+    extra = torch.ones(count, spare)
+    total = 3 * size + spare
+    order = torch.randperm(total, generator=random) if shuffle else torch.arange(total)
+    return body, extra, order
+
+
+def messages() -> dict[str, tuple[bytes, bytes]]:
+    """A message under the right key, a wrong one, and with a byte changed at four places."""
+    random = np.random.default_rng(1404)
+    packed, nonce = random.bytes(32), b"\x05\x07"
+    key, other = (hashlib.sha256(word).digest() for word in (b"one", b"two"))
+    body = nonce + _xor(packed, stream(key, nonce))
+    sent = body + tag(key, body)
+
+    places = {"the cipher": 9, "the nonce": 1, "the tag": len(sent) - 1}
+    return {
+        "the right key": (sent, key),
+        "another key": (sent, other),
+        **{
+            f"a bit of {name} was changed": (bytes(x ^ (k == at) for k, x in enumerate(sent)), key)
+            for name, at in places.items()
+        },
+    }
+
+
+def pictures_of_people() -> dict[str, tuple[Array, ...]]:
+    """Vectors of any length of people whose numbers have gaps, two pictures each, shuffled."""
+    random = np.random.default_rng(1405)
+    names = np.array([4, 1, 0, 7, 2, 5])
+    gallery = random.normal(size=(6, 8))
+    who = np.repeat(names[:5], 2)
+    probes = np.repeat(gallery[:5], 2, 0) + 0.9 * random.normal(size=(10, 8))
+    wrong = np.repeat(gallery[[3, 4, 1, 5, 1]], 2, 0) + 0.2 * random.normal(size=(10, 8))
+    lengths = np.array([1.0, 9.0, 0.3, 2.0, 5.0, 0.5])[:, None]
+    return {
+        "two pictures of each": (probes, gallery, who, names),
+        "a gallery of many lengths": (probes, gallery * lengths, who, names),
+        "all are taken for others, three for the next": (wrong, gallery, who, names),
+    }
