@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from answers import slips
+from scipy.ndimage import binary_erosion
 
 from benchmarks.studies import noisy_codes
 from privhead_nb.deid.ideudemon import codes, losses, restore
@@ -61,8 +62,11 @@ def test_what_the_page_writes_is_the_packages() -> None:
     x, p = torch.rand(2, 1, 8, 8, 3, generator=random)
     labels, other = torch.randint(0, len(LABELS), (2, 1, 8, 8), generator=random)
     keep, face = (np.isin(labels, KEPT)[..., None], ~np.isin(other, KEPT)[..., None])
-    by_hand = np.where(keep, x, np.where(face, p, restore.GAP))
-    np.testing.assert_allclose(restore.hybrid(x, p, labels, other), by_hand)
+    made = restore.hybrid(x, p, labels, other).numpy()
+    inner = binary_erosion(face[0, ..., 0], np.ones((3, 3)), border_value=1)[None, ..., None]
+    sure = (keep | inner)[..., 0]  # elsewhere the package takes nearby colours
+    by_hand = np.where(keep, x, np.where(face, p, 1.0))
+    np.testing.assert_allclose(made[sure], by_hand[sure])
     assert losses.Weights().identity == 5 and losses.Weights().l1 == 0.1
 
 

@@ -25,7 +25,7 @@
 # **Time**: 120 minutes of reading and writing, and half an hour more for the hard exercise; computing takes under a
 # minute on a CPU. A GPU is not needed.
 #
-# **Equations**: 1 to 9 of Wen et al., *Divide and Conquer: a Two-Step Method for High Quality Face De-identification
+# **Equations of the paper**: 1 to 9 of Wen et al., *Divide and Conquer: a Two-Step Method for High Quality Face De-identification
 # with Model Explainability* (ICCV 2023). They call their system IDeudemon.
 
 # %%
@@ -35,7 +35,7 @@ import torch.nn.functional as F
 from scipy.special import ndtr
 
 from privhead_nb.deid.ideudemon.losses import Weights, reconstruction_loss
-from privhead_nb.deid.ideudemon.restore import GAP, KEPT
+from privhead_nb.deid.ideudemon.restore import KEPT
 from privhead_nb.deid.portraits import focal, pose_cameras
 from privhead_nb.heads.codes import IDENTITY_NAMES, identity_codes
 from privhead_nb.heads.head import Head, make_head
@@ -268,7 +268,8 @@ print(f"{quiet} of the 64 entries move it by less than a tenth of the first")
 def protected(codes, scale, noise):
     """(N, D) codes with noise of a scale, cut to [-1, 1]."""
     ### BEGIN SOLUTION
-    return np.clip(codes + scale * noise, -1, 1)
+    noisy = codes + scale * noise
+    return np.clip(noisy, -1, 1)
     ### END SOLUTION
 
 
@@ -422,6 +423,7 @@ checks.ex1204(hybrid)
 # All 200 noisy faces, between their owners' hair:
 
 # %% tags=["tolerance-10"]
+GAP = 1.0  # white, where neither picture has anything; the package takes nearby colours of the face
 print("kept from the original:", ", ".join(LABELS[k] for k in KEPT))
 hybrids = torch.stack([
     torch.stack([
@@ -818,6 +820,7 @@ for setting in panel.TWIN:
     )
     print(f"error of the mean {plain[-1]:.3f}, undone {undone[-1]:.3f}")
 
+# %%
 widgets.twin(panel.picture, panel.TWIN, columns=1)
 
 # %% [markdown]

@@ -141,7 +141,8 @@ print(f"largest difference between your pixels and the package's: {worst:.0f}")
 def focal_pixels(mm, width, height):
     """FocalLengthIn35mmFilm and the picture's size -> focal length in pixels."""
     ### BEGIN SOLUTION
-    return mm / np.hypot(36, 24) * np.hypot(width, height)
+    diagonal = np.hypot(36, 24)
+    return mm / diagonal * np.hypot(width, height)
     ### END SOLUTION
 
 
