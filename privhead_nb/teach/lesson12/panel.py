@@ -59,7 +59,7 @@ def picture(code: float, scale: float, releases: int) -> View:
     right.set(ylim=(0, 1.05 * max(float(heights.max()) for heights in series.values())))
     facts = (
         f"spread {variance**0.5:.2f} instead of {scale:.2f}; mean {mean:.2f} of a code {code:.2f}; "
-        f"error after {releases}: mean {plain[-1]:.2f}, cut undone {undone[-1]:.2f}"
+        f"after {releases} the mean is off by {plain[-1]:.2f}, the cut undone by {undone[-1]:.2f}"
     )
     alt = (
         f"Histogram of releases of the code {code:.2f} under noise of {scale:.2f}, with piles at "
