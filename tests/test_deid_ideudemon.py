@@ -12,7 +12,7 @@ from torch import Tensor
 
 from privhead_nb.deid import portraits
 from privhead_nb.deid.features import perceptual_features, recogniser
-from privhead_nb.deid.ideudemon import COMMAND, Ideudemon, codes, fit, losses, nerf, restore
+from privhead_nb.deid.ideudemon import Ideudemon, codes, fit, losses, nerf, restore
 from privhead_nb.deid.ideudemon.train_step1 import train_codes, train_nerf
 from privhead_nb.deid.ideudemon.train_step2 import Variant, hybrids, train_restorer
 from privhead_nb.deid.learning import Learning
@@ -202,7 +202,6 @@ def test_training_goes_on_where_it_stopped(known: portraits.KnownPortraits, tmp_
     assert without.shape == (4, 64, 64, 3) and Variant().assistance
 
 
-@pytest.mark.skipif(not path_of("ideudemon").is_file(), reason=f"make the weights: {COMMAND}")
 def test_the_shipped_system_changes_people_and_keeps_their_pose(
     known: portraits.KnownPortraits,
 ) -> None:

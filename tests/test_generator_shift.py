@@ -56,7 +56,6 @@ def test_a_nearer_camera_frames_the_head_as_the_old_one():
     assert float(found[0]) == pytest.approx(float(found[1]), rel=1e-3)
 
 
-@pytest.mark.skipif(not STORED.is_file(), reason=f"run {shift.COMMAND}")
 def test_the_control_names_most_and_no_shift_helps_the_attacker_much():
     stored = json.loads(STORED.read_text())
     assert stored["people_from"] == 50_000 and set(stored["shifts"]) == set(shift.SHIFTS)

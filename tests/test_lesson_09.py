@@ -177,7 +177,6 @@ def test_most_of_a_faces_colours_are_guessed_from_moduli() -> None:
     assert twins["sobel-64"]["told among twins"].low > 1 / 20
 
 
-@pytest.mark.skipif(not lab_runs.real_faces(), reason="real_faces.json is not there")
 def test_real_strangers_are_named_far_above_chance() -> None:
     rates = lab_runs.real_faces()
     assert rates["sobel-64"]["rank-1"].low > 0.3 > 5 / 20
