@@ -23,7 +23,6 @@ def fit(
     desc: str = "fit",
     progress: bool = False,
     schedule: LRScheduler | None = None,
-    before_step: Callable[[], object] | None = None,
     after_step: Callable[[int], Mapping[str, float | Tensor] | None] | None = None,
 ) -> list[float]:
     """Take the steps from `start` to `steps` down a loss.
@@ -35,7 +34,6 @@ def fit(
         start: the first to be taken, for a training that goes on where it stopped.
         desc, progress: what the bar is called, and whether it is shown.
         schedule: of the rate, `start` steps on; by default that of `one_cycle`.
-        before_step: called when gradients are there, say to cut them.
         after_step: called with the step's number when it is taken; gives what the bar shows beside
             the loss.
 
@@ -50,8 +48,6 @@ def fit(
             value = loss(step).sum()
             optimiser.zero_grad(set_to_none=True)
             value.backward()
-            if before_step is not None:
-                before_step()
             optimiser.step()
             schedule.step()
             beside = after_step(step) if after_step is not None else None
