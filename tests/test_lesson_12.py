@@ -136,7 +136,7 @@ def test_the_panel_draws_at_the_ends_of_every_control() -> None:
         values = widgets.values_of(control)
         for value in (values[0], values[-1]):
             view = panel.picture(**panel.SETTING | {name: value})
-            assert len(view.png()) > 1000 and len(view.alt) > 80 and "error" in view.facts
+            assert len(view.png()) > 1000 and len(view.alt) > 80 and "is off by" in view.facts
 
 
 def test_the_panels_curves_are_the_theorys() -> None:
