@@ -9,13 +9,13 @@ import torch
 from PIL import Image
 
 from privhead_nb.capture import matching
-from privhead_nb.capture.frame import head_frame
+from privhead_nb.capture.frame import DOUBT, DOUBT_OF_TWO, head_frame
 from privhead_nb.capture.hull import carve
 from privhead_nb.capture.kept import key_of, step
 from privhead_nb.capture.masks import cut_at_plane, given_masks, overlap
 from privhead_nb.capture.page import review_page
 from privhead_nb.capture.poses import check_profile
-from privhead_nb.capture.roles import DOUBT, FACE_ANGLE, ViewRole, view_roles
+from privhead_nb.capture.roles import FACE_ANGLE, ViewRole, view_roles
 from privhead_nb.capture.settings import CaptureSettings
 from privhead_nb.capture.views import View, moved
 from privhead_nb.capture.write import Square, cut_square, square_around, world_matrix
@@ -148,6 +148,24 @@ def test_pictures_whose_landmarks_agree_place_the_head_though_more_are_guessed()
     assert set(head.used) >= set(good) and head.pixels < 2
     alone = head_frame(somewhere(views), {name: marks[name] for name in good}, 62)
     assert abs(head.scale / alone.scale - 1) < 0.02
+
+
+def test_of_pairs_that_agree_that_which_looks_like_a_face_is_taken_and_doubted():
+    views = ring_views(36)
+    marks, face = seen_face(views)
+    one, two, three, four = sorted(marks)[:4]
+    # two others agree as well, and on a face that is a third as wide
+    narrow = {v.name: v.project(face * [0.33, 1, 1])[0] for v in views if v.name in (three, four)}
+    head = head_frame(somewhere(views), {one: marks[one], two: marks[two], **narrow}, 62)
+    assert set(head.used) == {one, two} and head.doubt == DOUBT_OF_TWO
+    assert head_frame(somewhere(views), marks, 62).doubt == DOUBT
+    behind = [view for view in views if 115 < np.degrees(np.arccos(view.center[2] / 700)) < 135]
+    nothing = {view.name: 0 for view in behind}
+    assert {r.role for r in view_roles(behind, nothing, (0, 0, 114.0), {})} == {
+        "neutral", "sensitive",
+    }  # fmt: skip
+    doubted = view_roles(behind, nothing, (0, 0, 114.0), {}, doubt=DOUBT_OF_TWO)
+    assert {r.role for r in doubted} == {"sensitive"}
 
 
 def test_no_face_one_face_and_one_place_are_refused():

@@ -141,10 +141,14 @@ def test_a_plain_wall_is_said(tmp_path):
 
 def test_the_command_names_what_is_wrong_with_its_source(tmp_path):
     (tmp_path / "empty").mkdir()
-    for source, said in ((tmp_path / "none", "no such folder"), (tmp_path / "empty", "holds no")):
-        done = call("capture", source, tmp_path / "scene")
+    (tmp_path / "broken.mp4").write_bytes(b"no film" * 100)
+    for name, said in (
+        ("none", "no such folder"), ("empty", "holds no"), ("broken.mp4", "can't be decoded"),
+    ):  # fmt: skip
+        source, out = tmp_path / name, tmp_path / "scene"
+        done = call("capture", source, out)
         assert done.exit_code == 2 and said in done.stderr and str(source) in done.stderr
-        assert not (tmp_path / "scene").exists()
+        assert not out.exists() and not run.steps_folder(out).exists()
 
 
 def test_a_source_is_never_written_into(tmp_path):

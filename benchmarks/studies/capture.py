@@ -270,7 +270,7 @@ def _head_row(views: list[View], seen: dict[str, Any]) -> dict[str, Any]:
     except PrivheadError as error:
         return {"refused": error.problem, "views": len(views)}
     placed = [moved(view, head.turn, head.scale, head.shift) for view in views]
-    roles = view_roles(placed, seen["faces"], head.nose_tip, {})
+    roles = view_roles(placed, seen["faces"], head.nose_tip, {}, doubt=head.doubt)
     within = [angle_from_front(view, (0.0, 0.0, 1e-6)) <= FACE_ANGLE for view in views]
     sensitive = [role.role == "sensitive" for role in roles]
     pairs = list(zip(within, sensitive, roles, strict=True))
@@ -281,6 +281,7 @@ def _head_row(views: list[View], seen: dict[str, Any]) -> dict[str, Any]:
         "alarms": sum(s and not w for w, s, _ in pairs),
         "detector_alone": sum(w and r.faces > 0 for w, _, r in pairs),
         "detector_alarms": sum(r.faces > 0 and not w for w, _, r in pairs),
+        "agreeing": len(head.used),
         "front_error_deg": float(np.degrees(np.arccos(np.clip(head.turn[2, 2], -1, 1)))),
     }
 

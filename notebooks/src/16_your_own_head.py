@@ -39,7 +39,7 @@ from privhead_nb.capture.masks import make_masks
 from privhead_nb.capture.page import outlined
 from privhead_nb.capture.photographs import Picture, list_photographs, read_photographs
 from privhead_nb.capture.poses import Poses
-from privhead_nb.capture.roles import DOUBT, FACE_ANGLE, ViewRole, angle_from_front, view_roles
+from privhead_nb.capture.roles import FACE_ANGLE, ViewRole, angle_from_front, view_roles
 from privhead_nb.capture.views import moved, placed_views
 from privhead_nb.capture.write import write_scene
 from privhead_nb.lab.audit import AuditRequest, audit
@@ -426,10 +426,9 @@ checks.ex1605(is_sensitive)
 views = [moved(view, head.turn, head.scale, head.shift) for view in views]
 angle = np.array([angle_from_front(view, head.nose_tip) for view in views])
 seen = np.array([kept["faces"]["faces"].get(view.name, -1) for view in views])
-mine = is_sensitive(angle, seen, DOUBT)
-theirs = [
-    r.role == "sensitive" for r in view_roles(views, kept["faces"]["faces"], head.nose_tip, {})
-]
+mine = is_sensitive(angle, seen, head.doubt)
+roles = view_roles(views, kept["faces"]["faces"], head.nose_tip, {}, doubt=head.doubt)
+theirs = [r.role == "sensitive" for r in roles]
 true_angle = np.degrees(np.arccos(true_centers[:, 2] / np.linalg.norm(true_centers, axis=1)))
 shows = true_angle <= FACE_ANGLE
 print(f"yours and the package's differ in {int((mine != np.array(theirs)).sum())} views")

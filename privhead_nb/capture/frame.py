@@ -28,6 +28,9 @@ SPREAD = 5.0
 AGREES = 0.1
 """Median distance of a picture's landmarks from where others place them, over their mean distance
 from their middle, below which it agrees with those others."""
+DOUBT, DOUBT_OF_TWO = 12.0, 30.0
+"""Degrees by which the front may be off, more than was measured (docs/own-photos.md): where three
+pictures or more agree, and where only two do, which any two nearly can."""
 MISFIT = 14.0
 """Mean distance, mm, of the ten landmarks from the mean face's, above which it is no face."""
 
@@ -44,6 +47,7 @@ class HeadFrame:
         used: names of the pictures whose landmarks placed it.
         pixels: median distance of landmarks from where the pictures have them, pixels.
         misfit: mean distance of ten landmarks from the mean face's, mm at its scale.
+        doubt: degrees by which the front may be off (`DOUBT`, `DOUBT_OF_TWO`).
         unit: "mm" where the pupils' distance was given, else "unknown".
         pupils: what the distance between the eyes' middles was set to, scene unit.
     """
@@ -55,6 +59,7 @@ class HeadFrame:
     used: tuple[str, ...]
     pixels: float
     misfit: float
+    doubt: float
     unit: str
     pupils: float = field(default=PUPILS)
 
@@ -72,7 +77,8 @@ class HeadFrame:
         """What is reported of it."""
         return {
             "used_views": list(self.used), "landmark_error_px": self.pixels,
-            "face_misfit_mm": self.misfit, "unit": self.unit, "pupils": self.pupils,
+            "face_misfit_mm": self.misfit, "front_doubt_deg": self.doubt, "unit": self.unit,
+            "pupils": self.pupils,
         }  # fmt: skip
 
 
@@ -100,15 +106,18 @@ def head_frame(
             "whole face in them, upright and lit; nothing is marked neutral without a front.",
         )
     _check_spread(seen, marks)
-    seen = _agreeing(seen, marks) or seen
+    agreeing = _agreeing(seen, marks)
+    seen = agreeing or seen
     points, away = _triangulated(seen, marks)
-    return _fitted(points, seen, float(np.median(away)), pupils)
+    doubt = DOUBT if len(agreeing) > 2 else DOUBT_OF_TWO
+    return _fitted(points, seen, float(np.median(away)), doubt, pupils)
 
 
 def _agreeing(seen: Sequence[View], marks: Mapping[str, Points]) -> list[View]:
     """The largest set of pictures whose landmarks fit the same points in space, found from pairs.
 
-    A landmark finder guesses the hidden half of a profile; such pictures agree with no other.
+    A landmark finder guesses the hidden half of a profile; such pictures agree with no other. Of
+    sets of one size, that which looks most like a face: two guesses can agree by chance.
     """
     size = {name: float(np.linalg.norm(m - m.mean(0), axis=1).mean()) for name, m in marks.items()}
     best: tuple[int, float, list[View]] = (0, 0.0, [])
@@ -119,8 +128,9 @@ def _agreeing(seen: Sequence[View], marks: Mapping[str, Points]) -> list[View]:
         away = [np.linalg.norm(v.project(points)[0] - marks[v.name], axis=1) for v in seen]
         off = [float(np.median(a)) / size[v.name] for v, a in zip(seen, away, strict=True)]
         good = [view for view, share in zip(seen, off, strict=True) if share < AGREES]
-        found = (len(good), -sum(share for share in off if share < AGREES), good)
-        best = max(best, found, key=lambda one: one[:2])
+        if len(good) > 1 and len(good) >= best[0]:
+            misfit = _laid_on_the_mean(_triangulated(good, marks)[0])[2]
+            best = max(best, (len(good), -misfit, good), key=lambda one: one[:2])
     return best[2]
 
 
@@ -160,17 +170,24 @@ def _check_spread(seen: Sequence[View], marks: Mapping[str, Points]) -> None:
         )
 
 
-def _fitted(points: Points, seen: Sequence[View], pixels: float, pupils: float | None) -> HeadFrame:
-    """Turn, scale and shift that bring ten landmarks nearest to the mean face's."""
-    eyes = float(np.linalg.norm(points[LEFT_EYE].mean(0) - points[RIGHT_EYE].mean(0)))
-    mean = np.array([*MEAN_FACE.values()])
-    ours = points[[*MEAN_FACE]]
+def _laid_on_the_mean(points: Points) -> tuple[NDArray[np.float64], float, float]:
+    """Turn and scale that bring ten landmarks nearest to the mean face's, and what is left, mm."""
+    mean, ours = np.array([*MEAN_FACE.values()]), points[[*MEAN_FACE]]
     a, b = ours - ours.mean(0), mean - mean.mean(0)
     u, s, vt = np.linalg.svd(b.T @ a)
     sign = np.diag([1, 1, np.sign(np.linalg.det(u @ vt))])
     turn = u @ sign @ vt
-    fit = float((s * np.diag(sign)).sum() / (a**2).sum())  # the mean face's own scale
-    misfit = float(np.linalg.norm(fit * a @ turn.T - b, axis=1).mean())
+    scale = float((s * np.diag(sign)).sum() / (a**2).sum())
+    return turn, scale, float(np.linalg.norm(scale * a @ turn.T - b, axis=1).mean())
+
+
+def _fitted(
+    points: Points, seen: Sequence[View], pixels: float, doubt: float, pupils: float | None
+) -> HeadFrame:
+    """The frame in which ten landmarks lie nearest to the mean face's."""
+    eyes = float(np.linalg.norm(points[LEFT_EYE].mean(0) - points[RIGHT_EYE].mean(0)))
+    turn, fit, misfit = _laid_on_the_mean(points)
+    mean, ours = np.array([*MEAN_FACE.values()]), points[[*MEAN_FACE]]
     scale = (pupils or PUPILS) / eyes
     shift = mean.mean(0) * scale / fit - scale * turn @ ours.mean(0)
     placed = scale * points @ turn.T + shift
@@ -186,5 +203,5 @@ def _fitted(points: Points, seen: Sequence[View], pixels: float, pupils: float |
     names = tuple(view.name for view in seen)
     unit = "unknown" if pupils is None else "mm"
     return HeadFrame(
-        turn, scale, shift, placed, names, pixels, misfit, unit, float(pupils or PUPILS)
+        turn, scale, shift, placed, names, pixels, misfit, doubt, unit, float(pupils or PUPILS)
     )

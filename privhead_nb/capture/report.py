@@ -11,7 +11,7 @@ import numpy as np
 from privhead_nb.capture.frame import HeadFrame
 from privhead_nb.capture.masks import AGREE
 from privhead_nb.capture.poses import Poses
-from privhead_nb.capture.roles import DOUBT, FACE_ANGLE, ViewRole
+from privhead_nb.capture.roles import FACE_ANGLE, ViewRole
 from privhead_nb.capture.settings import CaptureSettings
 from privhead_nb.errors import listed
 
@@ -46,7 +46,6 @@ def report_of(
         "detectors": seen["detectors"],
         "views_with_a_face": sum(seen["faces"].get(name, 0) > 0 for name in names),
         **head.facts(),
-        "front_doubt_deg": DOUBT,
         "neck": settings.neck,
         "mask_agreement": float(np.median(agreement)),
         "masks": masks,

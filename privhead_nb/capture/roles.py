@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from privhead_nb.capture.frame import DOUBT
 from privhead_nb.capture.views import View
 from privhead_nb.errors import SceneError, listed
 
 FACE_ANGLE = 110.0
 """Degrees from the face's frontal axis within which a camera may see an eye's corner or the
 outline of nose and lips. `privacy.consent` refuses neutral views below 100."""
-DOUBT = 12.0
-"""Degrees by which the axis may be off, as landmarks place it: more than was ever measured
-(docs/own-photos.md). So views are sensitive up to FACE_ANGLE + DOUBT."""
 CUT = 0.02
 """Share of the head outside of a picture's edges, above which the view is of no use."""
 
@@ -56,6 +54,7 @@ def view_roles(
     nose_tip: Sequence[float],
     cut: Mapping[str, float],
     *,
+    doubt: float = DOUBT,
     sensitive: Collection[str] = (),
     neutral: Collection[str] = (),
     unused: Collection[str] = (),
@@ -68,6 +67,7 @@ def view_roles(
             looked at, and is sensitive.
         nose_tip: in the head's frame.
         cut: share of the head that is outside of the picture.
+        doubt: degrees by which the front may be off: views are sensitive up to FACE_ANGLE + doubt.
         sensitive: names that the user moves there.
         neutral: names that the user moves to neutral, all the same.
         unused: names that the user takes out.
@@ -92,7 +92,8 @@ def view_roles(
             remedy="Name it once; in doubt it is sensitive.",
         )
     roles = [
-        _role(view, faces, nose_tip, cut.get(view.name, 0.0), sensitive, neutral) for view in views
+        _role(view, faces, nose_tip, cut.get(view.name, 0.0), doubt, sensitive, neutral)
+        for view in views
     ]
     return [
         replace(role, role="unused", reasons=("taken out by you",)) if role.name in unused else role
@@ -105,6 +106,7 @@ def _role(
     faces: Mapping[str, int],
     nose_tip: Sequence[float],
     cut: float,
+    doubt: float,
     sensitive: Collection[str],
     neutral: Collection[str],
 ) -> ViewRole:
@@ -116,7 +118,7 @@ def _role(
         why.append("no detector looked at it")
     if count:
         why.append("a detector sees a face" if count == 1 else f"a detector sees {count} faces")
-    if not angle > FACE_ANGLE + DOUBT:  # NaN counts as seen
+    if not angle > FACE_ANGLE + doubt:  # NaN counts as seen
         why.append(f"{angle:.0f} degrees from the front")
     if why and view.name in neutral and view.name not in sensitive:
         why = [f"made neutral by you, although: {', '.join(why)}"]

@@ -35,7 +35,7 @@ from privhead_nb.capture.roles import view_roles
 from privhead_nb.capture.settings import MIN_VIEWS, CaptureSettings
 from privhead_nb.capture.views import View, moved, placed_views
 from privhead_nb.capture.write import write_scene
-from privhead_nb.errors import OutputError, SceneError
+from privhead_nb.errors import OutputError, PrivheadError, SceneError
 from privhead_nb.files import atomic_folder, write_json
 from privhead_nb.reading import read_json
 from privhead_nb.scenes.scene_json import read_roles, read_scene_json
@@ -103,7 +103,12 @@ def capture(
         _clear_steps(steps)
     pictures_in = steps / "pictures"
     pictures_in.mkdir(parents=True, exist_ok=True)
-    pictures, left_out, key = _read(source, steps, settings, progress)
+    try:
+        pictures, left_out, key = _read(source, steps, settings, progress)
+    except PrivheadError:
+        if not any(pictures_in.iterdir()) and len([*steps.iterdir()]) == 1:
+            shutil.rmtree(steps)  # nothing was kept: leave nothing
+        raise
     matched, poses, key = _placed(steps, pictures, settings, key, progress)
     views = placed_views(pictures, poses)
     seen = step(
@@ -127,6 +132,7 @@ def capture(
         seen["faces"],
         head.nose_tip,
         {view.name: hull.outside(view) for view in views},
+        doubt=head.doubt,
         sensitive=[*choices.sensitive, *by_hand.get("sensitive", ())],
         neutral=choices.neutral,
         unused=by_hand.get("unused", ()),
