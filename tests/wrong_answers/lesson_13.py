@@ -2,67 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
+from answers import edited, spoiled
 
 
-def unit(rows: Any) -> Any:
+def unit(rows):
     return rows / rows.norm(dim=1, keepdim=True)
 
 
 # 1301, distances of directions --------------------------------------------------------------------
 
 
-def by_cosine(a: Any, b: Any) -> Any:
-    """Right: the law of cosines, cut off at 0."""
+def by_cosine(a, b):
+    """The law of cosines, cut off at 0."""
     return (2 - 2 * F.cosine_similarity(a, b)).clamp(min=0).sqrt()
 
 
-def row_by_row(a: Any, b: Any) -> Any:
-    """Right: a loop."""
+def row_by_row(a, b):
     pairs = zip(a, b, strict=True)
     return torch.stack([torch.dist(x / x.norm(), y / y.norm()) for x, y in pairs])
-
-
-def apart_plain(a: Any, b: Any) -> Any:
-    return (a - b).norm(dim=1)
-
-
-def apart_half(a: Any, b: Any) -> Any:
-    return (unit(a) - b).norm(dim=1)
-
-
-def apart_squared(a: Any, b: Any) -> Any:
-    return (unit(a) - unit(b)).pow(2).sum(1)
-
-
-def apart_similar(a: Any, b: Any) -> Any:
-    return F.cosine_similarity(a, b)
-
-
-def apart_cosine(a: Any, b: Any) -> Any:
-    return 1 - F.cosine_similarity(a, b)
-
-
-def apart_angle(a: Any, b: Any) -> Any:
-    return torch.arccos(F.cosine_similarity(a, b).clamp(-1, 1))
-
-
-def apart_mean(a: Any, b: Any) -> Any:
-    return (unit(a) - unit(b)).norm(dim=1).mean()
-
-
-def apart_all(a: Any, b: Any) -> Any:
-    return torch.cdist(unit(a), unit(b))
 
 
 # 1302, eq. 8 --------------------------------------------------------------------------------------
 
 
-def swap_loop(z_i: Any, z_j: Any, z_made: Any, margin: Any) -> Any:
-    """Right: picture by picture."""
+def swap(z_i, z_j, z_made, margin):
+    near, far = ((z_made - z).square().sum(1) for z in (z_i, z_j))
+    return (near + margin - far).clamp(min=0).mean()
+
+
+def swap_loop(z_i, z_j, z_made, margin):
     found = [
         max(0.0, float(((m - i) ** 2).sum() + margin - ((m - j) ** 2).sum()))
         for i, j, m in zip(z_i, z_j, z_made, strict=True)
@@ -70,103 +40,35 @@ def swap_loop(z_i: Any, z_j: Any, z_made: Any, margin: Any) -> Any:
     return sum(found) / len(found)
 
 
-def swap_by_cosine(z_i: Any, z_j: Any, z_made: Any, margin: Any) -> Any:
-    """Right for unit vectors: squared distances are 2 - 2 cos."""
+def swap_by_cosine(z_i, z_j, z_made, margin):
+    """Of unit vectors, squared distances are 2 - 2 cos."""
     cos_i, cos_j = ((z_made * z).sum(1) for z in (z_i, z_j))
     return F.relu(margin + 2 * (cos_j - cos_i)).mean()
-
-
-def squares(z_i: Any, z_j: Any, z_made: Any) -> Any:
-    return ((z_made - z_i) ** 2).sum(1), ((z_made - z_j) ** 2).sum(1)
-
-
-def swap_uncut(z_i: Any, z_j: Any, z_made: Any, margin: Any) -> Any:
-    near, far = squares(z_i, z_j, z_made)
-    return (near + margin - far).mean()
-
-
-def swap_cut_late(z_i: Any, z_j: Any, z_made: Any, margin: Any) -> Any:
-    near, far = squares(z_i, z_j, z_made)
-    return (near + margin - far).mean().clamp(min=0)
-
-
-def swap_changed(z_i: Any, z_j: Any, z_made: Any, margin: Any) -> Any:
-    near, far = squares(z_i, z_j, z_made)
-    return (far + margin - near).clamp(min=0).mean()
-
-
-def swap_margin(z_i: Any, z_j: Any, z_made: Any, margin: Any) -> Any:
-    near, far = squares(z_i, z_j, z_made)
-    return (near - far - margin).clamp(min=0).mean()
-
-
-def swap_roots(z_i: Any, z_j: Any, z_made: Any, margin: Any) -> Any:
-    near, far = (torch.sqrt(d) for d in squares(z_i, z_j, z_made))
-    return (near - far + margin).clamp(min=0).mean()
-
-
-def swap_mse(z_i: Any, z_j: Any, z_made: Any, margin: Any) -> Any:
-    near, far = ((z_made - z).pow(2).mean(1) for z in (z_i, z_j))
-    return (near + margin - far).clamp(min=0).mean()
-
-
-def swap_sum(z_i: Any, z_j: Any, z_made: Any, margin: Any) -> Any:
-    near, far = squares(z_i, z_j, z_made)
-    return (near + margin - far).clamp(min=0).sum()
 
 
 # 1303, eq. 9 --------------------------------------------------------------------------------------
 
 
-def goal_loop(source: Any, made: Any, tau: Any) -> Any:
-    """Right: picture by picture."""
+def goal(source, made, tau):
+    distance = (source - made).norm(dim=1)
+    return (tau - distance).abs().mean()
+
+
+def goal_loop(source, made, tau):
     rows = zip(source, made, tau, strict=True)
     found = [abs(float(t) - float(torch.dist(a, b))) for a, b, t in rows]
     return torch.tensor(found).mean()
 
 
-def goal_l1(source: Any, made: Any, tau: Any) -> Any:
-    """Right: torch's own mean of absolute differences."""
+def goal_l1(source, made, tau):
+    """Torch's own mean of absolute differences."""
     return F.l1_loss(torch.linalg.vector_norm(source - made, dim=1), tau)
-
-
-def goal_signed(source: Any, made: Any, tau: Any) -> Any:
-    return (tau - (source - made).norm(dim=1)).mean()
-
-
-def goal_one_side(source: Any, made: Any, tau: Any) -> Any:
-    return (tau - (source - made).norm(dim=1)).clamp(min=0).mean()
-
-
-def goal_late(source: Any, made: Any, tau: Any) -> Any:
-    return (tau.mean() - (source - made).norm(dim=1).mean()).abs()
-
-
-def goal_squared(source: Any, made: Any, tau: Any) -> Any:
-    return (tau - (source - made).pow(2).sum(1)).abs().mean()
-
-
-def goal_mse(source: Any, made: Any, tau: Any) -> Any:
-    return F.mse_loss((source - made).norm(dim=1), tau)
-
-
-def goal_sum(source: Any, made: Any, tau: Any) -> Any:
-    return (tau - (source - made).norm(dim=1)).abs().sum()
-
-
-def goal_cosine(source: Any, made: Any, tau: Any) -> Any:
-    return (tau - (1 - F.cosine_similarity(source, made))).abs().mean()
-
-
-def goal_all(source: Any, made: Any, tau: Any) -> Any:
-    return (tau - (source - made).norm(dim=1)).abs()
 
 
 # 1304, consistency --------------------------------------------------------------------------------
 
 
-def consistency_loop(vectors: Any) -> Any:
-    """Right: pair by pair."""
+def consistency_loop(vectors):
     people, views = vectors.shape[:2]
     own = [torch.dist(vectors[p, v], vectors[p, 0]) for p in range(people) for v in range(1, views)]
     other = [
@@ -178,194 +80,134 @@ def consistency_loop(vectors: Any) -> Any:
     return torch.stack(own).mean(), torch.stack(other).mean()
 
 
-def consistency_pdist(vectors: Any) -> Any:
-    """Right: each pair of people once."""
-    front = vectors[:, 0]
-    return (vectors[:, 1:] - vectors[:, :1]).norm(dim=-1).mean(), F.pdist(front).mean()
-
-
-def with_itself(vectors: Any) -> Any:
-    return (vectors - vectors[:, :1]).norm(dim=2).mean(), F.pdist(vectors[:, 0]).mean()
-
-
-def with_diagonal(vectors: Any) -> Any:
+def consistency_pdist(vectors):
+    """Each pair of people once."""
     front = vectors[:, 0].contiguous()
-    return (vectors[:, 1:] - vectors[:, :1]).norm(dim=2).mean(), torch.cdist(front, front).mean()
+    return (vectors[:, 1:] - vectors[:, :1]).norm(dim=2).mean(), F.pdist(front).mean()
 
 
-def with_both(vectors: Any) -> Any:
-    return with_itself(vectors)[0], with_diagonal(vectors)[1]
-
-
-def every_pair(vectors: Any) -> Any:
-    found = torch.stack([F.pdist(views).mean() for views in vectors]).mean()
-    return found, F.pdist(vectors[:, 0]).mean()
-
-
-def strangers_views(vectors: Any) -> Any:
+def strangers_views(vectors):
     other = ~torch.eye(len(vectors), dtype=torch.bool)
     table = (vectors[:, None, :, None] - vectors[None, :, None]).norm(dim=-1)
     return consistency_pdist(vectors)[0], table[other].mean()
 
 
-def between_first(vectors: Any) -> Any:
-    return consistency_pdist(vectors)[::-1]
-
-
-def per_person(vectors: Any) -> Any:
-    return (vectors[:, 1:] - vectors[:, :1]).norm(dim=2).mean(1), F.pdist(vectors[:, 0]).mean()
-
-
 # 1305, the background -----------------------------------------------------------------------------
 
 
-def by_blending(picture: Any, made: Any, before: Any, after: Any) -> Any:
-    """Right: a mask of zeros and ones."""
+def by_blending(picture, made, before, after):
+    """A mask of zeros and ones."""
     head = ((before != 0) | (after != 0)).unsqueeze(-1).to(picture)
     return head * made + (1 - head) * picture
 
 
-def by_index(picture: Any, made: Any, before: Any, after: Any) -> Any:
-    """Right: on a copy."""
+def by_index(picture, made, before, after):
     out = made.clone()
-    keep = (before + after) == 0
+    keep = (before == 0) & (after == 0)
     out[keep] = picture[keep]
     return out
-
-
-def old_mask(picture: Any, made: Any, before: Any, after: Any) -> Any:
-    return torch.where((before == 0)[..., None], picture, made)
-
-
-def new_mask(picture: Any, made: Any, before: Any, after: Any) -> Any:
-    return torch.where((after == 0)[..., None], picture, made)
-
-
-def either(picture: Any, made: Any, before: Any, after: Any) -> Any:
-    return torch.where(((before == 0) | (after == 0))[..., None], picture, made)
-
-
-def reversed_(picture: Any, made: Any, before: Any, after: Any) -> Any:
-    return by_index(made, picture, before, after)
-
-
-def agreeing(picture: Any, made: Any, before: Any, after: Any) -> Any:
-    return torch.where((before == after)[..., None], picture, made)
-
-
-def no_axis(picture: Any, made: Any, before: Any, after: Any) -> Any:
-    return torch.where((before == 0) & (after == 0), picture, made)
-
-
-def in_place(picture: Any, made: Any, before: Any, after: Any) -> Any:
-    made[(before == 0) & (after == 0)] = 0.5
-    return made
 
 
 # 1306, the attack ---------------------------------------------------------------------------------
 
 
-def nearest(a: Any, b: Any) -> Any:
-    return (unit(a) @ unit(b).T).argmax(1)
+def attack(released, gallery, deidentify, embed):
+    known = deidentify(gallery)
+    return (unit(embed(released)) @ unit(embed(known)).T).argmax(1)
 
 
-def attack_loop(released: Any, gallery: Any, deidentify: Any, embed: Any) -> Any:
-    """Right: release by release."""
+def attack_loop(released, gallery, deidentify, embed):
     known = embed(deidentify(gallery))
     return torch.stack([F.cosine_similarity(one, known).argmax() for one in embed(released)])
 
 
-def attack_by_distance(released: Any, gallery: Any, deidentify: Any, embed: Any) -> Any:
-    """Right: the smallest distance of unit vectors."""
+def attack_by_distance(released, gallery, deidentify, embed):
     return torch.cdist(unit(embed(released)), unit(embed(deidentify(gallery)))).argmin(1)
 
 
-def attack_naive(released: Any, gallery: Any, deidentify: Any, embed: Any) -> Any:
-    return nearest(embed(released), embed(gallery))
-
-
-def attack_twice(released: Any, gallery: Any, deidentify: Any, embed: Any) -> Any:
-    return nearest(embed(deidentify(released)), embed(deidentify(gallery)))
-
-
-def attack_wrong_side(released: Any, gallery: Any, deidentify: Any, embed: Any) -> Any:
-    return nearest(embed(deidentify(released)), embed(gallery))
-
-
-def attack_farthest(released: Any, gallery: Any, deidentify: Any, embed: Any) -> Any:
-    return (unit(embed(released)) @ unit(embed(deidentify(gallery))).T).argmin(1)
-
-
-def attack_any_length(released: Any, gallery: Any, deidentify: Any, embed: Any) -> Any:
-    return (embed(released) @ embed(deidentify(gallery)).T).argmax(1)
-
-
-def attack_score(released: Any, gallery: Any, deidentify: Any, embed: Any) -> Any:
-    return (unit(embed(released)) @ unit(embed(deidentify(gallery))).T).max(1).values
-
-
-def attack_table(released: Any, gallery: Any, deidentify: Any, embed: Any) -> Any:
-    return unit(embed(released)) @ unit(embed(deidentify(gallery))).T
-
+KEEP = "(before == 0) & (after == 0)"
+SELF, DIAGONAL = ("vectors[:, 1:]", "vectors"), ("F.pdist(front)", "torch.cdist(front, front)")
 
 WRONG = [
-    ("1301", apart_plain, "length one first"),
-    ("1301", apart_half, "both sides"),
-    ("1301", apart_squared, "take its root"),
-    ("1301", apart_cosine, "half of the squared"),
-    ("1301", apart_similar, "small means alike"),
-    ("1301", apart_angle, "straight through"),
-    ("1301", apart_mean, "has the shape"),
-    ("1301", apart_all, "has the shape"),
-    ("1302", swap_uncut, "cut off below 0"),
-    ("1302", swap_cut_late, "cut off for each picture"),
-    ("1302", swap_changed, "changed places"),
-    ("1302", swap_margin, "makes the task harder"),
-    ("1302", swap_roots, "squared distances"),
-    ("1302", swap_mse, "don't average them"),
-    ("1302", swap_sum, "not a sum"),
-    ("1303", goal_signed, "absolute value"),
-    ("1303", goal_one_side, "one-sided cut"),
-    ("1303", goal_late, "the mean after"),
-    ("1303", goal_squared, "not its square"),
-    ("1303", goal_mse, "not a squared one"),
-    ("1303", goal_sum, "not a sum"),
-    ("1303", goal_cosine, "1 - cosine"),
-    ("1303", goal_all, "has the shape"),
-    ("1304", with_itself, "no evidence"),
-    ("1304", with_diagonal, "leave out the diagonal"),
-    ("1304", with_both, "both at once"),
-    ("1304", every_pair, "not between all pairs"),
+    ("1301", lambda a, b: (a - b).norm(dim=1), "length one first"),
+    ("1301", lambda a, b: (unit(a) - b).norm(dim=1), "both sides"),
+    ("1301", lambda a, b: (unit(a) - unit(b)).square().sum(1), "take its root"),
+    ("1301", lambda a, b: 1 - F.cosine_similarity(a, b), "half of the squared"),
+    ("1301", lambda a, b: F.cosine_similarity(a, b), "small means alike"),
+    ("1301", lambda a, b: F.cosine_similarity(a, b).clamp(-1, 1).arccos(), "straight through"),
+    ("1301", lambda a, b: (unit(a) - unit(b)).norm(dim=1).mean(), "has the shape"),
+    ("1301", lambda a, b: torch.cdist(unit(a), unit(b)), "has the shape"),
+    *spoiled(
+        "1302", swap,
+        (".clamp(min=0)", "", "cut off below 0"),
+        (".clamp(min=0).mean()", ".mean().clamp(min=0)", "cut off for each picture"),
+        ("near, far", "far, near", "changed places"),
+        ("+ margin", "- margin", "makes the task harder"),
+        ("sum(1)", "sum(1).sqrt()", "squared distances"),
+        ("sum(1)", "mean(1)", "don't average them"),
+        ("mean()", "sum()", "not a sum"),
+    ),
+    *spoiled(
+        "1303", goal,
+        (".abs()", "", "absolute value"),
+        (".abs()", ".clamp(min=0)", "one-sided cut"),
+        (".abs().mean()", ".mean().abs()", "the mean after"),
+        ("norm(dim=1)", "square().sum(1)", "not its square"),
+        (".abs()", ".square()", "not a squared one"),
+        (".mean()", ".sum()", "not a sum"),
+        ("(source - made).norm(dim=1)", "1 - F.cosine_similarity(source, made)", "1 - cosine"),
+        (".mean()", "", "has the shape"),
+    ),
+    *spoiled(
+        "1304", consistency_pdist,
+        (*SELF, "no evidence"),
+        (*DIAGONAL, "leave out the diagonal"),
+        ("(vectors[:, 1:] - vectors[:, :1]).norm(dim=2)",
+         "torch.stack([F.pdist(views) for views in vectors])", "not between all pairs"),
+        (".norm(dim=2).mean()", ".norm(dim=2).mean(1)", "not made of numbers"),
+    ),
+    ("1304", edited(consistency_pdist, SELF, DIAGONAL), "both at once"),
     ("1304", strangers_views, "not between all of their views"),
-    ("1304", between_first, "within comes first"),
-    ("1304", per_person, "not made of numbers"),
-    ("1305", old_mask, "you cut it off"),
-    ("1305", new_mask, "the old face shows"),
-    ("1305", either, "not in either"),
-    ("1305", reversed_, "the other way round"),
-    ("1305", agreeing, "a face among it"),
-    ("1305", no_axis, "raises"),
-    ("1305", in_place, "changes what it is given"),
-    ("1306", attack_naive, "what happened to the releases?"),
-    ("1306", attack_twice, "already"),
-    ("1306", attack_wrong_side, "wrong side"),
-    ("1306", attack_farthest, "largest cosine"),
-    ("1306", attack_any_length, "any length"),
-    ("1306", attack_score, "not how near"),
-    ("1306", attack_table, "has the shape"),
-]
+    ("1304", lambda vectors: consistency_pdist(vectors)[::-1], "within comes first"),
+    *spoiled(
+        "1305", by_index,
+        (KEEP, "before == 0", "you cut it off"),
+        (KEEP, "after == 0", "the old face shows"),
+        (KEEP, "(before == 0) | (after == 0)", "not in either"),
+        (KEEP, "before == after", "a face among it"),
+        ("made.clone()", "made", "changes what it is given"),
+    ),
+    ("1305", lambda picture, made, *labels: by_index(made, picture, *labels),
+     "the other way round"),
+    ("1305", edited(by_blending, (".unsqueeze(-1)", "")), "raises"),
+    *spoiled(
+        "1306", attack,
+        ("deidentify(gallery)", "gallery", "what happened to the releases?"),
+        ("embed(released)", "embed(deidentify(released))", "already"),
+        ("known = deidentify(gallery)", "released, known = deidentify(released), gallery",
+         "wrong side"),
+        ("argmax", "argmin", "largest cosine"),
+        ("unit(embed(released)) @ unit(embed(known)).T", "embed(released) @ embed(known).T",
+         "any length"),
+        ("argmax", "amax", "not how near"),
+        (".argmax(1)", "", "has the shape"),
+    ),
+]  # fmt: skip
 
 RIGHT = [
     ("1301", by_cosine),
     ("1301", row_by_row),
+    ("1302", swap),
     ("1302", swap_loop),
     ("1302", swap_by_cosine),
+    ("1303", goal),
     ("1303", goal_loop),
     ("1303", goal_l1),
     ("1304", consistency_loop),
     ("1304", consistency_pdist),
     ("1305", by_blending),
     ("1305", by_index),
+    ("1306", attack),
     ("1306", attack_loop),
     ("1306", attack_by_distance),
 ]
