@@ -14,11 +14,12 @@ from wrong_answers import lesson_14 as answers
 
 from privhead_nb.deid.g2face import G2Face, deidentifier, payload
 from privhead_nb.deid.g2face.identity import NOISE
+from privhead_nb.deid.g2face.payload import stream_of, tag_of
 from privhead_nb.lab.recognisers.stored import recogniser
 from privhead_nb.lab.sheet import shipped_gallery
 from privhead_nb.teach import widgets
 from privhead_nb.teach.lesson14 import figures, panel
-from privhead_nb.teach.lesson14.checks import messages, pictures_of_people, stream, tag
+from privhead_nb.teach.lesson14.checks import messages, pictures_of_people
 from privhead_nb.teach.lesson14.panel import as_file
 
 KEY = "correct horse"
@@ -35,19 +36,19 @@ def test_the_pieces_of_the_exercises_open_the_packages_payload() -> None:
     body = answers.by_median(2 * bits - 1, order, 336)
     for row, wanted in zip(body, payload.coarse(identity), strict=True):
         told = np.packbits(row.numpy().astype(np.uint8)).tobytes()
-        packed, right = answers.by_arrays(told, payload.key_of(KEY), stream, tag)
+        packed, right = answers.by_arrays(told, payload.key_of(KEY), stream_of, tag_of)
         levels = np.stack([packed >> 4, packed & 15], 1).reshape(-1) - 7.5
         assert right and levels @ wanted.numpy() / np.linalg.norm(levels) > 0.9999
-        packed, right = answers.by_arrays(told, payload.key_of("battery staple"), stream, tag)
+        packed, right = answers.by_arrays(told, payload.key_of("battery staple"), stream_of, tag_of)
         assert not right and not packed.any()
     again = answers.place_by_place(body.float(), torch.zeros(5, 16), order)
     assert payload.read(again, KEY)[1] == [True] * 5
 
 
 def test_the_cases_try_what_they_should() -> None:
-    opened = [answers.by_arrays(*case, stream, tag)[1] for case in messages().values()]
+    opened = [answers.by_arrays(*case, stream_of, tag_of)[1] for case in messages().values()]
     assert opened == [True] + [False] * (len(opened) - 1)
-    assert len(stream(b"k", b"n")) == 32 and len(tag(b"k", b"n")) == 8
+    assert len(stream_of(b"k", b"n")) == 32 and len(tag_of(b"k", b"n")) == 8
     *plain, taken = (answers.in_a_loop(*case) for case in pictures_of_people().values())
     assert all(hits.mean() > 0.5 for hits, _ in plain)
     assert taken[0].mean() == 0 and taken[1].mean() == 0.6

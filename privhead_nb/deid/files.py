@@ -16,17 +16,11 @@ from privhead_nb.deid.utility import faces_found
 from privhead_nb.errors import LabError
 from privhead_nb.files import atomic_folder, write_json
 from privhead_nb.lab.framing import SIZE
+from privhead_nb.lab.gallery import MAX_PIXELS, square_picture
 from privhead_nb.reading import unreadable
-from privhead_nb.scenes.images import (
-    exif_orientation,
-    image_size,
-    read_image,
-    resize_area,
-    write_image,
-)
+from privhead_nb.scenes.images import exif_orientation, image_size, write_image
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
-MAX_PIXELS = 16_000_000
 BATCH = 50  # pictures at a time, so that progress can be shown
 NO_PORTRAIT = (
     "Give square portraits of made heads, framed as a release's views, before white "
@@ -101,20 +95,14 @@ def read_portrait(path: Path) -> Tensor:
         LabError: not square, too small, or turned by EXIF.
         SceneError: no picture, or damaged.
     """
-    wide, high = image_size(path, MAX_PIXELS)
-    if wide != high or wide < SIZE:
-        raise LabError(
-            f"is {wide} x {high} pixels",
-            where=path,
-            remedy=f"Give a square picture of {SIZE} pixels or more, framed as a release's views.",
-        )
+    picture = square_picture(path, SIZE)
     if exif_orientation(path) != 1:
         raise LabError(
             "is turned by its EXIF orientation",
             where=path,
             remedy="Save it upright, without EXIF.",
         )
-    return torch.from_numpy(resize_area(read_image(path, MAX_PIXELS), SIZE, SIZE)).clamp(0, 1)
+    return torch.from_numpy(picture).clamp(0, 1)
 
 
 def out_of_domain(pictures: Tensor, paths: list[Path]) -> dict[Path, str]:

@@ -128,7 +128,7 @@ def train_regressor(
     weights = torch.tensor(SCALE)
 
     def loss(_step: int) -> Tensor:
-        some = everyone.only(torch.randint(len(everyone), (64,), generator=random))
+        some = everyone.drawn(64, random)
         pose, expression = regressor(some.rgb())
         return 10 * (weights * (pose - some.pose)).square().mean() + F.mse_loss(
             expression, some.expression

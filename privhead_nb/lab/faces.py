@@ -79,6 +79,10 @@ class Rows:
         rows = {name: getattr(self, name)[where] for name in self.PER_ROW}
         return type(self)(**rows, **{name: getattr(self, name) for name in self.SHARED})
 
+    def drawn(self, count: int, random: torch.Generator) -> Self:
+        """`count` rows drawn at random, some more than once: a training's batch."""
+        return self.only(torch.randint(len(self), (count,), generator=random))
+
     @classmethod
     def join(cls, parts: Sequence[Self]) -> Self:
         """Several, one after the other."""

@@ -138,16 +138,26 @@ def _of_folder(folder: Path) -> Gallery:
     return Gallery(pictures, pictures, tuple(names), (), str(folder))
 
 
-def _picture(path: Path) -> NDArray[np.uint8]:
-    """(64, 64, 3)."""
+def square_picture(path: Path, least: int) -> NDArray[np.float32]:
+    """(64, 64, 3) sRGB in [0, 1] of a square picture.
+
+    Raises:
+        LabError: not square, or of fewer than `least` pixels a side.
+        SceneError: no picture, or damaged.
+    """
     wide, high = image_size(path, MAX_PIXELS)
-    if wide != high or wide < LEAST:
+    if wide != high or wide < least:
         raise LabError(
             f"is {wide} x {high} pixels",
             where=path,
-            remedy=f"Give square pictures of {LEAST} pixels and more, framed as a release's views.",
+            remedy=f"Give square pictures of {least} pixels and more, framed as a release's views.",
         )
-    small = resize_area(read_image(path, MAX_PIXELS), SIZE, SIZE)
+    return resize_area(read_image(path, MAX_PIXELS), SIZE, SIZE)
+
+
+def _picture(path: Path) -> NDArray[np.uint8]:
+    """(64, 64, 3)."""
+    small = square_picture(path, LEAST)
     if float(small.std()) < BLANK:
         raise LabError(
             "shows one colour and nobody",

@@ -43,7 +43,7 @@ def train_generator(
     nerf.upsample.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def loss(random: torch.Generator) -> Tensor:
-        some = portraits.only(torch.randint(len(portraits), (learning.batch,), generator=random))
+        some = portraits.drawn(learning.batch, random)
         rgb = some.rgb()
         with fast():
             shown, opaque = nerf(known_codes(some), some.pose, random)
@@ -69,7 +69,7 @@ def train_parser(
     parser.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def loss(random: torch.Generator) -> Tensor:
-        some = portraits.only(torch.randint(len(portraits), (learning.batch,), generator=random))
+        some = portraits.drawn(learning.batch, random)
         with fast():
             scores = parser(some.rgb())
         return F.cross_entropy(scores.float(), some.parsing.long())

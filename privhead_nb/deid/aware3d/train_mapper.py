@@ -216,10 +216,9 @@ def train_stage_1(
     how = weights or Weights()
 
     def batch(step: int, random: torch.Generator) -> tuple[Tensor, Callable[[], Tensor]]:
-        j = examples.only(torch.randint(len(examples), (learning.batch,), generator=random))
-        swap = step % 3 == 2
-        other = torch.randint(len(examples), (learning.batch,), generator=random)
-        i = examples.only(other) if swap else j
+        j = examples.drawn(learning.batch, random)
+        swap, other = step % 3 == 2, examples.drawn(learning.batch, random)
+        i = other if swap else j
         loss = stage_1_loss(networks, i, j, swap, how, random)
 
         def again() -> Tensor:
@@ -246,7 +245,7 @@ def train_stage_2(
     networks.auxiliary.eval().requires_grad_(False)
 
     def batch(_at: int, random: torch.Generator) -> tuple[Tensor, Callable[[], Tensor]]:
-        some = examples.only(torch.randint(len(examples), (learning.batch,), generator=random))
+        some = examples.drawn(learning.batch, random)
         tau = drawn_tau(learning.batch, random)
         loss = stage_2_loss(networks, some, tau, how, random)
 

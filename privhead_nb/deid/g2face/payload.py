@@ -28,7 +28,7 @@ BITS = 1024
 COPIES = 3
 LEVELS, STEP = 16, 0.05
 """Of an identity's number: from -0.375 to 0.375."""
-_NONCE, _TAG = 2, 8  # bytes
+NONCE, TAG = 2, 8  # bytes
 _PUBLIC = hashlib.sha256(b"privhead g2face: no passphrase").digest()
 _SALT = b"privhead g2face"
 
@@ -43,10 +43,10 @@ def written(identity: Tensor, random: torch.Generator, passphrase: str | None = 
     key = key_of(passphrase)
     rows = []
     for levels in _level(identity).tolist():
-        nonce = bytes(torch.randint(256, (_NONCE,), generator=random).tolist())
+        nonce = bytes(torch.randint(256, (NONCE,), generator=random).tolist())
         packed = bytes(16 * a + b for a, b in zip(levels[::2], levels[1::2], strict=True))
-        body = nonce + _enciphered(packed, key, nonce)
-        rows.append(_bits(body + _tag(body, key)))
+        body = nonce + xor(packed, stream_of(key, nonce))
+        rows.append(_bits(body + tag_of(key, body)))
     bits = torch.tensor(rows, dtype=torch.float32).repeat(1, COPIES)
     spare = torch.randint(2, (len(bits), BITS - bits.shape[1]), generator=random)
     return torch.cat([bits, spare.to(bits)], 1)[:, _order()]
@@ -61,14 +61,14 @@ def read(bits: Tensor, passphrase: str | None = None) -> tuple[Tensor, list[bool
     key, plain = key_of(passphrase), bits if bits.min() < 0 else 2 * bits - 1
     apart = torch.empty_like(plain)
     apart[:, _order()] = plain
-    size = 8 * (_NONCE + 32 + _TAG)
+    size = 8 * (NONCE + 32 + TAG)
     votes = apart[:, : COPIES * size].reshape(-1, COPIES, size).sign().sum(1) > 0
     levels, right = [], []
     for row in votes.int().tolist():
         told = _bytes(row)
-        body, tag = told[:-_TAG], told[-_TAG:]
-        right.append(hmac.compare_digest(tag, _tag(body, key)))
-        packed = _enciphered(body[_NONCE:], key, body[:_NONCE])
+        body, tag = told[:-TAG], told[-TAG:]
+        right.append(hmac.compare_digest(tag, tag_of(key, body)))
+        packed = xor(body[NONCE:], stream_of(key, body[:NONCE]))
         levels.append([n for byte in packed for n in (byte >> 4, byte & 15)])
     return F.normalize(_value(torch.tensor(levels)), dim=1), right
 
@@ -96,14 +96,19 @@ def _value(level: Tensor) -> Tensor:
     return STEP * (level.float() + 0.5 - LEVELS / 2)
 
 
-def _enciphered(data: bytes, key: bytes, nonce: bytes) -> bytes:
-    """XOR with a stream of HMACs of the nonce and a counter; the same call deciphers."""
-    stream = hmac.digest(key, b"stream" + nonce, "sha256")
+def stream_of(key: bytes, nonce: bytes) -> bytes:
+    """32 bytes that a key makes of a nonce."""
+    return hmac.digest(key, b"stream" + nonce, "sha256")
+
+
+def tag_of(key: bytes, body: bytes) -> bytes:
+    """The first 8 bytes of HMAC-SHA256 of nonce and cipher."""
+    return hmac.digest(key, b"tag" + body, "sha256")[:TAG]
+
+
+def xor(data: bytes, stream: bytes) -> bytes:
+    """Data enciphered by a stream of as many bytes; the same call deciphers."""
     return bytes(a ^ b for a, b in zip(data, stream, strict=True))
-
-
-def _tag(body: bytes, key: bytes) -> bytes:
-    return hmac.digest(key, b"tag" + body, "sha256")[:_TAG]
 
 
 def _bits(data: bytes) -> list[int]:

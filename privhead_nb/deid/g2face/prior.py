@@ -28,7 +28,7 @@ from privhead_nb.deid.g2face.losses import Weights, as_saved, hiding_loss, recon
 from privhead_nb.deid.g2face.manipulate import Manipulator, PasswordExtractor
 from privhead_nb.deid.g2face.payload import BITS, coarse
 from privhead_nb.deid.ideudemon.codes import CoarseRegressor, Codes
-from privhead_nb.deid.ideudemon.restore import KEPT
+from privhead_nb.deid.ideudemon.restore import KEPT, one_of
 from privhead_nb.deid.learning import Learning, train
 from privhead_nb.deid.portraits import KnownPortraits
 from privhead_nb.lab.fit import fit
@@ -127,7 +127,7 @@ def _moments(vectors: Tensor) -> tuple[Tensor, Tensor]:
 
 def covered(pictures: Tensor, parsing: Tensor, random: torch.Generator) -> Tensor:
     """Pictures (N, 64, 64, 3) whose face is grey, or shows the next picture's pixels there."""
-    kept = torch.stack([parsing == label for label in KEPT]).any(0)[..., None]
+    kept = one_of(parsing, KEPT)[..., None]
     grey = torch.rand(len(pictures), 1, 1, 1, generator=random) < 0.5
     other = torch.where(grey, torch.full_like(pictures, GREY), pictures.roll(1, 0))
     return torch.where(kept, pictures, other)
@@ -150,7 +150,7 @@ def learn_prior(
     look = recogniser()
 
     def loss(random: torch.Generator) -> Tensor:
-        some = both.only(torch.randint(len(both), (how.batch,), generator=random))
+        some = both.drawn(how.batch, random)
         rgb = some.rgb()
         with torch.no_grad():
             wanted, own = layers_and_identity(look, rgb)

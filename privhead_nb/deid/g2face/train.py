@@ -102,7 +102,7 @@ def train_jointly(
     both = KnownPortraits.join([portraits, portraits.mirrored()])
 
     def turn(step: int, random: torch.Generator) -> Turn:
-        some = both.only(torch.randint(len(both), (how.batch,), generator=random))
+        some = both.drawn(how.batch, random)
         total, made, shares = losses_of(
             parts, some, critic, training.weights, random, noisy=step % 2 == 1
         )

@@ -13,6 +13,7 @@ from privhead_nb.deid.generator import SIDE
 from privhead_nb.deid.ideudemon.codes import CoarseRegressor, Codes, Parser
 from privhead_nb.deid.ideudemon.losses import perceptual_loss
 from privhead_nb.deid.ideudemon.nerf import ParametricNerf
+from privhead_nb.deid.ideudemon.restore import one_of
 from privhead_nb.deid.learning import Learning, fast, train
 from privhead_nb.deid.portraits import KnownPortraits
 from privhead_nb.heads.surface import LABELS
@@ -42,7 +43,7 @@ def train_codes(
     both = KnownPortraits.join([portraits, portraits.mirrored()])
 
     def loss(random: torch.Generator) -> Tensor:
-        some = both.only(torch.randint(len(both), (learning.batch,), generator=random))
+        some = both.drawn(learning.batch, random)
         rgb = some.rgb()
         known, few = Codes.known(some), rgb[:16]
         with fast():
@@ -65,7 +66,7 @@ def train_field(
     nerf = ParametricNerf()
 
     def loss(random: torch.Generator) -> Tensor:
-        some = portraits.only(torch.randint(len(portraits), (learning.batch,), generator=random))
+        some = portraits.drawn(learning.batch, random)
         with fast():
             shown, opaque = nerf(Codes.known(some), random, FEWER)
         return photometric(shown, opaque, some.rgb(), some.parsing)
@@ -90,7 +91,7 @@ def train_nerf(
     nerf = train_field(both, folder, learning, progress)
 
     def loss(random: torch.Generator) -> Tensor:
-        some = both.only(torch.randint(len(both), (sharper.batch,), generator=random))
+        some = both.drawn(sharper.batch, random)
         with fast():
             shown, opaque = nerf(Codes.known(some), random)
         rgb = some.rgb()
@@ -108,7 +109,7 @@ def photometric(shown: Tensor, opaque: Tensor, pictures: Tensor, parsing: Tensor
     lips count more, and the error of what is opaque.
     """
     head = (parsing > 0).float()
-    fine = 1 + 3 * torch.stack([parsing == label for label in FINE]).any(0).float()
+    fine = 1 + 3 * one_of(parsing, FINE).float()
     cover = F.avg_pool2d(head[:, None], parsing.shape[-1] // SIDE)[:, 0]
     off = (shown - pictures).abs().mean(-1)
     return (

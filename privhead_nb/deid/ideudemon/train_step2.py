@@ -112,7 +112,7 @@ def train_restorer(
 
     def turn(step: int, random: torch.Generator) -> Turn:
         ramp = min(1.0, max(0.0, 10 * (step / learning.steps - WARM)))
-        some = both.only(torch.randint(len(both), (learning.batch,), generator=random))
+        some = both.drawn(learning.batch, random)
         original, marks = some.rgb(), some.landmarks
         plain = len(some) // 2 if ramp else len(some)
         with fast():

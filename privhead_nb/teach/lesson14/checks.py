@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from privhead_nb.deid.g2face.payload import NONCE, TAG, stream_of, tag_of, xor
 from privhead_nb.teach.checks import Array, Function, check
 
-NONCE, TAG = 2, 8  # bytes
 HINTS = {
     "1401": (
         "If the mask is 1 at a pixel, whose features does that pixel show, and what if it is 0?",
@@ -186,7 +185,7 @@ def ex1404(yours: Function) -> None:
 
         def made(told: bytes, key: bytes, stream: Function, tag: Function) -> tuple[Array, bool]:
             nonce, cipher, sent = told[:NONCE], told[NONCE:-TAG], told[-TAG:]
-            packed = _xor(cipher, stream(key, nonce)) if ciphered else cipher
+            packed = xor(cipher, stream(key, nonce)) if ciphered else cipher
             right = any_tag or sent == tag(key, over(nonce, cipher))
             numbers = np.frombuffer(packed, np.uint8)
             return (numbers if right or not hidden else np.zeros_like(numbers)), right
@@ -197,7 +196,7 @@ def ex1404(yours: Function) -> None:
         "ex1404",
         yours,
         way(),
-        {name: (*message, stream, tag) for name, message in messages().items()},
+        {name: (*message, stream_of, tag_of) for name, message in messages().items()},
         slips={
             "nothing may be shown that was not verified: zeros where the tag is wrong": way(
                 hidden=False
@@ -256,20 +255,6 @@ def ex1405(yours: Function) -> None:
     )
 
 
-def stream(key: bytes, nonce: bytes) -> bytes:
-    """32 bytes that a key makes of a nonce, as the payload does."""
-    return hmac.digest(key, b"stream" + nonce, "sha256")
-
-
-def tag(key: bytes, body: bytes) -> bytes:
-    """The first 8 bytes of HMAC-SHA256."""
-    return hmac.digest(key, b"tag" + body, "sha256")[:TAG]
-
-
-def _xor(one: bytes, two: bytes) -> bytes:
-    return bytes(a ^ b for a, b in zip(one, two, strict=True))
-
-
 def _bits(count: int, size: int, spare: int, shuffle: bool = True) -> tuple[Tensor, ...]:
     random = torch.Generator().manual_seed(7 * size + shuffle)
     body = torch.randint(2, (count, size), generator=random).float()
@@ -285,8 +270,8 @@ def messages() -> dict[str, tuple[bytes, bytes]]:
     random = np.random.default_rng(1404)
     packed, nonce = random.bytes(32), b"\x05\x07"
     key, other = (hashlib.sha256(word).digest() for word in (b"one", b"two"))
-    body = nonce + _xor(packed, stream(key, nonce))
-    sent = body + tag(key, body)
+    body = nonce + xor(packed, stream_of(key, nonce))
+    sent = body + tag_of(key, body)
 
     places = {"the cipher": 9, "the nonce": 1, "the tag": len(sent) - 1}
     return {
