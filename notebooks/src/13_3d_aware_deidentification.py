@@ -24,9 +24,9 @@
 # **Time**: 110 minutes of reading and writing, and half an hour more for the hard exercise; computing takes about a
 # minute on a CPU. A GPU is not needed.
 #
-# **Equations of the paper**: none of the method that this course builds. The numbers (1) to (10) are those of a system
-# that it is compared with: Cao et al., *Achieving privacy-preserving multi-view consistency with advanced 3D-aware face
-# de-identification* (MMAsia 2023).
+# **Equations of the paper**: none of the method that this course builds. The numbers (1) to (9) are those of a system
+# that it is compared with: Cao et al., *Achieving privacy-preserving multi-view consistency with advanced 3D-aware
+# face de-identification* (MMAsia 2023).
 
 # %%
 import math
@@ -59,9 +59,10 @@ from privhead_nb.viz import style
 # $$\mathrm{ID}(\mathcal F(X)) \neq \mathrm{ID}(X) , \qquad \mathrm{ID}(\mathcal F(X)^i) = \mathrm{ID}(\mathcal F(X)^j)
 # , \qquad \text{all else as in } X . \tag{1, 2}$$
 #
-# The person is another one, it is *the same* other one from all sides, and expression, light and pose stay. Four
-# networks work together: $E_{id}$ reads who it is, $E_{aux}$ reads everything else, $M_c$ makes of both a code $w$, and
-# $G_{3d}$ draws the code as a head in space. Let us see what comes out, before we take it apart.
+# Here $\mathcal F$ is the system, $X$ a portrait, and $i$ and $j$ are views of what it makes of $X$. The person is
+# another one, it is *the same* other one from all sides, and expression, light and pose stay. Four networks work
+# together: $E_{id}$ reads who it is, $E_{aux}$ reads everything else, $M_c$ makes of both a code $w$, and $G_{3d}$
+# draws the code as a head in space. Look at what comes out before we take it apart.
 
 # %%
 system = aware3d.deidentifier()
@@ -95,21 +96,22 @@ style.show(
 )
 
 # %% [markdown]
-# Faces, but soft ones: eyes are smudges. The second row tells how much of that is the generator's own fault. There
-# $G_{3d}$ was told the person's true code, and this is the best it can draw. It is a small radiance field, 16 x 16
-# rays of features with a network that enlarges them to 64 x 64. The paper takes StyleNeRF, a GAN that learned from
-# 70,000 photographs to draw 512 x 512. **Ours is no GAN. It is an auto-decoder** with known codes and cameras:
-# each training portrait came with both, and it learned by regression to draw it from them. No discriminator punished
-# soft pictures, and a regression that is unsure draws the mean.
+# Faces, but soft ones, with smudges for eyes, and at every $\tau$ with brown hair and brown skin. The second row
+# tells how much of that is the generator's own fault: the softness, but not the brown. There $G_{3d}$ was told the
+# person's true code, and this is the best it can draw. It is a small radiance field, 16 x 16 rays of features with a
+# network that enlarges them to 64 x 64. The paper takes StyleNeRF, a GAN that learned from 70,000 photographs to draw
+# 512 x 512. **Ours is no GAN. It is an auto-decoder** with known codes and cameras: each training portrait came with
+# both, and it learned by regression to draw it from them. No discriminator (a network that is trained to tell made
+# pictures from real ones) punished soft pictures, and a regression that is unsure draws the mean.
 #
 # So keep two questions apart: is a released picture far from its original because the *identity* was moved, or because
 # the *drawing* is poor? We shall need the second row again.
 #
 # ## 2. Who: a direction
 #
-# $E_{id}$ is a recogniser that was trained before and is frozen. It turns a picture into a vector of 64 numbers (512 in
-# the paper), of which only the direction counts: vectors are scaled to length one. For two such vectors at an angle
-# $\theta$,
+# $E_{id}$ is a recogniser that was trained before and is frozen. It turns a picture into a vector $z_{id}$ of 64
+# numbers (512 in the paper), of which only the direction counts: vectors are scaled to length one. For two such
+# vectors at an angle $\theta$,
 #
 # $$\|a - b\|^2 = \|a\|^2 + \|b\|^2 - 2\, a \cdot b = 2 - 2 \cos\theta ,
 # \qquad d = \|a - b\| = 2 \sin\tfrac{\theta}{2} \in [0, 2] .$$
@@ -162,21 +164,22 @@ for tau in (0.5, 1.0, 1.5):
 # %% [markdown]
 # Two random directions in 64 dimensions stand nearly at a right angle: their cosine has mean 0 and standard deviation
 # $1/\sqrt{64}$, so $d$ lies near $\sqrt 2 = 1.41$. Strangers do, too. Now read $\tau$ on this scale. $\tau = 0.5$ is
-# hardly more than the same person in another picture, 1.0 is an unlike relative, and **1.5, the paper's choice, is a
-# little more than a stranger**: it asks for an identity that is *less* like you than somebody drawn at random.
+# hardly more than the same person in another picture, 1.0 lies between that and a stranger, and **1.5, the paper's
+# choice, is a little more than a stranger**: it asks for an identity that is *less* like you than somebody drawn at
+# random.
 #
 # The last number of each judge answers the question of section 1, and not as one might think from the soft pictures:
 # the generator's drawing of the true code, in the portrait's own pose and light, is *nearer* to it than another sharp
-# portrait of the same person. What eyes miss in it, these recognisers hardly need. So the drawing is not what moves
+# portrait of the same person. These recognisers hardly need the detail that we miss. So the drawing is not what moves
 # people along this scale. What moves them farther than 0.4 happens before: in what is read from a picture, and in the
 # code made of it.
 #
 # ## 3. Everything else, and a mapper
 #
-# $E_{aux}$ gives two things: attributes $z_{at}$ (96 numbers: expression, light, what else there is) and the direction
-# $z_d$ from which the head is seen. $G_{3d}$ is asked for a picture by a code $w$ and a direction. Of our $w$ we know
-# what it says, which nobody does of a GAN's: 88 numbers say **who** (64 of shape, 24 of albedo), 37 say **how** (10 of
-# expression, 27 of light).
+# $E_{aux}$ gives two things: attributes $z_{at}$ (96 numbers: expression, light, what else there is) and the
+# direction $z_d$ from which the head is seen. $G_{3d}$ is asked for a picture by a code $w$ and a direction. Of our
+# $w$ we know what each number means, which nobody does of a GAN's: 88 numbers say **who** (64 of shape, 24 of
+# albedo), 37 say **how** (10 of expression, 27 of light).
 #
 # $M_c$ has to translate: $(z_{id}, z_{at}) \to w$. To learn it, the paper takes pictures that its generator made of
 # random codes, for then $w$ and the camera are known. So do we: forty people whom the shipped networks never saw, four
@@ -197,7 +200,7 @@ print(
 
 # %% [markdown]
 # The mapper is a five-layer MLP, here it is, whole. Two habits that help: a unit vector of 64 numbers has entries of
-# about 1/8, so they are multiplied by 8; and the last layer tells codes in units of their spread over the people. The
+# about 1/8, so they are multiplied by 8; and the last layer gives codes in units of their spread over the people. The
 # third input, $\tau$, is 0 as long as the identity is to stay.
 
 
@@ -281,15 +284,16 @@ style.show(
 # and their mirror images, and pictures of 1,500 more by the generator. A curve of training people alone would have
 # looked like success.
 #
-# **Now with pictures.** Code by code is not what the paper asks; it draws the picture, reads it again, and compares
-# what was read:
+# **Now with pictures.** Code by code is not what the paper asks; it draws the picture $\hat X$, reads it again, and
+# compares what was read (where $X_i$ gives the identity and $X_j$ all else):
 #
 # $$\mathcal L_{id} = \|E_{id}(X_i) - E_{id}(\hat X)\|_2 , \qquad
 # \mathcal L_{attr} = \|z_{at}(X_j) - z_{at}(\hat X)\|_2 , \qquad
 # \mathcal L_{d} = \|z_d(X_j) - z_d(\hat X)\|_1 , \tag{4, 5}$$
 #
-# a mask loss (6) that counts colours where the parsed labels differ, the inversion losses (7) and pixels and features
-# in reconstruction only, and in a swap one that pushes the result to its own person *and* away from the other:
+# a mask loss (6) that counts colours where the parsed labels differ, the inversion losses (7, of the code and of the
+# direction) and a comparison of pixels and features in reconstruction only, and in a swap one that pushes the result
+# to its own person *and* away from the other:
 #
 # $$\|z_{id}^i - \hat z_{id}\|_2^2 + m < \|\hat z_{id} - z_{id}^j\|_2^2 , \qquad m > 0 . \tag{8}$$
 #
@@ -313,9 +317,10 @@ def contrastive(z_i, z_j, z_made, margin):
 checks.ex1302(contrastive)
 
 # %% [markdown]
-# All of stage 1 in one function, with the paper's weights. $E_{id}$, $E_{aux}$, $E_{mask}$ and $G_{3d}$ are frozen;
-# gradients go *through* them to your mapper. (In the paper $E_{aux}$ learns, too, and a discriminator of codes keeps
-# $w$ where the generator knows it. Ours is `LatentDiscriminator`; twenty-four steps don't need it.)
+# All of stage 1 in one function, with the paper's weights. (The paper doesn't tell its margin; ours is 0.5.)
+# $E_{id}$, $E_{aux}$, $E_{mask}$ and $G_{3d}$ are frozen; gradients go *through* them to your mapper. (In the paper
+# $E_{aux}$ learns, too, and a discriminator of codes keeps $w$ where the generator knows it. Ours is
+# `LatentDiscriminator`; twenty-four steps don't need it.)
 
 
 # %%
@@ -395,9 +400,10 @@ style.show(
 # %% [markdown]
 # Both losses fall, and the parts say why: most of it is the direction that $E_{aux}$ reads back, whose weight is 10
 # (reconstruction counts it twice, in (5) and in (7)). Stop and think: the direction is not in $w$ at all, $G_{3d}$
-# gets it from outside. So $w$ has learned to draw these four heads in such a way that $E_{aux}$ *reads* the direction
-# rightly. It has pleased a judge. The identity had been learned from codes before and hardly moves. Weights decide
-# what a loss is about, and a total that falls does not tell what got better.
+# gets it from outside. So the mapper has learned to give codes whose drawings let $E_{aux}$ *read* the direction
+# rightly. The identity, which had been learned from codes before, gained nothing: in reconstruction it got a little
+# worse, from 0.29 to 0.36. The weights decide which part of a loss is worked on, and a total that falls does not tell
+# what got better.
 #
 # The last line is what we wanted: a swapped picture is near to the person who gave the identity, and nearly as far as
 # a stranger from the one who gave expression and light. That is disentanglement, on four people who were learned by
@@ -411,7 +417,8 @@ style.show(
 #
 # Its slope with respect to $d$ is $-1$ where the picture is too near and $+1$ where it is too far, whatever the gap.
 # Why not just "as far as possible"? Because the opposite direction is the most *recognisable* stranger there is: who
-# knows that you always give out your opposite can turn it round. And because attributes pay for each step.
+# knows that you always give out your opposite can turn it round. And because expression and light suffer the farther
+# one goes, which is the paper's reason.
 #
 # ### Exercise 1303 (first steps, 10 min): a goal for the distance
 #
@@ -465,11 +472,11 @@ style.show(
 )
 
 # %% [markdown]
-# So $\tau$ does what it says: at 0.5 you would take the head for the original out of focus, at 1.0 for a relative, at
-# 1.5 for somebody else. For 0.5 the copy had to come *nearer* than where it started, which a one-sided loss would not
-# have done. And the second judge agrees about the order. That need not be so: whoever descends on one network's
-# opinion may end at a picture that fools this network alone (an adversarial example). Here $w$ has only 125 numbers,
-# all of them about heads, and leaves little room for that.
+# So $\tau$ does what it says: at 0.5 the head looks like the original out of focus, at 1.0 hair and skin are darker,
+# and at 1.5 it is somebody else. For 0.5 the copy had to come *nearer* than where it started, which a one-sided loss
+# would not have done. And the second judge agrees about the order. That need not be so: whoever descends on one
+# network's opinion may end at a picture that fools this network alone (an adversarial example). Here $w$ has only 125
+# numbers, all of them about heads, and leaves little room for that.
 #
 # A code for each picture is slow, and every picture gets a person of its own. $M_c$ does it in one pass. Does it reach
 # what it is asked for?
@@ -488,9 +495,9 @@ for tau, drawn in drawn_at.items():
 # Asked for 0, it gives 0.9 by $E_{id}$. That is not the drawing, which costs 0.4 (section 2): the mapper reads
 # strangers only roughly, and rough means towards the mean head, brown and soft, which you saw in section 1. Asked for
 # more it goes farther each time, but not as far as it was told, and by the judge that took no part even $\tau = 1.5$
-# stays nearer than a stranger (1.1). **The order is kept, the scale is not.** With so short a training $\tau$ is a
-# knob and no unit of measure; who writes "we use $\tau = 1.5$" should print what was *reached*, by a recogniser that
-# took no part.
+# stays nearer than a stranger (1.1). **The order is kept, the scale is not.** With so short a training a larger
+# $\tau$ means farther, but not how far; who writes "we use $\tau = 1.5$" should print what was *reached*, by a
+# recogniser that took no part.
 #
 # ## 5. One code, all views
 #
@@ -590,8 +597,8 @@ style.show(
 # code also takes one light and one expression along.) Group mode does about as well, since the identity is shared.
 # Single mode does worse: each picture gives an identity of its own, a little off. *Between* has shrunk, for all
 # releases move towards the mean head; but where code or identity is shared it is still two and a half times *within*.
-# So releases of different people stay apart. Good for a crowd scene, in which everybody should stay somebody. Keep it
-# in mind.
+# So releases of different people stay apart. In a film with several people that is what one wants. Section 8 makes an
+# attack of the same fact.
 #
 # ## 6. What is put back
 #
@@ -658,8 +665,9 @@ style.show(
 #
 # ## 7. Play
 #
-# Choose a person, $\tau$, and the side from which the release is seen. Where does `triplet_cnn` begin to take the
-# release for a stranger (1.1)? Does the side change much?
+# Choose a person, $\tau$, and the side from which the release is seen. For how many of the eight people, and from
+# which $\tau$ on, is the release as far from the original as a stranger is, by `triplet_cnn` (1.1)? Does the side
+# change much?
 
 # %% tags=["nbval-ignore-output"]
 widgets.panel(panel.picture, panel.controls())
@@ -675,9 +683,9 @@ widgets.twin(panel.picture, panel.TWIN)
 #
 # The threat model, in Kerckhoffs's sense: the attacker has the released pictures, portraits of a hundred people among
 # whom they are sought, *and the system*, for it is published. What they lack is the originals. First the way that
-# papers test it: ask a recogniser whom in the gallery a released picture shows. Then think again. **The map draws
-# nothing.** The same picture gives the same code each time, and another picture of you, a code nearby: that was the
-# promise of section 5.
+# papers test it: ask a recogniser whom in the gallery a released picture shows. Then with the system in hand. For
+# **the map has no random part**. The same picture gives the same code each time, and another picture of you, a code
+# nearby: that was the promise of section 5.
 #
 # ### Exercise 1306 (hard, 30 min): name them all the same
 #
@@ -701,8 +709,8 @@ checks.ex1306(named)
 
 # %% [markdown]
 # Fifty people, two pictures each from different sides, among a hundred. Your `keep_background` makes the release.
-# With it two controls. **Positive**: originals against the gallery as it is, to see that the recognisers are awake.
-# **Null**: your attack, scored under somebody else's name, which must come out at chance, 1 %.
+# With it two controls. **Positive**: originals against the gallery as it is, to see that the recognisers can name
+# people at all. **Null**: your attack, scored under somebody else's name, which must come out at chance, 1 %.
 
 # %%
 probes, truth = views.rgb()[::2], home[::2]  # truth: rows of the gallery
@@ -783,7 +791,8 @@ style.show(
 # `triplet_cnn` took no part in training and does about as well as $E_{id}$ itself, so it is no trick of one network.
 # What holds it down to a half is that two pictures of a person do not give quite the same code (single mode, a mapper
 # that reads strangers roughly). A *more consistent* system, which is what the paper asks for, should help this
-# attacker, too. And hair that is put back gives away a sixth even to the naive one.
+# attacker, too (we have not measured it; question 3 at the end asks you to). And hair that is put back gives away a
+# sixth even to the naive one.
 #
 # The same without any gallery: are two releases of one person linked to each other?
 
@@ -830,13 +839,16 @@ for name, judge in judges.items():
 # ## 9. Whom it protects, against whom
 #
 # **What holds.** One code gives one head from all sides, and $\tau$ moves the identity in the right order, also for a
-# recogniser that took no part. Who has pictures and a gallery, but not the system, names hardly anybody.
+# recogniser that took no part. Who has pictures, a gallery and one of these two recognisers, but not the system,
+# names 2 to 4 %, as long as no hair is put back.
 #
-# **What does not.** Who has the system names half of the people from one picture each. Consistency, the paper's
-# selling point, *is* that handle. Background stays to the bit, and hair if you let it.
+# **What does not.** Who has the system names half of the people from one picture each, and 60 to 71 % where hair is
+# put back, as the package does unless told otherwise. It works *because* the map is consistent, which is what the
+# paper promises. Background stays to the bit.
 #
-# **What can't be compared.** The paper's Table 1 has distances on photographs at 512 x 512 by a GAN; ours are of made
-# heads in 64 x 64. An attacker who de-identifies the gallery is not in the paper's tables.
+# **What can't be compared.** The paper's Table 1 has distances on photographs and on its generator's own pictures, at
+# 512 x 512 by a GAN; ours are of made heads in 64 x 64. An attacker who de-identifies the gallery is not in the
+# paper's tables. Recognisers that were trained on releases were not tried here.
 #
 # ## Now you, without a check
 #
@@ -849,12 +861,14 @@ for name, judge in judges.items():
 #
 # ## What to remember
 #
-# - Distances of unit vectors lie in [0, 2]; a stranger stands at $\sqrt 2$; $\tau = 1.5$ asks for more than a stranger.
-# - Reconstruction alone does not disentangle; swaps do. And people who are held out tell whether anything was learned.
+# - Distances of unit vectors lie in [0, 2]; a stranger stands at $\sqrt 2$; $\tau = 1.5$ asks for more than a
+#   stranger.
+# - Reconstruction alone does not disentangle; swaps do. And people who are held out tell whether anything was
+#   learned.
 # - A loss on a distance has a goal, and two sides. Print the distance reached, not the one asked for.
 # - Consistency is a ratio: within one release, over between two.
-# - The same in, the same out: whoever can run the map can look you up. Consistency is linkability.
-# - A privacy table without an attacker who has the system is a table about recognisers.
+# - The same picture gives the same release: whoever can run the map can look you up. Consistency is linkability.
+# - A privacy table needs a row for an attacker who has the system.
 #
 # | what we claimed | which cell or test shows it |
 # | --- | --- |
