@@ -10,7 +10,7 @@ from privhead_nb.teach.checks import Array, Function, check
 HINTS = {
     # exercise: a question, and the idea
     "1601": (
-        "If the stored row 0 belongs at the right, where does the stored column 0 belong?",
+        "Orientations 6 and 7 both put the stored row 0 at the right. In what do they differ?",
         "four of the eight swap rows and columns; do that first where it is needed, and then turn "
         "the order of rows, of columns, or of both around",
     ),
