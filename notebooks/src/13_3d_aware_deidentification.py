@@ -792,7 +792,7 @@ style.show(
 # What holds it down to a half is that two pictures of a person do not give quite the same code (single mode, a mapper
 # that reads strangers roughly). A *more consistent* system, which is what the paper asks for, should help this
 # attacker, too (we have not measured it; question 3 at the end asks you to). And hair that is put back gives away a
-# sixth even to the naive one.
+# sixth even to an attacker without the system.
 #
 # The same without any gallery: are two releases of one person linked to each other?
 
@@ -843,8 +843,8 @@ for name, judge in judges.items():
 # names 2 to 4 %, as long as no hair is put back.
 #
 # **What does not.** Who has the system names half of the people from one picture each, and 60 to 71 % where hair is
-# put back, as the package does unless told otherwise. It works *because* the map is consistent, which is what the
-# paper promises. Background stays to the bit.
+# put back, as the package does unless told otherwise. The attack works *because* the map is consistent, which is what
+# the paper promises. Background stays to the bit.
 #
 # **What can't be compared.** The paper's Table 1 has distances on photographs and on its generator's own pictures, at
 # 512 x 512 by a GAN; ours are of made heads in 64 x 64. An attacker who de-identifies the gallery is not in the
