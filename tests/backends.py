@@ -3,7 +3,7 @@ problems that every op is tested on."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -228,6 +228,8 @@ NGP = GridLayout((16, 512), channels=2, max_entries=2**12)  # products of primes
 SINGLE = GridLayout((17,), channels=1, max_entries=17**3)  # as the cache of distances uses it
 ODD = GridLayout((3, 20), channels=3, max_entries=500)
 WIDE = GridLayout((6,), channels=8)
+QUADRATIC = GridLayout((3, 9), channels=4, degree=2)
+HASHED_QUADRATIC = replace(HASHED, degree=2)
 
 Size = tuple[Callable[..., Problem], tuple[Any, ...]]
 
@@ -248,7 +250,7 @@ MORE: list[Size] = [  # triton: 128 pixels a strip, so 131 take two
     *((f, (o, *s)) for f in (modulus, plain_loss, loss) for o, s in (
         (SCHARR, (1, 1, 4, 131)), (GAUSSIAN, (1, 2, 9, 5)), (SOBEL, (1, 4, 3, 3)))),
     *((grid, case) for case in ((DENSE, 131), (HASHED, 131), (NGP, 131, True), (SINGLE, 131),
-                                (WIDE, 1))),
+                                (WIDE, 1), (QUADRATIC, 131), (HASHED_QUADRATIC, 61))),
     (head, (129, 64, 64, 64)),
     (head, (200, 16, 64, 16)),
     (head, (63, 5, 7, 1)),
@@ -260,6 +262,7 @@ LARGE: list[Size] = [  # numba: 32 rows a job, so 63 are shared; (1, 3, 131, 129
     (loss, (SOBEL, 3, 3, 63, 60)),
     (plain_loss, (SOBEL, 1, 3, 131, 129)),
     (grid, (HASHED, 1023)),
+    (grid, (HASHED_QUADRATIC, 1023)),
     (head, (1023, 16, 64, 16)),
 ]
 ANY_SIZE: list[Size] = [  # Numba alone

@@ -7,9 +7,11 @@ import torch
 from backends import (
     DENSE,
     HASHED,
+    HASHED_QUADRATIC,
     KERNELS,
     NUMBA,
     ODD,
+    QUADRATIC,
     agreed,
     deterministic,
     device_of,
@@ -45,7 +47,7 @@ def test_lattice_points_return_their_entries():
     assert torch.equal(features, table)
 
 
-@pytest.mark.parametrize("layout", [DENSE, HASHED])
+@pytest.mark.parametrize("layout", [DENSE, HASHED, QUADRATIC, HASHED_QUADRATIC])
 def test_jacobian_is_the_slope_of_the_features(layout):
     points, table = random_case(layout, 200)
     points = points.clamp(-0.97, 0.97)
@@ -56,22 +58,41 @@ def test_jacobian_is_the_slope_of_the_features(layout):
         up, _ = encode_grid_reference(points + shift, table, layout, jacobian=False)
         down, _ = encode_grid_reference(points - shift, table, layout, jacobian=False)
         off = ((up - down) / 2e-7 - jacobian[..., axis]).abs().amax(1)
+        if layout.degree == 2:
+            assert (off < 1e-4).all()  # no plane where it jumps
         # a difference across a lattice plane, where the slope jumps, is no slope
         assert (off < 1e-5).float().mean() > 0.99
 
 
 def test_reference_passes_gradcheck_twice_in_points_and_table():
-    for layout in (GridLayout((3, 4), channels=2), GridLayout((2, 5), 1, max_entries=32)):
+    for layout in (
+        GridLayout((3, 4), channels=2),
+        GridLayout((2, 5), 1, max_entries=32),
+        GridLayout((3, 5), 1, max_entries=32, degree=2),
+    ):
         inputs = [x.requires_grad_() for x in random_case(layout, 5)]
         both = lambda p, t, layout=layout: encode_grid_reference(p, t, layout)  # noqa: E731
         assert torch.autograd.gradcheck(both, inputs)
         assert torch.autograd.gradgradcheck(both, inputs)
 
 
+def test_splines_of_degree_2_sum_to_one_and_hold_a_slope():
+    """Of lattice points that lie on a plane, the features are that plane, up to the border."""
+    layout = GridLayout((7,), channels=1, degree=2)
+    axis = torch.linspace(-1, 1, 7, dtype=torch.float64)
+    lattice = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
+    slope = torch.tensor([0.3, -1.0, 2.0], dtype=torch.float64)
+    points = torch.rand(200, 3, generator=torch.Generator().manual_seed(0)).double() * 2 - 1
+    features, jacobian = encode_grid_reference(points, (lattice @ slope + 5)[:, None], layout)
+    torch.testing.assert_close(features[:, 0], points @ slope + 5)
+    torch.testing.assert_close(jacobian[:, 0], slope.expand(200, 3))
+
+
 @backends
-def test_points_on_lattice_planes_and_on_the_boundary(backend):
+@pytest.mark.parametrize("degree", [1, 2])
+def test_points_on_lattice_planes_and_on_the_boundary(backend, degree):
     """Where the slope jumps, the cell above is meant; at the upper boundary there is none."""
-    layout = GridLayout((3, 5, 17), channels=2, max_entries=200)  # planes at exact numbers
+    layout = GridLayout((3, 5, 17), 2, max_entries=200, degree=degree)  # planes at exact numbers
     axis = torch.tensor([-1.5, -1.0, -0.5, 0.125, 1.0, 1.25])
     points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
     problem = grid(layout, 1)

@@ -44,8 +44,8 @@ class GridSampleEncoding(nn.Module):
         self, layout: GridLayout, *, generator: torch.Generator | None = None, **_: Any
     ) -> None:
         super().__init__()
-        if any(layout.hashed):
-            raise ValueError("grid_sample has no hashed levels")
+        if any(layout.hashed) or layout.degree != 1:
+            raise ValueError("grid_sample has no hashed levels and is trilinear")
         self.layout = layout
         shapes = [(1, layout.channels, res, res, res) for res in layout.resolutions]
         starts = (torch.rand(shape, generator=generator) for shape in shapes)

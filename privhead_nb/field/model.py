@@ -15,6 +15,7 @@ from privhead_nb.kernels.grid_encoding import GridLayout
 SIZES = {
     "channels": (1, 64),
     "max_entries": (8, 2**26),
+    "degree": (1, 2),
     "width": (1, 1024),
     "depth": (1, 32),
     "features": (1, 1024),
@@ -34,6 +35,7 @@ class FieldSettings:
     Args:
         kind: "grid" (feature grid and small head) or "mlp" (VolSDF's network).
         resolutions, channels, max_entries: the grid's levels; larger ones are hashed.
+        degree: of the splines between the grid's points: 1 (trilinear) or 2, without creases.
         width, depth: hidden units and layers of the field ("grid" has one hidden layer).
         features: numbers that the field hands to the colour network.
         frequencies: octaves of the "mlp" field's encoding.
@@ -48,6 +50,7 @@ class FieldSettings:
     resolutions: tuple[int, ...] = (12, 24, 48, 80)
     channels: int = 4
     max_entries: int = 2**20
+    degree: int = 1
     width: int = 64
     depth: int = 1
     features: int = 15
@@ -70,8 +73,10 @@ class FieldSettings:
         for name, (low, high) in SIZES.items():
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name} is {getattr(self, name)}, not {low} to {high}")
-        if not self.resolutions or min(self.resolutions) < 2:
-            raise ValueError(f"resolutions are {self.resolutions}; each must be 2 or more")
+        if not self.resolutions or min(self.resolutions) <= self.degree:
+            raise ValueError(
+                f"resolutions are {self.resolutions}; each must be {self.degree + 1} or more"
+            )
         entries = sum(min(r**3, self.max_entries) for r in self.resolutions)
         if self.channels * entries > MOST_NUMBERS:
             raise ValueError(f"resolutions {self.resolutions}: {entries:,} entries are too many")
@@ -109,7 +114,9 @@ class HeadModel(nn.Module):
 def _build_field(settings: FieldSettings, generator: torch.Generator) -> GridField | MLPField:
     if settings.kind == "grid":
         return GridField(
-            GridLayout(settings.resolutions, settings.channels, settings.max_entries),
+            GridLayout(
+                settings.resolutions, settings.channels, settings.max_entries, settings.degree
+            ),
             width=settings.width,
             features=settings.features,
             sphere=settings.sphere,

@@ -31,7 +31,10 @@ FORMAT, VERSION = "privhead template", 1
 WORDS, NUMBERS = "template.json", "template.safetensors"
 _AGAIN = "Make it again with `privhead template`."
 LEVELS = 2  # of a grid field that a template has
-_SAME = ("kind", "channels", "max_entries", "width", "depth", "features", "frequencies", "sphere")
+_SAME = (
+    "kind", "channels", "max_entries", "width", "depth", "degree", "features", "frequencies",
+    "sphere",
+)  # fmt: skip
 _SAME_COLOUR = ("colour_width", "colour_depth", "view_frequencies")
 _SAID = ("made", "center", "radius", "unit", "up", "front", "fingerprint")
 

@@ -1,4 +1,4 @@
-"""Multi-resolution feature grids: trilinear features and their Jacobian in one pass.
+"""Multi-resolution feature grids: features and their Jacobian in one pass.
 
 The equations stand in `naive.py`. The kernels read w_c as three lerps: with t the corners' entries,
 f the place in the cell and s = df/dx (0 outside),
@@ -7,11 +7,11 @@ f the place in the cell and s = df/dx (0 outside),
     dF/dx = s_x (u_1 - u_0)
 
 and the backward is the transpose of the lerps: dL/dF and dL/d(dF/dx) go to the corners in one
-scatter.
+scatter. With splines of degree 2 the sums over 3 points an axis take the lerps' place, z first.
 
-Least traffic a point and level with C channels of float32: 32 C bytes gathered, 16 C written
-(4 C without the Jacobian), 12 for the point; the backward reads 16 C and adds to 32 C. The tables
-fit in the second-level cache of a large GPU, so the gathers cost less than their bytes say.
+Least traffic a point and level of degree 1 with C channels of float32: 32 C bytes gathered, 16 C
+written (4 C without the Jacobian), 12 for the point; the backward reads 16 C and adds to 32 C. The
+tables fit in the second-level cache of a large GPU, so the gathers cost less than their bytes say.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from privhead_nb.kernels.grid_encoding.naive import GridLayout, levels_of
 from privhead_nb.kernels.lazy import numba_kernel
 
 _F0, _F1, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
+_3_4 = np.float32(0.75)
 
 
 @numba_kernel(forceinline=True)
@@ -132,6 +133,114 @@ def _table_loop(first, last, points, levels, order, channels, g_out, g_slope, g_
                 g_table[corners[7], c] += d11
 
 
+# Degree 2 ----------------------------------------------------------------------------------------
+
+
+@numba_kernel(forceinline=True)
+def _splines(x, res):
+    """On one axis: the first of 3 lattice points, their weights, the weights' slopes."""
+    scale = _HALF * np.float32(res - 1)
+    clamped = min(max(x, -_F1), _F1)
+    position = (clamped + _F1) * scale
+    middle = max(min(int(position + _HALF), res - 2), 1)  # max: a NaN must not become an address
+    t = position - np.float32(middle)
+    below, above = _HALF - t, _HALF + t
+    s = scale if x == clamped else _F0
+    weights = (_HALF * below * below, _3_4 - t * t, _HALF * above * above)
+    return middle - 1, weights, (-s * below, -s * (t + t), s * above)
+
+
+@numba_kernel(forceinline=True)
+def _plane(levels, level, x, y, z):
+    """Entries of the 9 lattice points from (x, y, z) on, y and z counting up, z fastest."""
+    first, bits = levels[level, 1], levels[level, 2]
+    stride_y, stride_z = levels[level, 5], levels[level, 6]
+    x0, y0, z0 = x * levels[level, 4], y * stride_y, z * stride_z
+    y1, y2, z1, z2 = y0 + stride_y, y0 + 2 * stride_y, z0 + stride_z, z0 + 2 * stride_z
+    if levels[level, 3]:
+        a, b, c = x0 ^ y0, x0 ^ y1, x0 ^ y2
+        return (
+            (first + ((a ^ z0) & bits), first + ((a ^ z1) & bits), first + ((a ^ z2) & bits)),
+            (first + ((b ^ z0) & bits), first + ((b ^ z1) & bits), first + ((b ^ z2) & bits)),
+            (first + ((c ^ z0) & bits), first + ((c ^ z1) & bits), first + ((c ^ z2) & bits)),
+        )
+    a, b, c = first + x0 + y0, first + x0 + y1, first + x0 + y2
+    return (a + z0, a + z1, a + z2), (b + z0, b + z1, b + z2), (c + z0, c + z1, c + z2)
+
+
+@numba_kernel(forceinline=True)
+def _dot(w, t0, t1, t2):
+    return w[0] * t0 + w[1] * t1 + w[2] * t2
+
+
+@numba_kernel(forceinline=True)
+def _across(table, plane, c, wy, wz, dy, dz, with_slope):
+    """Channel c summed over a plane of 9: its value, and derivatives along y and z."""
+    p, q, r = plane
+    p0, p1, p2 = table[p[0], c], table[p[1], c], table[p[2], c]
+    q0, q1, q2 = table[q[0], c], table[q[1], c], table[q[2], c]
+    r0, r1, r2 = table[r[0], c], table[r[1], c], table[r[2], c]
+    v0, v1, v2 = _dot(wz, p0, p1, p2), _dot(wz, q0, q1, q2), _dot(wz, r0, r1, r2)
+    if not with_slope:
+        return _dot(wy, v0, v1, v2), _F0, _F0
+    u0, u1, u2 = _dot(dz, p0, p1, p2), _dot(dz, q0, q1, q2), _dot(dz, r0, r1, r2)
+    return _dot(wy, v0, v1, v2), _dot(dy, v0, v1, v2), _dot(wy, u0, u1, u2)
+
+
+@numba_kernel(parallel=True)
+def _forward_loop_2(first, last, points, table, levels, channels, out, slope):
+    """`_forward_loop` for splines of degree 2: z first, then y, then x."""
+    with_slope = len(slope) > 0
+    for n in range(first, last):
+        for level in range(len(levels)):
+            res = levels[level, 0]
+            x, wx, dx = _splines(points[n, 0], res)
+            y, wy, dy = _splines(points[n, 1], res)
+            z, wz, dz = _splines(points[n, 2], res)
+            planes = (
+                _plane(levels, level, x, y, z),
+                _plane(levels, level, x + 1, y, z),
+                _plane(levels, level, x + 2, y, z),
+            )
+            for c in range(len(channels)):
+                feature = level * len(channels) + c
+                a0, b0, c0 = _across(table, planes[0], c, wy, wz, dy, dz, with_slope)
+                a1, b1, c1 = _across(table, planes[1], c, wy, wz, dy, dz, with_slope)
+                a2, b2, c2 = _across(table, planes[2], c, wy, wz, dy, dz, with_slope)
+                out[n, feature] = _dot(wx, a0, a1, a2)
+                if with_slope:
+                    slope[n, feature, 0] = _dot(dx, a0, a1, a2)
+                    slope[n, feature, 1] = _dot(wx, b0, b1, b2)
+                    slope[n, feature, 2] = _dot(wx, c0, c1, c2)
+
+
+@numba_kernel(parallel=True)
+def _table_loop_2(first, last, points, levels, order, channels, g_out, g_slope, g_table):
+    """`_table_loop` for splines of degree 2: the transpose, x first, then y, then z."""
+    with_out, with_slope = len(g_out) > 0, len(g_slope) > 0
+    for job in range(first, last):
+        level = order[job]
+        res = levels[level, 0]
+        for n in range(len(points)):
+            x, wx, dx = _splines(points[n, 0], res)
+            y, wy, dy = _splines(points[n, 1], res)
+            z, wz, dz = _splines(points[n, 2], res)
+            for i in range(3):
+                rows = _plane(levels, level, x + i, y, z)
+                for c in range(len(channels)):
+                    feature = level * len(channels) + c
+                    g = gy = gz = _F0
+                    if with_out:
+                        g = wx[i] * g_out[n, feature]
+                    if with_slope:
+                        g += dx[i] * g_slope[n, feature, 0]
+                        gy, gz = wx[i] * g_slope[n, feature, 1], wx[i] * g_slope[n, feature, 2]
+                    for j in range(3):
+                        v, u = wy[j] * g + dy[j] * gy, wy[j] * gz
+                        for k in range(3):
+                            g_table[rows[j][k], c] += wz[k] * v + dz[k] * u
+
+
 @lru_cache(maxsize=32)
 def _job_order(levels: int) -> Any:
     """Fine levels miss the cache most: deal them out so that neighbouring jobs differ in cost."""
@@ -145,7 +254,8 @@ def _level_array(layout: GridLayout) -> Any:
 
 def forward(points: Tensor, table: Tensor, layout: GridLayout, out: Tensor, slope: Tensor) -> None:
     """Fill the features and, where it has rows, the Jacobian."""
-    _forward_loop(
+    loop = _forward_loop if layout.degree == 1 else _forward_loop_2
+    loop(
         len(points), points.numpy(), table.numpy(), _level_array(layout), (0,) * layout.channels,
         out.numpy(), slope.numpy(),
     )  # fmt: skip
@@ -156,7 +266,8 @@ def table_gradient(
 ) -> None:
     """Add the gradient to the table to `g_table`; an upstream gradient not there has no rows."""
     levels = len(layout.resolutions)
-    _table_loop(
+    loop = _table_loop if layout.degree == 1 else _table_loop_2
+    loop(
         levels, points.numpy(), _level_array(layout), _job_order(levels), (0,) * layout.channels,
         g_out.numpy(), g_slope.numpy(), g_table.numpy(),
     )  # fmt: skip

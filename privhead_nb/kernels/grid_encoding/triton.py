@@ -88,6 +88,74 @@ def _trilinear_block(p_table, corners, place, m_rows):
 
 
 @triton_kernel
+def _splines_block(p_points, p_level, rows, m_rows, AXIS: tl.constexpr):
+    """Degree 2, on one axis: three planes' parts of the index, their weights and slopes."""
+    res, bits, stride = tl.load(p_level), tl.load(p_level + 2), tl.load(p_level + 4 + AXIS)
+    x = tl.load(p_points + rows * 3 + AXIS, mask=m_rows, other=0.0)
+    scale = 0.5 * (res - 1).to(tl.float32)
+    clamped = tl.minimum(tl.maximum(x, -1.0), 1.0)
+    position = (clamped + 1.0) * scale
+    middle = tl.minimum((position + 0.5).to(tl.int32).to(tl.int64), res - 2)
+    middle = tl.maximum(middle, 1)  # a NaN must not become an address
+    t, s = (position - middle.to(tl.float32))[:, None], tl.where(x == clamped, scale, 0.0)[:, None]
+    first, below, above = (middle - 1) * stride, 0.5 - t, 0.5 + t
+    parts = (
+        (first & bits).to(tl.int32),
+        ((first + stride) & bits).to(tl.int32),
+        ((first + 2 * stride) & bits).to(tl.int32),
+    )
+    weights = (0.5 * below * below, 0.75 - t * t, 0.5 * above * above)
+    return parts, weights, (-s * below, -2.0 * s * t, s * above)
+
+
+@triton_kernel
+def _quadratic_block(
+    p_points, p_table, p_level, rows, m_rows, C: tl.constexpr, BLOCK: tl.constexpr
+):  # fmt: skip
+    """Degree 2: value, and derivatives along x, y, z; (BLOCK, C) each."""
+    px, wx, dx = _splines_block(p_points, p_level, rows, m_rows, 0)
+    py, wy, dy = _splines_block(p_points, p_level, rows, m_rows, 1)
+    pz, wz, dz = _splines_block(p_points, p_level, rows, m_rows, 2)
+    value = tl.zeros([BLOCK, C], tl.float32)
+    x = tl.zeros([BLOCK, C], tl.float32)
+    y = tl.zeros([BLOCK, C], tl.float32)
+    z = tl.zeros([BLOCK, C], tl.float32)
+    for i in tl.static_range(3):
+        for j in tl.static_range(3):
+            v = tl.zeros([BLOCK, C], tl.float32)
+            u = tl.zeros([BLOCK, C], tl.float32)
+            for k in tl.static_range(3):
+                entry = _entry(p_level, px[i], py[j], pz[k], C)
+                t = tl.load(p_table + entry, mask=m_rows[:, None], other=0.0)
+                v += wz[k] * t
+                u += dz[k] * t
+            value += wx[i] * wy[j] * v
+            x += dx[i] * wy[j] * v
+            y += wx[i] * dy[j] * v
+            z += wx[i] * wy[j] * u
+    return value, x, y, z
+
+
+@triton_kernel
+def _scatter_quadratic(
+    p_points, p_level, p_g_table, rows, m_rows, upstream, C: tl.constexpr
+):  # fmt: skip
+    """The transpose of `_quadratic_block`: x first, then y, then z."""
+    px, wx, dx = _splines_block(p_points, p_level, rows, m_rows, 0)
+    py, wy, dy = _splines_block(p_points, p_level, rows, m_rows, 1)
+    pz, wz, dz = _splines_block(p_points, p_level, rows, m_rows, 2)
+    g, gx, gy, gz = upstream
+    for i in tl.static_range(3):
+        for j in tl.static_range(3):
+            v = wy[j] * (wx[i] * g + dx[i] * gx) + dy[j] * wx[i] * gy
+            u = wy[j] * wx[i] * gz
+            for k in tl.static_range(3):
+                entry = _entry(p_level, px[i], py[j], pz[k], C)
+                piece = wz[k] * v + dz[k] * u
+                tl.atomic_add(p_g_table + entry, piece, mask=m_rows[:, None], sem="relaxed")
+
+
+@triton_kernel
 def _where_slopes(rows, m_rows, level, LEVELS: tl.constexpr, C: tl.constexpr):
     """Where x, y, z of the Jacobian's channels lie, with a fourth that is masked; (BLOCK, 4 C).
 
@@ -124,19 +192,23 @@ def _upstream_block(
 @triton_kernel
 def _forward_kernel(
     p_points, p_table, p_levels, p_out, p_slope, count,
-    LEVELS: tl.constexpr, C: tl.constexpr, JACOBIAN: tl.constexpr, BLOCK: tl.constexpr,
+    LEVELS: tl.constexpr, C: tl.constexpr, DEGREE: tl.constexpr, JACOBIAN: tl.constexpr,
+    BLOCK: tl.constexpr,
 ):  # fmt: skip
     """A program: a block of points at one level. Programs that run together share a level."""
     rows = (tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)).to(tl.int64)
     m_rows = rows < count
     level = tl.program_id(1)
     p_level = p_levels + level * 7
-    corners, place, slope = _cell_block(p_points, p_level, rows, m_rows, C)
-    value, x, y, z = _trilinear_block(p_table, corners, place, m_rows)
+    if DEGREE == 1:
+        corners, place, slope = _cell_block(p_points, p_level, rows, m_rows, C)
+        value, x, y, z = _trilinear_block(p_table, corners, place, m_rows)
+        x, y, z = slope[0] * x, slope[1] * y, slope[2] * z
+    else:
+        value, x, y, z = _quadratic_block(p_points, p_table, p_level, rows, m_rows, C, BLOCK)
     at = rows[:, None] * (LEVELS * C) + level * C + tl.arange(0, C)[None, :]
     tl.store(p_out + at, value, mask=m_rows[:, None])
     if JACOBIAN:
-        x, y, z = slope[0] * x, slope[1] * y, slope[2] * z
         tile = tl.reshape(tl.join(tl.join(x, z), tl.join(y, z)), [BLOCK, 4 * C])  # x, y, z, z
         at, m_at = _where_slopes(rows, m_rows, level, LEVELS, C)
         tl.store(p_slope + at, tile, mask=m_at)
@@ -145,31 +217,38 @@ def _forward_kernel(
 @triton_kernel
 def _table_kernel(
     p_points, p_levels, p_g_out, p_g_slope, p_g_table, count,
-    LEVELS: tl.constexpr, C: tl.constexpr, WITH_OUT: tl.constexpr, WITH_SLOPE: tl.constexpr,
-    BLOCK: tl.constexpr,
+    LEVELS: tl.constexpr, C: tl.constexpr, DEGREE: tl.constexpr, WITH_OUT: tl.constexpr,
+    WITH_SLOPE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """The scatter: atomic, so the order of a sum, and its last bits, differ from run to run."""
     rows = (tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)).to(tl.int64)
     m_rows = rows < count
     level = tl.program_id(1)
     p_level = p_levels + level * 7
-    corners, place, slope = _cell_block(p_points, p_level, rows, m_rows, C)
-    g, gx, gy, gz = _upstream_block(
-        p_g_out, p_g_slope, rows, m_rows, level, slope, LEVELS, C, WITH_OUT, WITH_SLOPE, BLOCK
-    )
-    fx, fy, fz = place
-    # the transpose of `_trilinear_block`: x first, then y, then z
-    u1 = gx + fx * g
-    u0 = g - u1
-    e0, e1 = (1.0 - fx) * gy, fx * gy
-    f0, f1 = (1.0 - fx) * gz, fx * gz
-    v01, v11 = fy * u0 + e0, fy * u1 + e1
-    v00, v10 = u0 - v01, u1 - v11
-    d00, d01 = fz * v00 + (1.0 - fy) * f0, fz * v01 + fy * f0
-    d10, d11 = fz * v10 + (1.0 - fy) * f1, fz * v11 + fy * f1
-    pieces = (v00 - d00, d00, v01 - d01, d01, v10 - d10, d10, v11 - d11, d11)
-    for k in tl.static_range(8):
-        tl.atomic_add(p_g_table + corners[k], pieces[k], mask=m_rows[:, None], sem="relaxed")
+    if DEGREE == 1:
+        corners, place, slope = _cell_block(p_points, p_level, rows, m_rows, C)
+        g, gx, gy, gz = _upstream_block(
+            p_g_out, p_g_slope, rows, m_rows, level, slope, LEVELS, C, WITH_OUT, WITH_SLOPE, BLOCK
+        )
+        fx, fy, fz = place
+        # the transpose of `_trilinear_block`: x first, then y, then z
+        u1 = gx + fx * g
+        u0 = g - u1
+        e0, e1 = (1.0 - fx) * gy, fx * gy
+        f0, f1 = (1.0 - fx) * gz, fx * gz
+        v01, v11 = fy * u0 + e0, fy * u1 + e1
+        v00, v10 = u0 - v01, u1 - v11
+        d00, d01 = fz * v00 + (1.0 - fy) * f0, fz * v01 + fy * f0
+        d10, d11 = fz * v10 + (1.0 - fy) * f1, fz * v11 + fy * f1
+        pieces = (v00 - d00, d00, v01 - d01, d01, v10 - d10, d10, v11 - d11, d11)
+        for k in tl.static_range(8):
+            tl.atomic_add(p_g_table + corners[k], pieces[k], mask=m_rows[:, None], sem="relaxed")
+    else:
+        upstream = _upstream_block(
+            p_g_out, p_g_slope, rows, m_rows, level, (1.0, 1.0, 1.0), LEVELS, C, WITH_OUT,
+            WITH_SLOPE, BLOCK,
+        )  # fmt: skip
+        _scatter_quadratic(p_points, p_level, p_g_table, rows, m_rows, upstream, C)
 
 
 @lru_cache(maxsize=32)
@@ -182,7 +261,8 @@ def forward(points: Tensor, table: Tensor, layout: GridLayout, out: Tensor, slop
     count, levels = len(points), len(layout.resolutions)
     _forward_kernel.launch(
         points, (-(-count // _BLOCK), levels), points, table, _level_tensor(layout, points.device),
-        out, slope, count, LEVELS=levels, C=layout.channels, JACOBIAN=len(slope) > 0, BLOCK=_BLOCK,
+        out, slope, count, LEVELS=levels, C=layout.channels, DEGREE=layout.degree,
+        JACOBIAN=len(slope) > 0, BLOCK=_BLOCK,
         num_warps=4,
     )  # fmt: skip
 
@@ -197,7 +277,8 @@ def table_gradient(
     count, levels = len(points), len(layout.resolutions)
     _table_kernel.launch(
         points, (-(-count // _BLOCK), levels), points, _level_tensor(layout, points.device), g_out,
-        g_slope, g_table, count, LEVELS=levels, C=layout.channels, WITH_OUT=len(g_out) > 0,
+        g_slope, g_table, count, LEVELS=levels, C=layout.channels, DEGREE=layout.degree,
+        WITH_OUT=len(g_out) > 0,
         WITH_SLOPE=len(g_slope) > 0, BLOCK=_BLOCK, num_warps=4,
     )  # fmt: skip
 
