@@ -30,14 +30,10 @@ def identity_of(network: FaceNetwork, pictures: Tensor) -> Tensor:
 
 def perceptual_features(network: FaceNetwork, pictures: Tensor) -> list[Tensor]:
     """phi: features of three layers of a frozen recogniser of pictures (N, 64, 64, 3)."""
-    one = F.relu(network.norm(network.stem(head_crop(pictures))))
-    two = network.block_one(F.relu(network.norm_one(network.down_one(one))))
-    three = network.block_two(F.relu(network.norm_two(network.down_two(two))))
-    return [one, two, three]
+    return network.layers(head_crop(pictures))
 
 
 def layers_and_identity(network: FaceNetwork, pictures: Tensor) -> tuple[list[Tensor], Tensor]:
     """`perceptual_features` and `identity_of` in one pass."""
     layers = perceptual_features(network, pictures)
-    told = network.norm_out(network.out(network.drop(layers[-1].flatten(1))))
-    return layers, F.normalize(told, dim=1)
+    return layers, F.normalize(network.vector(layers[-1]), dim=1)

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privhead_nb.geometry.mesh import Mesh
-from privhead_nb.scenes.camera import axis_vector
 from privhead_nb.teach.extras import notebook_library
 
 if TYPE_CHECKING:
@@ -45,11 +44,9 @@ def turning(
     *,
     label: str = "",
     limits: tuple[float, float] = (0.0, 1.0),
-    up: str = "+y",
-    front: str = "+z",
     faces: int = FACES,
 ) -> go.Figure:
-    """Meshes in one place, a button for each.
+    """Meshes in one place, crown to +y and face to +z, a button for each.
 
     Args:
         meshes: by the name on the button; the first is seen at the start.
@@ -58,7 +55,6 @@ def turning(
             are, not made lighter.
         label: what the values are, with their unit.
         limits: values at the two ends of the colour map.
-        up, front: the scene's axes.
         faces: largest number of faces of a mesh without values.
     """
     from matplotlib.colors import to_hex
@@ -92,8 +88,10 @@ def turning(
         {"label": name, "method": "update", "args": [{"visible": [n == name for n in meshes]}]}
         for name in meshes
     ]
-    eye = 1.5 * axis_vector(front) + 0.25 * axis_vector(up)
-    camera = {"eye": _xyz(eye), "up": _xyz(axis_vector(up)), "projection": {"type": "orthographic"}}
+    camera = {
+        "eye": {"x": 0.0, "y": 0.25, "z": 1.5}, "up": {"x": 0.0, "y": 1.0, "z": 0.0},
+        "projection": {"type": "orthographic"},
+    }  # fmt: skip
     hidden = {"visible": False}
     figure = go.Figure(traces)
     figure.update_layout(
@@ -117,7 +115,3 @@ def show(figure: go.Figure, alt: str) -> DisplayHandle | None:
     # the JSON that plotly itself writes: arrays as base64, which is half of their decimal digits
     data = {MIME: json.loads(figure.to_json()), "text/plain": alt}
     return display(data, raw=True, metadata={MIME: {"alt": alt}})
-
-
-def _xyz(vector: NDArray[np.float64]) -> dict[str, float]:
-    return dict(zip("xyz", map(float, vector), strict=True))

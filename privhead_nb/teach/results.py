@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from privhead_nb.errors import PrivheadError
+from privhead_nb.lab.intervals import percent
 from privhead_nb.resources import RESULTS
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Interval(NamedTuple):
         """A rate for a reader, "52 % (48 to 57)"; or why it is not known."""
         if not self.known:
             return f"not known: {self.why}"
-        return f"{100 * self.value:.0f} % ({100 * self.low:.0f} to {100 * self.high:.0f})"
+        return percent(self.value, self.low, self.high)
 
 
 @cache

@@ -83,7 +83,6 @@ class G2Face:
         pictures: Tensor,
         passphrase: str | None = None,
         *,
-        random: torch.Generator | None = None,
         placeholder: Tensor | None = None,
     ) -> list[Recovered]:
         """Take anonymised pictures (N, 64, 64, 3) back (eq. 9 and 10).
@@ -92,17 +91,15 @@ class G2Face:
 
         Args:
             passphrase: that they were anonymised with.
-            random: draws the bits that stand in the password's place; seed 0 by default.
-            placeholder: (N, 1024) bits in their place. The paper's code gives the true ones, which
-                a holder of the picture alone doesn't have.
+            placeholder: (N, 1024) bits that stand in the password's place, drawn by default. The
+                paper's code gives the true ones, which a holder of the picture alone doesn't have.
         """
         check_pictures(pictures, self.name)
         identity, right = read(self.extracted(pictures), passphrase)
-        drawn = random or torch.Generator().manual_seed(0)
-        anything = torch.randint(2, (len(pictures), BITS), generator=drawn).float()
-        made = self.manipulated(
-            pictures, identity, anything if placeholder is None else placeholder
-        )
+        if placeholder is None:
+            random = torch.Generator().manual_seed(0)
+            placeholder = torch.randint(2, (len(pictures), BITS), generator=random).float()
+        made = self.manipulated(pictures, identity, placeholder)
         return [
             Recovered(picture, identity=who) if known else Recovered(None, WRONG_KEY)
             for picture, who, known in zip(made, identity, right, strict=True)

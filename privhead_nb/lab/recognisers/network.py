@@ -44,10 +44,17 @@ class FaceNetwork(nn.Module):
         self.norm_out = nn.BatchNorm1d(DIMENSIONS)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.norm(self.stem(x)))
-        x = self.block_one(F.relu(self.norm_one(self.down_one(x))))
-        x = self.block_two(F.relu(self.norm_two(self.down_two(x))))
-        return self.norm_out(self.out(self.drop(x.flatten(1))))
+        return self.vector(self.layers(x)[-1])
+
+    def layers(self, x: Tensor) -> list[Tensor]:
+        """Features (N, 24, 28, 20), (N, 48, 14, 10) and (N, 96, 7, 5), from the finest."""
+        one = F.relu(self.norm(self.stem(x)))
+        two = self.block_one(F.relu(self.norm_one(self.down_one(one))))
+        return [one, two, self.block_two(F.relu(self.norm_two(self.down_two(two))))]
+
+    def vector(self, coarsest: Tensor) -> Tensor:
+        """(N, 64) of the coarsest of `layers`."""
+        return self.norm_out(self.out(self.drop(coarsest.flatten(1))))
 
 
 class ArcFace(nn.Module):
