@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-import cv2
+import cv2  # noqa: F401  a wrong answer of 0302 writes by it
 import numpy as np
 import torch
+from answers import edited, spoiled
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from torch import Tensor
 from torch.nn import functional as F
 
 from privhead_nb import Operator
@@ -24,26 +22,26 @@ from privhead_nb.teach.lesson03 import leaks
 KX = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
 
 
-def derivatives(p: Tensor, kernel: Tensor = KX, padding: int = 0) -> Tensor:
+def derivatives(p, kernel=KX, padding=0):
     """Along x and y: (2, 3, H - 2, W - 2)."""
     kernels = torch.stack([kernel, kernel.T])[:, None]
     return F.conv2d(p.movedim(-1, 0)[:, None], kernels, padding=padding).movedim(1, 0)
 
 
-def by_convolution(p: Tensor) -> Tensor:
-    """Right: torch's own correlation."""
+def by_convolution(p):
+    """Torch's own correlation."""
     gx, gy = derivatives(p)
     return gx.norm(dim=0) + gy.norm(dim=0)
 
 
-def by_windows(p: Tensor) -> Tensor:
-    """Right: windows as views."""
+def by_windows(p):
+    """Windows as views."""
     windows = p.unfold(0, 3, 1).unfold(1, 3, 1)
     return sum((windows * k).sum((-2, -1)).square().sum(-1).sqrt() for k in (KX, KX.T))
 
 
-def by_nine_shifts(p: Tensor) -> Tensor:
-    """Right: a loop over the kernel, not over pixels."""
+def by_nine_shifts(p):
+    """A loop over the kernel, not over pixels."""
     rows, columns = p.shape[0] - 2, p.shape[1] - 2
     gx = gy = 0
     for i in range(3):
@@ -53,7 +51,7 @@ def by_nine_shifts(p: Tensor) -> Tensor:
     return gx.norm(dim=-1) + gy.norm(dim=-1)
 
 
-def pixel_by_pixel(p: Tensor) -> Tensor:
+def pixel_by_pixel(p):
     out = [
         [by_windows(p[r : r + 3, c : c + 3])[0, 0] for c in range(p.shape[1] - 2)]
         for r in range(p.shape[0] - 2)
@@ -61,7 +59,7 @@ def pixel_by_pixel(p: Tensor) -> Tensor:
     return torch.stack([torch.stack(row) for row in out])
 
 
-def of_kernel(kernel: Tensor) -> Callable[[Tensor], Tensor]:
+def of_kernel(kernel):
     return lambda p: derivatives(p, kernel).norm(dim=1).sum(0)
 
 
@@ -71,80 +69,37 @@ CENTRAL = torch.tensor([[0.0, 0, 0], [-1, 0, 1], [0, 0, 0]]) / 2
 # 0302, a release by hand --------------------------------------------------------------------------
 
 
-def writer(
-    colour: Callable[..., Any] = lambda c: np.round(255 * c).astype(np.uint8),
-    code: Callable[..., Any] = lambda m, peak: np.round(65535 * m / peak).astype(np.uint16),
-    name: str = "view_{view:04d}.png",
-    text: bool = False,
-    note: dict[str, str] | None = None,
-    extra: str = "",
-) -> Callable[..., None]:
-    """Right, and wrong in what is given."""
-
-    def save(folder: Path, neutral: Any, moduli: Any, peak: float, settings: Any) -> None:
-        info = PngInfo()
-        if text:
-            info.add_text("Source", "IMG_1.jpg")
-        coded = {"neutral": {v: colour(c) for v, c in neutral.items()}}
-        coded["sensitive"] = {v: code(m, peak) for v, m in moduli.items()}
-        for kind, views in coded.items():
-            (folder / kind).mkdir(parents=True)
-            for place, (view, values) in enumerate(views.items()):
-                path = folder / kind / name.format(place=place, view=view)
-                Image.fromarray(values).save(path, pnginfo=info)
-        if extra:
-            (folder / extra).write_text("{}")
-        (folder / "release.json").write_text(json.dumps({**settings, **(note or {})}))
-
-    return save
-
-
-def by_opencv(folder: Path, neutral: Any, moduli: Any, peak: float, settings: Any) -> None:
-    """OpenCV takes blue for the first channel."""
-    for kind in ("neutral", "sensitive"):
-        (folder / kind).mkdir(parents=True)
+def save(folder, neutral, moduli, peak, settings):
+    pictures = {}
     for view, c in neutral.items():
-        codes = np.round(255 * c).astype(np.uint8)
-        cv2.imwrite(str(folder / f"neutral/view_{view:04d}.png"), codes)
+        pictures[f"neutral/view_{view:04d}.png"] = np.round(255 * c).astype(np.uint8)
     for view, m in moduli.items():
-        codes = np.round(65535 * m / peak).astype(np.uint16)
-        cv2.imwrite(str(folder / f"sensitive/view_{view:04d}.png"), codes)
+        pictures[f"sensitive/view_{view:04d}.png"] = np.round(65535 * m / peak).astype(np.uint16)
+    for name, codes in pictures.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(codes).save(folder / name)
     (folder / "release.json").write_text(json.dumps(settings))
 
 
-def largest_of_all(folder: Path, neutral: Any, moduli: Any, peak: float, settings: Any) -> None:
-    writer()(folder, neutral, moduli, max(m.max() for m in moduli.values()), settings)
-
-
-def clipped_codes(m: Any, peak: float) -> Any:
-    return np.round(65536 * m / peak).clip(0, 65535).astype(np.uint16)
-
-
-def no_settings(folder: Path, neutral: Any, moduli: Any, peak: float, settings: Any) -> None:
-    writer()(folder, neutral, moduli, peak, settings)
-    (folder / "release.json").unlink()
-
-
-def into_a_folder_that_is_not_there(folder: Path, *_: Any) -> None:
-    (folder / "release.json").write_text("{}")
-
+TEXT = PngInfo()
+TEXT.add_text("Source", "IMG_1.jpg")
 
 # 0304, leaks --------------------------------------------------------------------------------------
 
 
-def without(rule: str) -> Callable[[Path], set[str]]:
+def without(rule):
     return lambda folder: leaks.find_leaks(folder, rule)
 
 
-def any_digits(folder: Path) -> set[str]:
+def any_digits(folder):
     return {n for n in leaks.find_leaks(folder) if n != "neutral/view_020.png"}
 
 
-def one_level(folder: Path) -> set[str]:
+def one_level(folder):
     return {name for name in leaks.find_leaks(folder) if name.count("/") < 2}
 
 
-def by_last_folder(folder: Path) -> set[str]:
+def by_last_folder(folder):
     """By the folder that holds a file, wherever that lies."""
     found = leaks.find_leaks(folder)
     return {name for name in found if Path(name).parent.name not in ("neutral", "old")} | {
@@ -155,8 +110,8 @@ def by_last_folder(folder: Path) -> set[str]:
 # 0305, a disguise ---------------------------------------------------------------------------------
 
 
-def tiles(m: Tensor, undo: bool = False, side: int = 16, seed: int = 8) -> Tensor:
-    """Right: pieces change places."""
+def tiles(m, undo=False, side=16, seed=8):
+    """Pieces change places."""
     rows, columns = m.shape[0] // side, m.shape[1] // side
     pieces = [t for row in m.split(side) for t in row.split(side, dim=1)]
     order = torch.randperm(len(pieces), generator=torch.Generator().manual_seed(seed))
@@ -166,33 +121,33 @@ def tiles(m: Tensor, undo: bool = False, side: int = 16, seed: int = 8) -> Tenso
 
 
 @cache
-def shuffle(count: int) -> Tensor:
+def shuffle(count):
     return torch.randperm(count, generator=torch.Generator().manual_seed(1))
 
 
-def pixels(m: Tensor, undo: bool = False) -> Tensor:
-    """Right: every pixel changes its place."""
+def pixels(m, undo=False):
+    """Every pixel changes its place."""
     order = shuffle(m.numel())
     return m.reshape(-1)[order.argsort() if undo else order].reshape(m.shape)
 
 
-def rolled_both_ways(m: Tensor, undo: bool = False) -> Tensor:
+def rolled_both_ways(m, undo=False):
     by = [-(n // 3) if undo else n // 3 for n in m.shape]
     return m.roll(by, (0, 1))
 
 
-def rolled_and_flipped(m: Tensor, undo: bool = False) -> Tensor:
+def rolled_and_flipped(m, undo=False):
     return rolled_both_ways(m, True).flip(0) if undo else rolled_both_ways(m.flip(0))
 
 
-def turned(m: Tensor, undo: bool = False) -> Tensor:
+def turned(m, undo=False):
     return m.rot90(-1 if undo else 1)
 
 
-KEPT: dict[str, Tensor] = {}
+KEPT = {}
 
 
-def kept_aside(m: Tensor, undo: bool = False) -> Tensor:
+def kept_aside(m, undo=False):
     """Remembers the modulus itself, and releases noise."""
     if undo:
         return KEPT["last"]
@@ -200,15 +155,17 @@ def kept_aside(m: Tensor, undo: bool = False) -> Tensor:
     return torch.rand(m.shape, generator=torch.Generator().manual_seed(2)) + 1e-4 * m
 
 
-def under_noise(m: Tensor, undo: bool = False) -> Tensor:
+def under_noise(m, undo=False):
     """Adds noise that is so strong that 16 bits have none left for the modulus."""
     noise = 1.5 * torch.rand(m.shape, generator=torch.Generator().manual_seed(2))
     return (m - noise) / 1e-3 if undo else noise + 1e-3 * m
 
 
-def no_gradient(m: Tensor, undo: bool = False) -> Tensor:
+def no_gradient(m, undo=False):
     return tiles(m.detach(), undo)
 
+
+COLOUR, CODE = "np.round(255 * c)", "np.round(65535 * m / peak)"
 
 WRONG = [
     ("0301", lambda p: 8 * by_windows(p), "the kernel's gain, 8"),
@@ -234,67 +191,43 @@ WRONG = [
     ("0301", lambda p: by_windows(p).detach(), "sends gradients through it"),
     ("0301", lambda p: by_windows(p).detach().numpy(), "sends gradients through it"),
     ("0301", pixel_by_pixel, "right, but by a loop"),
-    ("0302", writer(code=lambda m, p: (65535 * m / p).astype(np.uint16)), "round moduli to the"),
-    ("0302", writer(colour=lambda c: (255 * c).astype(np.uint8)), "round colours to the"),
-    ("0302", writer(name="view_{place:04d}.png"), "by its view's number"),
-    (
-        "0302",
-        writer(
-            colour=lambda c: (255 * c).astype(np.uint8),
-            code=lambda m, p: (65535 * m / p).astype(np.uint16),
-        ),
-        "a change of dtype cuts off",
+    *spoiled(
+        "0302", save,
+        (CODE, "(65535 * m / peak)", "round moduli to the"),
+        (COLOUR, "(255 * c)", "round colours to the"),
+        (COLOUR, "(256 * c).clip(0, 255)", "8 bits is 255"),
+        (COLOUR, "np.round(256 * c).clip(0, 255)", "8 bits is 255"),
+        (COLOUR, "np.round(255 * c / c.max())", "a colour's top is 1"),
+        (COLOUR, "np.round(255 * c[..., 0])", "has the shape"),
+        ("Image.fromarray(codes).save(folder / name)", "cv2.imwrite(str(folder / name), codes)",
+         "red comes first"),  # OpenCV takes blue for the first channel
+        ("pictures = {}", "pictures, peak = {}, max(m.max() for m in moduli.values())",
+         "not the largest modulus of all views"),
+        (CODE, "np.round(65536 * m / peak).clip(0, 65535)", "so that is the factor"),
+        (CODE, "np.round(65536 * m / peak)", "the largest of 16 bits is 65,535"),
+        (CODE, "np.round(65535 * m / m.max())", "the scale is the operator's peak"),
+        (CODE, "np.round(65535 * m)", "divide by peak"),
+        (CODE, "np.round(255 * m / peak)", "255 is the top of 8 bits"),
+        (f"{CODE}.astype(np.uint16)", "np.round(255 * m / peak).astype(np.uint8)",
+         "moduli 16-bit greys"),
+        ("neutral/view_{view:04d}", "neutral/{view}", "missing: "),
+        ("save(folder / name)", "save(folder / name, pnginfo=TEXT)", "pixels and nothing else"),
+        ('(folder / "release', '(folder / "cameras.json").write_text("{}")\n    (folder / "release',
+         "nothing but its own files"),
+        ("json.dumps(settings)", 'json.dumps({**settings, "source": "IMG_1.jpg"})',
+         "no more and no less"),
+        ('(folder / "release.json").write_text(json.dumps(settings))', "",
+         "missing: release.json"),
+        ("        (folder / name).parent.mkdir(parents=True, exist_ok=True)\n", "",
+         "yours raises FileNotFoundError"),
     ),
-    (
-        "0302",
-        writer(
-            colour=lambda c: np.ceil(255 * c).astype(np.uint8),
-            code=lambda m, p: np.ceil(65535 * m / p).astype(np.uint16),
-        ),
-        "not up",
-    ),
-    ("0302", writer(colour=lambda c: (256 * c).clip(0, 255).astype(np.uint8)), "8 bits is 255"),
-    (
-        "0302",
-        writer(colour=lambda c: np.round(256 * c).clip(0, 255).astype(np.uint8)),
-        "8 bits is 255",
-    ),
-    (
-        "0302",
-        writer(colour=lambda c: np.round(255 * c / c.max()).astype(np.uint8)),
-        "a colour's top is 1",
-    ),
-    ("0302", by_opencv, "red comes first"),
-    ("0302", largest_of_all, "not the largest modulus of all views"),
-    ("0302", writer(code=clipped_codes), "so that is the factor"),
-    ("0302", writer(name="{view}.png"), "missing: "),
-    (
-        "0302",
-        writer(code=lambda m, _: np.round(65535 * m / m.max()).astype(np.uint16)),
-        "the scale is the operator's peak",
-    ),
-    ("0302", writer(code=lambda m, _: np.round(65535 * m).astype(np.uint16)), "divide by peak"),
-    (
-        "0302",
-        writer(code=lambda m, p: np.round(65536 * m / p).astype(np.uint16)),
-        "the largest of 16 bits is 65,535",
-    ),
-    (
-        "0302",
-        writer(code=lambda m, p: np.round(255 * m / p).astype(np.uint16)),
-        "255 is the top of 8 bits",
-    ),
-    (
-        "0302",
-        writer(code=lambda m, p: np.round(255 * m / p).astype(np.uint8)),
-        "moduli 16-bit greys",
-    ),
-    ("0302", writer(colour=lambda c: np.round(255 * c[..., 0]).astype(np.uint8)), "has the shape"),
-    ("0302", writer(text=True), "pixels and nothing else"),
-    ("0302", writer(extra="cameras.json"), "nothing but its own files"),
-    ("0302", writer(note={"source": "IMG_1.jpg"}), "no more and no less"),
-    ("0302", no_settings, "missing: release.json"),
-    ("0302", into_a_folder_that_is_not_there, "yours raises FileNotFoundError"),
+    ("0302", edited(save, (COLOUR, "(255 * c)"), (CODE, "(65535 * m / peak)")),
+     "a change of dtype cuts off"),
+    ("0302", edited(save, (COLOUR, "np.ceil(255 * c)"), (CODE, "np.ceil(65535 * m / peak)")),
+     "not up"),
+    ("0302", edited(save, ("in neutral.items()", "in enumerate(neutral.values())"),
+                    ("in moduli.items()", "in enumerate(moduli.values())")),
+     "by its view's number"),
     ("0303", lambda m: m[16, 0], "dc/dx is c / 2"),
     ("0303", lambda m: 8 * m[16, 0], "make a half"),
     ("0303", lambda m: 2 * m[0, 0], "a corner has both"),
@@ -306,33 +239,20 @@ WRONG = [
     ("0303", lambda m: 2 * m.mean(), "the mean has the head in it"),
     ("0303", lambda m: 2 * m[:, 0], "yours has the shape"),
     ("0303", lambda m: "grey", "not made of numbers"),
-    *(
-        ("0304", without(rule), words)
-        for rule, words in (
-            ("names", "no name is missed"),
-            ("modes", "another mode than its folder's"),
-            ("metadata", ".info and .getexif()"),
-            ("tails", "the bytes behind the PNG's end"),
-            ("settings", "look into release.json"),
-        )
-    ),
+    ("0304", without("names"), "no name is missed"),
+    ("0304", without("modes"), "another mode than its folder's"),
+    ("0304", without("metadata"), ".info and .getexif()"),
+    ("0304", without("tails"), "the bytes behind the PNG's end"),
+    ("0304", without("settings"), "look into release.json"),
     ("0304", lambda f: {str(f / n) for n in leaks.find_leaks(f)}, "as seen from the folder"),
     ("0304", lambda f: {Path(n).name for n in leaks.find_leaks(f)}, "in which folder"),
     ("0304", one_level, "folders in folders"),
     ("0304", by_last_folder, "folders in folders"),
     ("0304", lambda f: {n for n in leaks.find_leaks(f) if "/." not in n}, "hidden files"),
-    (
-        "0304",
-        lambda f: {
-            n for n in leaks.find_leaks(f) if Path(n).name != "release.json" or "/" not in n
-        },
-        "release.json has one place",
-    ),
-    (
-        "0304",
-        lambda f: {n for n in leaks.find_leaks(f) if Path(n).name != "manifest.json"},
-        "manifest.json has one place",
-    ),
+    ("0304", lambda f: {n for n in leaks.find_leaks(f) if "/release.json" not in n},
+     "release.json has one place"),
+    ("0304", lambda f: {n for n in leaks.find_leaks(f) if "/manifest.json" not in n},
+     "manifest.json has one place"),
     ("0304", any_digits, "four digits"),
     ("0304", lambda f: leaks.find_leaks(f) | {"manifest.json"}, "belongs to a release"),
     ("0305", lambda m, undo=False: m[:4, :4], "yours has the shape"),
@@ -347,13 +267,13 @@ WRONG = [
     ("0305", turned, "one turn, mirroring or shift"),
     ("0305", rolled_both_ways, "one turn, mirroring or shift"),
     ("0305", rolled_and_flipped, "one turn, mirroring or shift"),
-]
+]  # fmt: skip
 
 RIGHT = [
     ("0301", by_convolution),
     ("0301", by_windows),
     ("0301", by_nine_shifts),
-    ("0302", writer()),
+    ("0302", save),
     ("0303", lambda m: float(m[15, 0] + m[16, 0])),
     ("0303", lambda m: 2 * np.median(m[4:-4, -1])),  # the right rim tells the same
     ("0304", leaks.find_leaks),
