@@ -31,6 +31,8 @@ NAMES = {
 TAKEN = {"one picture": "rank1", "eight together": "release"}
 """How many pictures of a person are asked about, and what the study calls the rate."""
 
+UNTRIED = Interval(float("nan"), why="not run at this setting")
+
 
 def _runs() -> dict[str, Any]:
     """ "setting.attack" -> what was stored of it."""
@@ -66,22 +68,21 @@ def rate(
         variant: of the pictures, one of VARIANTS.
         taken: one of TAKEN.
     """
-    if attack == WORST:
-        attack = strongest(setting, variant, taken)
-    run = _runs().get(f"{setting}.{attack}")
-    if run is None:
-        return Interval(float("nan"), why="not run at this setting")
-    return results.rate(run[variant][TAKEN[taken]])
+    found = _of(setting, attack, variant, taken)
+    return UNTRIED if found is None else results.rate(found[TAKEN[taken]])
 
 
 def fnmr(setting: str, attack: str, variant: str = VARIANTS[0]) -> Interval:
     """FNMR at FMR 1e-3 of an attack on single pictures; arguments as for `rate`."""
-    if attack == WORST:
-        attack = strongest(setting, variant)
-    run = _runs().get(f"{setting}.{attack}")
-    if run is None:
-        return Interval(float("nan"), why="not run at this setting")
-    return results.rate(missed_pairs(run[variant]) or run[variant]["tar"])
+    found = _of(setting, attack, variant)
+    return UNTRIED if found is None else results.rate(missed_pairs(found) or found["tar"])
+
+
+def _of(setting: str, attack: str, variant: str, taken: str = "one picture") -> Any:
+    """What was stored of an attack, or of the strongest one, on a variant; None if not run."""
+    name = strongest(setting, variant, taken) if attack == WORST else attack
+    run = _runs().get(f"{setting}.{name}")
+    return run and run[variant]
 
 
 def everything(setting: str) -> tuple[str, Interval]:
