@@ -17,6 +17,7 @@ from benchmarks.studies import detector as detector_study
 from privhead_nb import Operator, load_scene, protect
 from privhead_nb.privacy.operators import KINDS
 from privhead_nb.resources import SAMPLES
+from privhead_nb.scenes.images import resize_area
 from privhead_nb.teach import results
 from privhead_nb.teach.lesson03 import detector, leaks
 
@@ -154,7 +155,7 @@ def test_a_portrait_is_made_again_as_it_is_stored(head: detector.Portrait) -> No
     assert front.nose == pytest.approx(head.nose, abs=0.2)
 
     def apart(one: np.ndarray, two: np.ndarray) -> float:
-        small = [detector.resize_area(picture, 64, 64) for picture in (one, two)]
+        small = [resize_area(picture, 64, 64) for picture in (one, two)]
         return float(np.abs(small[0] - small[1]).mean() * 255)
 
     stored_back, other = detector.stored_portraits()[1][0], detector.stored_portraits()[0][1]

@@ -17,8 +17,6 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy.linalg import sqrtm
-from skimage.data import lbp_frontal_face_cascade_filename
-from skimage.feature import Cascade
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor, nn
 
@@ -30,6 +28,7 @@ from privhead_nb.lab.fit import fit
 from privhead_nb.lab.framing import resized
 from privhead_nb.lab.recognisers import Recogniser, head_crop
 from privhead_nb.lab.recognisers.network import DIMENSIONS, FaceNetwork
+from privhead_nb.lab.recognisers.published import cascade
 
 NAME = "pose_and_expression"
 COMMAND = "python benchmarks/studies/arena.py regressor"
@@ -81,15 +80,10 @@ def realism(pictures: Tensor, others: Tensor, recogniser: Recogniser) -> float:
 # Detection ----------------------------------------------------------------------------------------
 
 
-@cache
-def _cascade() -> Cascade:
-    return Cascade(lbp_frontal_face_cascade_filename())
-
-
 def faces_found(pictures: Tensor) -> NDArray[np.int64]:
     """(N,) faces that the cascade of local binary patterns finds in pictures (N, H, H, 3)."""
     large = resized(pictures, 256).clamp(0, 1).mul(255).round().byte().numpy()
-    find = _cascade().detect_multi_scale
+    find = cascade().detect_multi_scale
     return np.array([len(find(rgb, 1.1, 1, (80, 80), (200, 200))) for rgb in large])
 
 

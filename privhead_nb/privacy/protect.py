@@ -98,7 +98,7 @@ def protect(
     # the same whether or not they are installed.
     with prefer("torch"):
         for i, view in enumerate(bar(views["sensitive"], desc="sensitive views")):
-            modulus = _modulus(_picture(scene, operator, view), operator, size, generator)
+            modulus = released_modulus(_picture(scene, operator, view), operator, size, generator)
             moduli[i] = encode_modulus(modulus, operator.peak)
     coverage = np.empty((len(views["mask"]), size, size), np.uint8)
     for i, view in enumerate(bar(views["mask"], desc="masks")):
@@ -217,7 +217,7 @@ def _picture(scene: Scene | SceneFolder, operator: Operator, view: int) -> np.nd
     return flat
 
 
-def _modulus(
+def released_modulus(
     picture: np.ndarray, operator: Operator, size: int, generator: torch.Generator
 ) -> np.ndarray:
     """(size, size) modulus of a picture (H, W, 3), with the operator's noise and levels."""

@@ -143,6 +143,18 @@ def mtcnn() -> Detector:
     return boxes
 
 
+@cache
+def cascade() -> Any:
+    """scikit-image's cascade of local binary patterns, which comes with the library; loaded once.
+
+    Old and small, for frontal faces: what even this one finds, others find.
+    """
+    from skimage.data import lbp_frontal_face_cascade_filename
+    from skimage.feature import Cascade
+
+    return Cascade(lbp_frontal_face_cascade_filename())
+
+
 def where_portraits_have_it() -> Detector:
     """No detector: FACE of every picture."""
     top, right, bottom, left = FACE

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -17,9 +17,11 @@ import torch
 from numpy.typing import NDArray
 
 from privhead_nb.kernels.dispatch import prefer
+from privhead_nb.lab.recognisers.published import cascade
 from privhead_nb.privacy.operators import Operator
+from privhead_nb.privacy.protect import released_modulus
 from privhead_nb.resources import RESULTS
-from privhead_nb.scenes.images import read_image, resize_area
+from privhead_nb.scenes.images import read_image
 from privhead_nb.teach import results
 from privhead_nb.viz.style import modulus_picture
 
@@ -109,13 +111,7 @@ def released(picture: Picture, operator: Operator, size: int, seed: int = 0) -> 
     """
     generator = torch.Generator().manual_seed(seed)
     with prefer("torch"):  # the same bytes with and without the fast kernels, as `protect`
-        if operator.downsample == "first":
-            small = torch.from_numpy(resize_area(picture, size, size))
-            return operator.protect(small, generator).numpy()
-        modulus = operator.modulus(torch.from_numpy(picture)).numpy()
-        full = resize_area(modulus, size, size)
-    scaled = torch.from_numpy(full * (picture.shape[0] / size))
-    return operator.degrade(scaled, generator).numpy()
+        return released_modulus(picture, operator, size, generator)
 
 
 def drawing(modulus: Picture, lines: str = "dark") -> Picture:
@@ -124,15 +120,6 @@ def drawing(modulus: Picture, lines: str = "dark") -> Picture:
         raise ValueError(f"lines are {lines!r}, not one of {', '.join(LINES)}")
     dark = modulus_picture(modulus)
     return dark if lines == "dark" else 1 - dark
-
-
-@cache
-def cascade() -> Any:
-    """The detector, loaded once."""
-    from skimage.data import lbp_frontal_face_cascade_filename
-    from skimage.feature import Cascade
-
-    return Cascade(lbp_frontal_face_cascade_filename())
 
 
 def boxes(picture: Picture) -> list[Box]:
