@@ -9,7 +9,6 @@ from scipy.ndimage import minimum_filter
 from torch import Tensor
 from torch.nn import functional as F
 
-from privhead_nb.kernels.gradient_loss import gradient_modulus
 from privhead_nb.privacy.operators import Operator
 
 Numbers = Tensor | float
@@ -42,8 +41,7 @@ def moved(picture: Tensor, dx: Numbers = 0.0, dy: Numbers = 0.0, scale: Numbers 
 
 def moduli(pictures: Tensor, blur: float = 0.0) -> Tensor:
     """Eq. 6 by Sobel after a Gaussian blur: (n, H, W, 3) -> (n, h, w), without padding."""
-    planes = pictures.movedim(-1, 1).contiguous()
-    return gradient_modulus(planes, *Operator("sobel", blur=blur).kernels())
+    return Operator("sobel", blur=blur).modulus(pictures, valid=True)
 
 
 def half_width(steps: Tensor, losses: Tensor) -> float:
