@@ -159,7 +159,7 @@ def test_of_pairs_that_agree_that_which_looks_like_a_face_is_taken_and_doubted()
     head = head_frame(somewhere(views), {one: marks[one], two: marks[two], **narrow}, 62)
     assert set(head.used) == {one, two} and head.doubt == DOUBT_OF_TWO
     assert head_frame(somewhere(views), marks, 62).doubt == DOUBT
-    behind = [view for view in views if 115 < np.degrees(np.arccos(view.center[2] / 700)) < 135]
+    behind = [view for view in views if 120 < np.degrees(np.arccos(view.center[2] / 700)) < 150]
     nothing = {view.name: 0 for view in behind}
     assert {r.role for r in view_roles(behind, nothing, (0, 0, 114.0), {})} == {
         "neutral", "sensitive",

@@ -102,9 +102,9 @@ def test_as_the_package_does_it_no_face_leaks_and_with_a_wrong_front_and_no_dete
 ):
     _, neutral, wrong = panel.leaks(**panel.SETTING)
     assert neutral.any() and not wrong.any()
-    _, _, off = panel.leaks(off=40, limit=122, detector=False)
+    _, _, off = panel.leaks(off=40, limit=137, detector=False)
     assert off.any()
-    counted = [panel.leaks(0, limit, False)[2].sum() for limit in (70, 90, 110)]
+    counted = [panel.leaks(0, limit, False)[2].sum() for limit in (70, 90, 125)]
     assert counted[0] > counted[2] == 0
 
 

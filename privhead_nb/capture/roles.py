@@ -12,9 +12,10 @@ from privhead_nb.capture.frame import DOUBT
 from privhead_nb.capture.views import View
 from privhead_nb.errors import SceneError, listed
 
-FACE_ANGLE = 110.0
-"""Degrees from the face's frontal axis within which a camera may see an eye's corner or the
-outline of nose and lips. `privacy.consent` refuses neutral views below 100."""
+FACE_ANGLE = 125.0
+"""Degrees from the face's frontal axis within which a camera may see the outline of the nose past
+the cheek; of twenty made heads the last nose is gone at 137 (`benchmarks/studies/capture.py
+outline`). `privacy.consent` refuses neutral views below 100."""
 CUT = 0.02
 """Share of the head outside of a picture's edges, above which the view is of no use."""
 

@@ -296,7 +296,7 @@ def ex1605(yours: Function) -> None:
                 lambda a, _, d: ~(a > FACE_ANGLE + d)
             ),
             "one reason is enough: or, not and": (lambda a, f, d: (a <= FACE_ANGLE + d) & (f != 0)),
-            "the front may be wrong by the doubt: add it to 110 degrees": (
+            "the front may be wrong by the doubt: add it to 125 degrees": (
                 lambda a, f, _: ~((a > FACE_ANGLE) & (f == 0))
             ),
             "doubt makes more views sensitive, not fewer": (lambda a, f, d: is_sensitive(a, f, -d)),

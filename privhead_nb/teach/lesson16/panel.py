@@ -14,7 +14,7 @@ from privhead_nb.teach.lesson16 import photos
 from privhead_nb.teach.widgets import View
 from privhead_nb.viz.style import NEUTRAL, SENSITIVE, grid, image
 
-SETTING: dict[str, Any] = {"off": 0, "limit": 122, "detector": True}
+SETTING: dict[str, Any] = {"off": 0, "limit": 137, "detector": True}
 """Where the panel starts: as the package does it."""
 TWIN: list[dict[str, Any]] = [
     SETTING,
@@ -81,6 +81,6 @@ def controls() -> dict[str, Any]:
     """How wrong the front is, the limit, and the detector."""
     return {
         "off": widgets.whole("front off", 0, 60, 5, SETTING["off"]),
-        "limit": widgets.choice("limit", (70, 90, 100, 110, 122, 135), SETTING["limit"]),
+        "limit": widgets.choice("limit", (70, 90, 110, 125, 137, 150), SETTING["limit"]),
         "detector": widgets.tick("a detector looks, too", SETTING["detector"]),
     }
