@@ -89,14 +89,14 @@ def one_by_one(angle, faces, doubt):
     """A loop, closed unless open."""
     found = []
     for a, f in zip(angle, faces, strict=True):
-        neutral = np.isfinite(a) and a > 110 + doubt and f == 0
+        neutral = np.isfinite(a) and a > 125 + doubt and f == 0
         found.append(not neutral)
     return np.array(found)
 
 
 def reasons(angle, faces, doubt):
     """Every reason by name."""
-    return np.isnan(angle) | (angle <= 110 + doubt) | (faces > 0) | (faces < 0)
+    return np.isnan(angle) | (angle <= 125 + doubt) | (faces > 0) | (faces < 0)
 
 
 SIDES = "errors[:best], errors[best + 1 :]"
@@ -146,12 +146,12 @@ WRONG = [
     ("1604", lambda c, d: summed(c, d)[None], "has the shape"),
     ("1605", lambda a, f, d: ~one_by_one(a, f, d), "that is neutral"),
     ("1605", lambda _, f, __: f != 0, "misses profiles"),
-    ("1605", lambda a, _, d: ~(a > 110 + d), "misses mirrors"),
-    ("1605", lambda a, f, d: (a <= 110 + d) & (f > 0), "or, not and"),
-    ("1605", lambda a, f, _: ~((a > 110) & (f == 0)), "add it to 110"),
-    ("1605", lambda a, f, d: ~((a > 110 - d) & (f == 0)), "not fewer"),
-    ("1605", lambda a, f, d: ~((a > 110 + d) & (f < 1)), "is not the same"),
-    ("1605", lambda a, f, d: (a <= 110 + d) | (f != 0), "nan <= 118"),
+    ("1605", lambda a, _, d: ~(a > 125 + d), "misses mirrors"),
+    ("1605", lambda a, f, d: (a <= 125 + d) & (f > 0), "or, not and"),
+    ("1605", lambda a, f, _: ~((a > 125) & (f == 0)), "add it to 125"),
+    ("1605", lambda a, f, d: ~((a > 125 - d) & (f == 0)), "not fewer"),
+    ("1605", lambda a, f, d: ~((a > 125 + d) & (f < 1)), "is not the same"),
+    ("1605", lambda a, f, d: (a <= 125 + d) | (f != 0), "nan <= 133"),
 ]  # fmt: skip
 
 RIGHT = [

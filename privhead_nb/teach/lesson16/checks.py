@@ -283,10 +283,10 @@ def ex1605(yours: Function) -> None:
             "a profile that no detector sees": (*cases((95.0, 0), (150.0, 1)), 8.0),
             "a face seen from behind, in a mirror": (*cases((150.0, 1), (150.0, 0)), 8.0),
             "near the limit, the front in doubt": (
-                *cases((95.0, 0), (105.0, 0), (114.0, 0), (121.0, 0), (150.0, 1)),
+                *cases((110.0, 0), (120.0, 0), (129.0, 0), (136.0, 0), (165.0, 1)),
                 8.0,
             ),
-            "the same, the front known": (*cases((114.0, 0), (105.0, 0)), 0.0),
+            "the same, the front known": (*cases((129.0, 0), (120.0, 0)), 0.0),
             "nobody looked": (*cases((150.0, -1), (150.0, 1)), 8.0),
             "a camera that is nowhere": (*cases((np.nan, 0), (95.0, 0)), 8.0),
         },
@@ -303,7 +303,7 @@ def ex1605(yours: Function) -> None:
             "nobody looked (-1) is not the same as nothing seen (0)": (
                 lambda a, f, d: ~((a > FACE_ANGLE + d) & (f <= 0))
             ),
-            "nan <= 118 is False: ask when a view is surely neutral, and turn that around": (
+            "nan <= 133 is False: ask when a view is surely neutral, and turn that around": (
                 lambda a, f, d: (a <= FACE_ANGLE + d) | (f != 0)
             ),
             "that is neutral; sensitive is the other one": lambda a, f, d: ~is_sensitive(a, f, d),
