@@ -302,12 +302,15 @@ def table2() -> str:
     found, lines = stored("tables")["table2"]["recognisers"], []
     for k, kind in enumerate(IMAGE_CONDITIONS):
         paper = [row[k] for row in PAPER_TABLE_2.values()]
-        rates = [("arcface_cnn", "verified"), ("triplet_cnn", "verified"), ("arcface_cnn", "rank1")]
+        rates = [(name, "verified") for name in ("arcface_cnn", "triplet_cnn", "dlib")]
+        rates.append(("arcface_cnn", "rank1"))
         lines.append(
             [kind, f"{sum(paper) / len(paper):.0f} %", *(said(found[n][kind][m]) for n, m in rates)]
         )
-    head = ("kind of picture", "the paper's mean of seven", "verified by `arcface_cnn`",
-            "by `triplet_cnn`", "named among 100 by `arcface_cnn`")  # fmt: skip
+    head = (
+        "kind of picture", "the paper's mean of seven", "verified by `arcface_cnn`",
+        "by `triplet_cnn`", "by dlib's network", "named among 100 by `arcface_cnn`",
+    )  # fmt: skip
     return rows(head, lines)
 
 
