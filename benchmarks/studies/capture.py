@@ -21,6 +21,7 @@ import re
 import resource
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -33,6 +34,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from privhead_nb import Operator, evaluate, load_scene, protect, reconstruct
 from privhead_nb.capture.faces import look_for_faces
 from privhead_nb.capture.frame import head_frame
 from privhead_nb.capture.hull import Mask
@@ -48,8 +50,11 @@ from privhead_nb.errors import PrivheadError
 from privhead_nb.files import write_json
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.heads.head import make_head
+from privhead_nb.heads.synthetic import synthetic_scene
 from privhead_nb.resources import RESULTS
+from privhead_nb.scenes.camera import Cameras
 from privhead_nb.scenes.folder import open_scene
+from privhead_nb.scenes.scene import Scene
 
 OUT = RESULTS / "capture.json"
 FILM = Path(__file__).resolve().parents[3] / "shared" / "data" / "real_film"
@@ -315,14 +320,41 @@ def made() -> dict[str, Any]:
             c2w = cameras.c2w.numpy()[rows]
             errors = camera_errors(poses, c2w[:, :3, :3].transpose(0, 2, 1), c2w[:, :3, 3])
             errors.pop("similarity")
+            seconds = time.perf_counter() - start
             found[name] = {
                 "posed_share": report["placed"] / report["pictures"],
                 **errors,
                 "fov_deg": report["fov_deg"],
-                "seconds": time.perf_counter() - start,
+                "seconds": seconds,
                 "mask_share": float(masks.mean()),
+                **({} if found else _distances(load_scene(out), cameras)),
             }
         print(name, found[name], flush=True)
+    return found
+
+
+def _distances(scene: Scene, cameras: Cameras) -> dict[str, float]:
+    """Of head 7 from the captured scene, with its cameras and with the true ones in their place."""
+    rows = [int(re.findall(r"\d+", name)[0]) - 1 for name in scene.names]
+    c2w, true = scene.cameras.c2w.numpy(), cameras.c2w.numpy()[rows]
+    n = len(rows)
+    poses = Poses(
+        tuple(scene.names), c2w[:, :3, :3].transpose(0, 2, 1), c2w[:, :3, 3], np.ones(n),
+        np.zeros(n), 0.0, "fov",
+    )  # fmt: skip
+    fit = camera_errors(poses, true[:, :3, :3].transpose(0, 2, 1), true[:, :3, 3])["similarity"]
+    turn, scale, shift = fit["turn"], fit["scale"], fit["shift"]
+    placed = np.tile(np.eye(4), (n, 1, 1))
+    placed[:, :3, :3] = turn.T @ true[:, :3, :3]
+    placed[:, :3, 3] = (true[:, :3, 3] - shift) @ turn / scale
+    truth, found = synthetic_scene(7), {}
+    for name, c2w in (("captured", scene.cameras.c2w), ("true", torch.from_numpy(placed))):
+        given = replace(scene, cameras=replace(scene.cameras, c2w=c2w))
+        made = reconstruct(
+            protect(given, Operator(background="flat"), seed=0), "cpu", progress=False
+        )
+        there = Mesh(scale * made.mesh.vertices @ turn.T + shift, made.mesh.faces)
+        found[f"mm_with_{name}_cameras"] = evaluate(there, truth).distance_mean
     return found
 
 
