@@ -182,7 +182,7 @@ def test_settings_are_checked_and_round_trip(monkeypatch):
     ):
         with pytest.raises(ValueError, match=said):
             kind(**wrong)
-    with pytest.raises(TrainingError, match="ci, cpu, gpu, paper"):
+    with pytest.raises(TrainingError, match="ci, cpu, fine, gpu, paper"):
         get_profile("laptop")
     monkeypatch.setenv("PRIVHEAD_PROFILE", "ci")
     assert get_profile().name == "ci"

@@ -1,7 +1,8 @@
-"""Every setting of a reconstruction, and the four profiles: ci, cpu, gpu, paper.
+"""Every setting of a reconstruction, and the five profiles: ci, cpu, fine, gpu, paper.
 
-Profiles change sizes only: steps, rays, grid and mesh resolution. `paper` also names the paper's
-network and sampler. The weights below are the same for all heads.
+Profiles change sizes only: steps, rays, grid and mesh resolution. `fine` is `cpu` on quadratic
+splines. `paper` also names the paper's network and sampler. The weights below are the same for all
+heads.
 """
 
 from __future__ import annotations
@@ -208,6 +209,7 @@ def _profiles() -> dict[str, Profile]:
         full_rgb=replace(cpu.full_rgb, rays=4096, eikonal_points=4096),
         mesh_resolution=320,
     )
+    fine = replace(cpu, name="fine", field=replace(cpu.field, degree=2))
     # The paper: VolSDF's network and sampler, learned beta from 0.1, 1024 rays a step, rate 5e-4;
     # an epoch is one step per view, so 1000 x 16 and 500 x 20 steps. No regulariser of ours.
     plain: dict[str, Any] = {"beta": (0.1, 0.1), "laplacian": 0.0, "mask": 0.0}
@@ -233,7 +235,7 @@ def _profiles() -> dict[str, Profile]:
         full_rgb=FullRGB(steps=26000, rgb=1.0, **plain),
         optimiser=Optimiser(rate=5e-4, grid_rate=5e-4, decay=0.1, betas=(0.9, 0.999)),
     )
-    return {"ci": ci, "cpu": cpu, "gpu": gpu, "paper": paper}
+    return {"ci": ci, "cpu": cpu, "fine": fine, "gpu": gpu, "paper": paper}
 
 
 PROFILES = _profiles()

@@ -1,0 +1,363 @@
+"""What stands between stage 2 and full RGB, and what takes it away: settings one by one.
+
+    python benchmarks/studies/limit.py run oracles creases    parts, one trial after another
+    python benchmarks/studies/limit.py table
+    python benchmarks/studies/limit.py one 201 two-stage field.degree=2      not stored
+
+A trial is a head, a seed, a method, a picture size and settings that differ from the profile's.
+Methods: "two-stage" and "full-rgb", and oracles that no release allows: "signed" (stage 2 sees the
+derivatives with their signs, channel by channel), "grey" (full RGB on grey pictures), "grey-moduli"
+(two stages on them), "outlines" (two stages, all masks released). Heads 201 to 220 are for
+choosing, 101 to 110 and the real head (PRIVHEAD_REAL_HEAD) for reporting.
+
+Beside distances and normals stand
+    creases   mean angle between adjacent mesh faces within 0.6 mm of a level's cell planes over the
+              mean elsewhere, for each level and axis
+    dent      how deep the mesh lies inside the truth at its worst place in the face, mean over 4 mm
+    regions   mean distance from the truth around eyes, nose and mouth and in the rest of the face
+              (made heads only)
+
+Finished trials are kept in benchmarks/results/limit.json and not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+from torch.nn import functional as F
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from benchmarks.studies.reconstruction import REAL, machine
+from privhead_nb import evaluate, load_scene, protect, reconstruct, reconstruct_full_rgb
+from privhead_nb.files import write_json
+from privhead_nb.geometry.mesh import Mesh, extract_mesh
+from privhead_nb.geometry.metrics import closest_points, sample_surface
+from privhead_nb.heads.head import make_head
+from privhead_nb.heads.synthetic import synthetic_scene
+from privhead_nb.lab.faces import cache_folder
+from privhead_nb.privacy.release import Release
+from privhead_nb.resources import RESULTS
+from privhead_nb.scenes.scene import Scene
+from privhead_nb.training.batches import draw_patches, patch_weights, rays_at, released_views
+from privhead_nb.training.losses import eikonal_loss, laplacian_loss, smoothness_loss
+from privhead_nb.training.profiles import PROFILES, Profile
+from privhead_nb.training.run import Run, Terms
+from privhead_nb.training.start import RunOptions, start_run
+from privhead_nb.training.steps import eikonal_points, rgb_terms
+
+STORED = RESULTS / "limit.json"
+PLANE = 0.6  # mm, how near to a cell's plane an edge of the mesh is "at" it
+SMOOTHED = 4.0  # mm, over which dents are averaged
+REGIONS = {"eyes": range(36, 48), "nose": range(27, 36), "mouth": range(48, 68)}
+REACH = 10.0  # mm from a landmark, within which a point is of its region
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One reconstruction.
+
+    Args:
+        head: "real" or a made head's number.
+        method: as listed above.
+        changes: settings that differ from the profile's, as "part.name=JSON".
+        seed: of the training.
+        size: of the pictures.
+        profile: whose settings are changed.
+    """
+
+    head: str
+    method: str = "two-stage"
+    changes: tuple[str, ...] = ()
+    seed: int = 0
+    size: int = 64
+    profile: str = "cpu"
+
+    @property
+    def key(self) -> str:
+        """Its name among the results."""
+        where = (self.profile, self.head, self.method, f"{self.size}px", f"seed {self.seed}")
+        return " ".join((*where, *self.changes))
+
+    def settings(self) -> Profile:
+        """The profile with the changes."""
+        profile = PROFILES[self.profile]
+        for change in self.changes:
+            path, value = change.split("=")
+            names = path.split(".")
+            if len(names) == 1:
+                profile = replace(profile, **{names[0]: json.loads(value)})
+                continue
+            part = replace(getattr(profile, names[0]), **{names[1]: json.loads(value)})
+            profile = replace(profile, **{names[0]: part})
+        return profile
+
+
+def scene_of(head: str, size: int) -> Scene:
+    """The real head's scene, or a made one's, kept on disk once rendered."""
+    if head == "real":
+        return load_scene(REAL)
+    folder = cache_folder() / "limit" / f"scene-{head}-{size}"
+    if not folder.is_dir():
+        synthetic_scene(int(head), size=size).save(folder)
+    return load_scene(folder)
+
+
+def grey(scene: Scene) -> Scene:
+    """The scene without colour: all channels are the mean of three."""
+    return replace(scene, images=scene.images.mean(-1, keepdim=True).expand_as(scene.images))
+
+
+def mesh_of(trial: Trial, scene: Scene) -> tuple[Mesh, dict[str, float]]:
+    """The trained mesh, and seconds by stage."""
+    profile = trial.settings()
+    if trial.method == "signed":
+        return signed_oracle(protect(scene, size=trial.size, seed=0), scene, profile, trial.seed)
+    if trial.method in ("grey", "grey-moduli"):
+        scene = grey(scene)
+    if trial.method in ("full-rgb", "grey"):
+        made = reconstruct_full_rgb(
+            scene, profile, size=trial.size, seed=trial.seed, progress=False
+        )
+    else:
+        masks = "all" if trial.method == "outlines" else "neutral"
+        release = protect(scene, size=trial.size, seed=0, masks=masks)
+        made = reconstruct(release, profile, seed=trial.seed, progress=False)
+    return made.mesh, made.report["seconds"]
+
+
+def signed_oracle(
+    release: Release, scene: Scene, profile: Profile, seed: int
+) -> tuple[Mesh, dict[str, float]]:
+    """Two stages, the second on signed derivatives, which only the owner of the scene has."""
+    run = start_run(profile, RunOptions(seed, progress=False), {}, "oracle", None)
+    one, two = profile.stage1, profile.stage2
+    neutral = released_views(release, "neutral", run.device)
+    run.train("stage1", one.steps, one.beta, rgb_terms(run, neutral, one))
+    colours = scene.resized(release.size).images[list(release.sensitive)]
+    run.train("stage2", two.steps, two.beta, signed_terms(run, release, colours))
+    mesh = extract_mesh(
+        run.model.sdf, release.center, release.radius, resolution=profile.mesh_resolution
+    )
+    return mesh, run.report()["seconds"]
+
+
+def signed_terms(run: Run, release: Release, colours: Tensor) -> Callable[[], Terms]:
+    """Stage 2's terms, with |dx - dx'|_2 + |dy - dy'|_2 over the channels instead of eq. 5."""
+    stage, side = run.settings.stage2, run.settings.stage2.patch
+    views = released_views(release, "sensitive", run.device)
+    weights = patch_weights(views.values, side)
+    kernels = torch.stack(release.operator.kernels())[:, None].to(colours)
+    target = colours.reshape(-1, 3)
+
+    def slopes(patches: Tensor) -> Tensor:  # (B, P, P, 3) -> (B, 3, 2, Q, Q)
+        channels = patches.permute(0, 3, 1, 2).reshape(-1, 1, side, side)
+        inner = side - kernels.shape[-1] + 1
+        return F.conv2d(channels, kernels).reshape(-1, 3, 2, inner, inner)
+
+    def step() -> Terms:
+        flat = draw_patches(views, weights, stage.patches, side, run.generator)
+        points = eikonal_points(run, stage.eikonal_points)
+        shown = run.render(rays_at(views, flat.reshape(-1)), views.background, points)
+        patches = shown.colour.reshape(stage.patches, side, side, 3)
+        off = (slopes(patches) - slopes(target[flat])).square().sum(1).add(1e-12).sqrt().sum(1)
+        normals = shown.normals.reshape(stage.patches, side, side, 3)
+        terms = {
+            "gradient": stage.gradient * off.mean(),
+            "eikonal": stage.eikonal * eikonal_loss(shown.gradients),
+            "smoothness": stage.smoothness * smoothness_loss(normals),
+        }
+        if shown.laplacians is not None:
+            terms["laplacian"] = stage.laplacian * laplacian_loss(shown.laplacians)
+        return terms
+
+    return step
+
+
+def execute(trial: Trial, save: Path | None = None) -> dict[str, Any]:
+    """Train and measure."""
+    scene = scene_of(trial.head, trial.size)
+    mesh, seconds = mesh_of(trial, scene)
+    if save is not None:
+        mesh.save(save)
+    found = evaluate(mesh, scene)
+    return {
+        "head": trial.head,
+        "method": trial.method,
+        "changes": list(trial.changes),
+        "seed": trial.seed,
+        "size": trial.size,
+        "profile": trial.profile,
+        "mm": round(found.distance_mean, 4),
+        "deg": round(found.normal_median_deg or 0.0, 3),
+        "deg_mean": round(found.normal_mean_deg or 0.0, 3),
+        "creases": creases(mesh, scene, trial.settings().field.resolutions),
+        **on_the_face(mesh, scene, trial.head),
+        "seconds": seconds,
+        "threads": torch.get_num_threads(),
+        "machine": machine(),
+    }
+
+
+def creases(mesh: Mesh, scene: Scene, levels: tuple[int, ...]) -> dict[str, list[float]]:
+    """Mean face angle at each level's cell planes over the mean elsewhere, for x, y, z."""
+    found = mesh.to_trimesh()
+    angle = found.face_adjacency_angles
+    ends = found.vertices[found.face_adjacency_edges]
+    at = (ends.mean(1) - np.asarray(scene.center)) / scene.radius
+    out = {}
+    for level in levels:
+        cells = (at + 1) * (level - 1) / 2
+        off = np.abs(cells - np.rint(cells)) * 2 / (level - 1) * scene.radius
+        out[str(level)] = [
+            float(angle[off[:, k] < PLANE].mean() / angle[off[:, k] >= PLANE].mean())
+            for k in range(3)
+        ]
+    return out
+
+
+def on_the_face(mesh: Mesh, scene: Scene, head: str) -> dict[str, Any]:
+    """`dent` and, on a made head, `regions`; mm."""
+    truth = Mesh.from_trimesh(scene.truth_mesh())
+    points, face = sample_surface(truth, 60_000, 0)
+    center, radius = scene.face_region()
+    normals = truth.face_normals()[face]
+    # what is seen of the face from before it: not the ears, nor the inside of hair
+    near = (np.linalg.norm(points - center, axis=1) < radius) & (normals[:, 2] > 0.3)
+    points, normals = points[near], normals[near]
+    distance, closest, _ = closest_points(points, mesh)
+    inward = ((points - closest) * normals).sum(1)
+    around = cKDTree(points).query_ball_point(points, SMOOTHED)
+    out: dict[str, Any] = {"dent": round(float(max(inward[rows].mean() for rows in around)), 3)}
+    if head == "real":
+        return out
+    marks = make_head(int(head)).landmarks().detach().numpy()
+    rest, regions = np.ones(len(points), bool), {}
+    for name, rows in REGIONS.items():
+        here = cKDTree(marks[list(rows)]).query(points)[0] < REACH
+        regions[name] = round(float(distance[here].mean()), 3)
+        rest &= ~here
+    return out | {"regions": regions | {"rest": round(float(distance[rest].mean()), 3)}}
+
+
+# Parts --------------------------------------------------------------------------------------------
+
+CHOOSING = ("201", "202", "203")
+
+
+def _each(*trials: Trial) -> list[Trial]:
+    return [replace(trial, head=head) for head in CHOOSING for trial in trials]
+
+
+SHIPPED, BASELINE = Trial(""), Trial("", "full-rgb")
+PARTS: dict[str, list[Trial]] = {
+    "oracles": _each(
+        SHIPPED,
+        BASELINE,
+        *(Trial("", method) for method in ("signed", "grey", "grey-moduli", "outlines")),
+        replace(SHIPPED, seed=1),
+        replace(SHIPPED, changes=("stage2.steps=3800",)),
+    ),
+    "creases": _each(
+        SHIPPED,
+        BASELINE,
+        replace(SHIPPED, changes=("field.degree=2",)),
+        replace(BASELINE, changes=("field.degree=2",)),
+        replace(SHIPPED, changes=("field.degree=2", "field.resolutions=[16,32,64,104]")),
+    ),
+    "fine": [
+        Trial(head, method, profile=profile)
+        for head in ("real", "101", "102", "103")
+        for method in ("two-stage", "full-rgb")
+        for profile in ("cpu", "fine")
+    ],
+    "sizes": [
+        Trial("real", size=size, profile=profile)
+        for size in (128, 256)
+        for profile in ("cpu", "fine")
+    ],
+}
+
+
+def stored() -> dict[str, Any]:
+    """Finished trials by key."""
+    return json.loads(STORED.read_text(encoding="utf-8")) if STORED.is_file() else {}
+
+
+def said(key: str, found: dict[str, Any]) -> str:
+    """A trial in one line."""
+    worst = max(x for axes in found["creases"].values() for x in axes)
+    parts = " ".join(f"{name} {mm:.2f}" for name, mm in found.get("regions", {}).items())
+    return (
+        f"{key}: {found['mm']:.3f} mm {found['deg']:.2f} deg, dent {found['dent']:.1f}, creases "
+        f"{worst:.2f}, {sum(found['seconds'].values()):.0f} s; {parts}"
+    )
+
+
+def run_part(name: str) -> None:
+    """What is not stored yet."""
+    for trial in PARTS[name]:
+        if trial.key not in stored():
+            found = execute(trial)
+            write_json(STORED, stored() | {trial.key: found})
+            print(said(trial.key, found), flush=True)
+
+
+def table() -> str:
+    """Means over the heads of all settings, of those for choosing and for reporting; Markdown."""
+    rows: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for found in stored().values():
+        changed = ", ".join(found["changes"])
+        heads = "real" if found["head"] == "real" else f"made {found['head'][0]}xx"
+        what = (heads, found["size"], found["profile"], found["method"], changed, found["seed"])
+        rows.setdefault(what, []).append(found)
+    lines = [
+        "| heads | pixels | profile | method | changed | seed | mm | deg | dent, mm | crease |",
+        "| --- |" + " --- |" * 9,
+    ]
+    for what, found in sorted(rows.items(), key=str):
+        heads, size, profile, method, changed, seed = what
+        crease = mean(max(x for axes in f["creases"].values() for x in axes) for f in found)
+        lines.append(
+            f"| {len(found)} {heads} | {size} | {profile} | {method} | {changed or '-'} | {seed} "
+            f"| {mean(f['mm'] for f in found):.2f} | {mean(f['deg'] for f in found):.1f} "
+            f"| {mean(f['dent'] for f in found):.1f} | {crease:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("command", choices=("run", "table", "one"))
+    parser.add_argument("what", nargs="*", help="parts; or a head, a method and settings")
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--profile", default="cpu")
+    parser.add_argument("--save", type=Path, help="of `one`: write the mesh there")
+    given = parser.parse_args()
+    if given.command == "table":
+        print(table())
+    elif given.command == "one":
+        head, method, *changes = given.what
+        trial = Trial(head, method, tuple(changes), given.seed, given.size, given.profile)
+        print(said(trial.key, execute(trial, given.save)))
+    else:
+        for name in given.what or PARTS:
+            run_part(name)
+
+
+if __name__ == "__main__":
+    main()
