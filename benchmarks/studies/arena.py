@@ -7,6 +7,7 @@
                                                      every strength
     python benchmarks/studies/arena.py run --small   a few people; not stored
     python benchmarks/studies/arena.py table
+    python benchmarks/studies/arena.py chart         benchmarks/results/arena.webp
 
 100 fresh people, one frontal picture each in the gallery, eight views each released. `run` goes on
 where it stopped, and writes benchmarks/results/arena.json. Pictures are kept in out/lab
@@ -260,7 +261,7 @@ def train_shared(what: str) -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("command", choices=("regressor", "domain", "run", "table"))
+    parser.add_argument("command", choices=("regressor", "domain", "run", "table", "chart"))
     parser.add_argument("--only", nargs="+", choices=NAMES, help="these defences alone")
     parser.add_argument("--all", action="store_true", help="every strength")
     parser.add_argument("--small", action="store_true", help="a few people; not stored")
@@ -272,7 +273,13 @@ def main() -> None:
         return
     if asked.command == "run":
         run(LITTLE if asked.small else Size(), target, asked.only, asked.all, asked.workers)
-    print(table(json.loads(target.read_text(encoding="utf-8"))))
+    stored = json.loads(target.read_text(encoding="utf-8"))
+    if asked.command == "chart":
+        from privhead_nb.teach.lesson14.figures import chart
+
+        chart(stored).savefig(target.with_suffix(".webp"), dpi=110)
+        return
+    print(table(stored))
 
 
 if __name__ == "__main__":
