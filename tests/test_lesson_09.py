@@ -208,15 +208,15 @@ def test_the_best_of_several_recipes_looks_better_than_it_is() -> None:
 
 
 def test_the_inputs_tell_an_informed_attacker_more_than_renders_tell_the_networks() -> None:
-    """40 % by renders, of which both networks see more than of moduli; most by the moduli."""
+    """50 % by renders, of which both networks see more than of moduli; most by the moduli."""
     ranks, same = lab_runs.table2("rank1"), lab_runs.table2("verified")["our rendering"]
     networks = ("arcface_cnn", "triplet_cnn")
     said = [round(100 * found[name].value) for found in (ranks["our rendering"], same)
             for name in networks]  # fmt: skip
-    assert said == [40, 30, 24, 16], "the lesson prints these in its text"
+    assert said == [50, 40, 41, 26], "the lesson prints these in its text"
     for name in ("arcface_cnn", "triplet_cnn"):
         assert ranks["our rendering"][name].value > ranks["protected"][name].value
-    assert ranks["our rendering"]["arcface_cnn"].value == pytest.approx(0.40)
+    assert ranks["our rendering"]["arcface_cnn"].value == pytest.approx(0.50)
     assert lab_runs.rate("sobel-64", "parrot-informed").value > 0.8
 
 
