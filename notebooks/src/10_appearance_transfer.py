@@ -783,8 +783,8 @@ print(f"released meshes among {learned['gallery']}: {rate.percent()}")
 # %% [markdown]
 # Of the triumph hardly anything is left, and then more than all of it. Among a hundred people the two networks that
 # know *photographs* name a grey mesh hardly ever, and the field in its own colours more often: head 7 was an exception,
-# or five people were no gallery. (The weak recognisers, edges and pixels, do better on the mesh: a quarter and two
-# fifths, where chance is 1 %.) The paper has the same order, 6 % for meshes and 34 % for its renderings. So is the bare
+# or five people were no gallery. (The weak recognisers, edges and pixels, do better on the mesh: 29 and
+# 44 %, where chance is 1 %.) The paper has the same order, 6 % for meshes and 34 % for its renderings. So is the bare
 # shape anonymous? **No: a network that learns on meshes names 10 of 10.** The identity is in the mesh: networks that
 # have never seen grey skin hardly find it, and one that trains for it does. (Ten people are few: the interval begins at
 # 69 %. And that attacker has true scans of the people it looks for; one with portraits alone names 1 of 10.)
