@@ -327,8 +327,9 @@ def made() -> dict[str, Any]:
                 "fov_deg": report["fov_deg"],
                 "seconds": seconds,
                 "mask_share": float(masks.mean()),
-                **({} if found else _distances(load_scene(out), cameras)),
             }
+            if name == "two heights":
+                found[name] |= _distances(load_scene(out), cameras)
         print(name, found[name], flush=True)
     return found
 

@@ -38,14 +38,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from benchmarks.studies.reconstruction import REAL, machine
+from benchmarks.studies.reconstruction import REAL, changed, machine, scene_folder
 from privhead_nb import evaluate, load_scene, protect, reconstruct, reconstruct_full_rgb
 from privhead_nb.files import write_json
 from privhead_nb.geometry.mesh import Mesh, extract_mesh
 from privhead_nb.geometry.metrics import closest_points, sample_surface
 from privhead_nb.heads.head import make_head
-from privhead_nb.heads.synthetic import synthetic_scene
-from privhead_nb.lab.faces import cache_folder
 from privhead_nb.privacy.release import Release
 from privhead_nb.resources import RESULTS
 from privhead_nb.scenes.scene import Scene
@@ -91,26 +89,12 @@ class Trial:
 
     def settings(self) -> Profile:
         """The profile with the changes."""
-        profile = PROFILES[self.profile]
-        for change in self.changes:
-            path, value = change.split("=")
-            names = path.split(".")
-            if len(names) == 1:
-                profile = replace(profile, **{names[0]: json.loads(value)})
-                continue
-            part = replace(getattr(profile, names[0]), **{names[1]: json.loads(value)})
-            profile = replace(profile, **{names[0]: part})
-        return profile
+        return changed(PROFILES[self.profile], self.changes)
 
 
 def scene_of(head: str, size: int) -> Scene:
     """The real head's scene, or a made one's, kept on disk once rendered."""
-    if head == "real":
-        return load_scene(REAL)
-    folder = cache_folder() / "limit" / f"scene-{head}-{size}"
-    if not folder.is_dir():
-        synthetic_scene(int(head), size=size).save(folder)
-    return load_scene(folder)
+    return load_scene(REAL if head == "real" else scene_folder(head, size))
 
 
 def grey(scene: Scene) -> Scene:
@@ -317,19 +301,19 @@ def table() -> str:
     """Means over the heads of all settings, of those for choosing and for reporting; Markdown."""
     rows: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for found in stored().values():
-        changed = ", ".join(found["changes"])
+        settings = ", ".join(found["changes"])
         heads = "real" if found["head"] == "real" else f"made {found['head'][0]}xx"
-        what = (heads, found["size"], found["profile"], found["method"], changed, found["seed"])
+        what = (heads, found["size"], found["profile"], found["method"], settings, found["seed"])
         rows.setdefault(what, []).append(found)
     lines = [
         "| heads | pixels | profile | method | changed | seed | mm | deg | dent, mm | crease |",
         "| --- |" + " --- |" * 9,
     ]
     for what, found in sorted(rows.items(), key=str):
-        heads, size, profile, method, changed, seed = what
+        heads, size, profile, method, settings, seed = what
         crease = mean(max(x for axes in f["creases"].values() for x in axes) for f in found)
         lines.append(
-            f"| {len(found)} {heads} | {size} | {profile} | {method} | {changed or '-'} | {seed} "
+            f"| {len(found)} {heads} | {size} | {profile} | {method} | {settings or '-'} | {seed} "
             f"| {mean(f['mm'] for f in found):.2f} | {mean(f['deg'] for f in found):.1f} "
             f"| {mean(f['dent'] for f in found):.1f} | {crease:.2f} |"
         )

@@ -19,15 +19,19 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from privhead_nb import resources
 from privhead_nb.files import write_json
+
+if TYPE_CHECKING:
+    from privhead_nb.training.profiles import Profile
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = resources.RESULTS / "reconstruction.json"
@@ -78,6 +82,16 @@ def key(run: dict[str, Any]) -> str:
     return " ".join(str(run[k]) for k in ("profile", "head", "seed", "method", "setting")).strip()
 
 
+def changed(profile: Profile, settings: Iterable[str]) -> Profile:
+    """A profile with some settings changed, each given as "part.name=JSON"."""
+    for setting in settings:
+        path, value = setting.split("=")
+        part, name = path.split(".")
+        made = replace(getattr(profile, part), **{name: json.loads(value)})
+        profile = replace(profile, **{part: made})
+    return profile
+
+
 def execute(run: dict[str, Any], threads: int) -> dict[str, Any]:
     """Train and evaluate one run, in this process."""
     import torch
@@ -86,12 +100,7 @@ def execute(run: dict[str, Any], threads: int) -> dict[str, Any]:
     from privhead_nb.training.profiles import PROFILES
 
     torch.set_num_threads(threads)
-    profile = PROFILES[run["profile"]]
-    if run["setting"]:
-        path, value = run["setting"].split("=")
-        part, name = path.split(".")
-        changed = replace(getattr(profile, part), **{name: json.loads(value)})
-        profile = replace(profile, **{part: changed})
+    profile = changed(PROFILES[run["profile"]], [run["setting"]] if run["setting"] else [])
     scene = load_scene(REAL if run["head"] == "real" else scene_folder(run["head"]))
     if run["method"] == "full-rgb":
         result = reconstruct_full_rgb(scene, profile, seed=run["seed"], progress=False)
@@ -149,14 +158,15 @@ def study(parts: list[str], profile: str, threads: int, again: bool, jobs: int) 
             future.result()
 
 
-def scene_folder(head: str) -> Path:
+def scene_folder(head: str, size: int = 64) -> Path:
     """Folder of a made head's scene: rendered once, and read as a user's scene would be."""
     from privhead_nb.heads.codes import GENERATOR_VERSION
     from privhead_nb.heads.synthetic import synthetic_scene
 
-    folder = Path(tempfile.gettempdir()) / f"privhead-study-v{GENERATOR_VERSION}-{head}"
+    name = f"privhead-study-v{GENERATOR_VERSION}-{head}" + (f"-{size}" if size != 64 else "")
+    folder = Path(tempfile.gettempdir()) / name
     if not folder.is_dir():
-        synthetic_scene(int(head)).save(folder)
+        synthetic_scene(int(head), size=size).save(folder)
     return folder
 
 

@@ -18,13 +18,19 @@ _3_4 = np.float32(0.75)
 
 
 @numba_kernel(forceinline=True)
-def _along(x, res):
-    """On one axis: the cell, the place in it, and the slope of that place."""
+def _position(x, res):
+    """On one axis: a point in cells, clamped to the lattice, and cells per unit, 0 outside."""
     scale = _HALF * np.float32(res - 1)
     clamped = min(max(x, -_F1), _F1)
-    position = (clamped + _F1) * scale
+    return (clamped + _F1) * scale, scale if x == clamped else _F0
+
+
+@numba_kernel(forceinline=True)
+def _along(x, res):
+    """On one axis: the cell, the place in it, and the slope of that place."""
+    position, slope = _position(x, res)
     cell = max(min(int(position), res - 2), 0)  # max: a NaN must not become an address
-    return cell, position - np.float32(cell), scale if x == clamped else _F0
+    return cell, position - np.float32(cell), slope
 
 
 @numba_kernel(forceinline=True)
@@ -139,13 +145,10 @@ def _table_loop(first, last, points, levels, order, channels, g_out, g_slope, g_
 @numba_kernel(forceinline=True)
 def _splines(x, res):
     """On one axis: the first of 3 lattice points, their weights, the weights' slopes."""
-    scale = _HALF * np.float32(res - 1)
-    clamped = min(max(x, -_F1), _F1)
-    position = (clamped + _F1) * scale
+    position, s = _position(x, res)
     middle = max(min(int(position + _HALF), res - 2), 1)  # max: a NaN must not become an address
     t = position - np.float32(middle)
     below, above = _HALF - t, _HALF + t
-    s = scale if x == clamped else _F0
     weights = (_HALF * below * below, _3_4 - t * t, _HALF * above * above)
     return middle - 1, weights, (-s * below, -s * (t + t), s * above)
 

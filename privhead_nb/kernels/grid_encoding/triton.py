@@ -28,20 +28,25 @@ _BLOCK = 128  # one point a thread, its channels in that thread's registers
 
 
 @triton_kernel
+def _position_block(p_points, p_level, rows, m_rows, AXIS: tl.constexpr):
+    """On one axis: points in cells, clamped to the lattice, and cells per unit, 0 outside."""
+    x = tl.load(p_points + rows * 3 + AXIS, mask=m_rows, other=0.0)
+    scale = 0.5 * (tl.load(p_level) - 1).to(tl.float32)
+    clamped = tl.minimum(tl.maximum(x, -1.0), 1.0)
+    return (clamped + 1.0) * scale, tl.where(x == clamped, scale, 0.0)[:, None]
+
+
+@triton_kernel
 def _along_block(p_points, p_level, rows, m_rows, AXIS: tl.constexpr):
     """On one axis: the lower and upper plane's part of the index, place in the cell, slope."""
     res, bits, stride = tl.load(p_level), tl.load(p_level + 2), tl.load(p_level + 4 + AXIS)
-    x = tl.load(p_points + rows * 3 + AXIS, mask=m_rows, other=0.0)
-    scale = 0.5 * (res - 1).to(tl.float32)
-    clamped = tl.minimum(tl.maximum(x, -1.0), 1.0)
-    position = (clamped + 1.0) * scale
+    position, slope = _position_block(p_points, p_level, rows, m_rows, AXIS)
     cell = tl.minimum(position.to(tl.int32).to(tl.int64), res - 2)
     cell = tl.maximum(cell, 0)  # a NaN must not become an address
     lower = ((cell * stride) & bits).to(tl.int32)
     upper = ((cell * stride + stride) & bits).to(tl.int32)
     place = position - cell.to(tl.float32)
-    slope = tl.where(x == clamped, scale, 0.0)
-    return lower, upper, place[:, None], slope[:, None]
+    return lower, upper, place[:, None], slope
 
 
 @triton_kernel
@@ -91,13 +96,10 @@ def _trilinear_block(p_table, corners, place, m_rows):
 def _splines_block(p_points, p_level, rows, m_rows, AXIS: tl.constexpr):
     """Degree 2, on one axis: three planes' parts of the index, their weights and slopes."""
     res, bits, stride = tl.load(p_level), tl.load(p_level + 2), tl.load(p_level + 4 + AXIS)
-    x = tl.load(p_points + rows * 3 + AXIS, mask=m_rows, other=0.0)
-    scale = 0.5 * (res - 1).to(tl.float32)
-    clamped = tl.minimum(tl.maximum(x, -1.0), 1.0)
-    position = (clamped + 1.0) * scale
+    position, s = _position_block(p_points, p_level, rows, m_rows, AXIS)
     middle = tl.minimum((position + 0.5).to(tl.int32).to(tl.int64), res - 2)
     middle = tl.maximum(middle, 1)  # a NaN must not become an address
-    t, s = (position - middle.to(tl.float32))[:, None], tl.where(x == clamped, scale, 0.0)[:, None]
+    t = (position - middle.to(tl.float32))[:, None]
     first, below, above = (middle - 1) * stride, 0.5 - t, 0.5 + t
     parts = (
         (first & bits).to(tl.int32),

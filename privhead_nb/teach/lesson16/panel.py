@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from privhead_nb.capture.frame import DOUBT
 from privhead_nb.capture.roles import FACE_ANGLE
 from privhead_nb.teach import widgets
 from privhead_nb.teach.lesson16 import photos
 from privhead_nb.teach.widgets import View
 from privhead_nb.viz.style import NEUTRAL, SENSITIVE, grid, image
 
-SETTING: dict[str, Any] = {"off": 0, "limit": 137, "detector": True}
+SETTING: dict[str, Any] = {"off": 0, "limit": round(FACE_ANGLE + DOUBT), "detector": True}
 """Where the panel starts: as the package does it."""
 TWIN: list[dict[str, Any]] = [
     SETTING,
@@ -80,8 +81,9 @@ def picture(off: int, limit: int, detector: bool) -> View:
 
 def controls() -> dict[str, Any]:
     """How wrong the front is, the limit, and the detector."""
+    limits = (70, 90, 110, 125, SETTING["limit"], 150)
     return {
         "off": widgets.whole("front off", 0, 60, 5, SETTING["off"]),
-        "limit": widgets.choice("limit", (70, 90, 110, 125, 137, 150), SETTING["limit"]),
+        "limit": widgets.choice("limit", limits, SETTING["limit"]),
         "detector": widgets.tick("a detector looks, too", SETTING["detector"]),
     }
