@@ -9,8 +9,8 @@
 
 Weights go to privhead_nb/deid/weights/g2face.safetensors, results to
 benchmarks/results/g2face.json. It learned people of "defender", and its regressor of codes is that
-of studies/ideudemon.py, whose parser `run` takes too; it is trained first where it is missing.
-Tested are people of "fresh".
+of studies/ideudemon.py: `train` trains it first where it is missing, `run` and `ablate` take it, and
+the parser, from the weights that ship. Tested are people of "fresh".
 """
 
 from __future__ import annotations
@@ -32,11 +32,10 @@ from benchmarks.studies import g2face_figures as figures
 from benchmarks.studies.ideudemon import PROFILES, coarse_codes
 from benchmarks.studies.ideudemon_figures import Tested, distances, named, used
 from privhead_nb.bench.harness import cpu_name
-from privhead_nb.deid import portraits
+from privhead_nb.deid import ideudemon, portraits
 from privhead_nb.deid.g2face import NAME, G2Face, deidentifier
 from privhead_nb.deid.g2face.prior import Variant
 from privhead_nb.deid.g2face.train import JOINT, PRIOR, Training, train
-from privhead_nb.deid.ideudemon.codes import Parser
 from privhead_nb.deid.learning import Learning
 from privhead_nb.deid.stored import path_of, save_parts
 from privhead_nb.files import write_json
@@ -90,7 +89,7 @@ def run(tested: Tested) -> dict[str, Any]:
     system = deidentifier()
     made = figures.Anonymised.of(system, tested.views.rgb())
     plain, hidden = made.plain, made.hidden
-    parser = _parser()
+    parser = ideudemon.deidentifier().parser
     files = {"PNG": hidden} | {
         f"JPEG {quality}": figures.as_jpeg(hidden, quality) for quality in figures.QUALITIES
     }
@@ -118,13 +117,6 @@ def run(tested: Tested) -> dict[str, Any]:
         "diversity": figures.diversity(system, plain),
         "seconds_a_hundred": _seconds(system, plain),
     }
-
-
-def _parser() -> Parser:
-    """The regressor's companion, which `train` made."""
-    people = faces.people(portraits.GROUP, PROFILES["cpu"].people)
-    learn = portraits.known_portraits(people, folder=faces.cache_folder())
-    return coarse_codes("cpu", learn, progress=False)[1].requires_grad_(False)
 
 
 @torch.no_grad()
@@ -159,7 +151,7 @@ def ablate(tested: Tested, progress: bool = True) -> dict[str, Any]:
     """Table VI: systems of SHORT training with and without each proposal; what is done is kept."""
     people = faces.people(portraits.GROUP, PROFILES["cpu"].people)
     learn = portraits.known_portraits(people, folder=faces.cache_folder())
-    codes, _ = coarse_codes("cpu", learn, progress)
+    codes = ideudemon.deidentifier().regressor
     rows = {}
     for name, variant in VARIANTS.items():
         folder = faces.cache_folder() / f"{NAME}_short" / name.replace(" + ", "_")

@@ -124,7 +124,7 @@ def main() -> None:
         store("figure_4", figure_4(system, tested, asked.draws))
         store("special", special(system, tested, asked.draws))
     if asked.command == "ablate":
-        store("table_2", ablations(Tested.of(asked.people)))
+        store("table_2", ablations(Tested.of(asked.people), PROFILES[asked.profile].people))
     print(tables(json.loads(STORED.read_text(encoding="utf-8"))))
 
 

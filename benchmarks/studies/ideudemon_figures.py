@@ -231,11 +231,11 @@ VARIANTS = {
 }
 
 
-def ablations(tested: Tested) -> dict[str, Any]:
+def ablations(tested: Tested, people: int) -> dict[str, Any]:
     """Step II without each of its parts: restorers of SHORT training, at the default scale."""
     system = deidentifier()
     cache = faces.cache_folder()
-    learn = portraits.known_portraits(faces.people(portraits.GROUP, 600), folder=cache)
+    learn = portraits.known_portraits(faces.people(portraits.GROUP, people), folder=cache)
     plain, random = tested.views.rgb(), torch.Generator().manual_seed(2)
     hidden = perturbed(system.codes(plain), system.default, random)
     rows = {}
