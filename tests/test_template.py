@@ -254,6 +254,39 @@ def test_all_at_once(template, release, hidden):
         reconstruct_at_once(hidden, TINY)
 
 
+# A head's own reconstruction, from smaller pictures, as the start --------------------------------
+
+
+def test_stage_2_goes_on_from_an_earlier_reconstruction(scene, made, tmp_path):
+    """Other pictures of the same scene: no step, no change; and its folder serves as well."""
+    other = protect(scene, size=24)
+    waiting = replace(TINY, stage2=replace(TINY.stage2, steps=0))
+    as_it_was = reconstruct(other, waiting, start=made)
+    for name, value in made.model.state_dict().items():
+        if name.startswith(("field.", "colour.")):
+            assert torch.equal(value, as_it_was.model.state_dict()[name]), name
+    finer = replace(TINY, field=replace(TINY.field, resolutions=(8, 16, 20, 24)))
+    made.save(tmp_path / "made")
+    both = [reconstruct(other, finer, start=start) for start in (made, tmp_path / "made")]
+    assert torch.equal(*(weights(one) for one in both))
+    assert set(both[0].history) == {"stage2"}
+    assert both[0].report["template_made"] == {"kind": "reconstruction", "size": 32}
+
+
+def test_another_head_or_a_second_start_is_refused(release, template, made, tmp_path):
+    moved = replace(made, center=(made.center[0] + 5.0, *made.center[1:]))
+    with pytest.raises(TrainingError, match="bounding sphere.*another --size"):
+        reconstruct(release, TINY, start=moved)
+    with pytest.raises(TrainingError, match="can't both be"):
+        reconstruct(release, TINY, start=made, template=template)
+    other = replace(TINY, field=replace(TINY.field, width=32))
+    with pytest.raises(TrainingError, match="start: doesn't fit this profile: width is 64 there"):
+        reconstruct(release, other, start=made)
+    release.save(tmp_path / "release")
+    tried = run("reconstruct", tmp_path / "release", tmp_path / "out", "--start", tmp_path / "no")
+    assert tried.exit_code == 2 and "no" in tried.stderr and not (tmp_path / "out").exists()
+
+
 # The command, and what is shipped ----------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
     python benchmarks/studies/limit.py run oracles creases    parts, one trial after another
     python benchmarks/studies/limit.py table
-    python benchmarks/studies/limit.py one 201 two-stage field.degree=2      not stored
+    python benchmarks/studies/limit.py one 201 two-stage field.degree=1      not stored
 
 A trial is a head, a seed, a method, a picture size and settings that differ from the profile's.
 Methods: "two-stage" and "full-rgb", and oracles that no release allows: "signed" (stage 2 sees the
@@ -72,6 +72,7 @@ class Trial:
         seed: of the training.
         size: of the pictures.
         profile: whose settings are changed.
+        after: pixels of the release whose reconstruction by `cpu` stage 2 starts from; 0: none.
     """
 
     head: str
@@ -80,11 +81,13 @@ class Trial:
     seed: int = 0
     size: int = 64
     profile: str = "cpu"
+    after: int = 0
 
     @property
     def key(self) -> str:
         """Its name among the results."""
-        where = (self.profile, self.head, self.method, f"{self.size}px", f"seed {self.seed}")
+        size = f"{self.size}px" + (f" after {self.after}px" if self.after else "")
+        where = (self.profile, self.head, self.method, size, f"seed {self.seed}")
         return " ".join((*where, *self.changes))
 
     def settings(self) -> Profile:
@@ -116,7 +119,13 @@ def mesh_of(trial: Trial, scene: Scene) -> tuple[Mesh, dict[str, float]]:
     else:
         masks = "all" if trial.method == "outlines" else "neutral"
         release = protect(scene, size=trial.size, seed=0, masks=masks)
-        made = reconstruct(release, profile, seed=trial.seed, progress=False)
+        start, before = None, {}
+        if trial.after:
+            smaller = protect(scene, size=trial.after, seed=0, masks=masks)
+            start = reconstruct(smaller, "cpu", seed=trial.seed, progress=False)
+            before = {f"{k}, {trial.after}px": v for k, v in start.report["seconds"].items()}
+        made = reconstruct(release, profile, seed=trial.seed, progress=False, start=start)
+        return made.mesh, before | made.report["seconds"]
     return made.mesh, made.report["seconds"]
 
 
@@ -182,6 +191,7 @@ def execute(trial: Trial, save: Path | None = None) -> dict[str, Any]:
         "seed": trial.seed,
         "size": trial.size,
         "profile": trial.profile,
+        "after": trial.after,
         "mm": round(found.distance_mean, 4),
         "deg": round(found.normal_median_deg or 0.0, 3),
         "deg_mean": round(found.normal_mean_deg or 0.0, 3),
@@ -244,6 +254,7 @@ def _each(*trials: Trial) -> list[Trial]:
 
 
 SHIPPED, BASELINE = Trial(""), Trial("", "full-rgb")
+TRILINEAR = ("field.degree=1",)
 PARTS: dict[str, list[Trial]] = {
     "oracles": _each(
         SHIPPED,
@@ -253,22 +264,29 @@ PARTS: dict[str, list[Trial]] = {
         replace(SHIPPED, changes=("stage2.steps=3800",)),
     ),
     "creases": _each(
+        replace(SHIPPED, changes=TRILINEAR),
+        replace(BASELINE, changes=TRILINEAR),
         SHIPPED,
         BASELINE,
-        replace(SHIPPED, changes=("field.degree=2",)),
-        replace(BASELINE, changes=("field.degree=2",)),
-        replace(SHIPPED, changes=("field.degree=2", "field.resolutions=[16,32,64,104]")),
+        replace(SHIPPED, changes=("field.resolutions=[16,32,64,104]",)),
     ),
-    "fine": [
-        Trial(head, method, profile=profile)
+    "report": [
+        Trial(head, method, changes)
         for head in ("real", "101", "102", "103")
         for method in ("two-stage", "full-rgb")
-        for profile in ("cpu", "fine")
+        for changes in (TRILINEAR, ())
     ],
     "sizes": [
-        Trial("real", size=size, profile=profile)
+        Trial("real", size=size, changes=changes)
         for size in (128, 256)
-        for profile in ("cpu", "fine")
+        for changes in (TRILINEAR, ())
+    ]
+    + [Trial("real", size=size, profile="fine", after=64) for size in (128, 256)]
+    + [Trial("real", "full-rgb", size=256, profile="fine")]
+    + [
+        Trial(head, method, size=256, profile="fine", after=after)
+        for head in ("101", "102", "103")
+        for method, after in (("two-stage", 64), ("full-rgb", 0))
     ],
 }
 
@@ -303,7 +321,8 @@ def table() -> str:
     for found in stored().values():
         settings = ", ".join(found["changes"])
         heads = "real" if found["head"] == "real" else f"made {found['head'][0]}xx"
-        what = (heads, found["size"], found["profile"], found["method"], settings, found["seed"])
+        size = str(found["size"]) + (f" after {found['after']}" if found.get("after") else "")
+        what = (heads, size, found["profile"], found["method"], settings, found["seed"])
         rows.setdefault(what, []).append(found)
     lines = [
         "| heads | pixels | profile | method | changed | seed | mm | deg | dent, mm | crease |",

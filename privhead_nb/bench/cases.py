@@ -210,6 +210,7 @@ def modulus_peers(images: Tensor) -> dict[str, Callable[[], Any]]:
 
 # Of this project, and Instant-NGP's: 16 levels from 16 to 512, two channels, 2^19 entries at most.
 DENSE = GridLayout((12, 24, 48, 80), channels=4)
+SPLINES = GridLayout((12, 24, 48, 80), channels=4, degree=2)
 HASHED = GridLayout(
     tuple(round(16 * 32 ** (k / 15)) for k in range(16)), channels=2, max_entries=2**19
 )
@@ -220,7 +221,7 @@ def grid_encoding(device: torch.device, quick: bool, own: Backend) -> Iterator[C
 
     A backward through the Jacobian is the second order of the features: what an eikonal loss needs.
     """
-    layouts, counts = {"dense 4 x 4": DENSE}, [12000]
+    layouts, counts = {"dense 4 x 4": DENSE, "dense 4 x 4, splines": SPLINES}, [12000]
     if quick:
         layouts, counts = {"tiny": GridLayout((4, 7), channels=2)}, [33]
     elif device.type == "cuda":
@@ -240,7 +241,7 @@ def grid_encoding(device: torch.device, quick: bool, own: Backend) -> Iterator[C
             return found if jacobian else found[0]
 
         functions = forms(call, own)
-        if not jacobian and not any(layout.hashed):
+        if not jacobian and not any(layout.hashed) and layout.degree == 1:
             functions["grid_sample"] = lambda p, t, layout=layout: grid_sample(p, t, layout)
         generator = torch.Generator().manual_seed(count)
         points = F.normalize(torch.randn(count, 3, generator=generator), dim=1)
@@ -249,7 +250,8 @@ def grid_encoding(device: torch.device, quick: bool, own: Backend) -> Iterator[C
         # points, outputs, and the entries that their corners can touch; back, the whole table's
         # gradient, which is dense
         through = 12 * count + 4 * (4 if jacobian else 1) * layout.features * count
-        touched = sum(min(size, 8 * count) for size in layout.sizes)
+        corners = (layout.degree + 1) ** 3
+        touched = sum(min(size, corners * count) for size in layout.sizes)
         yield Case(
             op="grid_encoding",
             size=f"{count}, {name}" + ("" if jacobian else ", features alone"),
@@ -257,9 +259,9 @@ def grid_encoding(device: torch.device, quick: bool, own: Backend) -> Iterator[C
             functions=functions,
             bytes_forward=through + 4 * touched * layout.channels,
             bytes_backward=through + 4 * layout.entries * layout.channels,
-            flops=count * layout.features * (50 if jacobian else 25),
-            # the compiler takes minutes over 16 levels x 8 corners
-            compile=len(layout.resolutions) <= 4,
+            flops=count * layout.features * corners * (6 if jacobian else 3),
+            # the compiler takes minutes over 16 levels x 8 corners, or 4 x 27
+            compile=len(layout.resolutions) * corners <= 32,
         )
 
 

@@ -38,14 +38,17 @@ Row = dict[str, Any]
 
 
 class GridSampleEncoding(nn.Module):
-    """The grid encoding as most code writes it: one `grid_sample` a level (the peer)."""
+    """The grid encoding as most code writes it: one `grid_sample` a level (the peer).
+
+    It is trilinear whatever the layout's degree, so it does less than the encoding of degree 2.
+    """
 
     def __init__(
         self, layout: GridLayout, *, generator: torch.Generator | None = None, **_: Any
     ) -> None:
         super().__init__()
-        if any(layout.hashed) or layout.degree != 1:
-            raise ValueError("grid_sample has no hashed levels and is trilinear")
+        if any(layout.hashed):
+            raise ValueError("grid_sample has no hashed levels")
         self.layout = layout
         shapes = [(1, layout.channels, res, res, res) for res in layout.resolutions]
         starts = (torch.rand(shape, generator=generator) for shape in shapes)

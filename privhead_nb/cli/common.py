@@ -66,8 +66,8 @@ Profile = Annotated[
     ProfileName,
     typer.Option(
         "--profile",
-        help="Sizes of networks and steps: ci for tests, cpu for a laptop, fine for a smoother and "
-        "better head in half as long again, gpu for a graphics card, paper for the paper's own "
+        help="Sizes of networks and steps: ci for tests, cpu for a laptop, fine for pictures of 128 and "
+        "256 pixels (see --start), gpu for a graphics card, paper for the paper's own "
         "network. Default: PRIVHEAD_PROFILE, else cpu.",
         envvar="PRIVHEAD_PROFILE",
     ),

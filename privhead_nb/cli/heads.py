@@ -56,9 +56,17 @@ def reconstruct(
             help="Start from this template (see `privhead template`), with stage 2 alone.",
         ),
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--start",
+            metavar="FOLDER",
+            help="Go on from this earlier result, from smaller pictures, with stage 2 alone.",
+        ),
+    ] = None,
     stages: Annotated[
         Literal["1,2", "1", "2"] | None,
-        typer.Option("--stages", help="Default: 1,2; with --template: 2."),
+        typer.Option("--stages", help="Default: 1,2; with --template or --start: 2."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint in OUT.")
@@ -74,9 +82,10 @@ def reconstruct(
 
     Stage 1 learns the coarse shape from neutral views, stage 2 the face from gradient moduli.
     Without neutral views, a template head stands in for stage 1: --template.
+    Of pictures larger than 64 pixels: first a release of 64, then --start with its result.
     Ctrl-C keeps the last checkpoint; the same command with --resume goes on from it.
     """
-    claim_target(out, source, template)
+    claim_target(out, source, template, start)
     set_threads(threads)
     from privhead_nb.training.two_stage import reconstruct as train
     from privhead_nb.training.two_stage import reconstruct_full_rgb
@@ -90,13 +99,14 @@ def reconstruct(
             profile,
             stages=None if stages is None else tuple(int(n) for n in stages.split(",")),
             template=template,
+            start=start,
             **how,
         )
-    elif template is not None or stages is not None:
+    elif template is not None or start is not None or stages is not None:
         raise PrivheadError(
             "the full-RGB baseline has no stages and starts from a sphere",
             where="--baseline",
-            remedy="Leave --template and --stages out.",
+            remedy="Leave --template, --start and --stages out.",
         )
     else:
         from privhead_nb.scenes.folder import load_scene

@@ -1,8 +1,8 @@
 """Every setting of a reconstruction, and the five profiles: ci, cpu, fine, gpu, paper.
 
-Profiles change sizes only: steps, rays, grid and mesh resolution. `fine` is `cpu` on quadratic
-splines. `paper` also names the paper's network and sampler. The weights below are the same for all
-heads.
+Profiles change sizes only: steps, rays, grid and mesh resolution. `fine` is for pictures of 128 and
+256 pixels, with `start`: the result of `cpu` on 64. `paper` also names the paper's network and
+sampler. The weights below are the same for all heads.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def _like(default: Any, record: Record, key: str) -> Any:
 
 
 def _profiles() -> dict[str, Profile]:
-    cpu = Profile()
+    cpu = Profile(field=FieldSettings(degree=2))
     ci = replace(
         cpu,
         name="ci",
@@ -209,7 +209,14 @@ def _profiles() -> dict[str, Profile]:
         full_rgb=replace(cpu.full_rgb, rays=4096, eikonal_points=4096),
         mesh_resolution=320,
     )
-    fine = replace(cpu, name="fine", field=replace(cpu.field, degree=2))
+    # for 256 pixels, from where a release of 64 led: normals and outlines over a fourth of the width
+    fine = replace(
+        cpu,
+        name="fine",
+        render=replace(cpu.render, step=0.006),
+        stage2=replace(cpu.stage2, steps=1600, patches=20, beta=(0.006, 0.0008)),
+        full_rgb=replace(cpu.full_rgb, steps=3800, beta=(0.03, 0.0008)),
+    )
     # The paper: VolSDF's network and sampler, learned beta from 0.1, 1024 rays a step, rate 5e-4;
     # an epoch is one step per view, so 1000 x 16 and 500 x 20 steps. No regulariser of ours.
     plain: dict[str, Any] = {"beta": (0.1, 0.1), "laplacian": 0.0, "mask": 0.0}

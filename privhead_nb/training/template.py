@@ -3,10 +3,14 @@
 It is a small field in unit-sphere coordinates, with or without a colour network. A head is placed
 by its release's bounding sphere alone: x = (p - center) / radius, as the template's people were
 placed by theirs. `make_template.py` makes templates out of made heads.
+
+In the same form, `earlier` gives a head's own reconstruction from smaller pictures, where stage 2
+goes on from.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +27,7 @@ from privhead_nb.scenes.camera import AXES
 from privhead_nb.targets import contents, resolved
 from privhead_nb.training.checkpoint import check_tensors, check_there, fingerprint
 from privhead_nb.training.profiles import read_settings
+from privhead_nb.training.reconstruction import Reconstruction
 
 if TYPE_CHECKING:
     from privhead_nb.privacy.release import Release
@@ -36,6 +41,7 @@ _SAME = (
     "sphere",
 )  # fmt: skip
 _SAME_COLOUR = ("colour_width", "colour_depth", "view_frequencies")
+_PARTS = ("field.", "colour.")
 _SAID = ("made", "center", "radius", "unit", "up", "front", "fingerprint")
 
 
@@ -92,8 +98,8 @@ class Template:
         """
         names = (*_SAME, *(_SAME_COLOUR if self.coloured else ()))
         found = [
-            f"{name} is {getattr(self.settings, name)} in the template, {getattr(settings, name)} "
-            "in the profile"
+            f"{name} is {getattr(self.settings, name)} there, {getattr(settings, name)} in the "
+            "profile"
             for name in names
             if getattr(self.settings, name) != getattr(settings, name)
         ]
@@ -112,8 +118,9 @@ class Template:
         if faults:
             raise TrainingError(
                 f"doesn't fit this profile: {'; '.join(faults)}",
-                where="template",
-                remedy="Make one for it: privhead template OUT --profile ...",
+                where="start" if self.made.get("kind") == "reconstruction" else "template",
+                remedy="Take the profile that it was made with, or make a template for this one: "
+                "privhead template OUT --profile ...",
             )
         own = model.state_dict()
         with torch.no_grad():
@@ -182,7 +189,7 @@ class Template:
             up=words.text("up", AXES),
             front=words.text("front", AXES),
         )
-        parts = ("field.", "colour.") if made.coloured else ("field.",)
+        parts = _PARTS if made.coloured else _PARTS[:1]
         whole = HeadModel(made.settings).state_dict()
         wanted = {name: value for name, value in whole.items() if name.startswith(parts)}
         check_tensors(state, wanted, folder / NUMBERS, _AGAIN)
@@ -204,6 +211,39 @@ def template_settings(settings: FieldSettings) -> FieldSettings:
     if settings.kind != "grid":
         return settings
     return replace(settings, resolutions=settings.resolutions[:LEVELS])
+
+
+def earlier(made: Reconstruction | str | Path, release: Release) -> Template:
+    """A reconstruction, or its folder, as the start of a finer one of the same head.
+
+    Raises:
+        TrainingError: it is broken, or its bounding sphere isn't the release's, so that it would be
+            put in another place.
+    """
+    found = made if isinstance(made, Reconstruction) else Reconstruction.load(made)
+    ours, theirs = (*found.center, found.radius), (*release.center, release.radius)
+    if not all(math.isclose(a, b, abs_tol=1e-5 * release.radius) for a, b in zip(ours, theirs)):
+        raise TrainingError(
+            f"its bounding sphere (center and radius {_numbers(ours)}) isn't the release's "
+            f"({_numbers(theirs)})",
+            where="start" if isinstance(made, Reconstruction) else made,
+            remedy="Start from a reconstruction of the same scene, protected with another --size.",
+        )
+    state = found.model.state_dict()
+    return Template(
+        settings=found.settings.field,
+        state={n: v.detach().clone() for n, v in state.items() if n.startswith(_PARTS)},
+        made={"kind": "reconstruction", "size": found.report.get("size")},
+        center=found.center,
+        radius=found.radius,
+        unit=release.unit,
+        up=release.up,
+        front=release.front,
+    )
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return " ".join(f"{value:.4g}" for value in values)
 
 
 def as_template(template: Template | str | Path | None) -> Template | None:

@@ -27,7 +27,7 @@ from privhead_nb.training.reconstruction import Reconstruction
 from privhead_nb.training.run import Run, Terms
 from privhead_nb.training.start import RunOptions, start_run
 from privhead_nb.training.steps import modulus_terms, rgb_terms
-from privhead_nb.training.template import Template, as_template
+from privhead_nb.training.template import Template, as_template, earlier
 
 
 def reconstruct(
@@ -43,6 +43,7 @@ def reconstruct(
     progress: bool | None = None,
     backend: Backend = "auto",
     template: Template | str | Path | None = None,
+    start: Reconstruction | str | Path | None = None,
 ) -> Reconstruction:
     """Reconstruct a head from a release in two stages (eq. 9-11), or on a template in one.
 
@@ -61,6 +62,9 @@ def reconstruct(
         backend: of all kernels; an op that has no such form runs its reference.
         template: the head that the first stage starts from, or its folder; the default is a sphere.
             With one, a release needs no neutral view.
+        start: an earlier reconstruction of this head, or its folder, from a release with smaller
+            pictures; stage 2 alone goes on from it. Large pictures need one: their moduli pull
+            towards the right place from nearby only (docs/reconstruction.md).
 
     Returns:
         Field, meshes (of stage 1 too), history and report.
@@ -76,6 +80,14 @@ def reconstruct(
         "Make one with protect(scene); a scene itself serves the full-RGB baseline.",
     )
     settings, template = get_profile(profile), as_template(template)
+    if start is not None:
+        if template is not None:
+            raise TrainingError(
+                "a template and an earlier reconstruction can't both be where it starts",
+                where="start",
+                remedy="Name one of the two.",
+            )
+        template = earlier(start, release)
     if stages is None:
         stages = (1, 2) if template is None else (2,)
     if not stages or set(stages) - {1, 2}:
