@@ -275,7 +275,7 @@ def test_stage_2_goes_on_from_an_earlier_reconstruction(scene, made, tmp_path):
 
 def test_another_head_or_a_second_start_is_refused(release, template, made, tmp_path):
     moved = replace(made, center=(made.center[0] + 5.0, *made.center[1:]))
-    with pytest.raises(TrainingError, match="bounding sphere.*another --size"):
+    with pytest.raises(TrainingError, match=r"bounding sphere.*another --size"):
         reconstruct(release, TINY, start=moved)
     with pytest.raises(TrainingError, match="can't both be"):
         reconstruct(release, TINY, start=made, template=template)

@@ -9,8 +9,8 @@
 
 Weights go to privhead_nb/deid/weights/g2face.safetensors, results to
 benchmarks/results/g2face.json. It learned people of "defender", and its regressor of codes is that
-of studies/ideudemon.py: `train` trains it first where it is missing, `run` and `ablate` take it, and
-the parser, from the weights that ship. Tested are people of "fresh".
+of studies/ideudemon.py: `train` trains it first where it is missing; `run` and `ablate` take it,
+and the parser, from the weights that ship. Tested are people of "fresh".
 """
 
 from __future__ import annotations

@@ -209,7 +209,7 @@ def _profiles() -> dict[str, Profile]:
         full_rgb=replace(cpu.full_rgb, rays=4096, eikonal_points=4096),
         mesh_resolution=320,
     )
-    # for 256 pixels, from where a release of 64 led: normals and outlines over a fourth of the width
+    # for 256 pixels, from where a release of 64 led: normals are felt over half the width
     fine = replace(
         cpu,
         name="fine",

@@ -10,11 +10,11 @@ goes on from.
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -222,7 +222,7 @@ def earlier(made: Reconstruction | str | Path, release: Release) -> Template:
     """
     found = made if isinstance(made, Reconstruction) else Reconstruction.load(made)
     ours, theirs = (*found.center, found.radius), (*release.center, release.radius)
-    if not all(math.isclose(a, b, abs_tol=1e-5 * release.radius) for a, b in zip(ours, theirs)):
+    if not np.allclose(ours, theirs, rtol=0, atol=1e-5 * release.radius):
         raise TrainingError(
             f"its bounding sphere (center and radius {_numbers(ours)}) isn't the release's "
             f"({_numbers(theirs)})",
