@@ -29,6 +29,7 @@ SCORING = ("triplet_cnn", "hog_lda", "pca_lda")
 SHORT = Learning(250, 8, 1e-3)
 """Of each ablation's restorer; the full one is compared with itself at this length."""
 GREY = 0.5
+Embedded = dict[str, tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,13 +72,18 @@ def named(pictures: Tensor, tested: Tested, who: Tensor | None = None) -> dict[s
     return out
 
 
-def distances(one: Tensor, two: Tensor) -> dict[str, float]:
+def embedded(pictures: Tensor) -> Embedded:
+    """Vectors by each recogniser, and where it gives any."""
+    return {looks.name: looks.embed(pictures) for looks in scoring()}
+
+
+def distances(one: Tensor, two: Tensor | Embedded) -> dict[str, float]:
     """Mean L2 distance of unit vectors of pictures, row by row (the paper's DIS)."""
+    others = embedded(two) if isinstance(two, Tensor) else two
     out = {}
-    for looks in scoring():
-        (a, found), (b, there) = looks.embed(one), looks.embed(two)
-        kept = found & there
-        out[looks.name] = round(float((a - b)[kept].norm(dim=1).mean()), 4)
+    for name, (a, found) in embedded(one).items():
+        b, there = others[name]
+        out[name] = round(float((a - b)[found & there].norm(dim=1).mean()), 4)
     return out
 
 
@@ -122,13 +128,13 @@ def figure_4(system: Ideudemon, tested: Tested, draws: int) -> dict[str, Any]:
     alone is named and measured for utility.
     """
     plain, random = tested.views.rgb(), torch.Generator().manual_seed(0)
-    codes = system.codes(plain)
+    codes, originals = system.codes(plain), embedded(plain)
     rows: dict[str, Any] = {}
     for scale in (0.0, *system.strengths):
         apart, first = [], None
         for _ in range(draws if scale else 1):
             made = system.restored(plain, perturbed(codes, scale, random))
-            apart.append(distances(made, plain))
+            apart.append(distances(made, originals))
             first = made if first is None else first
         assert first is not None
         rows[f"{scale:g}"] = {

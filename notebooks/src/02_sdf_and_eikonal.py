@@ -863,7 +863,9 @@ checks.ex0206(trace)
 # For $L$ we take the longest gradient at twenty thousand random places, and a bit more. (A guess, not a proof:
 # something steeper may hide between them. The colour network of lesson 7 has a bound that *is* a proof, see [7, the
 # Lipschitz ablation](07_lipschitz_ablation.ipynb).) Look at the fine steps in the light: a trilinear value is
-# continuous from cell to cell, its gradient is not.
+# continuous from cell to cell, its gradient is not. On a reconstructed head the coarse cells leave straight creases
+# across the forehead. So the package's grids interpolate by *quadratic B-splines*, whose gradient is continuous, too: 27
+# corners for 8, a quarter more seconds, and the creases are gone (`docs/reconstruction.md`).
 
 # %% tags=["tolerance-10"]
 side = 160

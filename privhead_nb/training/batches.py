@@ -140,23 +140,21 @@ def rays_through(cameras: Cameras, flat: Tensor) -> Rays:
 
 
 def patch_weights(signal: Tensor, patch: int) -> Tensor:
-    """How often each patch position is drawn: by the root of the mean signal in the patch.
-
-    By the signal itself, outlines would be drawn so often that cheeks and foreheads are hardly seen.
+    """How often each patch position is drawn: by the signal that the patch holds.
 
     Args:
         signal: (V, H, W), modulus or a like measure of what there is to see.
         patch: side in pixels.
 
     Returns:
-        (V, H - patch + 1, W - patch + 1), non-negative; a twentieth of the average is given to all.
+        (V, H - patch + 1, W - patch + 1), non-negative; a twentieth of the mean is given to all.
 
     Raises:
         ValueError: the patch is larger than the picture.
     """
     if patch > signal.shape[-1]:
         raise ValueError(f"a patch of {patch} pixels is larger than the picture")
-    inner = F.avg_pool2d(signal[:, None], patch, 1)[:, 0].sqrt()
+    inner = F.avg_pool2d(signal[:, None], patch, 1)[:, 0]
     return inner + 0.05 * inner.mean().clamp_min(1e-6)
 
 
