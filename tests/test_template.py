@@ -280,7 +280,9 @@ def test_another_head_or_a_second_start_is_refused(release, template, made, tmp_
     with pytest.raises(TrainingError, match="can't both be"):
         reconstruct(release, TINY, start=made, template=template)
     other = replace(TINY, field=replace(TINY.field, width=32))
-    with pytest.raises(TrainingError, match="start: doesn't fit this profile: width is 64 there"):
+    with pytest.raises(
+        TrainingError, match="start: doesn't fit this profile: width is 64 in the start"
+    ):
         reconstruct(release, other, start=made)
     release.save(tmp_path / "release")
     tried = run("reconstruct", tmp_path / "release", tmp_path / "out", "--start", tmp_path / "no")

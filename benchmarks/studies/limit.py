@@ -2,6 +2,7 @@
 
     python benchmarks/studies/limit.py run oracles creases    parts, one trial after another
     python benchmarks/studies/limit.py table
+    python benchmarks/studies/limit.py picture      docs/pictures/fine.webp: head 7 from 64 and 128
     python benchmarks/studies/limit.py one 201 two-stage field.degree=1      not stored
 
 A trial is a head, a seed, a method, a picture size and settings that differ from the profile's.
@@ -33,6 +34,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from scipy.spatial import cKDTree
 from torch import Tensor
 from torch.nn import functional as F
@@ -53,8 +55,10 @@ from privhead_nb.training.profiles import PROFILES, Profile
 from privhead_nb.training.run import Run, Terms
 from privhead_nb.training.start import RunOptions, start_run
 from privhead_nb.training.steps import eikonal_points, rgb_terms
+from privhead_nb.viz.plots import mesh_row, short
 
 STORED = RESULTS / "limit.json"
+PICTURE = Path(__file__).parents[2] / "docs" / "pictures" / "fine.webp"
 PLANE = 0.6  # mm, how near to a cell's plane an edge of the mesh is "at" it
 SMOOTHED = 4.0  # mm, over which dents are averaged
 REGIONS = {"eyes": range(36, 48), "nose": range(27, 36), "mouth": range(48, 68)}
@@ -339,12 +343,31 @@ def table() -> str:
     return "\n".join(lines)
 
 
+def picture() -> Figure:
+    """Head 7, the demo's, from front and three-quarter: 64 pixels, 128, full RGB of 128, truth."""
+    small, large = Trial("7"), Trial("7", size=128, profile="fine", after=64)
+    scene = scene_of("7", large.size)
+    trials = {
+        "stage 2, 64 pixels": small,
+        "stage 2, 128 after 64": large,
+        "full RGB, 128": replace(large, method="full-rgb", after=0),
+    }
+    meshes = {name: mesh_of(one, scene_of("7", one.size))[0] for name, one in trials.items()}
+    titles = {n: f"{n}\n{short(evaluate(mesh, scene))}" for n, mesh in meshes.items()}
+    shown = {titles[n]: mesh for n, mesh in meshes.items()}
+    shown["truth"] = Mesh.from_trimesh(scene.truth_mesh())
+    figure = Figure(figsize=(12, 6.4), layout="constrained", dpi=110)
+    for row, view in zip(figure.subplots(2, 4), ("front", "three-quarter"), strict=True):
+        mesh_row(list(row), shown, view, titles=view == "front")
+    return figure
+
+
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("command", choices=("run", "table", "one"))
+    parser.add_argument("command", choices=("run", "table", "picture", "one"))
     parser.add_argument("what", nargs="*", help="parts; or a head, a method and settings")
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
@@ -353,6 +376,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.command == "table":
         print(table())
+    elif given.command == "picture":
+        picture().savefig(PICTURE, pil_kwargs={"quality": 88})
     elif given.command == "one":
         head, method, *changes = given.what
         trial = Trial(head, method, tuple(changes), given.seed, given.size, given.profile)

@@ -66,9 +66,9 @@ Profile = Annotated[
     ProfileName,
     typer.Option(
         "--profile",
-        help="Sizes of networks and steps: ci for tests, cpu for a laptop, fine for pictures of 128 to "
-        "256 pixels with --start, gpu for a graphics card, paper for the paper's own network. "
-        "Default: PRIVHEAD_PROFILE, else cpu.",
+        help="Sizes of networks and steps: ci for tests, cpu for a laptop, fine for larger pictures "
+        "with --start, gpu for a graphics card, paper for the paper's own network. Default: "
+        "PRIVHEAD_PROFILE, else cpu.",
         envvar="PRIVHEAD_PROFILE",
     ),
 ]

@@ -76,6 +76,11 @@ class Template:
         return any(name.startswith("colour.") for name in self.state)
 
     @property
+    def what(self) -> str:
+        """What it is called in errors."""
+        return "start" if self.made.get("kind") == "reconstruction" else "template"
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of its numbers, so that a run is resumed with the template it began with."""
         return fingerprint(*(self.state[name] for name in sorted(self.state)))
@@ -98,8 +103,8 @@ class Template:
         """
         names = (*_SAME, *(_SAME_COLOUR if self.coloured else ()))
         found = [
-            f"{name} is {getattr(self.settings, name)} there, {getattr(settings, name)} in the "
-            "profile"
+            f"{name} is {getattr(self.settings, name)} in the {self.what}, "
+            f"{getattr(settings, name)} in the profile"
             for name in names
             if getattr(self.settings, name) != getattr(settings, name)
         ]
@@ -118,7 +123,7 @@ class Template:
         if faults:
             raise TrainingError(
                 f"doesn't fit this profile: {'; '.join(faults)}",
-                where="start" if self.made.get("kind") == "reconstruction" else "template",
+                where=self.what,
                 remedy="Take the profile that it was made with, or make a template for this one: "
                 "privhead template OUT --profile ...",
             )
