@@ -188,7 +188,7 @@ def test_settings_reach_the_trainer(release, asked, monkeypatch):
         torch.set_num_threads(before)
     assert asked == [{
         "profile": "gpu", "seed": 5, "out": Path("out"), "resume": True, "overwrite": True,
-        "threads": 2, "template": Path("t"), "stages": (1, 2),
+        "threads": 2, "template": Path("t"), "start": None, "stages": (1, 2),
     }]  # fmt: skip
 
 

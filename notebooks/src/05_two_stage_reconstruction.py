@@ -761,24 +761,22 @@ theirs = reconstruct(release, "ci", seed=0)  # 60 steps and 80, for tests
 print("its terms in stage 2:", ", ".join(sorted(set(theirs.history["stage2"]) - {"step"})))
 
 # %% [markdown]
-# `ci` is a profile for tests, so short that on our machine one processor's rounding gives 5.0 mm and another's 3.6;
-# `cpu` is the one worth waiting for. It takes a minute and a half, so its mesh is stored, beside the numbers of a
-# small study that ran *this page's cells*, with one thing changed a run (`python benchmarks/studies/own_trainer.py
-# run`). Seconds are those of one core, on a busy machine.
+# `ci` is a profile for tests, so short that on our machine one processor's rounding gives 3.3 mm and another's 4.5;
+# `cpu` is the one worth waiting for. It takes a minute, so its mesh is stored, beside the numbers of a small study that
+# ran *this page's cells*, with one thing changed a run (`python benchmarks/studies/own_trainer.py run`). One after the
+# other on one core, your trainer took 22 seconds and `cpu` 48. One thing differs in the field, too: between its
+# points the package's grid is a quadratic spline, where yours is trilinear.
 
 # %%
 runs = results.table("own_trainer")
-print("                            steps       mm    degrees   seconds of one core")
+print("                            steps       mm    degrees")
 for name, shown in {
     "base": "yours", "all": "yours, all terms", "all, more steps": "... finer, more steps",
     "ci": "the package's `ci`", "cpu": "the package's `cpu`",
 }.items():  # fmt: skip
     run, two = runs[name], runs[name]["stage2"]
     steps = " + ".join(map(str, run["steps"]))
-    print(
-        f"{shown:<26}{steps:>10}{two['distance_mean']:8.2f}{two['normal_median_deg']:8.1f}"
-        f"{run['seconds']:12.0f}"
-    )
+    print(f"{shown:<26}{steps:>10}{two['distance_mean']:8.2f}{two['normal_median_deg']:8.1f}")
 row = {
     "yours": meshes[2],
     "the package's `ci`": theirs.mesh,
@@ -839,9 +837,9 @@ style.show(
 # comes.
 #
 # And yet all terms *together* end at the band's good edge, and with a finer lattice and more steps they end at the
-# package's number. More steps alone gave nothing. Terms need not add up. So whoever tests terms one by one, one run
-# each, may throw away every part of a good recipe. How far behind is your forty lines' head, then? One to four tenths
-# of a millimetre and one or two degrees, as the seed will have it, in half of the seconds.
+# package's distance; its normals are better by a degree, which is the splines. More steps alone gave nothing. Terms need not add up. So whoever tests terms one by one, one run
+# each, may throw away every part of a good recipe. How far behind is your forty lines' head, then? Two to four tenths
+# of a millimetre and two or three degrees, as the seed will have it, in half of the seconds.
 #
 # One of them deserves a word. A pixel of our pictures is 5 to 6 mm wide on the head, and a photo averages over that
 # area, where your ray is a line: when the wall is thin, it sees all head or all background. The package computes a
@@ -872,8 +870,8 @@ widgets.twin(panel.picture, panel.TWIN)
 # %% [markdown]
 # Follow the run with both stages. It begins as a sphere, 11 mm off. When stage 1 ends, brow, nose and chin are right
 # *in this cut*: one neutral view (number 24 in notebook 00) shows the profile against the background. What lies to
-# the left and right of it is a guess. Stage 2 begins with a thick wall again, and after twenty steps the face is
-# *worse* than before; after two hundred it is at 1.5 mm, and the rest is polish.
+# the left and right of it is a guess. Stage 2 begins with a thick wall again, and after sixty steps the face is
+# at 1.6 mm; the rest, thirty times as many steps, is polish.
 #
 # Look at the inside, too. The white lines are where $f = \pm 20$ mm; were $f$ a distance, they would run along with
 # the surface. Outside they nearly do. Deep inside nobody looks: no ray gets there, and only the random points of the
@@ -903,14 +901,14 @@ axes[1].legend(loc="lower left", frameon=False, fontsize=8)
 style.show(
     figure,
     alt="Distance and normal error over the steps of two runs, both from step 0 and 11 mm on. With stage 1 the face is at "
-    "2.2 mm and 16 degrees after 300 steps and, after a small bump, ends at 1.2 mm and 11 degrees. Stage 2 alone falls "
-    "later and more steeply, is at 2 mm after 200 steps and ends as near, with normals half a degree worse.",
+    "2.4 mm and 16 degrees after 300 steps and ends at 1.2 mm and 9 degrees. Stage 2 alone falls later and more "
+    "steeply, is at 2 mm after 200 steps and ends at the same two values.",
 )
 
 # %% [markdown]
 # On *this* head the package hardly needs stage 1: counted by the steps that a run has taken, stage 2 alone keeps up
-# in distance, from the two hundredth step to the last. In normals it lags a little behind. On the three heads of the
-# study, with a finer field, the lack of stage 1 costs 15 to 50 percent. And *your* trainer needs it: without, it ends
+# in distance and normals, from the two hundredth step to the last. On the three heads of the
+# study, with a finer field, the lack of stage 1 costs COST percent. And *your* trainer needs it: without, it ends
 # a millimetre further off. That is far from the paper's factor of 33, and we can only guess why. The paper's engine
 # starts from a sphere, too. But the package's feels outlines well, by footprints, and a sphere that feels an outline
 # in twenty views is not lost for long. One more thing: a single run is an anecdote. Seeds of your trainer differ by
@@ -952,7 +950,7 @@ style.show(
 # %% [markdown]
 # The four share their worst places: beside the nose, where a hollow is no more than a few pixels wide, and at the
 # temple, where the edge of the hair is a step. And they are closer to one another than one would wish to hear, if one
-# had hoped to see what the photos are worth. Full RGB is smoother here, with the better normals, and hardly nearer.
+# had hoped to see what the photos are worth. Full RGB is smoother here, with the better normals, and no nearer.
 # On one head, with a small field. Which is why nobody should judge by one head.
 #
 # ## 10. The paper's Table 1, and ours
