@@ -908,7 +908,7 @@ style.show(
 # %% [markdown]
 # On *this* head the package hardly needs stage 1: counted by the steps that a run has taken, stage 2 alone keeps up
 # in distance and normals, from the two hundredth step to the last. On the three heads of the
-# study, with a finer field, the lack of stage 1 costs COST percent. And *your* trainer needs it: without, it ends
+# study, with a finer field, the lack of stage 1 costs 13 and 45 percent on two, and nothing on the third. And *your* trainer needs it: without, it ends
 # a millimetre further off. That is far from the paper's factor of 33, and we can only guess why. The paper's engine
 # starts from a sphere, too. But the package's feels outlines well, by footprints, and a sphere that feels an outline
 # in twenty views is not lost for long. One more thing: a single run is an anecdote. Seeds of your trainer differ by
@@ -987,7 +987,7 @@ ax.set_xlabel("distance of stage 2 / distance of full RGB (1: the photos were no
 style.show(
     figure,
     alt="Four rows of marks: stage 2 over full RGB. FaceScape from 1.4 to 2, bar at 1.58; H3DS from 1.04 to 1.4, bar at "
-    "1.19; our made heads from 1.1 to 1.5, bar at 1.26; our scan from 1.15 to 1.3, bar at 1.22.",
+    "1.19; our made heads from 1.1 to 1.7, bar at 1.29; our scan from 1.1 to 1.3, bar at 1.19.",
 )
 
 # %% [markdown]
@@ -1007,8 +1007,8 @@ style.show(
 # What does compare is what is left when unit and protocol cancel: within one line, the *order* (stage 1 is worst,
 # full RGB best; in every line so), and with care the *ratio* of stage 2 to full RGB. In the picture a mark is a head
 # (or a seed of the scan), a bar the ratio of means. Over ten heads, full RGB is nearer to the truth on every single
-# one, theirs and ours (the head of this lesson, with its small field, is not among them). Protection costs a fifth to
-# a quarter in distance, more on FaceScape.
+# one, theirs and ours (the head of this lesson, with its small field, is not among them). Protection costs two to
+# three tenths in distance, more on FaceScape.
 #
 # ## 11. Whose colours?
 #
@@ -1091,7 +1091,7 @@ style.show(
 # | distances to samples are biased upwards | section 6 |
 # | the trainer takes a release and nothing else | section 7, `tests/test_training.py` |
 # | what each term is worth here | section 7, one run each, and three seeds |
-# | stage 1 hardly matters to the package on this head; it does on three others, and to your trainer | section 8, one run each |
+# | stage 1 hardly matters to the package on this head; it does on two of three others, and to your trainer | section 8, one run each |
 # | what may be compared in Table 1 | section 10; `tests/test_lesson_05.py` recomputes the paper's means |
 # | the face's colours are not the photo's | section 11 |
 #
