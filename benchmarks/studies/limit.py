@@ -286,9 +286,10 @@ PARTS: dict[str, list[Trial]] = {
         for changes in (TRILINEAR, ())
     ]
     + [Trial("real", size=size, profile="fine", after=64) for size in (128, 256)]
-    + [Trial("real", "full-rgb", size=256, profile="fine")]
+    + [Trial("real", "full-rgb", size=size, profile="fine") for size in (128, 256)]
     + [
-        Trial(head, method, size=256, profile="fine", after=after)
+        Trial(head, method, size=size, profile="fine", after=after)
+        for size in (128, 256)
         for head in ("101", "102", "103")
         for method, after in (("two-stage", 64), ("full-rgb", 0))
     ],

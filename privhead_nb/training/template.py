@@ -124,8 +124,9 @@ class Template:
             raise TrainingError(
                 f"doesn't fit this profile: {'; '.join(faults)}",
                 where=self.what,
-                remedy="Take the profile that it was made with, or make a template for this one: "
-                "privhead template OUT --profile ...",
+                remedy="Reconstruct the smaller release again, with `cpu`."
+                if self.what == "start"
+                else "Make one for it: privhead template OUT --profile ...",
             )
         own = model.state_dict()
         with torch.no_grad():
