@@ -66,7 +66,7 @@ Profile = Annotated[
     ProfileName,
     typer.Option(
         "--profile",
-        help="Sizes of networks and steps: ci for tests, cpu for a laptop, fine of large pictures "
+        help="Sizes of networks and steps: ci for tests, cpu for a laptop, fine for large pictures "
         "with --start, gpu for a graphics card, paper for the paper's own network. Default: "
         "PRIVHEAD_PROFILE, else cpu.",
         envvar="PRIVHEAD_PROFILE",
