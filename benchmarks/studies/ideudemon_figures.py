@@ -172,7 +172,7 @@ def special(system: Ideudemon, tested: Tested, draws: int) -> dict[str, Any]:
     averaging = {
         str(k): {"pictures": named(torch.stack(released[:k]).mean(0), tested),
                  "vectors": _vectors(released[:k], tested)}
-        for k in (1, 2, 5, draws)
+        for k in sorted({k for k in (1, 2, 5, draws) if k <= draws})
     }  # fmt: skip
     largest = system.strengths[-1]
     noise = [system.restored(plain, perturbed(codes, largest, random)) for _ in range(draws)]
