@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from benchmarks.studies.aware3d_figures import People, measured, tables
+from benchmarks.studies.aware3d_figures import measured, tables, tested_of
 from privhead_nb.bench.harness import cpu_name
 from privhead_nb.deid import portraits
 from privhead_nb.deid.aware3d import NAME, deidentifier
@@ -146,7 +146,7 @@ def main() -> None:
         )
         return
     if asked.command == "run":
-        found = measured(deidentifier(), People.of(asked.group, asked.people))
+        found = measured(deidentifier(), tested_of(asked.group, asked.people))
         facts = {
             "format": 1,
             "generator": GENERATOR_VERSION,

@@ -7,14 +7,22 @@ None of those that score took part in training; E_id did, and stands beside them
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.studies.ideudemon_figures import scoring, used
+from benchmarks.studies.ideudemon_figures import (
+    Tested,
+    distances,
+    embedded,
+    named,
+    rates,
+    scoring,
+    used,
+)
 from privhead_nb.deid import utility
 from privhead_nb.deid.aware3d import Aware3d
 from privhead_nb.deid.aware3d.losses import distance
@@ -22,7 +30,6 @@ from privhead_nb.lab import faces
 from privhead_nb.lab.faces import FaceDataset
 from privhead_nb.lab.framing import PROBES
 from privhead_nb.lab.intervals import abstain, share
-from privhead_nb.lab.protocol import compare, identification
 from privhead_nb.lab.recognisers import Recogniser, published
 from privhead_nb.lab.recognisers.stored import recogniser
 
@@ -35,23 +42,15 @@ PAPER = {
 OTHER_TAU = 0.9
 
 
-@dataclass(frozen=True, eq=False)
-class People:
-    """Of each person one frontal picture at rest, and eight views."""
-
-    views: FaceDataset
-    front: FaceDataset
-
-    @classmethod
-    def of(cls, group: str, count: int) -> People:
-        """The first of a group."""
-        everything = faces.face_dataset(
-            faces.people(group, count), faces.GALLERY, folder=faces.cache_folder(), workers=1
-        )
-        return cls(everything.views(), everything.frontals())
+def tested_of(group: str, count: int) -> Tested:
+    """Of the first of a group one frontal picture at rest each, and eight views."""
+    everything = faces.face_dataset(
+        faces.people(group, count), faces.GALLERY, folder=faces.cache_folder(), workers=1
+    )
+    return Tested(everything.views(), everything.frontals())
 
 
-def measured(system: Aware3d, people: People) -> dict[str, Any]:
+def measured(system: Aware3d, people: Tested) -> dict[str, Any]:
     """All tables."""
     return {
         "people": len(people.front),
@@ -95,26 +94,15 @@ def released(system: Aware3d, data: FaceDataset, tau: float, *, group: bool = Fa
     return out
 
 
-def named(probes: Tensor, who: Tensor, known: Tensor, whose: Tensor) -> dict[str, Any]:
-    """Rank-1 of pictures among known ones, a rate for each recogniser that scores."""
-    out = {}
-    for looks in scoring():
-        a, found = looks.embed(probes)
-        b, there = looks.embed(known)
-        pairs = compare(a, who, b[there], whose[there], found.numpy())
-        out[looks.name] = identification(pairs, ranks=(1,)).rank[1].stored()
-    return out
-
-
-def _at(system: Aware3d, people: People, tau: float) -> dict[str, Any]:
+def _at(system: Aware3d, people: Tested, tau: float) -> dict[str, Any]:
     """One point of Fig. 4."""
     plain, made = people.views.rgb(), released(system, people.views, tau)
     before, after = (system.networks.auxiliary(x)[0] for x in (plain, made))
     return {
         "E_id": apart(made, plain, recogniser("arcface_cnn")),
-        "distance": {looks.name: apart(made, plain, looks) for looks in scoring()},
+        "distance": distances(made, people.originals),
         "attributes": round(float(distance(before, after).mean()), 4),
-        "named": named(made, people.views.identity, people.front.rgb(), people.front.identity),
+        "named": named(made, people),
         **used(made, plain),
     }
 
@@ -122,7 +110,7 @@ def _at(system: Aware3d, people: People, tau: float) -> dict[str, Any]:
 # Table 1: privacy ---------------------------------------------------------------------------------
 
 
-def privacy(system: Aware3d, people: People) -> dict[str, Any]:
+def privacy(system: Aware3d, people: Tested) -> dict[str, Any]:
     """Identity distance of de-identified views to their originals, at the paper's tau.
 
     Beside it how far the generator alone goes, which keeps everybody's identity (tau 0, stage 1),
@@ -139,12 +127,11 @@ def privacy(system: Aware3d, people: People) -> dict[str, Any]:
     variants["tau 0: same identity, hair made"] = replace(system, keep_hair=False).composited(
         plain, system.rendered(w, direction)
     )
-    who, front = people.views.identity, people.front
     return {
         name: {
             "E_id": apart(made, plain, recogniser("arcface_cnn")),
-            "distance": {looks.name: apart(made, plain, looks) for looks in scoring()},
-            "named": named(made, who, front.rgb(), front.identity),
+            "distance": distances(made, people.originals),
+            "named": named(made, people),
         }
         for name, made in variants.items()
     }
@@ -159,7 +146,7 @@ def probe_poses() -> Tensor:
     return torch.cat([angles, torch.zeros(len(angles), 4)], 1)
 
 
-def consistency(system: Aware3d, people: People) -> dict[str, Any]:
+def consistency(system: Aware3d, people: Tested) -> dict[str, Any]:
     """Identity distance of eight views to the frontal release, in three modes and two controls."""
     tau, front = system.default, people.front
     plain = front.rgb()
@@ -196,7 +183,7 @@ def _to_front(made: Tensor, data: FaceDataset, looks: Recogniser) -> float:
 # Table 3: utility ---------------------------------------------------------------------------------
 
 
-def utility_of(system: Aware3d, people: People) -> dict[str, Any]:
+def utility_of(system: Aware3d, people: Tested) -> dict[str, Any]:
     """Detection, pixel difference, likeness and time at the paper's tau."""
     plain, who = people.views.rgb(), people.views.identity.numpy()
     began = time.perf_counter()
@@ -224,7 +211,7 @@ def utility_of(system: Aware3d, people: People) -> dict[str, Any]:
 # The attack of its own ----------------------------------------------------------------------------
 
 
-def linkability(system: Aware3d, people: People) -> dict[str, Any]:
+def linkability(system: Aware3d, people: Tested) -> dict[str, Any]:
     """The map is deterministic: an attacker de-identifies the gallery, and matches releases.
 
     Positive control: original pictures against the original gallery. Null: releases under names
@@ -233,19 +220,21 @@ def linkability(system: Aware3d, people: People) -> dict[str, Any]:
     """
     random = torch.Generator().manual_seed(1)
     tau, who, whose = system.default, people.views.identity, people.front.identity
-    made, gallery = released(system, people.views, tau), people.front.rgb()
-    changed = released(system, people.front, tau)
-    elsewhere = released(system, people.front, OTHER_TAU)
+    made = embedded(released(system, people.views, tau))
+    changed = embedded(released(system, people.front, tau))
+    elsewhere = embedded(released(system, people.front, OTHER_TAU))
     bare = replace(system, keep_hair=False)
-    bare_made, bare_changed = (released(bare, x, tau) for x in (people.views, people.front))
+    bare_made, bare_changed = (
+        embedded(released(bare, x, tau)) for x in (people.views, people.front)
+    )
     mixed = who[torch.randperm(len(who), generator=random)]
     return {
-        "positive: originals, gallery original": named(people.views.rgb(), who, gallery, whose),
-        "releases, gallery original": named(made, who, gallery, whose),
-        "releases, gallery de-identified": named(made, who, changed, whose),
-        "releases, gallery de-identified, hair made": named(bare_made, who, bare_changed, whose),
-        f"releases, gallery de-identified at tau {OTHER_TAU:g}": named(made, who, elsewhere, whose),
-        "null: names drawn anew": named(made, mixed, changed, whose),
+        "positive: originals, gallery original": rates(people.originals, who, people.known, whose),
+        "releases, gallery original": rates(made, who, people.known, whose),
+        "releases, gallery de-identified": rates(made, who, changed, whose),
+        "releases, gallery de-identified, hair made": rates(bare_made, who, bare_changed, whose),
+        f"releases, gallery de-identified at tau {OTHER_TAU:g}": rates(made, who, elsewhere, whose),
+        "null: names drawn anew": rates(made, mixed, changed, whose),
     }
 
 

@@ -102,7 +102,7 @@ def run(tested: Tested) -> dict[str, Any]:
             "tar_at_far_0.001": figures.tar_at_far(hidden, tested),
             "unprotected_tar": figures.tar_at_far(plain, tested),
             "cosine": figures.cosines(hidden, plain),
-            "distance": distances(hidden, plain),
+            "distance": distances(hidden, tested.originals),
             **figures.detection(hidden, plain),
             **used(hidden, plain),
             **_codes_apart(system, hidden, plain),

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from benchmarks.studies.ideudemon_figures import (
     Tested,
+    embedded,
     known_by_the_untouched,
     named,
     scoring,
@@ -86,12 +87,12 @@ def share(hits: int, of: int) -> list[float]:
 def tar_at_far(pictures: Tensor, tested: Tested) -> dict[str, Any]:
     """Table I: mated pairs that match at a false match rate of 0.1 %, a rate each recogniser."""
     out = {}
-    for one in scoring():
-        (probes, found), (known, there) = one.embed(pictures), one.embed(tested.front.rgb())
+    for name, (probes, found) in embedded(pictures).items():
+        known, there = tested.known[name]
         pairs = compare(
             probes, tested.views.identity, known[there], tested.front.identity[there], found.numpy()
         )
-        out[one.name] = verification(pairs, fars=(1e-3,)).tar_at_far[1e-3].stored()
+        out[name] = verification(pairs, fars=(1e-3,)).tar_at_far[1e-3].stored()
     return out
 
 

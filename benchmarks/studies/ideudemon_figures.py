@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -39,6 +40,16 @@ class Tested:
     views: FaceDataset
     front: FaceDataset
 
+    @cached_property
+    def known(self) -> Embedded:
+        """Of the frontal pictures."""
+        return embedded(self.front.rgb())
+
+    @cached_property
+    def originals(self) -> Embedded:
+        """Of the views as they are."""
+        return embedded(self.views.rgb())
+
     @classmethod
     def of(cls, people: int, views: int = 2) -> Tested:
         """The first of "fresh", with `views` pictures each."""
@@ -63,12 +74,16 @@ def scoring() -> list[Recogniser]:
 def named(pictures: Tensor, tested: Tested, who: Tensor | None = None) -> dict[str, Any]:
     """Rank-1 of pictures among the known people, a rate for each recogniser."""
     people = tested.views.identity if who is None else who
+    return rates(embedded(pictures), people, tested.known, tested.front.identity)
+
+
+def rates(made: Embedded, who: Tensor, known: Embedded, whose: Tensor) -> dict[str, Any]:
+    """Rank-1 of vectors among known ones, a rate for each recogniser."""
     out = {}
-    for one in scoring():
-        probes, found = one.embed(pictures)
-        known, there = one.embed(tested.front.rgb())
-        pairs = compare(probes, people, known[there], tested.front.identity[there], found.numpy())
-        out[one.name] = identification(pairs, ranks=(1,)).rank[1].stored()
+    for name, (probes, found) in made.items():
+        gallery, there = known[name]
+        pairs = compare(probes, who, gallery[there], whose[there], found.numpy())
+        out[name] = identification(pairs, ranks=(1,)).rank[1].stored()
     return out
 
 
@@ -77,11 +92,10 @@ def embedded(pictures: Tensor) -> Embedded:
     return {looks.name: looks.embed(pictures) for looks in scoring()}
 
 
-def distances(one: Tensor, two: Tensor | Embedded) -> dict[str, float]:
+def distances(pictures: Tensor, others: Embedded) -> dict[str, float]:
     """Mean L2 distance of unit vectors of pictures, row by row (the paper's DIS)."""
-    others = embedded(two) if isinstance(two, Tensor) else two
     out = {}
-    for name, (a, found) in embedded(one).items():
+    for name, (a, found) in embedded(pictures).items():
         b, there = others[name]
         out[name] = round(float((a - b)[found & there].norm(dim=1).mean()), 4)
     return out
@@ -90,12 +104,11 @@ def distances(one: Tensor, two: Tensor | Embedded) -> dict[str, float]:
 def limits(tested: Tested) -> dict[str, float]:
     """Each recogniser's distance at a false match rate of 1 % on unprotected pictures."""
     out = {}
-    for one in scoring():
-        probes, found = one.embed(tested.views.rgb())
-        known, _ = one.embed(tested.front.rgb())
+    for name, (probes, found) in tested.originals.items():
+        known, _ = tested.known[name]
         pairs = compare(probes, tested.views.identity, known, tested.front.identity, found.numpy())
         cosine = calibrate(pairs, 0.01)
-        out[one.name] = round(float(np.sqrt(max(0.0, 2 - 2 * cosine))), 4)
+        out[name] = round(float(np.sqrt(max(0.0, 2 - 2 * cosine))), 4)
     return out
 
 
@@ -128,13 +141,13 @@ def figure_4(system: Ideudemon, tested: Tested, draws: int) -> dict[str, Any]:
     alone is named and measured for utility.
     """
     plain, random = tested.views.rgb(), torch.Generator().manual_seed(0)
-    codes, originals = system.codes(plain), embedded(plain)
+    codes = system.codes(plain)
     rows: dict[str, Any] = {}
     for scale in (0.0, *system.strengths):
         apart, first = [], None
         for _ in range(draws if scale else 1):
             made = system.restored(plain, perturbed(codes, scale, random))
-            apart.append(distances(made, originals))
+            apart.append(distances(made, tested.originals))
             first = made if first is None else first
         assert first is not None
         rows[f"{scale:g}"] = {
@@ -143,9 +156,9 @@ def figure_4(system: Ideudemon, tested: Tested, draws: int) -> dict[str, Any]:
             **used(first, plain),
         }
     between = {
-        one.name: round(float(torch.cdist(*[one.embed(tested.front.rgb())[0]] * 2).sum()
-                              / (len(tested.front) * (len(tested.front) - 1))), 4)
-        for one in scoring()
+        name: round(float(torch.cdist(front, front).sum()
+                          / (len(tested.front) * (len(tested.front) - 1))), 4)
+        for name, (front, _) in tested.known.items()
     }  # fmt: skip
     return {
         "people": len(tested.front),
@@ -200,7 +213,7 @@ def _vectors(released: list[Tensor], tested: Tested, who: Tensor | None = None) 
     for one in scoring():
         each = torch.stack([one.embed(x)[0] for x in released], 1)
         whole = fused(each)
-        known, there = one.embed(tested.front.rgb())
+        known, there = tested.known[one.name]
         pairs = compare(
             torch.nan_to_num(whole), people, known[there], tested.front.identity[there],
             is_template(whole).numpy(),
@@ -251,7 +264,7 @@ def ablations(tested: Tested, people: int) -> dict[str, Any]:
                 learn, system.nerf, system.parser, Path(folder), SHORT, variant
             ).requires_grad_(False)
         made = _restored_by(replace(system, restorer=restorer), plain, hidden, variant)
-        rows[name] = {"distance": distances(made, plain), **used(made, plain)}
+        rows[name] = {"distance": distances(made, tested.originals), **used(made, plain)}
     return {"steps": SHORT.steps, "scale": system.default, "variants": rows}
 
 

@@ -27,7 +27,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -111,7 +111,7 @@ def grey(scene: Scene) -> Scene:
 
 def mesh_of(trial: Trial, scene: Scene) -> tuple[Mesh, dict[str, float]]:
     """The trained mesh, and seconds by stage."""
-    profile = trial.settings()
+    profile, before = trial.settings(), {}
     if trial.method == "signed":
         return signed_oracle(protect(scene, size=trial.size, seed=0), scene, profile, trial.seed)
     if trial.method in ("grey", "grey-moduli"):
@@ -123,14 +123,14 @@ def mesh_of(trial: Trial, scene: Scene) -> tuple[Mesh, dict[str, float]]:
     else:
         masks = "all" if trial.method == "outlines" else "neutral"
         release = protect(scene, size=trial.size, seed=0, masks=masks)
-        start, before = None, {}
+        start = None
         if trial.after:
             smaller = protect(scene, size=trial.after, seed=0, masks=masks)
             start = reconstruct(smaller, "cpu", seed=trial.seed, progress=False)
-            before = {f"{k}, {trial.after}px": v for k, v in start.report["seconds"].items()}
+            first = start.report["seconds"]
+            before = {f"{name}, {trial.after}px": first[name] for name in first}
         made = reconstruct(release, profile, seed=trial.seed, progress=False, start=start)
-        return made.mesh, before | made.report["seconds"]
-    return made.mesh, made.report["seconds"]
+    return made.mesh, before | made.report["seconds"]
 
 
 def signed_oracle(
@@ -189,13 +189,7 @@ def execute(trial: Trial, save: Path | None = None) -> dict[str, Any]:
         mesh.save(save)
     found = evaluate(mesh, scene)
     return {
-        "head": trial.head,
-        "method": trial.method,
-        "changes": list(trial.changes),
-        "seed": trial.seed,
-        "size": trial.size,
-        "profile": trial.profile,
-        "after": trial.after,
+        **asdict(trial),
         "mm": round(found.distance_mean, 4),
         "deg": round(found.normal_median_deg or 0.0, 3),
         "deg_mean": round(found.normal_mean_deg or 0.0, 3),
@@ -326,7 +320,7 @@ def table() -> str:
     for found in stored().values():
         settings = ", ".join(found["changes"])
         heads = "real" if found["head"] == "real" else f"made {found['head'][0]}xx"
-        size = str(found["size"]) + (f" after {found['after']}" if found.get("after") else "")
+        size = str(found["size"]) + (f" after {found['after']}" if found["after"] else "")
         what = (heads, size, found["profile"], found["method"], settings, found["seed"])
         rows.setdefault(what, []).append(found)
     lines = [

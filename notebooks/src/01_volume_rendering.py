@@ -384,7 +384,7 @@ for ax, line in ((field, field.axhline), (weight, weight.axvline)):
     line(0 if ax is field else first, color="0.6", lw=0.8)
 show(
     figure,
-    alt="Three plots over the depth along one ray. The signed distance falls from 83 mm through zero near 777 mm, "
+    alt="Three plots over the depth along one ray. The signed distance falls from 75 mm through zero near 777 mm, "
     "to -65 mm in the middle of the head, and rises again. The density is a box between front and back, "
     "higher and steeper for smaller beta. The weight is a peak at the front surface, narrow for the smallest beta, tens "
     "of mm wide for the largest.",

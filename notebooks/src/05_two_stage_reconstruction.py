@@ -837,9 +837,10 @@ style.show(
 # comes.
 #
 # And yet all terms *together* end at the band's good edge, and with a finer lattice and more steps they end at the
-# package's distance; its normals are better by a degree, which is the splines. More steps alone gave nothing. Terms need not add up. So whoever tests terms one by one, one run
-# each, may throw away every part of a good recipe. How far behind is your forty lines' head, then? Two to four tenths
-# of a millimetre and two or three degrees, as the seed will have it, in half of the seconds.
+# package's distance; its normals are better by a degree, which is the splines. More steps alone gave nothing. Terms
+# need not add up. So whoever tests terms one by one, one run each, may throw away every part of a good recipe. How far
+# behind is your forty lines' head, then? Two to four tenths of a millimetre and two or three degrees, as the seed will
+# have it, in half of the seconds.
 #
 # One of them deserves a word. A pixel of our pictures is 5 to 6 mm wide on the head, and a photo averages over that
 # area, where your ray is a line: when the wall is thin, it sees all head or all background. The package computes a
@@ -907,9 +908,9 @@ style.show(
 
 # %% [markdown]
 # On *this* head the package hardly needs stage 1: counted by the steps that a run has taken, stage 2 alone keeps up
-# in distance and normals, from the two hundredth step to the last. On the three heads of the
-# study, with a finer field, the lack of stage 1 costs 13 and 45 percent on two, and nothing on the third. And *your* trainer needs it: without, it ends
-# a millimetre further off. That is far from the paper's factor of 33, and we can only guess why. The paper's engine
+# in distance and normals, from the two hundredth step to the last. On the three heads of the study, with a finer field,
+# the lack of stage 1 costs 13 and 45 percent on two, and nothing on the third. And *your* trainer needs it: without, it
+# ends a millimetre further off. That is far from the paper's factor of 33, and we can only guess why. The paper's engine
 # starts from a sphere, too. But the package's feels outlines well, by footprints, and a sphere that feels an outline
 # in twenty views is not lost for long. One more thing: a single run is an anecdote. Seeds of your trainer differ by
 # 0.2 mm, those of the package on one head by about 0.05.

@@ -741,7 +741,7 @@ show(
 # From 16 to 32 pixels the face gets nearer by a third. After that it hardly does, and at 128 both heads are further off
 # than at 64. That is no law of resolution. A step looks at ten patches of 10 x 10 *pixels*, whatever their size: at 128
 # it sees a quarter of the area that it sees at 64. And moduli pull from a pixel or two away ([04](04_gradient_loss.ipynb),
-# its funnel), while stage 1 leaves the face 3 mm off: half a pixel of 64, more than one of 128. So start where the small
+# its funnel), while stage 1 leaves the face 3 mm off: half a pixel of 64, a whole one of 128. So start where the small
 # pictures led: protect the scene twice, and call `reconstruct(large, "fine", start=head)` with the head of 64 pixels. On the
 # scan that takes 0.59 mm to 0.37 with 128 pixels, where 128 alone give 0.60 (`docs/reconstruction.md`; one seed).
 #

@@ -259,7 +259,7 @@ def grid_encoding(device: torch.device, quick: bool, own: Backend) -> Iterator[C
             functions=functions,
             bytes_forward=through + 4 * touched * layout.channels,
             bytes_backward=through + 4 * layout.entries * layout.channels,
-            flops=count * layout.features * corners * (6 if jacobian else 3),
+            flops=count * layout.features * (50 if jacobian else 25) * corners // 8,
             # the compiler takes minutes over 16 levels x 8 corners, or 4 x 27
             compile=len(layout.resolutions) * corners <= 32,
         )

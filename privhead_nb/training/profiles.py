@@ -191,7 +191,7 @@ def _like(default: Any, record: Record, key: str) -> Any:
 
 
 def _profiles() -> dict[str, Profile]:
-    cpu = Profile(field=FieldSettings(degree=2))
+    cpu = Profile(field=FieldSettings(degree=2))  # 1, the default, is that of older files
     ci = replace(
         cpu,
         name="ci",
