@@ -38,7 +38,7 @@ import threading
 import types
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -48,6 +48,7 @@ log = logging.getLogger("privhead_nb.kernels")
 
 _PARTS = 4  # of a parallel kernel, a thread: while one thread waits for a core, another takes more
 _lock = threading.Lock()
+_compiling = threading.RLock()  # whoever compiles with another setting of Numba
 _not_stored: list[str] = []  # what went wrong with Numba's cache, first problem first
 
 
@@ -91,9 +92,14 @@ class NumbaKernel:
     """
 
     def __init__(
-        self, function: Callable[..., Any], parallel: bool, options: dict[str, Any]
+        self,
+        function: Callable[..., Any],
+        parallel: bool,
+        side_by_side: bool,
+        options: dict[str, Any],
     ) -> None:
         self.python, self.parallel, self.options = function, parallel, options
+        self.side_by_side = side_by_side
         self.called, self.cached = False, True
         self.__doc__ = function.__doc__
 
@@ -148,7 +154,8 @@ class NumbaKernel:
         compiled = self.compiled
         if not self.called:
             self.called = True
-            with _notice(self.python.__name__.strip("_")):
+            vectors = _side_by_side_to_vectors() if self.side_by_side else nullcontext()
+            with _notice(self.python.__name__.strip("_")), vectors:
                 return self._run(*arguments)
         try:
             return compiled(*arguments)
@@ -190,10 +197,30 @@ triton_kernel = TritonKernel  # as a decorator, see the module's text
 
 
 def numba_kernel(
-    *, parallel: bool = False, **options: Any
+    *, parallel: bool = False, side_by_side: bool = False, **options: Any
 ) -> Callable[[Callable[..., Any]], NumbaKernel]:
-    """Decorator; `parallel` is ours, the options are those of `numba.njit`, fast by default."""
-    return lambda function: NumbaKernel(function, parallel, options)
+    """Decorator; the other options are those of `numba.njit`, fast by default.
+
+    Args:
+        parallel: as in the module's text.
+        side_by_side: equal operations on neighbours in memory, written one after the other, become
+            one on a vector, as those of successive passes of a loop always may.
+    """
+    return lambda function: NumbaKernel(function, parallel, side_by_side, options)
+
+
+@contextmanager
+def _side_by_side_to_vectors() -> Iterator[None]:
+    """Inside, Numba compiles with LLVM's SLP vectoriser, which it leaves out by default."""
+    from numba import config
+
+    with _compiling:
+        before = config.SLP_VECTORIZE  # type: ignore[attr-defined]
+        config.SLP_VECTORIZE = 1  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            config.SLP_VECTORIZE = before  # type: ignore[attr-defined]
 
 
 def power_of_two(size: int, least: int = 1) -> int:

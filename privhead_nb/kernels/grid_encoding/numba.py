@@ -155,7 +155,10 @@ def _splines(x, res):
 
 @numba_kernel(forceinline=True)
 def _plane(levels, level, x, y, z):
-    """Entries of the 9 lattice points from (x, y, z) on, y and z counting up, z fastest."""
+    """Entries of the 9 lattice points from (x, y, z) on, y and z counting up, z fastest.
+
+    Unsigned: a signed index may be negative, and the test for that stops the vectoriser.
+    """
     first, bits = levels[level, 1], levels[level, 2]
     stride_y, stride_z = levels[level, 5], levels[level, 6]
     x0, y0, z0 = x * levels[level, 4], y * stride_y, z * stride_z
@@ -163,12 +166,27 @@ def _plane(levels, level, x, y, z):
     if levels[level, 3]:
         a, b, c = x0 ^ y0, x0 ^ y1, x0 ^ y2
         return (
-            (first + ((a ^ z0) & bits), first + ((a ^ z1) & bits), first + ((a ^ z2) & bits)),
-            (first + ((b ^ z0) & bits), first + ((b ^ z1) & bits), first + ((b ^ z2) & bits)),
-            (first + ((c ^ z0) & bits), first + ((c ^ z1) & bits), first + ((c ^ z2) & bits)),
+            _unsigned(
+                first + ((a ^ z0) & bits), first + ((a ^ z1) & bits), first + ((a ^ z2) & bits)
+            ),
+            _unsigned(
+                first + ((b ^ z0) & bits), first + ((b ^ z1) & bits), first + ((b ^ z2) & bits)
+            ),
+            _unsigned(
+                first + ((c ^ z0) & bits), first + ((c ^ z1) & bits), first + ((c ^ z2) & bits)
+            ),
         )
     a, b, c = first + x0 + y0, first + x0 + y1, first + x0 + y2
-    return (a + z0, a + z1, a + z2), (b + z0, b + z1, b + z2), (c + z0, c + z1, c + z2)
+    return (
+        _unsigned(a + z0, a + z1, a + z2),
+        _unsigned(b + z0, b + z1, b + z2),
+        _unsigned(c + z0, c + z1, c + z2),
+    )
+
+
+@numba_kernel(forceinline=True)
+def _unsigned(a, b, c):
+    return np.uintp(a), np.uintp(b), np.uintp(c)
 
 
 @numba_kernel(forceinline=True)
@@ -177,23 +195,58 @@ def _dot(w, t0, t1, t2):
 
 
 @numba_kernel(forceinline=True)
-def _across(table, plane, c, wy, wz, dy, dz, with_slope):
-    """Channel c summed over a plane of 9: its value, and derivatives along y and z."""
+def _along_z(table, plane, c, w):
+    """Channel c of a plane of 9, summed along z: three numbers, y counting up."""
     p, q, r = plane
-    p0, p1, p2 = table[p[0], c], table[p[1], c], table[p[2], c]
-    q0, q1, q2 = table[q[0], c], table[q[1], c], table[q[2], c]
-    r0, r1, r2 = table[r[0], c], table[r[1], c], table[r[2], c]
-    v0, v1, v2 = _dot(wz, p0, p1, p2), _dot(wz, q0, q1, q2), _dot(wz, r0, r1, r2)
-    if not with_slope:
-        return _dot(wy, v0, v1, v2), _F0, _F0
-    u0, u1, u2 = _dot(dz, p0, p1, p2), _dot(dz, q0, q1, q2), _dot(dz, r0, r1, r2)
-    return _dot(wy, v0, v1, v2), _dot(dy, v0, v1, v2), _dot(wy, u0, u1, u2)
+    return (
+        _dot(w, table[p[0], c], table[p[1], c], table[p[2], c]),
+        _dot(w, table[q[0], c], table[q[1], c], table[q[2], c]),
+        _dot(w, table[r[0], c], table[r[1], c], table[r[2], c]),
+    )
+
+
+@numba_kernel(forceinline=True)
+def _value(table, planes, c, wx, wy, wz):
+    """Channel c summed over 27 points."""
+    u, v, w = planes
+    a0, a1, a2 = _along_z(table, u, c, wz)
+    b0, b1, b2 = _along_z(table, v, c, wz)
+    c0, c1, c2 = _along_z(table, w, c, wz)
+    return _dot(wx, _dot(wy, a0, a1, a2), _dot(wy, b0, b1, b2), _dot(wy, c0, c1, c2))
+
+
+@numba_kernel(parallel=True, side_by_side=True)
+def _values_loop_2(first, last, points, table, levels, channels, out):
+    """Features alone. Four channels stand side by side, so that they become one vector."""
+    fours = len(channels) // 4 * 4
+    for n in range(first, last):
+        for level in range(len(levels)):
+            res = levels[level, 0]
+            x, wx, _ = _splines(points[n, 0], res)
+            y, wy, _ = _splines(points[n, 1], res)
+            z, wz, _ = _splines(points[n, 2], res)
+            planes = (
+                _plane(levels, level, x, y, z),
+                _plane(levels, level, x + 1, y, z),
+                _plane(levels, level, x + 2, y, z),
+            )
+            feature = level * len(channels)
+            for c in range(0, fours, 4):
+                f0 = _value(table, planes, c, wx, wy, wz)
+                f1 = _value(table, planes, c + 1, wx, wy, wz)
+                f2 = _value(table, planes, c + 2, wx, wy, wz)
+                f3 = _value(table, planes, c + 3, wx, wy, wz)
+                out[n, feature + c] = f0
+                out[n, feature + c + 1] = f1
+                out[n, feature + c + 2] = f2
+                out[n, feature + c + 3] = f3
+            for c in range(fours, len(channels)):
+                out[n, feature + c] = _value(table, planes, c, wx, wy, wz)
 
 
 @numba_kernel(parallel=True)
 def _forward_loop_2(first, last, points, table, levels, channels, out, slope):
-    """`_forward_loop` for splines of degree 2: z first, then y, then x."""
-    with_slope = len(slope) > 0
+    """Features and Jacobian: z first, then y, then x."""
     for n in range(first, last):
         for level in range(len(levels)):
             res = levels[level, 0]
@@ -207,20 +260,74 @@ def _forward_loop_2(first, last, points, table, levels, channels, out, slope):
             )
             for c in range(len(channels)):
                 feature = level * len(channels) + c
-                a0, b0, c0 = _across(table, planes[0], c, wy, wz, dy, dz, with_slope)
-                a1, b1, c1 = _across(table, planes[1], c, wy, wz, dy, dz, with_slope)
-                a2, b2, c2 = _across(table, planes[2], c, wy, wz, dy, dz, with_slope)
+                a0, b0, c0 = _across(table, planes[0], c, wy, wz, dy, dz)
+                a1, b1, c1 = _across(table, planes[1], c, wy, wz, dy, dz)
+                a2, b2, c2 = _across(table, planes[2], c, wy, wz, dy, dz)
                 out[n, feature] = _dot(wx, a0, a1, a2)
-                if with_slope:
-                    slope[n, feature, 0] = _dot(dx, a0, a1, a2)
-                    slope[n, feature, 1] = _dot(wx, b0, b1, b2)
-                    slope[n, feature, 2] = _dot(wx, c0, c1, c2)
+                slope[n, feature, 0] = _dot(dx, a0, a1, a2)
+                slope[n, feature, 1] = _dot(wx, b0, b1, b2)
+                slope[n, feature, 2] = _dot(wx, c0, c1, c2)
+
+
+@numba_kernel(forceinline=True)
+def _across(table, plane, c, wy, wz, dy, dz):
+    """Channel c summed over a plane of 9: its value, and derivatives along y and z."""
+    v0, v1, v2 = _along_z(table, plane, c, wz)
+    u0, u1, u2 = _along_z(table, plane, c, dz)
+    return _dot(wy, v0, v1, v2), _dot(dy, v0, v1, v2), _dot(wy, u0, u1, u2)
+
+
+@numba_kernel(parallel=True, side_by_side=True)
+def _values_table_loop_2(first, last, points, levels, order, channels, g_out, g_table):
+    """The transpose of `_values_loop_2`; a thread owns a level, as in `_table_loop`."""
+    fours = len(channels) // 4 * 4
+    for job in range(first, last):
+        level = order[job]
+        res, feature = levels[level, 0], level * len(channels)
+        for n in range(len(points)):
+            x, wx, _ = _splines(points[n, 0], res)
+            y, wy, _ = _splines(points[n, 1], res)
+            z, wz, _ = _splines(points[n, 2], res)
+            planes = (
+                _plane(levels, level, x, y, z),
+                _plane(levels, level, x + 1, y, z),
+                _plane(levels, level, x + 2, y, z),
+            )
+            for c in range(0, fours, 4):
+                g = (
+                    g_out[n, feature + c],
+                    g_out[n, feature + c + 1],
+                    g_out[n, feature + c + 2],
+                    g_out[n, feature + c + 3],
+                )
+                _spread(g_table, planes[0], c, wx[0], wy, wz, g)
+                _spread(g_table, planes[1], c, wx[1], wy, wz, g)
+                _spread(g_table, planes[2], c, wx[2], wy, wz, g)
+            for c in range(fours, len(channels)):
+                g0 = g_out[n, feature + c]
+                for i in range(3):
+                    for j in range(3):
+                        for k in range(3):
+                            g_table[planes[i][j][k], c] += wx[i] * wy[j] * wz[k] * g0
+
+
+@numba_kernel(forceinline=True)
+def _spread(g_table, plane, c, w, wy, wz, g):
+    """Add four channels' gradient to the 9 points of a plane of weight w."""
+    for j in range(3):
+        for k in range(3):
+            share = w * wy[j] * wz[k]
+            a0, a1, a2, a3 = share * g[0], share * g[1], share * g[2], share * g[3]
+            g_table[plane[j][k], c] += a0
+            g_table[plane[j][k], c + 1] += a1
+            g_table[plane[j][k], c + 2] += a2
+            g_table[plane[j][k], c + 3] += a3
 
 
 @numba_kernel(parallel=True)
 def _table_loop_2(first, last, points, levels, order, channels, g_out, g_slope, g_table):
     """`_table_loop` for splines of degree 2: the transpose, x first, then y, then z."""
-    with_out, with_slope = len(g_out) > 0, len(g_slope) > 0
+    with_out = len(g_out) > 0
     for job in range(first, last):
         level = order[job]
         res = levels[level, 0]
@@ -232,12 +339,10 @@ def _table_loop_2(first, last, points, levels, order, channels, g_out, g_slope, 
                 rows = _plane(levels, level, x + i, y, z)
                 for c in range(len(channels)):
                     feature = level * len(channels) + c
-                    g = gy = gz = _F0
+                    g = dx[i] * g_slope[n, feature, 0]
                     if with_out:
-                        g = wx[i] * g_out[n, feature]
-                    if with_slope:
-                        g += dx[i] * g_slope[n, feature, 0]
-                        gy, gz = wx[i] * g_slope[n, feature, 1], wx[i] * g_slope[n, feature, 2]
+                        g += wx[i] * g_out[n, feature]
+                    gy, gz = wx[i] * g_slope[n, feature, 1], wx[i] * g_slope[n, feature, 2]
                     for j in range(3):
                         v, u = wy[j] * g + dy[j] * gy, wy[j] * gz
                         for k in range(3):
@@ -257,20 +362,25 @@ def _level_array(layout: GridLayout) -> Any:
 
 def forward(points: Tensor, table: Tensor, layout: GridLayout, out: Tensor, slope: Tensor) -> None:
     """Fill the features and, where it has rows, the Jacobian."""
-    loop = _forward_loop if layout.degree == 1 else _forward_loop_2
-    loop(
-        len(points), points.numpy(), table.numpy(), _level_array(layout), (0,) * layout.channels,
-        out.numpy(), slope.numpy(),
-    )  # fmt: skip
+    count, channels = len(points), (0,) * layout.channels
+    given = points.numpy(), table.numpy(), _level_array(layout), channels, out.numpy()
+    if layout.degree == 1:
+        _forward_loop(count, *given, slope.numpy())
+    elif len(slope):
+        _forward_loop_2(count, *given, slope.numpy())
+    else:
+        _values_loop_2(count, *given)
 
 
 def table_gradient(
     points: Tensor, layout: GridLayout, g_out: Tensor, g_slope: Tensor, g_table: Tensor
 ) -> None:
     """Add the gradient to the table to `g_table`; an upstream gradient not there has no rows."""
-    levels = len(layout.resolutions)
-    loop = _table_loop if layout.degree == 1 else _table_loop_2
-    loop(
-        levels, points.numpy(), _level_array(layout), _job_order(levels), (0,) * layout.channels,
-        g_out.numpy(), g_slope.numpy(), g_table.numpy(),
-    )  # fmt: skip
+    levels, channels = len(layout.resolutions), (0,) * layout.channels
+    given = points.numpy(), _level_array(layout), _job_order(levels), channels, g_out.numpy()
+    if layout.degree == 1:
+        _table_loop(levels, *given, g_slope.numpy(), g_table.numpy())
+    elif len(g_slope):
+        _table_loop_2(levels, *given, g_slope.numpy(), g_table.numpy())
+    else:
+        _values_table_loop_2(levels, *given, g_table.numpy())
