@@ -129,7 +129,8 @@ def test_two_stems_put_scans_and_pictures_in_one_space(others):
     plan = faces.PortraitPlan(views=0, rear=0)
     portraits = faces.FaceDataset.join([faces.portraits(i, plan) for i in OTHERS[:2]])
     quick = mesh_shape.ShapeLearning(steps=3, batch=8)
-    attack, same = (mesh_shape.learn_network(others, portraits, quick) for _ in range(2))
+    both = mesh_shape.of_same_people(portraits, others)
+    attack, same = (mesh_shape.learn_network(others.scan, both, quick) for _ in range(2))
     a, b = in_batches(attack.probe, others.scan[:1]), in_batches(attack.enrol, portraits.rgb())
     assert a.shape[1] == b.shape[1] and torch.equal(in_batches(same.probe, others.scan[:1]), a)
 

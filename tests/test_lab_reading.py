@@ -22,10 +22,9 @@ from privhead_nb.lab.embed import AttackRequest
 from privhead_nb.lab.faces import FaceDataset
 from privhead_nb.lab.gallery import read_gallery
 from privhead_nb.lab.jobs import run_jobs, safe_name
-from privhead_nb.lab.kept import restore
 from privhead_nb.lab.privacy_study import stored
 from privhead_nb.lab.recognisers import stored as recognisers
-from privhead_nb.lab.recognisers.network import FaceNetwork
+from privhead_nb.lab.recognisers.network import FaceNetwork, restore
 from privhead_nb.lab.run_attack import run_attack
 from privhead_nb.privacy.operators import Operator
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from benchmarks.studies import deepface_models
 from privhead_nb.errors import LabError
 from privhead_nb.lab import faces
-from privhead_nb.lab.recognisers import adapters, verdicts
+from privhead_nb.lab.recognisers import published, verdicts
 
 
 class FaceNotDetected(ValueError):  # noqa: N818
@@ -72,7 +72,7 @@ def fake_deepface(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         return state.thresholds[distance_metric]
 
     def no_metadata(name: str) -> str:
-        raise adapters.importlib.metadata.PackageNotFoundError(name)
+        raise published.importlib.metadata.PackageNotFoundError(name)
 
     module(monkeypatch, "deepface", __version__="9.9.9")
     module(monkeypatch, "deepface.DeepFace", represent=represent)
@@ -80,7 +80,7 @@ def fake_deepface(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     module(monkeypatch, "deepface.commons.backend_utils", get_backend_engine=lambda: "pytorch")
     module(monkeypatch, "deepface.modules")
     module(monkeypatch, "deepface.modules.verification", find_threshold=find_threshold)
-    monkeypatch.setattr(adapters.importlib.metadata, "version", no_metadata)
+    monkeypatch.setattr(published.importlib.metadata, "version", no_metadata)
     return state
 
 
@@ -123,7 +123,7 @@ def test_what_a_library_lacks_is_named_with_its_pip_line(fake_deepface, monkeypa
         "a_file": "it won't start",
     }.items():
         with pytest.raises(LabError, match=rf"{said}.*pip install {name}"):
-            adapters.optional(name, f"pip install {name}")
+            published.optional(name, f"pip install {name}")
 
 
 def test_nothing_can_be_fetched_meanwhile_and_all_can_be_afterwards(fake_deepface, monkeypatch):
@@ -152,15 +152,15 @@ def test_nothing_can_be_fetched_meanwhile_and_all_can_be_afterwards(fake_deepfac
 
 def test_pictures_are_enlarged_bytes():
     x = torch.rand(2, 64, 64, 3, generator=torch.Generator().manual_seed(0))
-    large = adapters.as_pixels(x, 256)
+    large = published.as_pixels(x, 256)
     assert large.shape == (2, 256, 256, 3) and large.dtype == np.uint8
     assert np.abs(large.mean((1, 2)) / 255 - x.mean((1, 2)).numpy()).max() < 0.01
-    assert np.array_equal(adapters.as_pixels(x, 32), (x * 255).round().byte().numpy())
-    grey = adapters.as_pixels(x[..., :1], 64)
+    assert np.array_equal(published.as_pixels(x, 32), (x * 255).round().byte().numpy())
+    grey = published.as_pixels(x[..., :1], 64)
     assert (grey == grey[..., :1]).all() and grey.shape[-1] == 3
     for bad in (x[0], x[..., :2], x / 0):
         with pytest.raises(LabError, match="pictures of shape"):
-            adapters.as_pixels(bad, 64)
+            published.as_pixels(bad, 64)
 
 
 def test_deepface_gets_blue_first_and_the_largest_face_counts(fake_deepface):

@@ -158,11 +158,12 @@ def shape_group(study: Study, made: Sequence[Made]) -> dict[str, Any]:
     """Meshes, against true scans and against frontal pictures."""
     known, others, portraits, learned = study.made()
     fronts, how = portraits.frontals(), mesh_shape.ShapeLearning(steps=study.steps)
+    same = mesh_shape.of_same_people(learned, others)
     attacks = {
         "mesh, matching of the head": mesh_shape.matching(others),
         "mesh, matching of the face": mesh_shape.matching(others, face_only=True),
-        "mesh, network": mesh_shape.learn_network(others, None, how),
-        "mesh, two stems": mesh_shape.learn_network(others, learned, how),
+        "mesh, network": mesh_shape.learn_network(others.scan, None, how),
+        "mesh, two stems": mesh_shape.learn_network(others.scan, same, how),
     }
     random = torch.Generator().manual_seed(5)
     found: dict[str, Any] = {}

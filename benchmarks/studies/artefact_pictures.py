@@ -23,9 +23,9 @@ from privhead_nb.lab import faces
 from privhead_nb.lab.attacker_data import attacker_data
 from privhead_nb.lab.attacks.field_renders import YAWS, renders
 from privhead_nb.lab.attacks.radiance_refit import Refit, SkinPrior, learn_skins, refit
+from privhead_nb.lab.faces import read_kept
 from privhead_nb.lab.framing import SIZE, cameras_around, yaw_of
 from privhead_nb.lab.jobs import run_jobs
-from privhead_nb.lab.kept import read_kept
 from privhead_nb.lab.scans import scan_of_mesh
 from privhead_nb.scenes.camera import Cameras, make_rig
 from privhead_nb.scenes.scene import HEAD_AXES

@@ -33,7 +33,7 @@ from privhead_nb.heads.head import make_head
 from privhead_nb.lab import attackers, faces
 from privhead_nb.lab.attacks import Card, field_renders, mesh_shape, neutral_views
 from privhead_nb.lab.attacks.probe import in_batches, per_person
-from privhead_nb.lab.kept import read_kept
+from privhead_nb.lab.faces import read_kept
 from privhead_nb.lab.protocol import compare, identification, verification
 from privhead_nb.lab.raster import surface_mesh
 from privhead_nb.lab.scans import scan_of_mesh
@@ -59,8 +59,7 @@ Found = tuple[dict[str, Tensor], str, dict[str, Any]]
 def mesh(study: Study) -> Found:
     """Of scans; templates are true scans of the gallery's people."""
     scans = true_scans(faces.people("attacker", study.scanned))
-    (network,) = mesh_shape.train_stems(scans, None, mesh_shape.ShapeLearning(), progress=True)
-    attack = mesh_shape.by_network(network.eval(), NO_CARD)
+    attack = mesh_shape.learn_network(scans, progress=True)
     known = faces.people("evaluation", study.known)
     true = true_scans(known)
     gallery = in_batches(attack.enrol, true)
@@ -68,7 +67,7 @@ def mesh(study: Study) -> Found:
     rough = (true.float() + noise * (true != 0)).round().clamp(-127, 127).to(torch.int8)
     control = rates(in_batches(attack.probe, rough), known, gallery, known)
     return (
-        {**network.state_dict(), **templates(known, gallery=gallery)},
+        {**attack.networks[0].state_dict(), **templates(known, gallery=gallery)},
         f"trained on scans of {study.scanned} made people of the group attacker",
         {"roughened true scans": control},
     )
@@ -90,8 +89,7 @@ def true_scans(who: Sequence[int]) -> Tensor:
 def renders(study: Study) -> Found:
     """Of portraits in turned colours; a gallery is enrolled as it is."""
     others = portraits("attacker", study.pictured)
-    network = field_renders.train_colour_blind(others, progress=True).eval()
-    attack = field_renders.by_network(network, NO_CARD)
+    attack = field_renders.learn_colour_blind(others, progress=True)
     known = portraits("evaluation", study.known)
     views, fronts = known.views(), known.frontals()
     turned = field_renders.recoloured(
@@ -103,7 +101,7 @@ def renders(study: Study) -> Found:
     }
     gallery, names = in_batches(attack.enrol, fronts.rgb()), fronts.identity.tolist()
     return (
-        network.state_dict(),
+        attack.networks[0].state_dict(),
         f"trained on {len(others)} pictures of {study.pictured} made people of the group attacker, "
         "in turned colours",
         {

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from privhead_nb.errors import LabError, check_choice
-from privhead_nb.lab.recognisers.adapters import FACE, SIZE, Pixels, batched, optional, version
+from privhead_nb.lab.recognisers.published import FACE, SIZE, Pixels, batched, optional, version
 from privhead_nb.lab.recognisers.verdicts import PUBLISHED, Installed, Metric
 
 MODELS = tuple(model for library, model, _ in PUBLISHED if library == "deepface")

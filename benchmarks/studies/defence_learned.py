@@ -21,10 +21,9 @@ from privhead_nb.files import write_tensors
 from privhead_nb.heads.codes import ALBEDO_NAMES, identity_codes
 from privhead_nb.lab import faces
 from privhead_nb.lab.attacks.learned_inversion import UNet
-from privhead_nb.lab.faces import VARIANTS, FaceDataset
+from privhead_nb.lab.faces import VARIANTS, FaceDataset, read_kept
 from privhead_nb.lab.fit import fit
 from privhead_nb.lab.jobs import safe_name
-from privhead_nb.lab.kept import read_kept
 from privhead_nb.lab.recognisers import head_crop
 from privhead_nb.lab.recognisers.network import DIMENSIONS, FaceNetwork
 

@@ -23,10 +23,10 @@ from privhead_nb.files import atomic_file
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.heads.head import make_head
 from privhead_nb.lab.attacks.field_renders import renders
-from privhead_nb.lab.attacks.no_attack import protected
+from privhead_nb.lab.attacks.no_attack import as_grey
+from privhead_nb.lab.faces import read_kept
 from privhead_nb.lab.framing import PROBES, portrait_cameras
 from privhead_nb.lab.jobs import run_jobs, safe_name
-from privhead_nb.lab.kept import read_kept
 from privhead_nb.lab.raster import photograph, render_mesh, surface_mesh
 from privhead_nb.lab.settings import DEFAULT
 from privhead_nb.lab.table2 import IMAGE_CONDITIONS
@@ -44,6 +44,11 @@ KINDS_VERSION = 1
 
 Arms = Mapping[int, Mapping[str, Made]]
 """Person -> arm -> reconstruction: the protected arm under its setting's name, and FULL_RGB."""
+
+
+def protected(pictures: Tensor, operator: Operator, seed: int = 0) -> Tensor:
+    """Pictures (N, H, W, 3) after a protecting operator, as grey pictures of the same shape."""
+    return as_grey(operator.protect(pictures, torch.Generator().manual_seed(seed)), operator)
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ from privhead_nb.lab.framing import cameras_at, random_expression, random_light
 from privhead_nb.lab.intervals import Rate, share
 from privhead_nb.lab.protocol import calibrate, identification, too_few
 from privhead_nb.lab.recognisers import is_template, published
-from privhead_nb.lab.recognisers.adapters import version
+from privhead_nb.lab.recognisers.published import version
 from privhead_nb.resources import RESULTS
 
 TRACED, PEOPLE = 40, 100

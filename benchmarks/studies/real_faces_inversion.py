@@ -25,8 +25,8 @@ from privhead_nb.lab.faces import FaceDataset
 from privhead_nb.lab.intervals import share
 from privhead_nb.lab.protocol import rank_hits
 from privhead_nb.lab.recognisers import published
-from privhead_nb.lab.recognisers.adapters import Pixels, as_pixels
 from privhead_nb.lab.recognisers.learn import Learning
+from privhead_nb.lab.recognisers.published import Pixels, as_pixels
 from privhead_nb.privacy.operators import Operator
 
 SPLITS = 3  # of the study's five

@@ -24,10 +24,11 @@ from privhead_nb.files import atomic_file
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.heads.head import make_head
 from privhead_nb.lab import faces
+from privhead_nb.lab.faces import read_kept
 from privhead_nb.lab.framing import portrait_cameras
 from privhead_nb.lab.jobs import run_jobs
-from privhead_nb.lab.kept import read_kept, restore
 from privhead_nb.lab.raster import photograph
+from privhead_nb.lab.recognisers.network import restore
 from privhead_nb.lab.table2 import SWAP_SOURCES, SWAP_TOOLS
 
 NULL = SWAP_SOURCES[-1]

@@ -32,12 +32,12 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks.studies import face_swap, image_conditions, perceptual, swaps, transfers
 from benchmarks.studies.face_swap_network import Swapping
+from benchmarks.studies.image_conditions import protected
 from benchmarks.studies.reconstructed_heads import FULL_RGB, Made, make_reconstructions
 from benchmarks.studies.table2 import Entry, Mean, Pictures, mean, table2
 from privhead_nb.files import write_json
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab import appearance, faces
-from privhead_nb.lab.attacks.no_attack import protected
 from privhead_nb.lab.framing import PROBES
 from privhead_nb.lab.intervals import Rate, share
 from privhead_nb.lab.recognisers import Recogniser, published

@@ -38,10 +38,10 @@ from benchmarks.studies.twins import (
 )
 from privhead_nb.files import write_tensors
 from privhead_nb.lab import faces
+from privhead_nb.lab.faces import read_kept
 from privhead_nb.lab.framing import resized
 from privhead_nb.lab.jobs import safe_name
-from privhead_nb.lab.kept import read_kept, restore
-from privhead_nb.lab.recognisers.network import FaceNetwork
+from privhead_nb.lab.recognisers.network import FaceNetwork, restore
 from privhead_nb.privacy.operators import Operator
 
 NOISE_DRAWS = 4  # protected copies of a gallery picture

@@ -21,7 +21,7 @@ from torch import Tensor
 from privhead_nb.deid import check_pictures, check_strength
 from privhead_nb.errors import LabError
 from privhead_nb.lab.attacks.no_attack import as_grey
-from privhead_nb.lab.recognisers.adapters import FACE
+from privhead_nb.lab.recognisers.published import FACE
 from privhead_nb.privacy.operators import Operator
 
 GREY = 0.5

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from privhead_nb.files import write_tensors
+from privhead_nb.lab.faces import read_kept
 from privhead_nb.lab.fit import fit, one_cycle
-from privhead_nb.lab.kept import read_kept, restore
+from privhead_nb.lab.recognisers.network import restore
 
 KEEP_EVERY = 100
 """Steps after which progress is written."""

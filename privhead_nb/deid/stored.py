@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from privhead_nb.errors import LabError
 from privhead_nb.files import write_tensors
 from privhead_nb.heads.codes import GENERATOR_VERSION
-from privhead_nb.lab.kept import restore
+from privhead_nb.lab.recognisers.network import restore
 from privhead_nb.lab.recognisers.stored import read_weights
 from privhead_nb.reading import Record
 from privhead_nb.resources import DEID_WEIGHTS

@@ -139,8 +139,9 @@ def _colour_blind(request: AttackRequest) -> Attack:
 def _mesh_network(request: AttackRequest, portraits: FaceDataset | None = None) -> Attack:
     if request.ships():
         return attackers.trained(attackers.MESH).attack
-    learning = mesh_shape.ShapeLearning(seed=request.seed)
-    return mesh_shape.learn_network(request.data(), portraits, learning, progress=True)
+    learning, data = mesh_shape.ShapeLearning(seed=request.seed), request.data()
+    pictures = None if portraits is None else mesh_shape.of_same_people(portraits, data)
+    return mesh_shape.learn_network(data.scan, pictures, learning, progress=True)
 
 
 ON_MODULI: dict[str, Callable[[AttackRequest, Operator, int], Attack]] = {

@@ -25,8 +25,9 @@ from privhead_nb.heads.head import make_head
 from privhead_nb.heads.light import LIGHTS
 from privhead_nb.lab.framing import SIZE, cameras_at, random_expression, random_light, resized
 from privhead_nb.lab.jobs import run_jobs
-from privhead_nb.lab.kept import AGAIN, read_kept
 from privhead_nb.lab.raster import GBuffer, rasterize, surface_mesh
+from privhead_nb.lab.recognisers.network import AGAIN
+from privhead_nb.reading import read_tensors
 
 VARIANTS = ("whole", "hair masked", "one albedo")
 GROUPS = {
@@ -62,6 +63,19 @@ def people(group: str, count: int) -> tuple[int, ...]:
 def cache_folder() -> Path:
     """Where the lab keeps pictures of people: PRIVHEAD_LAB, or out/lab here."""
     return Path(os.environ.get("PRIVHEAD_LAB", "out/lab"))
+
+
+def read_kept(path: Path, names: Iterable[str] = (), remedy: str = AGAIN) -> dict[str, Tensor]:
+    """The tensors of a kept file, `names` among them.
+
+    Raises:
+        LabError: missing, damaged, or without one of `names`.
+    """
+    tensors, _ = read_tensors(path, error=LabError, remedy=remedy)
+    for name in names:
+        if name not in tensors:
+            raise LabError(f"lacks {name}", where=path, remedy=remedy)
+    return tensors
 
 
 class Rows:

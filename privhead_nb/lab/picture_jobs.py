@@ -29,7 +29,6 @@ from privhead_nb.lab.attacks.parrot import (
     classical_parrot,
     informed_parrot,
     network_parrot,
-    train_stems,
 )
 from privhead_nb.lab.attacks.probe import fused_each, in_batches
 from privhead_nb.lab.framing import resized
@@ -207,7 +206,7 @@ def base(given: tuple[str, Size, str]) -> dict[str, Any]:
         return {"name": name, "portraits": len(much), "learning": asdict(size.any)}
     learn = portraits("attacker", size).views()
     operator = None if name == "colours" else Operator()
-    (network,) = train_stems(learn, operator, size=64, learning=size.base)
+    (network,) = network_parrot(learn, operator, learning=size.base).networks
     write_tensors(_path(folder, name), network.state_dict(), {})
     return {"name": name, "portraits": len(learn), "learning": asdict(size.base)}
 

@@ -15,6 +15,7 @@ from privhead_nb.errors import LabError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from privhead_nb.lab.recognisers.network import FaceNetwork
     from privhead_nb.privacy.operators import Operator
 
 
@@ -45,6 +46,7 @@ class Attack:
     # is not protected.
     operator: Operator | None = None
     size: int = 64
+    networks: tuple[FaceNetwork, ...] = ()  # what it learned, where that is networks
 
 
 RELEASE, RECONSTRUCTION = "release", "reconstruction"

@@ -77,24 +77,7 @@ def learn_colour_blind(
     others: FaceDataset, *, steps: int = 600, batch: int = 128, seed: int = 0,
     progress: bool = False,
 ) -> Attack:  # fmt: skip
-    """A network that tells the attacker's people apart in any colours looks at renders."""
-    network = train_colour_blind(others, steps=steps, batch=batch, seed=seed, progress=progress)
-    card = Card(
-        attack=COLOUR_BLIND,
-        knowledge="frontal pictures of known people",
-        data=f"{len(others)} pictures of {len(torch.unique(others.identity))} other people, "
-        "in turned colours",
-        cost=f"{steps} steps of {batch} pictures; a few renders",
-        seed=seed,
-    )
-    return by_network(network, card)
-
-
-def train_colour_blind(
-    others: FaceDataset, *, steps: int = 600, batch: int = 128, seed: int = 0,
-    progress: bool = False,
-) -> FaceNetwork:  # fmt: skip
-    """The network of `learn_colour_blind`, trained.
+    """A network that tells the attacker's people apart in any colours looks at renders.
 
     Of other people's portraits, three in ten keep their true colours, for the gallery's.
     """
@@ -120,7 +103,14 @@ def train_colour_blind(
     fit_identities(
         [network], centres, drawn, steps, rate=2e-3, desc="colour-blind", progress=progress
     )
-    return network
+    card = Card(
+        attack=COLOUR_BLIND,
+        knowledge="frontal pictures of known people",
+        data=f"{len(others)} pictures of {len(numbers)} other people, in turned colours",
+        cost=f"{steps} steps of {batch} pictures; a few renders",
+        seed=seed,
+    )
+    return by_network(network, card)
 
 
 def by_network(network: FaceNetwork, card: Card) -> Attack:
@@ -129,4 +119,4 @@ def by_network(network: FaceNetwork, card: Card) -> Attack:
     def embed(pictures: Tensor) -> Tensor:
         return network(head_crop(pictures))
 
-    return Attack(card, embed, embed)
+    return Attack(card, embed, embed, networks=(network,))

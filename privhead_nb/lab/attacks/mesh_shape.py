@@ -99,13 +99,12 @@ class ShapeLearning:
     steps: int = 600  # of the optimiser
     batch: int = 96  # scans (and pictures) in each
     rate: float = 2e-3  # highest learning rate
-    yaw: float = 25.0  # most degrees of the portraits that the picture stem learns from
     seed: int = 0  # of everything random
 
 
 def learn_network(
-    others: AttackerData,
-    portraits: FaceDataset | None = None,
+    others: Tensor,
+    pictures: tuple[FaceDataset, Tensor] | None = None,
     learning: ShapeLearning | None = None,
     *,
     progress: bool = False,
@@ -113,62 +112,13 @@ def learn_network(
     """A network that tells the attacker's scans apart, however rough they are, looks at meshes.
 
     Args:
-        others: scans of other people.
-        portraits: of the same people: a second network (stem) for RGB pictures learns to put each
-            person in the same place, and the gallery then holds pictures.
+        others: (P, 3, S, S, 4) scans of other people.
+        pictures: portraits of the same people, as `of_same_people` gives them: a second network
+            (stem) for RGB pictures learns to put each person in the same place, and the gallery
+            then holds pictures.
         learning, progress: of the training.
-
-    Raises:
-        LabError: `portraits` has none of these people from the front.
     """
     chosen = ShapeLearning() if learning is None else learning
-    pictures = None if portraits is None else _of_same_people(portraits, others, chosen.yaw)
-    stems = train_stems(others.scan, pictures, chosen, progress=progress)
-    people, cost = len(others), f"{chosen.steps} steps of {chosen.batch}"
-    if portraits is None:
-        card = Card(
-            attack=NETWORK,
-            knowledge=TRUE_SCANS,
-            data=f"scans of {people} other people",
-            cost=f"{cost} roughened scans",
-            seed=chosen.seed,
-        )
-        return by_network(stems[0], card)
-    card = Card(
-        attack="mesh, two stems",
-        knowledge="frontal RGB pictures of known people; the release's axes",
-        data=f"scans and portraits of {people} other people",
-        cost=f"{cost} scans and as many portraits",
-        seed=chosen.seed,
-    )
-    scanned = by_network(stems[0], card)
-    return replace(scanned, enrol=lambda pictures: stems[1](head_crop(pictures)))
-
-
-def by_network(network: FaceNetwork, card: Card) -> Attack:
-    """A trained network looks at the three sides of scans (N, 3, S, S, 4), of meshes and true."""
-
-    def embed(scans: Tensor) -> Tensor:
-        x = [head_crop(side.float() / 127) for side in scans.unbind(1)]
-        return torch.stack([F.normalize(network(side), dim=1) for side in x]).mean(0)
-
-    return Attack(card, embed, embed)
-
-
-def train_stems(
-    others: Tensor,
-    pictures: tuple[FaceDataset, Tensor] | None,
-    chosen: ShapeLearning,
-    *,
-    progress: bool = False,
-) -> list[FaceNetwork]:
-    """The networks of `learn_network`, trained: one for scans, and one for pictures if given.
-
-    Args:
-        others: (P, 3, S, S, 4) scans of other people.
-        pictures: portraits of the same people, and whose each is, as a row of `others`.
-        chosen, progress: of the training.
-    """
     torch.manual_seed(chosen.seed)
     random = torch.Generator().manual_seed(chosen.seed)
     people, scans = len(others), as_channels(others)
@@ -192,13 +142,45 @@ def train_stems(
     fit_identities(
         stems, centres, batch, chosen.steps, rate=chosen.rate, desc="shapes", progress=progress
     )
-    return stems
+    cost = f"{chosen.steps} steps of {chosen.batch}"
+    card = Card(
+        attack=NETWORK,
+        knowledge=TRUE_SCANS,
+        data=f"scans of {people} other people",
+        cost=f"{cost} roughened scans",
+        seed=chosen.seed,
+    )
+    if pictures is None:
+        return by_network(stems[0], card)
+    card = replace(
+        card,
+        attack="mesh, two stems",
+        knowledge="frontal RGB pictures of known people; the release's axes",
+        data=f"scans and portraits of {people} other people",
+        cost=f"{cost} scans and as many portraits",
+    )
+    scanned = by_network(stems[0], card)
+    return replace(scanned, enrol=lambda pictures: stems[1](head_crop(pictures)))
 
 
-def _of_same_people(
-    portraits: FaceDataset, others: AttackerData, yaw: float
+def by_network(network: FaceNetwork, card: Card) -> Attack:
+    """A trained network looks at the three sides of scans (N, 3, S, S, 4), of meshes and true."""
+
+    def embed(scans: Tensor) -> Tensor:
+        x = [head_crop(side.float() / 127) for side in scans.unbind(1)]
+        return torch.stack([F.normalize(network(side), dim=1) for side in x]).mean(0)
+
+    return Attack(card, embed, embed, networks=(network,))
+
+
+def of_same_people(
+    portraits: FaceDataset, others: AttackerData, yaw: float = 25.0
 ) -> tuple[FaceDataset, Tensor]:
-    """Frontal portraits of people whose scans are given, and each one's place among the scans."""
+    """Portraits within `yaw` degrees of people whose scans are given, and each one's place there.
+
+    Raises:
+        LabError: there is none.
+    """
     number = {int(i): k for k, i in enumerate(others.identity)}
     rows = torch.isin(portraits.identity, others.identity) & (portraits.role < 2)
     same = portraits.only(rows & (portraits.yaw.abs() <= yaw))

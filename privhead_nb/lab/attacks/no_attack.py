@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import torch
 from torch import Tensor
 
 from privhead_nb.lab.attacks import Attack, Card
@@ -22,11 +21,6 @@ def as_grey(moduli: Tensor, operator: Operator, *, inverted: bool = False) -> Te
     grey = (moduli / (0.25 * operator.peak)).clamp(0, 1)
     grey = 1 - grey if inverted else grey
     return grey[..., None].expand(*grey.shape, 3)
-
-
-def protected(pictures: Tensor, operator: Operator, seed: int = 0) -> Tensor:
-    """Pictures (N, H, W, 3) after a protecting operator, as grey pictures of the same shape."""
-    return as_grey(operator.protect(pictures, torch.Generator().manual_seed(seed)), operator)
 
 
 def no_attack(

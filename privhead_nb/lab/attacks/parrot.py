@@ -50,6 +50,8 @@ def network_parrot(
 ) -> Attack:
     """Protected against protected (one stem) or against original (two), with the lab's network.
 
+    Pictures are protected anew in every step, so no noise is seen twice.
+
     Args:
         others: the attacker's people, none of whom may be tested.
         operator: what the release, of `size` pixels, was made with; None: a positive control.
@@ -57,51 +59,6 @@ def network_parrot(
             by sharing ArcFace's centres.
         learning, progress: of the training; only ArcFace's loss is used.
         start: networks to go on from, one a stem, say such as learned another operator.
-    """
-    networks = train_stems(
-        others, operator, stems=stems, size=size, learning=learning, start=start, progress=progress
-    )
-    name = "parrot, two stems" if stems == 2 else "parrot, CNN"
-    card = _card(name, others, operator, learning)
-    attack = protected_gallery(lambda x: networks[0](head_crop(x)), operator, size, card)
-    if stems == 2:
-        attack = replace(attack, enrol=lambda colours: networks[1](head_crop(colours)))
-    return attack
-
-
-def informed_parrot(
-    others: FaceDataset,
-    operator: Operator,
-    *,
-    size: int = 64,
-    learning: Learning = WITH_CODES,
-    start: FaceNetwork | None = None,
-) -> Attack:
-    """Protected against protected, by someone who also has the model that the heads come from.
-
-    The network also learns the codes of made people, which say *how* two people differ. For real
-    faces these would be a face model's, fitted to photos. Arguments as of `network_parrot`; `start`
-    is one network, say one that learned many operators.
-    """
-    network = train_network(others, learning, protect=protecting(operator, size), start=start)
-    card = _card("parrot, informed", others, operator, learning)
-    told = replace(card, knowledge=f"{card.knowledge}, the codes of other people's heads")
-    return protected_gallery(lambda x: network(head_crop(x)), operator, size, told)
-
-
-def train_stems(
-    others: FaceDataset,
-    operator: Operator | None,
-    *,
-    stems: int = 1,
-    size: int = 64,
-    learning: Learning = CNN,
-    start: Sequence[FaceNetwork] = (),
-    progress: bool = False,
-) -> tuple[FaceNetwork, ...]:
-    """The networks of `network_parrot`, trained: one for moduli, and with 2 stems one for colours.
-
-    Pictures are protected anew in every step, so no noise is seen twice.
 
     Raises:
         LabError: fewer than two people, or a loss that is not ArcFace.
@@ -136,7 +93,32 @@ def train_stems(
         networks, ArcFace(2 * len(numbers)), batch, _steps(others, learning), rate=learning.rate,
         margin=learning.margin, tie=TIE if stems == 2 else 0.0, desc="parrot", progress=progress,
     )  # fmt: skip
-    return tuple(networks)
+    name = "parrot, two stems" if stems == 2 else "parrot, CNN"
+    card = _card(name, others, operator, learning)
+    attack = protected_gallery(lambda x: networks[0](head_crop(x)), operator, size, card)
+    if stems == 2:
+        attack = replace(attack, enrol=lambda colours: networks[1](head_crop(colours)))
+    return replace(attack, networks=tuple(networks))
+
+
+def informed_parrot(
+    others: FaceDataset,
+    operator: Operator,
+    *,
+    size: int = 64,
+    learning: Learning = WITH_CODES,
+    start: FaceNetwork | None = None,
+) -> Attack:
+    """Protected against protected, by someone who also has the model that the heads come from.
+
+    The network also learns the codes of made people, which say *how* two people differ. For real
+    faces these would be a face model's, fitted to photos. Arguments as of `network_parrot`; `start`
+    is one network, say one that learned many operators.
+    """
+    network = train_network(others, learning, protect=protecting(operator, size), start=start)
+    card = _card("parrot, informed", others, operator, learning)
+    told = replace(card, knowledge=f"{card.knowledge}, the codes of other people's heads")
+    return protected_gallery(lambda x: network(head_crop(x)), operator, size, told)
 
 
 def classical_parrot(

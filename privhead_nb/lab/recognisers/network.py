@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from privhead_nb.errors import LabError
+
 DIMENSIONS = 64
+AGAIN = "Delete its folder; it is made again."
 
 
 class _Residual(nn.Module):
@@ -55,6 +60,20 @@ class FaceNetwork(nn.Module):
     def vector(self, coarsest: Tensor) -> Tensor:
         """(N, 64) of the coarsest of `layers`."""
         return self.norm_out(self.out(self.drop(coarsest.flatten(1))))
+
+
+def restore(
+    network: nn.Module, tensors: Mapping[str, Tensor], path: Path, remedy: str = AGAIN
+) -> None:
+    """Give a network the numbers of the file at `path`.
+
+    Raises:
+        LabError: they are another network's.
+    """
+    try:
+        nn.Module.load_state_dict(network, dict(tensors))
+    except RuntimeError as error:
+        raise LabError("holds another network's numbers", where=path, remedy=remedy) from error
 
 
 class ArcFace(nn.Module):

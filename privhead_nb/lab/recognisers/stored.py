@@ -15,10 +15,10 @@ from torch import Tensor
 
 from privhead_nb.errors import LabError, check_choice
 from privhead_nb.heads.codes import GENERATOR_VERSION
-from privhead_nb.lab.kept import AGAIN, read_kept, restore
+from privhead_nb.lab.faces import read_kept
 from privhead_nb.lab.recognisers import Recogniser, head_crop
 from privhead_nb.lab.recognisers.learn import Projection
-from privhead_nb.lab.recognisers.network import FaceNetwork
+from privhead_nb.lab.recognisers.network import AGAIN, FaceNetwork, restore
 from privhead_nb.reading import Record, parse_json, read_tensors
 from privhead_nb.resources import WEIGHTS
 
