@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.studies import dlib_recogniser
+from benchmarks.studies.dlib_recogniser import detected
 from privhead_nb.errors import LabError
 from privhead_nb.heads.grid import sample_grid
 from privhead_nb.heads.head import make_head
@@ -21,7 +23,7 @@ from privhead_nb.lab.recognisers import published, verdicts
 from privhead_nb.resources import RESULTS
 
 WHY = "the extra `recognition` is not installed: docs/recognisers.md"
-needs_dlib = pytest.mark.skipif(not published.available(), reason=WHY)
+needs_dlib = pytest.mark.skipif(not dlib_recogniser.available(), reason=WHY)
 needs_mtcnn = pytest.mark.skipif(not published.mtcnn_available(), reason=WHY)
 
 
@@ -42,22 +44,22 @@ def large() -> Tensor:
 
 @needs_dlib
 def test_dlib_calls_one_person_one_and_finds_no_face_behind():
-    one = published.dlib()
+    one = dlib_recogniser.dlib()
     assert one.threshold == verdicts.PUBLISHED["dlib", one.model, "euclidean"]
     assert one.threshold.threshold == 0.6 and one.function(portraits()).shape == (2, 128)
     front = portraits()[:1]
     same, behind = verdicts.verify(one, torch.cat([front, front]), portraits())
     assert same.verified and same.distance == pytest.approx(0, abs=1e-5)
     assert behind.found == (True, False) and behind.verified is None
-    assert published.dlib(detector="skip").embed(portraits())[1].all(), (
+    assert dlib_recogniser.dlib(detector="skip").embed(portraits())[1].all(), (
         "it believes what it is told"
     )
 
 
 @needs_dlib
 def test_detector_and_landmarks_change_a_template_but_not_who_it_is():
-    found = [published.dlib(landmarks=n).function(large()) for n in published.LANDMARKS]
-    own = published.dlib(detector=lambda rgb: np.array([[70.0, 90.0, 180.0, 200.0]]))
+    found = [dlib_recogniser.dlib(landmarks=n).function(large()) for n in dlib_recogniser.LANDMARKS]
+    own = dlib_recogniser.dlib(detector=lambda rgb: np.array([[70.0, 90.0, 180.0, 200.0]]))
     assert own.detector == "one's own"
     for vectors in (*found, own.function(large()[:1])):
         apart = (vectors[0] - found[0][0]).norm()
@@ -70,13 +72,13 @@ def test_detector_and_landmarks_change_a_template_but_not_who_it_is():
 def test_both_detectors_find_a_made_face_and_nothing_where_there_is_none():
     for make in (published.dlib_hog, published.mtcnn):
         find = make()
-        assert published.detected(find, large()).all()
-        (left, top, right, bottom), *_ = find(published.as_pixels(large()[:1])[0])
+        assert detected(find, large()).all()
+        (left, top, right, bottom), *_ = find(dlib_recogniser.as_pixels(large()[:1])[0])
         assert left < 128 < right and top < 150 < bottom, "the face is in the middle"
         nothing = torch.stack([torch.full((64, 64, 3), level) for level in (0.0, 0.5, 1.0)])
-        assert not published.detected(find, nothing).any()
-    assert not published.detected(published.dlib_hog(), portraits()[1:]).any(), "a back of a head"
-    assert published.dlib(detector="mtcnn").embed(large())[1].all()
+        assert not detected(find, nothing).any()
+    assert not detected(published.dlib_hog(), portraits()[1:]).any(), "a back of a head"
+    assert dlib_recogniser.dlib(detector="mtcnn").embed(large())[1].all()
 
 
 @needs_mtcnn
@@ -111,25 +113,26 @@ def test_what_is_missing_or_wrong_is_named_with_its_pip_line(monkeypatch):
         ({"landmarks": 7}, "5 or 68"),
     ):
         with pytest.raises(LabError, match=said):
-            published.dlib(**options)
-    monkeypatch.setattr(published, "find_spec", lambda name: None)
+            dlib_recogniser.dlib(**options)
+    for module in (published, dlib_recogniser):
+        monkeypatch.setattr(module, "find_spec", lambda name: None)
     monkeypatch.setitem(sys.modules, "facenet_pytorch", None)
     published.mtcnn_network.cache_clear()
     with pytest.raises(LabError, match=r"not installed.*pip install --no-deps facenet-pytorch"):
         published.mtcnn()
     published.mtcnn_network.cache_clear()
     monkeypatch.setitem(sys.modules, "dlib", None)
-    assert not published.available() and not published.mtcnn_available()
-    for make in (published.dlib, published.dlib_hog):
+    assert not dlib_recogniser.available() and not published.mtcnn_available()
+    for make in (dlib_recogniser.dlib, published.dlib_hog):
         with pytest.raises(LabError, match=r"dlib is not installed.*pip install dlib-bin face-rec"):
             make()
 
 
 def test_pictures_of_another_shape_are_refused():
     with pytest.raises(LabError, match="pictures of shape"):
-        published.detected(lambda rgb: np.zeros((0, 4)), torch.zeros(2, 64, 64, 2))
+        detected(lambda rgb: np.zeros((0, 4)), torch.zeros(2, 64, 64, 2))
     with pytest.raises(LabError, match="or not finite"):
-        published.detected(lambda rgb: np.zeros((0, 4)), torch.full((1, 64, 64, 3), torch.nan))
+        detected(lambda rgb: np.zeros((0, 4)), torch.full((1, 64, 64, 3), torch.nan))
 
 
 def test_the_stored_study_says_that_the_published_threshold_does_not_fit_made_people():

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.studies import real_faces, real_faces_data, real_faces_inversion
+from benchmarks.studies import dlib_recogniser, real_faces, real_faces_data, real_faces_inversion
 from benchmarks.studies.real_faces_attackers import (
     PICTURES,
     NetworkSize,
@@ -27,14 +27,13 @@ from benchmarks.studies.real_faces_attackers import (
 )
 from benchmarks.studies.real_faces_data import RealFaces
 from privhead_nb.errors import LabError
-from privhead_nb.lab.recognisers import published
 from privhead_nb.resources import RESULTS
 
 HERE = real_faces_data.folder()
 needs_faces = pytest.mark.skipif(
     not (HERE / "s1").is_dir(), reason="no ORL faces: set PRIVHEAD_ORL to their folder"
 )
-needs_dlib = pytest.mark.skipif(not published.available(), reason="the extra `recognition`")
+needs_dlib = pytest.mark.skipif(not dlib_recogniser.available(), reason="the extra `recognition`")
 
 
 def toy(people: int = 8, each: int = 6, noise: float = 0.1) -> RealFaces:

@@ -18,7 +18,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.studies import deepface_models
+from benchmarks.studies import deepface_models, dlib_recogniser
 from privhead_nb.errors import LabError
 from privhead_nb.lab import faces
 from privhead_nb.lab.recognisers import published, verdicts
@@ -72,7 +72,7 @@ def fake_deepface(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         return state.thresholds[distance_metric]
 
     def no_metadata(name: str) -> str:
-        raise published.importlib.metadata.PackageNotFoundError(name)
+        raise dlib_recogniser.importlib.metadata.PackageNotFoundError(name)
 
     module(monkeypatch, "deepface", __version__="9.9.9")
     module(monkeypatch, "deepface.DeepFace", represent=represent)
@@ -80,7 +80,7 @@ def fake_deepface(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     module(monkeypatch, "deepface.commons.backend_utils", get_backend_engine=lambda: "pytorch")
     module(monkeypatch, "deepface.modules")
     module(monkeypatch, "deepface.modules.verification", find_threshold=find_threshold)
-    monkeypatch.setattr(published.importlib.metadata, "version", no_metadata)
+    monkeypatch.setattr(dlib_recogniser.importlib.metadata, "version", no_metadata)
     return state
 
 
@@ -152,15 +152,15 @@ def test_nothing_can_be_fetched_meanwhile_and_all_can_be_afterwards(fake_deepfac
 
 def test_pictures_are_enlarged_bytes():
     x = torch.rand(2, 64, 64, 3, generator=torch.Generator().manual_seed(0))
-    large = published.as_pixels(x, 256)
+    large = dlib_recogniser.as_pixels(x, 256)
     assert large.shape == (2, 256, 256, 3) and large.dtype == np.uint8
     assert np.abs(large.mean((1, 2)) / 255 - x.mean((1, 2)).numpy()).max() < 0.01
-    assert np.array_equal(published.as_pixels(x, 32), (x * 255).round().byte().numpy())
-    grey = published.as_pixels(x[..., :1], 64)
+    assert np.array_equal(dlib_recogniser.as_pixels(x, 32), (x * 255).round().byte().numpy())
+    grey = dlib_recogniser.as_pixels(x[..., :1], 64)
     assert (grey == grey[..., :1]).all() and grey.shape[-1] == 3
     for bad in (x[0], x[..., :2], x / 0):
         with pytest.raises(LabError, match="pictures of shape"):
-            published.as_pixels(bad, 64)
+            dlib_recogniser.as_pixels(bad, 64)
 
 
 def test_deepface_gets_blue_first_and_the_largest_face_counts(fake_deepface):

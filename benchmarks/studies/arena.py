@@ -30,6 +30,7 @@ import torch
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from benchmarks.studies import dlib_recogniser
 from benchmarks.studies.arena_attacks import (
     Sides,
     changed_views,
@@ -133,7 +134,7 @@ def of_the_lab(noise: float) -> dict[str, Any]:
 
 
 def _by_mtcnn(pictures: Tensor) -> np.ndarray:
-    return published.detected(_mtcnn(), pictures)
+    return dlib_recogniser.detected(_mtcnn(), pictures)
 
 
 @cache

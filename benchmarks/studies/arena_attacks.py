@@ -17,11 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.studies import dlib_recogniser
 from privhead_nb.deid import Deidentifier
 from privhead_nb.lab.attacks.probe import fused, in_batches
 from privhead_nb.lab.faces import FaceDataset
 from privhead_nb.lab.protocol import compare, identification, verification
-from privhead_nb.lab.recognisers import Recogniser, head_crop, is_template, published
+from privhead_nb.lab.recognisers import Recogniser, head_crop, is_template
 from privhead_nb.lab.recognisers.learn import WITH_CODES, train_network, train_projection
 from privhead_nb.lab.recognisers.stored import network_in, shipped
 from privhead_nb.resources import WEIGHTS
@@ -101,8 +102,8 @@ def rates(probe_vectors: Tensor, known_vectors: Tensor, sides: Sides) -> dict[st
 def picture_only(sides: Sides) -> dict[str, Any]:
     """Recognisers that know pictures, and nothing of any defence."""
     everyone: list[Recogniser] = list(shipped())
-    if published.available():
-        everyone.append(published.dlib(detector="skip"))
+    if dlib_recogniser.available():
+        everyone.append(dlib_recogniser.dlib(detector="skip"))
     out = {}
     for one in everyone:
         known, probes = one.embed(sides.gallery)[0], one.embed(sides.probes)[0]

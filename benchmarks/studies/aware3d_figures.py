@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.studies import dlib_recogniser
 from benchmarks.studies.ideudemon_figures import (
     Tested,
     distances,
@@ -193,7 +194,7 @@ def utility_of(system: Aware3d, people: Tested) -> dict[str, Any]:
     detectors = {"cascade": lambda x: utility.faces_found(x) > 0}
     if published.mtcnn_available():
         mtcnn = published.mtcnn()
-        detectors["mtcnn"] = lambda x: published.detected(mtcnn, x)
+        detectors["mtcnn"] = lambda x: dlib_recogniser.detected(mtcnn, x)
     out: dict[str, Any] = {}
     for name, find in detectors.items():
         before, after = find(plain), find(made)

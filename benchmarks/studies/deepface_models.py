@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmarks.studies.dlib_recogniser import SIZE, batched, version
 from privhead_nb.errors import LabError, check_choice
-from privhead_nb.lab.recognisers.published import FACE, SIZE, Pixels, batched, optional, version
+from privhead_nb.lab.recognisers.published import FACE, Pixels, optional
 from privhead_nb.lab.recognisers.verdicts import PUBLISHED, Installed, Metric
 
 MODELS = tuple(model for library, model, _ in PUBLISHED if library == "deepface")

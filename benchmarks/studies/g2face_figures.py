@@ -13,6 +13,7 @@ from PIL import Image
 from sklearn.metrics import silhouette_score
 from torch import Tensor
 
+from benchmarks.studies import dlib_recogniser
 from benchmarks.studies.ideudemon_figures import (
     Tested,
     embedded,
@@ -127,8 +128,8 @@ def detection(made: Tensor, plain: Tensor) -> dict[str, Any]:
             "found": share(len(both), sum(len(a) > 0 for a in boxes[0])),
             "box": round(float(np.mean([np.linalg.norm(a - b) for a, b in both])), 3),
         }
-    if published.available():
-        marks, where = published.landmarks_68(), published.where_portraits_have_it()
+    if dlib_recogniser.available():
+        marks, where = published.landmarks_68(), dlib_recogniser.where_portraits_have_it()
         apart = [
             np.linalg.norm(marks(a, where(a)[0]) - marks(b, where(b)[0]), axis=1).mean()
             for a, b in zip(*pixels, strict=True)

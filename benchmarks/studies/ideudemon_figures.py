@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.studies import dlib_recogniser
 from privhead_nb.deid import portraits, utility
 from privhead_nb.deid.ideudemon import Ideudemon, deidentifier
 from privhead_nb.deid.ideudemon.codes import Codes, Parser, perturbed
@@ -22,7 +23,7 @@ from privhead_nb.lab import faces
 from privhead_nb.lab.attacks.probe import fused
 from privhead_nb.lab.faces import FaceDataset
 from privhead_nb.lab.protocol import calibrate, compare, identification
-from privhead_nb.lab.recognisers import Recogniser, is_template, published
+from privhead_nb.lab.recognisers import Recogniser, is_template
 from privhead_nb.lab.recognisers.stored import recogniser
 
 SCORING = ("triplet_cnn", "hog_lda", "pca_lda")
@@ -68,7 +69,7 @@ class Tested:
 def scoring() -> list[Recogniser]:
     """Those that took no part; dlib's too, where it is installed."""
     own = [recogniser(name) for name in SCORING]
-    return [*own, published.dlib(detector="skip")] if published.available() else own
+    return [*own, dlib_recogniser.dlib(detector="skip")] if dlib_recogniser.available() else own
 
 
 def named(pictures: Tensor, tested: Tested, who: Tensor | None = None) -> dict[str, Any]:

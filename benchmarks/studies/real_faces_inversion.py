@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from benchmarks.studies import dlib_recogniser
 from benchmarks.studies.real_faces_data import RealFaces
 from privhead_nb.errors import LabError
 from privhead_nb.lab.attacks.learned_inversion import Painting, learned_inversion
@@ -26,7 +27,7 @@ from privhead_nb.lab.intervals import share
 from privhead_nb.lab.protocol import rank_hits
 from privhead_nb.lab.recognisers import published
 from privhead_nb.lab.recognisers.learn import Learning
-from privhead_nb.lab.recognisers.published import Pixels, as_pixels
+from privhead_nb.lab.recognisers.published import Pixels
 from privhead_nb.privacy.operators import Operator
 
 SPLITS = 3  # of the study's five
@@ -47,7 +48,7 @@ class Eyes:
     def __init__(self, usual: published.Boxes) -> None:
         self.found: list[bool] = []
         self.usual, self.hog = usual, published.dlib_hog()
-        self.one = published.dlib(detector=self._look)
+        self.one = dlib_recogniser.dlib(detector=self._look)
 
     def _look(self, rgb: Pixels) -> published.Boxes:
         boxes = self.hog(rgb)
@@ -69,7 +70,7 @@ def usual_box(large: Tensor) -> published.Boxes:
         LabError: it finds none.
     """
     hog = published.dlib_hog()
-    found = [boxes[:1] for rgb in as_pixels(large) if len(boxes := hog(rgb))]
+    found = [boxes[:1] for rgb in dlib_recogniser.as_pixels(large) if len(boxes := hog(rgb))]
     if not found:
         raise LabError(
             f"HOG finds no face in {len(large)} pictures",

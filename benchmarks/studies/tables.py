@@ -30,7 +30,14 @@ from scipy.stats import binomtest
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from benchmarks.studies import face_swap, image_conditions, perceptual, swaps, transfers
+from benchmarks.studies import (
+    dlib_recogniser,
+    face_swap,
+    image_conditions,
+    perceptual,
+    swaps,
+    transfers,
+)
 from benchmarks.studies.face_swap_network import Swapping
 from benchmarks.studies.image_conditions import protected
 from benchmarks.studies.reconstructed_heads import FULL_RGB, Made, make_reconstructions
@@ -127,10 +134,11 @@ def recognisers(study: Study, workers: int | None) -> tuple[Recogniser, ...]:
     Where dlib finds no face it is told where portraits have it: not being found is no privacy.
     """
     if not study.small:
-        if not published.available():
+        if not dlib_recogniser.available():
             return shipped()
-        find = published.or_else(published.dlib_hog(), published.where_portraits_have_it())
-        return (*shipped(), published.dlib(detector=find))
+        usual = dlib_recogniser.where_portraits_have_it()
+        find = dlib_recogniser.or_else(published.dlib_hog(), usual)
+        return (*shipped(), dlib_recogniser.dlib(detector=find))
     learned = faces.face_dataset(
         faces.people("recogniser", 8), faces.GALLERY, folder=study.folder, workers=workers
     ).views()

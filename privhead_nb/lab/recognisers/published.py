@@ -1,14 +1,13 @@
-"""A published recogniser, dlib's, and two published detectors, whose weights come in packages.
+"""Published detectors of faces and landmarks, dlib's and MTCNN, whose weights come in packages.
 
 They are the optional extra `recognition`, and nothing is fetched: `dlib-bin` is the library,
-`face-recognition-models` has its weights, `facenet-pytorch` has MTCNN and its weights. How they
-are used, and under which licences, stands in docs/recognisers.md.
+`face-recognition-models` has its weights, `facenet-pytorch` has MTCNN and its weights. Licences
+stand in docs/recognisers.md; `benchmarks/studies/dlib_recogniser.py` has dlib's recogniser.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,12 +22,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from privhead_nb.errors import LabError, check_choice
-from privhead_nb.lab.recognisers.verdicts import Installed
+from privhead_nb.errors import LabError
 
 Pixels = NDArray[np.uint8]
-Template = Callable[[Pixels], NDArray[np.float32] | None]
-SIZE = 256  # pixels; detectors miss faces in 64, so smaller pictures are enlarged to that
 FACE = (0.35, 0.70, 0.75, 0.30)
 """Top, right, bottom, left of the face as shares of a portrait, where nothing looks for it: the
 median of dlib's own finds in 30 frontal portraits of made heads."""
@@ -39,68 +35,17 @@ Detector = Callable[[Pixels], Boxes]
 
 DLIB_PIP = "pip install dlib-bin face-recognition-models"
 MTCNN_PIP = "pip install --no-deps facenet-pytorch"
-LANDMARKS = (5, 68)
 UPSAMPLED = 1  # times that HOG doubles a picture; it looks for faces of 80 pixels and more
-_MODELS = {
+MODELS = {
     "face": "dlib_face_recognition_resnet_model_v1.dat",
     5: "shape_predictor_5_face_landmarks.dat",
     68: "shape_predictor_68_face_landmarks.dat",
 }
 
 
-def available() -> bool:
-    """Whether dlib and its weights are installed."""
-    return all(find_spec(name) for name in ("dlib", "face_recognition_models"))
-
-
 def mtcnn_available() -> bool:
     """Whether facenet-pytorch, and with it MTCNN, is installed."""
     return find_spec("facenet_pytorch") is not None
-
-
-def dlib(*, detector: str | Detector = "hog", landmarks: int = 5) -> Installed:
-    """dlib's recogniser (King, `dlib_face_recognition_resnet_model_v1`): 128 numbers a face.
-
-    A ResNet of 29 layers that learned some three million photographs of 7,485 people; called the
-    same person at an L2 distance of 0.6 and less. The largest face found counts, turned upright by
-    its landmarks; without a face there is no template.
-
-    Args:
-        detector: one of DETECTORS, or a function of your own; "skip" takes the face to be where
-            frontal portraits of the lab have it.
-        landmarks: one of LANDMARKS, corners of the eyes and nose, or the whole face.
-
-    Raises:
-        LabError: a package or a file of it is missing; no such detector or landmarks.
-    """
-    if isinstance(detector, str):
-        check_choice("detector", detector, DETECTORS, where="dlib", error=LabError)
-    if landmarks not in LANDMARKS:
-        raise LabError(f"{landmarks} landmarks", where="dlib", remedy="Ask for 5 or 68.")
-    library = _library()
-    shape, network = _loaded(landmarks), _loaded("face")
-    find = DETECTORS[detector]() if isinstance(detector, str) else detector
-    called = detector if isinstance(detector, str) else "one's own"
-
-    def template(rgb: Pixels) -> NDArray[np.float32] | None:
-        boxes = find(rgb)
-        if len(boxes) == 0:
-            return None
-        face = library.rectangle(*(int(edge) for edge in np.round(_square(boxes[0]))))
-        return np.asarray(network.compute_face_descriptor(rgb, shape(rgb, face)), np.float32)
-
-    return Installed(
-        "dlib",
-        batched(template, 128),
-        f"dlib {library.__version__}, {_MODELS['face']}, detector {called}, {landmarks} "
-        "landmarks; learned photographs of other people",
-        library="dlib",
-        version=library.__version__,
-        runs_on=f"dlib {library.__version__}",
-        model="face_recognition_resnet_model_v1",
-        detector=called,
-        metric="euclidean",
-    )
 
 
 def dlib_hog() -> Detector:
@@ -109,7 +54,7 @@ def dlib_hog() -> Detector:
     Raises:
         LabError: dlib is missing.
     """
-    find = _library().get_frontal_face_detector()
+    find = library().get_frontal_face_detector()
 
     def boxes(rgb: Pixels) -> Boxes:
         faces = find(np.ascontiguousarray(rgb), UPSAMPLED)
@@ -124,10 +69,10 @@ def landmarks_68() -> Callable[[Pixels, Boxes], Boxes]:
     Raises:
         LabError: dlib or its weights are missing.
     """
-    library, shape = _library(), _loaded(68)
+    dlib, shape = library(), loaded(68)
 
     def marks(rgb: Pixels, box: Boxes) -> Boxes:
-        face = library.rectangle(*(int(edge) for edge in np.round(_square(box))))
+        face = dlib.rectangle(*(int(edge) for edge in np.round(square(box))))
         found = shape(np.ascontiguousarray(rgb), face)
         return np.array([(part.x, part.y) for part in found.parts()], np.float64)
 
@@ -161,74 +106,6 @@ def cascade() -> Any:
     return Cascade(lbp_frontal_face_cascade_filename())
 
 
-def where_portraits_have_it() -> Detector:
-    """No detector: FACE of every picture."""
-    top, right, bottom, left = FACE
-
-    def boxes(rgb: Pixels) -> Boxes:
-        return rgb.shape[0] * np.array([[left, top, right, bottom]])
-
-    return boxes
-
-
-def or_else(find: Detector, usual: Detector) -> Detector:
-    """A detector, or where it finds nothing another, say of someone who knows where faces are."""
-
-    def boxes(rgb: Pixels) -> Boxes:
-        found = find(rgb)
-        return found if len(found) else usual(rgb)
-
-    return boxes
-
-
-DETECTORS: dict[str, Callable[[], Detector]] = {
-    "hog": dlib_hog,
-    "mtcnn": mtcnn,
-    "skip": where_portraits_have_it,
-}
-
-
-def detected(detector: Detector, pictures: Tensor) -> NDArray[np.bool_]:
-    """(N,) in which of pictures (N, H, H, 3 or 1), in [0, 1], a detector finds a face.
-
-    Raises:
-        LabError: pictures of another shape, or not finite.
-    """
-    return np.array([len(detector(rgb)) > 0 for rgb in as_pixels(pictures)], dtype=np.bool_)
-
-
-def as_pixels(pictures: Tensor, size: int = SIZE) -> Pixels:
-    """(N, H, H, 3) or (N, H, H, 1) in [0, 1] -> (N, S, S, 3) uint8 RGB, S = max(H, size).
-
-    Raises:
-        LabError: another shape, or not finite.
-    """
-    if pictures.dim() != 4 or pictures.shape[-1] not in (1, 3) or not pictures.isfinite().all():
-        raise LabError(
-            f"pictures of shape {tuple(pictures.shape)}, or not finite",
-            where="recogniser",
-            remedy="Give (N, H, H, 3) or (N, H, H, 1), finite numbers in [0, 1].",
-        )
-    x = pictures.detach().cpu().float().movedim(-1, 1)
-    if x.shape[-1] < size:
-        x = torch.nn.functional.interpolate(x, (size, size), mode="bicubic", align_corners=False)
-    x = (x.clamp(0, 1) * 255).round().to(torch.uint8).movedim(1, -1)
-    return np.ascontiguousarray(x.expand(-1, -1, -1, 3).numpy())
-
-
-def batched(template: Template, width: int) -> Callable[[Tensor], Tensor]:
-    """(N, H, H, C) in [0, 1] -> (N, width): templates, NaN where there is none."""
-
-    def function(pictures: Tensor) -> Tensor:
-        out = torch.full((len(pictures), width), torch.nan)
-        for row, rgb in zip(out, as_pixels(pictures), strict=True):
-            if (found := template(rgb)) is not None:
-                row[:] = torch.from_numpy(found)
-        return out
-
-    return function
-
-
 # Boxes --------------------------------------------------------------------------------------------
 
 
@@ -237,7 +114,7 @@ def _by_size(boxes: Any) -> Boxes:
     return found[np.argsort(-np.prod(found[:, 2:] - found[:, :2], axis=1), kind="stable")]
 
 
-def _square(box: Boxes) -> Boxes:
+def square(box: Boxes) -> Boxes:
     """The square of the same middle and area: dlib's landmarks learned on square boxes."""
     middle, half = (box[:2] + box[2:]) / 2, np.sqrt(np.prod(box[2:] - box[:2])) / 2
     return np.concatenate([middle - half, middle + half])
@@ -284,20 +161,13 @@ def optional(name: str, pip: str) -> Any:
         ) from error
 
 
-def version(library: str) -> str:
-    """Of the installed package, or else what its module says."""
-    try:
-        return importlib.metadata.version(library)
-    except importlib.metadata.PackageNotFoundError:
-        return str(getattr(importlib.import_module(library), "__version__", "unknown"))
-
-
-def _library() -> Any:
+def library() -> Any:
+    """dlib, or a LabError that says what to do."""
     return optional("dlib", DLIB_PIP)
 
 
 @cache
-def _loaded(what: str | int) -> Any:
+def loaded(what: str | int) -> Any:
     """dlib's network ("face") or its predictor of 5 or 68 landmarks, of face-recognition-models.
 
     The package is not imported, since it wants `pkg_resources`, which setuptools dropped.
@@ -310,8 +180,8 @@ def _loaded(what: str | int) -> Any:
             where="dlib",
             remedy=f"It is optional: {DLIB_PIP}. See docs/recognisers.md.",
         )
-    path, library = Path(next(iter(folders))) / "models" / _MODELS[what], _library()
-    make = library.face_recognition_model_v1 if what == "face" else library.shape_predictor
+    path, dlib = Path(next(iter(folders))) / "models" / MODELS[what], library()
+    make = dlib.face_recognition_model_v1 if what == "face" else dlib.shape_predictor
     try:
         return make(str(path))
     except RuntimeError as error:

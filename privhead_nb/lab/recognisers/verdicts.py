@@ -76,7 +76,7 @@ class Library:
 
 @dataclass(frozen=True, eq=False)
 class Installed(Recogniser, Library):
-    """A recogniser of a library that the user installed; made in `published`, say.
+    """A recogniser of a library that the user installed.
 
     `function` gives templates as the library makes them, not of unit length, and NaN where it
     found no face.
