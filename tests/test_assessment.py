@@ -18,6 +18,7 @@ from benchmarks.studies import curve
 from benchmarks.studies.reconstructed_heads import FULL_RGB, Made
 from privhead_nb.errors import LabError
 from privhead_nb.heads.codes import GENERATOR_VERSION
+from privhead_nb.lab import assessment
 from privhead_nb.lab.assessment import FORMAT, Assessment, assess
 from privhead_nb.lab.settings import DEFAULT, differences, setting
 from privhead_nb.privacy.operators import Operator
@@ -57,15 +58,26 @@ Ask = Callable[..., Assessment]
 
 
 @pytest.fixture
-def ask(tmp_path: Path) -> Ask:
+def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where both studies are looked for."""
+    for name in ("RESULTS", "ARTEFACTS"):
+        monkeypatch.setattr(assessment, name, tmp_path / f"{name}.json")
+    return tmp_path
+
+
+@pytest.fixture
+def ask(stored: Path) -> Ask:
     """What a study of these settings says of an operator and a size."""
 
-    def asked(operator: Operator, size: int, settings: dict[str, Any] = SETTINGS) -> Assessment:
-        path = tmp_path / "privacy.json"
-        path.write_text(json.dumps(STUDY | {"settings": settings}))
-        artefacts = tmp_path / "artefacts.json"
-        artefacts.write_text(json.dumps(ARTEFACTS))
-        return assess(operator, size, path, artefacts)
+    def asked(
+        operator: Operator,
+        size: int,
+        settings: dict[str, Any] = SETTINGS,
+        artefacts: dict[str, Any] = ARTEFACTS,
+    ) -> Assessment:
+        (stored / "RESULTS.json").write_text(json.dumps(STUDY | {"settings": settings}))
+        (stored / "ARTEFACTS.json").write_text(json.dumps(artefacts))
+        return assess(operator, size)
 
     return asked
 
@@ -84,7 +96,7 @@ def test_a_studied_setting_gets_its_own_worst_attack_with_its_interval(ask):
     assert json.loads(json.dumps(found.to_dict()))["together"]["rank1"] == 0.97
 
 
-def test_the_strongest_attack_is_that_on_all_that_a_setting_gives_away(ask, tmp_path):
+def test_the_strongest_attack_is_that_on_all_that_a_setting_gives_away(ask, stored):
     """The mesh where it was attacked, neutral views at every setting, else the pictures."""
     first = str(ask(Operator(), 64)).splitlines()[0]
     assert first.endswith("names 100% (69% to 100%) by mesh, matching, of 10 people.")
@@ -93,11 +105,9 @@ def test_the_strongest_attack_is_that_on_all_that_a_setting_gives_away(ask, tmp_
     assert "Its mesh was not attacked. That of sobel-64: 100% (69% to 100%)" in str(small)
     assert ask(Operator(blur=1.0), 64).worst.attack == "parrot-two-stems"
     assert small.to_dict()["worst"]["rank1"] == 0.9
-    for text in (None, json.dumps(ARTEFACTS | {"generator": -1})):  # no study, or another's
-        if text:
-            (tmp_path / "artefacts.json").write_text(text)
-        path = tmp_path / ("artefacts.json" if text else "none.json")
-        alone = assess(Operator(), 64, tmp_path / "privacy.json", path)
+    others = ask(Operator(), 64, artefacts=ARTEFACTS | {"generator": -1})
+    (stored / "ARTEFACTS.json").unlink()
+    for alone in (others, assess(Operator(), 64)):
         assert alone.artefacts is None and alone.worst == alone.together
 
 
@@ -144,11 +154,11 @@ def test_what_an_operator_does_not_use_makes_no_difference():
     assert differences(replace(gaussian, sigma=2.0), 64, gaussian, 64)[0][0] == 1.0
 
 
-def test_without_a_study_it_says_so_and_a_release_never_fails_for_it(tmp_path):
-    none = assess(Operator(), 64, tmp_path / "none.json")
+def test_without_a_study_it_says_so_and_a_release_never_fails_for_it(stored):
+    none = assess(Operator(), 64)
     assert "not known how well this protects" in str(none) and none.alone is None
     assert none.to_dict() == {"why": "not studied yet", "command": "privhead study privacy"}
-    path = tmp_path / "privacy.json"
+    path = stored / "RESULTS.json"
     for changed, why in (
         ({"format": 99}, "another version"),
         ({"generator": -1}, "another version"),
@@ -156,8 +166,10 @@ def test_without_a_study_it_says_so_and_a_release_never_fails_for_it(tmp_path):
         ({"settings": {"a": {"pixels": 64}}}, "can't be read"),
     ):
         path.write_text(json.dumps(STUDY | changed))
-        assert why in assess(Operator(), 64, path).why
-    assert "can't be read" in assess(Operator(), 64, tmp_path).why  # a folder
+        assert why in assess(Operator(), 64).why
+    path.unlink()
+    path.mkdir()
+    assert "can't be read" in assess(Operator(), 64).why
 
 
 # What it costs ------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ from benchmarks.studies import artefact_attacks, artefact_pictures, reconstructe
 from benchmarks.studies.reconstructed_heads import FULL_RGB, Made, make_reconstructions
 from privhead_nb.errors import LabError, SceneError
 from privhead_nb.geometry.mesh import Mesh
-from privhead_nb.lab import faces, scans
+from privhead_nb.lab import attacker_data as scans
+from privhead_nb.lab import faces
 from privhead_nb.lab.attacker_data import AttackerData, attacker_person
 from privhead_nb.lab.attacks import field_renders, mesh_shape, neutral_views, radiance_refit
 from privhead_nb.lab.attacks.probe import in_batches, per_person

@@ -197,7 +197,7 @@ def test_weights_whose_words_make_no_sense_are_refused(tmp_path, facts, said):
 
 
 @pytest.mark.parametrize("text", BAD_JSON)
-def test_damaged_results_are_errors_or_dropped_and_no_traceback(tmp_path, text):
+def test_damaged_results_are_errors_or_dropped_and_no_traceback(tmp_path, text, monkeypatch):
     def doubled(**how: bool) -> object:
         jobs = {"a": 1}
         return run_jobs(jobs, _double, tmp_path, version={}, workers=0, progress=False, **how)["a"]
@@ -210,7 +210,8 @@ def test_damaged_results_are_errors_or_dropped_and_no_traceback(tmp_path, text):
 
     study = tmp_path / "study.json"
     study.write_text(text)
-    assert "can't be read" in assessment.assess(Operator(), 64, study).why
+    monkeypatch.setattr(assessment, "RESULTS", study)
+    assert "can't be read" in assessment.assess(Operator(), 64).why
 
     (tmp_path / "jobs").mkdir()
     key = f"{next(iter(assessment.SETTINGS))}.{picture_jobs.ATTACKS[0]}"

@@ -20,13 +20,12 @@ from privhead_nb.errors import LabError
 from privhead_nb.files import atomic_file
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab import faces
-from privhead_nb.lab.attacker_data import attacker_data
+from privhead_nb.lab.attacker_data import attacker_data, scan_of_mesh
 from privhead_nb.lab.attacks.field_renders import YAWS, renders
 from privhead_nb.lab.attacks.radiance_refit import Refit, SkinPrior, learn_skins, refit
 from privhead_nb.lab.faces import read_kept
 from privhead_nb.lab.framing import SIZE, cameras_around, yaw_of
 from privhead_nb.lab.jobs import run_jobs
-from privhead_nb.lab.scans import scan_of_mesh
 from privhead_nb.scenes.camera import Cameras, make_rig
 from privhead_nb.scenes.scene import HEAD_AXES
 
@@ -43,7 +42,7 @@ class Artefacts:
     Args:
         identity: who.
         setting: the operator's name, or FULL_RGB.
-        scan: (3, S, S, 4) int8 of the mesh, see `scans.scan_of_mesh`.
+        scan: (3, S, S, 4) int8 of the mesh, see `attacker_data.scan_of_mesh`.
         portraits: (V, H, H, 3) of the field, from the front and 20 degrees to each side.
         sensitive: (V, H, H, 3) of the field, at sensitive cameras.
         refit: (V, H, H, 3) portraits of the mesh in fitted colours.

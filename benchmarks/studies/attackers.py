@@ -31,12 +31,12 @@ from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.heads.head import make_head
 from privhead_nb.lab import attackers, faces
+from privhead_nb.lab.attacker_data import scan_of_mesh
 from privhead_nb.lab.attacks import Card, field_renders, mesh_shape, neutral_views
 from privhead_nb.lab.attacks.probe import in_batches, per_person
 from privhead_nb.lab.faces import read_kept
 from privhead_nb.lab.protocol import compare, identification, verification
 from privhead_nb.lab.raster import surface_mesh
-from privhead_nb.lab.scans import scan_of_mesh
 
 RESULTS = resources.RESULTS / "attackers.json"
 NO_CARD = Card("", "", "", "", 0)

@@ -35,14 +35,13 @@ from privhead_nb.heads.codes import identity_codes
 from privhead_nb.heads.head import make_head
 from privhead_nb.heads.synthetic import synthetic_scene
 from privhead_nb.lab import faces
-from privhead_nb.lab.attacker_data import AttackerData
+from privhead_nb.lab.attacker_data import AttackerData, scan_of_mesh
 from privhead_nb.lab.attacks import field_renders
 from privhead_nb.lab.attacks.mesh_shape import matching
 from privhead_nb.lab.faces import read_kept
 from privhead_nb.lab.framing import cameras_around, portrait_cameras, random_expression
 from privhead_nb.lab.protocol import compare, identification
 from privhead_nb.lab.raster import photograph, surface_mesh
-from privhead_nb.lab.scans import scan_of_mesh
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.protect import protect
 from privhead_nb.resources import SAMPLES

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from privhead_nb import resources
@@ -113,24 +112,15 @@ class Assessment:
         return "\n".join(filter(None, lines))
 
 
-def assess(
-    operator: Operator, size: int, path: Path | None = None, artefacts: Path | None = None
-) -> Assessment:
-    """What the stored studies say of a release's operator and size; nothing is raised.
-
-    Args:
-        operator, size: of the release.
-        path: of the summary of attacks on pictures; the one that ships by default.
-        artefacts: of the study of everything else; the one that ships by default.
-    """
-    path = path or RESULTS
-    if not path.exists():
+def assess(operator: Operator, size: int) -> Assessment:
+    """What the stored studies say of a release's operator and size; nothing is raised."""
+    if not RESULTS.exists():
         return Assessment(why="not studied yet")
     try:
-        stored = read_json(path, error=LabError, remedy=COMMAND).data
+        stored = read_json(RESULTS, error=LabError, remedy=COMMAND).data
         if (stored["format"], stored["generator"]) != (FORMAT, GENERATOR_VERSION):
             return Assessment(why="the stored study is of another version")
-        return _of(stored, operator, size, _read(artefacts or ARTEFACTS))
+        return _of(stored, operator, size, _artefacts())
     except Exception as error:  # a release must not fail for want of a study
         return Assessment(why=f"the stored study can't be read: {type(error).__name__}")
 
@@ -175,11 +165,11 @@ def _worst(attack: str, stored: dict[str, Any], people: str) -> Worst:
     return Worst(attack, rank1, low, high, int(stored[people]), three(stored.get("fnmr")))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _artefacts() -> dict[str, Any]:
     """The study of artefacts; empty where it isn't there, or of another generator."""
-    if not path.exists():
+    if not ARTEFACTS.exists():
         return {}
-    stored: dict[str, Any] = read_json(path, error=LabError, remedy="").data
+    stored: dict[str, Any] = read_json(ARTEFACTS, error=LabError, remedy="").data
     return stored if stored["generator"] == GENERATOR_VERSION else {}
 
 

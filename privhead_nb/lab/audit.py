@@ -77,12 +77,7 @@ class Report:
 
 
 def audit(source: Path, request: AuditRequest, *, progress: bool = False) -> Report:
-    """Everything that is known of what a source gives away.
-
-    Args:
-        source: a release, a folder of `privhead reconstruct`, or a folder that holds both.
-        request: gallery and truth.
-        progress: show a bar.
+    """All that is known of what a release, a folder of `reconstruct`, or one of both gives away.
 
     Raises:
         LabError: nothing to audit, several of a kind, or no gallery.

@@ -82,12 +82,7 @@ def check_kind(release: Release) -> None:
 def measured(
     request: AttackRequest, gallery: Gallery, release: Release | None, run: Path | None
 ) -> dict[str, Any]:
-    """Whom a shipped attacker names, and how much that means, ready for JSON.
-
-    Args:
-        request: the attack, one of LIVE, and the truth, if that is known.
-        gallery: whom it may name.
-        release, run: what it looks at, whichever it attacks.
+    """Whom a shipped attacker, one of LIVE, names, and how much that means, ready for JSON.
 
     Raises:
         LabError: it abstains, and why.

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from privhead_nb.errors import LabError
 from privhead_nb.lab import attacker_data, attackers, faces
-from privhead_nb.lab.attacker_data import AttackerData
+from privhead_nb.lab.attacker_data import AttackerData, scan_of_mesh
 from privhead_nb.lab.attacks import (
     DEFAULT,
     REGISTRY,
@@ -48,7 +48,6 @@ from privhead_nb.lab.match import Embeddings, Guess
 from privhead_nb.lab.recognisers import Recogniser
 from privhead_nb.lab.recognisers.learn import WITH_CODES
 from privhead_nb.lab.recognisers.stored import recogniser
-from privhead_nb.lab.scans import scan_of_mesh
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.privacy.release import Release
 from privhead_nb.scenes.scene import HEAD_AXES

@@ -306,8 +306,7 @@ def face_dataset(
     """Portraits of many people, made in parallel and kept.
 
     Args:
-        identities: who.
-        plan: which portraits.
+        identities, plan: who, and which portraits.
         folder: where to keep them, one file a person; None keeps nothing and makes them here, one
             after the other.
         workers: processes; all cores by default.

@@ -90,7 +90,6 @@ def run_jobs(
     Args:
         jobs: key -> what the job is given (picklable).
         work: returns a dict that JSON can hold.
-        folder: where results are stored, one file a job.
         version: what must be the same for a stored result to count.
         workers: processes on this machine, one thread each; None takes one a core, 0 or 1 runs in
             this process.
@@ -253,14 +252,14 @@ def _processes(count: int) -> Iterator[Callable[[], Any]]:
 
 def _prepare(parent: int) -> None:
     """First thing in a worker: Ctrl-C is its parent's to answer, and it ends when that ends."""
+
+    def end_with_it() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
+    threading.Thread(target=end_with_it, daemon=True).start()
 
 
 @contextmanager

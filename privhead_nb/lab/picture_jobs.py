@@ -16,30 +16,13 @@ from torch import Tensor
 
 from privhead_nb.files import write_tensors
 from privhead_nb.lab import faces
-from privhead_nb.lab.attacks import Attack, decoder
-from privhead_nb.lab.attacks.learned_inversion import (
-    DEFAULT,
-    SMALL,
-    Painting,
-    learned_inversion,
-)
+from privhead_nb.lab.attacks import Attack, decoder, learned_inversion, parrot
 from privhead_nb.lab.attacks.no_attack import no_attack
-from privhead_nb.lab.attacks.parrot import (
-    CNN,
-    classical_parrot,
-    informed_parrot,
-    network_parrot,
-)
 from privhead_nb.lab.attacks.probe import fused_each, in_batches
 from privhead_nb.lab.framing import resized
 from privhead_nb.lab.protocol import compare, identification, verification
-from privhead_nb.lab.recognisers.learn import (
-    WITH_CODES,
-    Learning,
-    of_moduli,
-    protecting,
-    train_network,
-)
+from privhead_nb.lab.recognisers import learn
+from privhead_nb.lab.recognisers.learn import WITH_CODES, Learning
 from privhead_nb.lab.recognisers.network import FaceNetwork
 from privhead_nb.lab.recognisers.stored import network_in, recogniser
 from privhead_nb.lab.settings import SETTINGS, setting
@@ -63,7 +46,7 @@ FEWER = {DECODER: 2}
 BASES = {"colours": (STEMS, INVERSION), "moduli": (NETWORK, STEMS), "any": (INFORMED,)}
 """The shared networks, and which attacks go on from them."""
 
-BASE = replace(CNN, epochs=20)
+BASE = replace(parrot.CNN, epochs=20)
 ANY = replace(WITH_CODES, epochs=20)
 """The informed network of all settings, one drawn for each step, and how it goes on at one."""
 AT_ONE = replace(WITH_CODES, epochs=6)
@@ -78,10 +61,10 @@ class Size:
     attackers: int = 200  # people whose portraits the attacker has
     # network, base, painting: how parrots, the shared networks before them, and learned inversion
     # are trained.
-    network: Learning = CNN
+    network: Learning = parrot.CNN
     base: Learning = BASE
     # any, at_one: the informed network, of all settings and then of one.
-    painting: Painting = DEFAULT
+    painting: learned_inversion.Painting = learned_inversion.DEFAULT
     any: Learning = ANY
     at_one: Learning = AT_ONE
     scored_by: str = "arcface_cnn"  # the recogniser of clean pictures that looks
@@ -91,8 +74,8 @@ class Size:
 FULL = Size()
 FEW = Learning("arcface", epochs=3, batch=32)
 LITTLE = Size(
-    people=12, group="evaluation", attackers=10, network=FEW, base=FEW, painting=SMALL, any=FEW,
-    at_one=FEW, resamples=200,
+    people=12, group="evaluation", attackers=10, network=FEW, base=FEW, any=FEW, at_one=FEW,
+    painting=learned_inversion.SMALL, resamples=200,
 )  # fmt: skip
 """For a test: minutes. It shows that the study runs, and no more."""
 
@@ -170,23 +153,23 @@ def _attack(name: str, attack: str, size: Size, folder: str) -> Attack:
         one = recogniser("hog_lda" if attack == NO_ATTACK_HOG else size.scored_by)
         return no_attack(one, operator, size=pixels, inverted=attack == NO_ATTACK_INVERTED)
     if attack == INFORMED:
-        return informed_parrot(
+        return parrot.informed_parrot(
             many(size), operator, size=pixels, learning=size.at_one,
             start=shared("any", size, folder),
         )  # fmt: skip
-    learn = portraits("attacker", size).views()
+    others = portraits("attacker", size).views()
     if attack == CLASSICAL:
-        return classical_parrot(learn, operator, size=pixels)
+        return parrot.classical_parrot(others, operator, size=pixels)
     if attack in BASES["moduli"]:
         names = ("moduli",) if attack == NETWORK else ("moduli", "colours")
         start = tuple(shared(name, size, folder) for name in names)
-        return network_parrot(
-            learn, operator, stems=len(start), size=pixels, learning=size.network, start=start
+        return parrot.network_parrot(
+            others, operator, stems=len(start), size=pixels, learning=size.network, start=start
         )
     if attack == DECODER:
-        return decoder.attack(decoder.learn(learn), recogniser(size.scored_by), operator)
-    return learned_inversion(
-        learn, operator, recogniser(size.scored_by), size.painting, size=pixels,
+        return decoder.attack(decoder.learn(others), recogniser(size.scored_by), operator)
+    return learned_inversion.learned_inversion(
+        others, operator, recogniser(size.scored_by), size.painting, size=pixels,
         eyes=shared("colours", size, folder),
     )  # fmt: skip
 
@@ -200,15 +183,15 @@ def base(given: tuple[str, Size, str]) -> dict[str, Any]:
     name, size, folder = given
     if name == "any":
         much = many(size)
-        start = of_moduli(network_in(WEIGHTS / f"{size.scored_by}.safetensors"))
-        network = train_network(much, size.any, protect=_any, start=start)
+        start = learn.of_moduli(network_in(WEIGHTS / f"{size.scored_by}.safetensors"))
+        network = learn.train_network(much, size.any, protect=_any, start=start)
         write_tensors(_path(folder, name), network.state_dict(), {})
         return {"name": name, "portraits": len(much), "learning": asdict(size.any)}
-    learn = portraits("attacker", size).views()
+    others = portraits("attacker", size).views()
     operator = None if name == "colours" else Operator()
-    (network,) = network_parrot(learn, operator, learning=size.base).networks
+    (network,) = parrot.network_parrot(others, operator, learning=size.base).networks
     write_tensors(_path(folder, name), network.state_dict(), {})
-    return {"name": name, "portraits": len(learn), "learning": asdict(size.base)}
+    return {"name": name, "portraits": len(others), "learning": asdict(size.base)}
 
 
 def many(size: Size) -> faces.FaceDataset:
@@ -228,7 +211,7 @@ def _any(pictures: Tensor, random: torch.Generator) -> Tensor:
     names, parts = list(SETTINGS), []
     for part in pictures.split(16):
         drawn = torch.randint(len(names), (1,), generator=random)
-        protect = protecting(*setting(names[int(drawn)]))
+        protect = learn.protecting(*setting(names[int(drawn)]))
         parts.append(resized(protect(part, random), 64))
     return torch.cat(parts)
 

@@ -55,15 +55,8 @@ def study_privacy(
 ) -> dict[str, Any]:
     """What `privhead study privacy` does: the jobs that are missing, and the sum of all there are.
 
-    Args:
-        small: few people, two settings: shows that it runs.
-        settings, attacks: names with commas between; all by default, the slowest at some.
-        folder: of jobs; the lab's own by default.
-        store: a file for the summary.
-        workers, scheduler, overwrite: as in `run_jobs`.
-
-    Returns:
-        The summary, with the folder and the number of finished jobs.
+    Arguments are its options, and as in `run_jobs`. Returns the summary, with the folder and the
+    number of finished jobs.
 
     Raises:
         LabError: unknown names; `store` of a small study; or as `run_jobs`.
@@ -203,9 +196,11 @@ def text(answer: dict[str, Any]) -> str:
         star = "" if strongest(answer) in one["attacks"] else " *"
         cells = [f"{name + star:<22}"]
         for kind in MEASURES:
-            cells.append(_cell(one[kind]) if kind in one else f"{'not known':<46}")
+            worst = one.get(kind, {})
+            rate = _rate(worst["rank1"]) if worst else "not known"
+            cells.append(f"{rate:<26}{worst.get('attack', ''):<20}")
             if kind == ALONE:
-                cells.append(f"{_rate(one.get(kind, {}).get('fnmr')):<26}")
+                cells.append(f"{_rate(worst.get('fnmr')):<26}")
         lines.append("".join(cells).rstrip() + f" (of {len(one['attacks'])})")
     if not answer["settings"]:
         lines.append("No attack has a value yet.")
@@ -220,10 +215,6 @@ def text(answer: dict[str, Any]) -> str:
 def strongest(answer: Mapping[str, Any]) -> str:
     """The attack that names most at the paper's default; "" where none was tried there."""
     return str(answer["settings"].get(DEFAULT, {}).get(ALONE, {}).get("attack", ""))
-
-
-def _cell(one: dict[str, Any]) -> str:
-    return f"{_rate(one['rank1']):<26}{one['attack']:<20}"
 
 
 def _rate(rate: list[float] | None) -> str:

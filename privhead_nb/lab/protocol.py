@@ -29,14 +29,7 @@ from privhead_nb.lab.comparison import (
     need_mates,
     sorted_pairs,
 )
-from privhead_nb.lab.intervals import (
-    Rate,
-    abstain,
-    draws,
-    exact_interval,
-    rate,
-    share,
-)
+from privhead_nb.lab.intervals import Rate, abstain, draws, exact_interval, rate, share
 
 __all__ = [
     "Comparison",

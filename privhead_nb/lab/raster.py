@@ -69,13 +69,7 @@ class GBuffer(LitPoints):
     depth: Tensor  # (N,) mm along the viewing axis
     view: Tensor  # (N, 3) unit directions from the eye
 
-    def pictures(
-        self,
-        lights: Tensor,
-        *,
-        one_albedo: bool = False,
-        hair: bool = True,
-    ) -> Tensor:
+    def pictures(self, lights: Tensor, *, one_albedo: bool = False, hair: bool = True) -> Tensor:
         """(V, H, W, 3) sRGB in [0, 1], before white.
 
         Args:
@@ -108,19 +102,12 @@ class GBuffer(LitPoints):
         return cover[..., 0], depth[..., 0], normals
 
     def average(self, values: Tensor, background: Tensor | float) -> Tensor:
-        """(N, C) values of small pixels -> (V, H, W, C), differentiable."""
-        return average(values, self.pixel, self.size, background)
-
-
-def average(
-    values: Tensor, pixel: Tensor, size: tuple[int, int, int], background: Tensor | float
-) -> Tensor:
-    """Mean over each pixel (V, H, W, C) of values (M, C) at small pixels (M,)."""
-    V, H, W = size
-    ground = torch.as_tensor(background, dtype=values.dtype)
-    canvas = ground.expand(V * FINE * H * FINE * W, values.shape[1])
-    canvas = canvas.index_copy(0, pixel, values)
-    return canvas.reshape(V, H, FINE, W, FINE, -1).mean(dim=(2, 4))
+        """Mean over each pixel (V, H, W, C) of values (N, C) of small pixels, differentiable."""
+        V, H, W = self.size
+        ground = torch.as_tensor(background, dtype=values.dtype)
+        canvas = ground.expand(V * FINE * H * FINE * W, values.shape[1])
+        canvas = canvas.index_copy(0, self.pixel, values)
+        return canvas.reshape(V, H, FINE, W, FINE, -1).mean(dim=(2, 4))
 
 
 @torch.no_grad()

@@ -62,6 +62,7 @@ def differences(
     colours each count as 1.
     """
     a, b, bits = operator, other, abs(_bits(operator.levels) - _bits(other.levels))
+    colours = {True: "R, G and B", False: "luma"}
     rows: list[tuple[str, object, object, float]] = [
         ("size", size, pixels, abs(math.log2(size / pixels))),
         ("operator", a.kind, b.kind, 2.0),
@@ -73,7 +74,7 @@ def differences(
         if a.kind in ("gaussian", "dog"):
             rows.append(("sigma", a.sigma, b.sigma, abs(a.sigma - b.sigma)))
     rows += [
-        ("colours", _colours(a), _colours(b), 1.0),
+        ("colours", colours[a.per_channel], colours[b.per_channel], 1.0),
         ("blur", a.blur, b.blur, abs(a.blur - b.blur)),
         ("noise", a.noise, b.noise, abs(a.noise - b.noise) / 0.05),
         ("levels", a.levels or "all", b.levels or "all", bits / 2),
@@ -82,10 +83,6 @@ def differences(
         ("made small", a.downsample, b.downsample, 0.5),
     ]
     return [(w, f"{what} {x} here, {y} there") for what, x, y, w in rows if x != y]
-
-
-def _colours(operator: Operator) -> str:
-    return "R, G and B" if operator.per_channel else "luma"
 
 
 def _bits(levels: int) -> float:

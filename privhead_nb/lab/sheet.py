@@ -31,12 +31,9 @@ COLUMNS = 15  # pictures in a row of it
 
 @cache
 def read_sheet(path: Path, columns: int, variants: int = len(VARIANTS)) -> FaceDataset:
-    """The portraits of a sheet; without masks, which are 0.
+    """The portraits of a PNG or WebP sheet of `columns` pictures in a row; masks are 0.
 
-    Args:
-        path: a PNG, or a WebP.
-        columns: pictures in a row of it.
-        variants: pictures of each portrait: all of VARIANTS, or 1, taken for all of them.
+    A portrait has a picture for each of VARIANTS, or 1 `variants`, taken for all of them.
 
     Raises:
         LabError: no such file, or of another generator or another version of data sets.

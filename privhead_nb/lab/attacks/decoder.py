@@ -54,6 +54,9 @@ class Descent:
     seed: int = 0  # of the starts
 
 
+DESCENT = Descent()
+
+
 def learn(others: FaceDataset, *, components: int = 400, seed: int = 0) -> Decoder:
     """A decoder of portraits within YAW degrees of the front; mirrored ones count too.
 
@@ -84,7 +87,7 @@ def decode(
     decoder: Decoder,
     operator: Operator,
     targets: Tensor,
-    how: Descent | None = None,
+    how: Descent = DESCENT,
     *,
     colours: bool = False,
 ) -> tuple[Tensor, Tensor]:
@@ -99,7 +102,6 @@ def decode(
     Raises:
         LabError: targets of another size.
     """
-    how = Descent() if how is None else how
     H = decoder.size
     if targets.shape[1:] != ((H, H, 3) if colours else (H, H)):
         raise LabError(
@@ -134,21 +136,20 @@ def decode(
 
 
 def attack(
-    decoder: Decoder, recogniser: Recogniser, operator: Operator, how: Descent | None = None
+    decoder: Decoder, recogniser: Recogniser, operator: Operator, how: Descent = DESCENT
 ) -> Attack:
     """A guess at the colours, which the recogniser holds against known people."""
-    chosen = Descent() if how is None else how
 
     def picture(moduli: Tensor) -> Tensor:
-        return torch.cat([decode(decoder, operator, p, chosen)[0] for p in moduli.split(32)])
+        return torch.cat([decode(decoder, operator, p, how)[0] for p in moduli.split(32)])
 
     card = Card(
         attack="analysis by synthesis (learned decoder)",
         knowledge="the operator",
         data=f"portraits of {decoder.people} other people",
-        cost=f"{len(decoder.spread)} components, {chosen.starts} starts of {chosen.steps} "
+        cost=f"{len(decoder.spread)} components, {how.starts} starts of {how.steps} "
         "steps a picture",
-        seed=chosen.seed,
+        seed=how.seed,
     )
     return by_pictures(card, picture, recogniser, operator, decoder.size)
 

@@ -1,6 +1,6 @@
 """A released mesh as a leak: who has this shape, without any colour.
 
-Meshes become aligned scans (`scans.py`), which are held against
+Meshes become aligned scans (`attacker_data.py`), which are held against
 
     matching    true scans, pixel by pixel; learns only what is common to all heads
     network     the same, embedded by a network that learned on roughened true scans

@@ -38,10 +38,8 @@ def learn_network(
 ) -> Attack:  # fmt: skip
     """A network that tells the attacker's people apart from all sides; it looks at colours.
 
-    Args:
-        data: other people, from behind.
-        front: the same people from the front; None leaves the front out, for rear galleries.
-        epochs, seed, progress: of the training.
+    Of `data` it sees them from behind, and in `front` the same people from the front; None leaves
+    the front out, for rear galleries.
     """
     pictures = all_sides(data, front)
     network = train_network(pictures, Learning(epochs=epochs, seed=seed), progress=progress)

@@ -20,13 +20,12 @@ from torch import Tensor
 from privhead_nb.errors import LabError
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.heads.light import LIGHTS, shade, to_srgb
-from privhead_nb.lab.attacker_data import AttackerData
+from privhead_nb.lab.attacker_data import SIDE, AttackerData, lookup, nose_tip, places
 from privhead_nb.lab.attacks import Card
 from privhead_nb.lab.attacks.field_renders import YAWS
 from privhead_nb.lab.fit import fit
 from privhead_nb.lab.framing import cameras_around, yaw_of
 from privhead_nb.lab.raster import FINE, grey_surface, rasterize
-from privhead_nb.lab.scans import SIDE, lookup, nose_tip, places
 from privhead_nb.privacy.release import Release
 from privhead_nb.scenes.camera import Cameras
 
