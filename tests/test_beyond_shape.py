@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +11,6 @@ from torch import Tensor
 from benchmarks.studies.colour_reader import ReaderLearning, learn_reader, learn_ridge
 from benchmarks.studies.face_colours import (
     ColourSpace,
-    average_face,
     colour_difference,
     face_colours,
 )
@@ -22,10 +20,7 @@ from benchmarks.studies.twin_scores import (
     Vectors,
     colours_from,
     error_removed,
-    first_of_each,
     named,
-    within_each,
-    within_group,
 )
 from benchmarks.studies.twins import FRONTAL, VIEW, TwinPlan, Twins, colours_of, group_of_twins, lit
 from privhead_nb import resources
@@ -61,13 +56,6 @@ def test_twins_differ_in_colour_and_in_nothing_else(three: Twins) -> None:
     assert all(float((whole[i] - whole[j]).abs().mean()) > 0.005 for i, j in ((0, 1), (1, 2)))
 
 
-def test_a_group_of_twins_is_always_the_same_and_says_who_it_is(three: Twins) -> None:
-    again = group_of_twins(40_000, SMALL)
-    assert torch.equal(again.pictures, three.pictures)
-    assert set(three.identity.tolist()) == set(colours_of(40_000, 3))
-    assert set(three.shape.tolist()) == {40_000}
-
-
 def test_light_worked_out_once_gives_the_same_pictures() -> None:
     from privhead_nb.heads.head import make_head
     from privhead_nb.heads.light import LIGHTS
@@ -101,17 +89,6 @@ def test_colour_error_is_zero_at_the_truth_and_largest_where_skin_differs() -> N
     off = colour_difference(colours[1:], colours[:1].expand(2, -1, -1))
     assert off["face"][0] > 10 and off["face"][1] < 1
     assert off["eyes"][1] > 3 * off["skin"][1]
-
-
-def test_a_colour_space_keeps_most_of_a_face() -> None:
-    colours = face_colours(random_codes(45))
-    space = ColourSpace.of(colours[:40], 24)
-    back = space.colours(space.coordinates(colours[40:]))
-    kept = colour_difference(back, colours[40:])["face"].mean()
-    plain = colour_difference(space.mean.expand_as(back), colours[40:])["face"].mean()
-    assert kept < 0.4 * plain
-    assert space.coordinates(colours[:40]).mean(0).abs().max() < 1e-2
-    assert len(average_face()[1]) == colours.shape[1]
 
 
 def test_error_removed_is_one_at_the_truth_zero_at_the_mean_and_negative_when_shuffled() -> None:
@@ -173,13 +150,6 @@ def test_directions_that_change_from_picture_to_picture_count_for_little() -> No
     assert named(noisy, known, alike)["one"]["rank1"][0] < learned - 0.3
 
 
-def test_what_is_a_twins_own_is_told_from_what_its_group_shares() -> None:
-    probes, gallery = vectors_of(12, 1.0)
-    assert within_group(gallery).std() < 1.2 < gallery.values.std() / 10
-    assert float(within_each(probes).std()) == pytest.approx(1.0, rel=0.15)
-    assert first_of_each(torch.tensor([7, 3, 7, 3])).tolist() == [1, 0]
-
-
 def test_ridge_reads_a_linear_map_and_gives_the_mean_where_there_is_none() -> None:
     random = torch.Generator().manual_seed(0)
     x, weights = (torch.randn(*s, generator=random) for s in ((120, 5), (5, 2)))
@@ -223,33 +193,6 @@ def test_a_reader_reads_brightness_off_moduli_of_shapes_it_never_saw() -> None:
     off = (ridge(seen[~learn]) - targets[~learn]).abs().mean()
     # 0.37 to 0.42 over five seeds; who knows nothing gets 1
     assert float(off) < 0.7 * float((targets[~learn] - targets.mean()).abs().mean())
-
-
-def test_a_reader_refuses_people_without_twins() -> None:
-    data = flat_twins(3, 2, 2)
-    for wrong in (data.only(data.shape == 0), data.only(torch.arange(len(data)) % 2 == 0)):
-        with pytest.raises(LabError, match="two pictures"):
-            learn_reader(wrong, as_protect(None, 64), torch.zeros(len(wrong), 1))
-
-
-def test_any_way_to_protect_will_do() -> None:
-    random, colours = torch.Generator(), torch.rand(2, 64, 64, 3)
-    assert torch.equal(as_protect(None, 64)(colours, random), colours)
-    assert as_protect(Operator(), 32)(colours, random).shape == (2, 32, 32)
-    edges = as_protect(lambda x: Operator().modulus(x) > 0.1, 64)(colours, random)
-    assert edges.shape == (2, 64, 64)
-    noisy = as_protect(lambda x, g: x + torch.rand(x.shape, generator=g), 64)
-    one, two = noisy(colours, random.manual_seed(1)), noisy(colours, random.manual_seed(2))
-    assert one.shape == colours.shape and not torch.equal(one, two)
-
-
-def test_the_mirror_image_of_a_group_goes_through_too(three: Twins) -> None:
-    views = three.only(three.role == VIEW)
-    other = replace(views, shape=views.shape + 1, identity=views.identity + 100)
-    both = Twins.join([views, other])
-    how = ReaderLearning(steps=2, groups=2, of_group=3, mirrored=1.0)
-    reader = learn_reader(both, as_protect(None, 64), torch.randn(len(both), 2), how)
-    assert reader.embed(both.rgb(), torch.Generator()).shape == (len(both), 64)
 
 
 # What is stored -----------------------------------------------------------------------------------

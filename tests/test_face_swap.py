@@ -82,15 +82,6 @@ def test_a_prior_takes_its_target_from_pictures_alone(prior):
     assert all(torch.equal(v, before[k]) for k, v in prior.state_dict().items()), "left as it was"
 
 
-def test_the_same_seed_gives_the_same_swap():
-    few = dataclasses.replace(TINY, steps=3)
-    one, two = (
-        face_swap.swapper_of_pair(face_swap.train_pair(person(0), person(1), few))(person(0))
-        for _ in range(2)
-    )
-    assert torch.equal(one, two)
-
-
 def test_matched_colours_have_the_actors_moments_and_white_stays():
     actor, swapped = person(0), person(1, seed=3)
     actor = (actor + 0.02 * torch.rand(actor.shape, generator=torch.Generator())).clamp(0, 1)
@@ -98,16 +89,6 @@ def test_matched_colours_have_the_actors_moments_and_white_stays():
     assert (mean_colour(matched) - mean_colour(actor)).abs().max() < 0.1
     white = actor.amin(-1) > 0.94
     assert torch.equal(matched[white], swapped[white])
-
-
-def test_what_disturbs_the_input_leaves_shapes_and_ranges():
-    random = torch.Generator().manual_seed(0)
-    crops = person(0)[:, 4:60, 12:52].movedim(-1, 1)
-    warped, plain = face_swap.moved(crops, random)
-    assert warped.shape == plain.shape == crops.shape
-    assert plain.min() >= 0 and plain.max() <= 1
-    grey = face_swap.recoloured(crops, random)
-    assert torch.allclose(grey[:, 0], grey[:, 2]), "no colour is left"
 
 
 def test_wrong_pictures_are_refused():

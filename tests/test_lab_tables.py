@@ -114,17 +114,6 @@ def test_the_ratio_is_1_where_people_look_alike_and_more_where_they_do_not():
     assert darker.different < 0.3 * found.different
 
 
-def test_pairs_that_were_not_measured_are_left_out():
-    probe, gallery = np.repeat(np.arange(5), 2), np.arange(5)
-    distances = np.where(probe[:, None] == gallery, 1.0, 2.0)
-    distances[:, 4] = np.nan
-    found = perceptual.alike(distances, probe, gallery, resamples=50)
-    assert (found.same, found.different, found.pairs) == (1, 2, 40)
-    assert found.told.value == 1 and found.told.count == 8
-    with pytest.raises(LabError, match="no pairs of one person"):
-        perceptual.alike(distances[:, :4], probe + 9, gallery[:4])
-
-
 def soft(count: int, seed: int) -> Tensor:
     """(count, 64, 64, 3) blobs in [0.2, 0.8]."""
     x = torch.rand(count, 3, 6, 6, generator=torch.Generator().manual_seed(seed))

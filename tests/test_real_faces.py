@@ -18,12 +18,7 @@ import torch
 from benchmarks.studies import dlib_recogniser, real_faces, real_faces_data, real_faces_inversion
 from benchmarks.studies.real_faces_attackers import (
     PICTURES,
-    NetworkSize,
-    embedded,
-    made_heads,
-    network,
     released,
-    window,
 )
 from benchmarks.studies.real_faces_data import RealFaces
 from privhead_nb.errors import LabError
@@ -117,26 +112,6 @@ def test_luma_is_the_same_modulus_of_grey_pictures():
     grey = torch.rand(2, 64, 64, 1, generator=random).expand(-1, -1, -1, 3)
     both = [released(grey, name, random) for name in ("sobel-64", "luma")]
     assert torch.allclose(both[0], both[1], atol=1e-4), "in units of a quarter of the peak"
-
-
-def test_the_small_network_learns_patterns():
-    faces = toy()
-    learn = np.flatnonzero(faces.who < 4)
-    embed = network(
-        faces.small[learn], faces.who[learn], "sobel-64", NetworkSize(steps=40, batch=16)
-    )
-    seen = released(faces.small[learn], "sobel-64", torch.Generator().manual_seed(0))
-    unit = torch.nn.functional.normalize(embedded(embed, seen), dim=1)
-    alike, same = unit @ unit.T, torch.from_numpy(faces.who[learn][:, None] == faces.who[learn])
-    assert alike[same].mean() > alike[~same].mean() + 0.2
-
-
-def test_networks_of_made_heads_are_shown_faces_as_wide_as_they_know():
-    one, why = made_heads(PICTURES)
-    assert one is not None and why == ""
-    for as_made in (True, False):
-        assert window(one, as_made=as_made)(torch.rand(2, 64, 64, 1)).shape == (2, 3, 56, 40)
-    assert made_heads("dog") == (None, "no shipped network looks at dog")
 
 
 # Bad input ----------------------------------------------------------------------------------------

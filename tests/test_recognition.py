@@ -12,7 +12,7 @@ from privhead_nb import resources
 from privhead_nb.errors import LabError
 from privhead_nb.lab import faces
 from privhead_nb.lab.protocol import compare, identification
-from privhead_nb.lab.recognisers import Recogniser, head_crop
+from privhead_nb.lab.recognisers import Recogniser
 from privhead_nb.lab.recognisers import stored as shelf
 from privhead_nb.lab.recognisers.learn import (
     Learning,
@@ -115,10 +115,6 @@ def test_a_network_is_kept_in_half_precision(tmp_path):
     training.save("net", network, {}, tmp_path / "net.safetensors")
     one, _ = shelf.load(tmp_path / "net.safetensors").embed(pictures)
     assert torch.allclose(one, shelf.of_network("net", network).embed(pictures)[0], atol=2e-2)
-
-
-def test_pictures_of_other_sizes_are_brought_to_64():
-    assert head_crop(torch.rand(2, 32, 32, 3)).shape == (2, 3, 56, 40)
 
 
 def test_wrong_input_is_named():

@@ -30,15 +30,6 @@ from privhead_nb.resources import WEIGHTS
 SOBEL64, ANY, MESH, RENDERS, NEUTRAL = "sobel64", "any", "mesh", "renders", "neutral"
 ON_MODULI = (SOBEL64, ANY)
 NAMES = (*ON_MODULI, MESH, RENDERS, NEUTRAL)
-BY_NETWORK = {
-    MESH: (mesh_shape.by_network, mesh_shape.NETWORK, mesh_shape.TRUE_SCANS),
-    RENDERS: (
-        field_renders.by_network,
-        field_renders.COLOUR_BLIND,
-        "frontal pictures of known people",
-    ),
-}
-"""What makes an attack of a network, what it is called, and what it knows."""
 TEMPLATES = "templates."
 """What the names of a file's tensors begin with that are no part of a network."""
 SIDE = 64  # pixels that the network of many operators looks at
@@ -100,10 +91,12 @@ def trained(name: str) -> Trained:
         card = _card(facts, neutral_views.PALETTE, neutral_views.KNOWLEDGE)
         mean, matrix = numbers["mean"].float(), numbers["matrix"].float()
         attack = neutral_views.by_palette(mean, matrix, card)
-    elif name in BY_NETWORK:
-        of_what, called, knowledge = BY_NETWORK[name]
-        network = network_of(numbers, path, remedy)
-        attack = of_what(network, _card(facts, called, knowledge))
+    elif name == MESH:
+        card = _card(facts, mesh_shape.NETWORK, mesh_shape.TRUE_SCANS)
+        attack = mesh_shape.by_network(network_of(numbers, path, remedy), card)
+    elif name == RENDERS:
+        card = _card(facts, field_renders.COLOUR_BLIND, "frontal pictures of known people")
+        attack = field_renders.by_network(network_of(numbers, path, remedy), card)
     else:
         raise LabError(
             f"{name} looks at moduli: of which operator?", where="attackers", remedy="`for_release`"

@@ -15,30 +15,13 @@ import torch
 from torch import Tensor
 
 from privhead_nb.errors import LabError
-from privhead_nb.lab import attackers
-from privhead_nb.lab.attacks import REGISTRY, RELEASE
-from privhead_nb.lab.attacks.probe import (
-    framed,
-    fused,
-    fused_each,
-    in_batches,
-    sides,
-    views_in_front,
-    widths,
-)
+from privhead_nb.lab import attackers, protocol
+from privhead_nb.lab.attacks import REGISTRY, RELEASE, probe
 from privhead_nb.lab.audit_rates import BEYOND, SHAPE
 from privhead_nb.lab.embed import AttackRequest, embed_reconstruction, embed_release
 from privhead_nb.lab.framing import resized
 from privhead_nb.lab.gallery import Gallery
 from privhead_nb.lab.match import match
-from privhead_nb.lab.protocol import (
-    Comparison,
-    calibrate,
-    compare,
-    identification,
-    too_few,
-    verification,
-)
 from privhead_nb.lab.sheet import shipped_gallery
 from privhead_nb.privacy.release import Release
 
@@ -69,7 +52,7 @@ def check_kind(release: Release) -> None:
     elif min(release.background) < 0.9:
         why = "its background is not white, as in all pictures that the attackers learned"
     else:
-        zoom = float(widths(release, range(len(release.cameras))).median())
+        zoom = float(probe.widths(release, range(len(release.cameras))).median())
         if not ZOOM[0] <= zoom <= ZOOM[1]:
             why = (
                 f"its pictures are {zoom:.2g} times as wide at the head as those that the "
@@ -117,7 +100,7 @@ def informed(release: Release, named: Gallery, seed: int = 0) -> dict[str, Any]:
     protected = release.operator.protect(resized(views.rgb(), release.size), random)
     enrolled = resized(named.enrolled.rgb(), release.size)
     looked_at = {
-        "release does": framed(release, views_in_front(release)),
+        "release does": probe.framed(release, probe.views_in_front(release)),
         "gallery's pictures do": release.operator.protect(enrolled, random),
     }
     for what, moduli in looked_at.items():
@@ -127,12 +110,12 @@ def informed(release: Release, named: Gallery, seed: int = 0) -> dict[str, Any]:
                 where=INFORMED,
                 remedy="No face, another framing or something behind it would explain that.",
             )
-    gallery = in_batches(trained.attack.enrol, fronts.rgb())
-    vectors = in_batches(trained.attack.probe, protected)
-    who, each = fused_each(vectors, views.identity)
-    similar = compare(each, who, gallery, fronts.identity)
-    rank1 = identification(similar, ranks=(1,), resamples=RESAMPLES).rank[1]
-    pairs = verification(similar, fars=(FMR,), resamples=RESAMPLES)
+    gallery = probe.in_batches(trained.attack.enrol, fronts.rgb())
+    vectors = probe.in_batches(trained.attack.probe, protected)
+    who, each = probe.fused_each(vectors, views.identity)
+    similar = protocol.compare(each, who, gallery, fronts.identity)
+    rank1 = protocol.identification(similar, ranks=(1,), resamples=RESAMPLES).rank[1]
+    pairs = protocol.verification(similar, fars=(FMR,), resamples=RESAMPLES)
     chance = 1 / len(fronts)
     if not trained.exact and rank1.low <= 2 * chance:
         raise LabError(
@@ -158,7 +141,7 @@ def informed(release: Release, named: Gallery, seed: int = 0) -> dict[str, Any]:
 
 
 def link(
-    probe: Callable[[Tensor], Tensor],
+    embed: Callable[[Tensor], Tensor],
     release: Release,
     gallery: Tensor,
     vectors: Tensor,
@@ -167,26 +150,26 @@ def link(
     """Is one half of a release's views recognised by the other half, as a database would do?
 
     Args:
-        probe: of the attacker.
+        embed: the attacker's `probe`.
         release: its views near the front are dealt out in turn, from left to right.
         gallery: (G, D) of made people, among whom the second half is hidden.
         vectors, identity: (N, D) of protected pictures of made people, and whose they are; the
             threshold comes from pairs of different ones.
     """
-    yaw = sides(release)
-    rows = sorted(views_in_front(release), key=lambda row: float(yaw[row]))
+    yaw = probe.sides(release)
+    rows = sorted(probe.views_in_front(release), key=lambda row: float(yaw[row]))
     if len(rows) < 2:
         return {"why": "one protected view from the front can't be split in two"}
-    seen = in_batches(probe, framed(release, rows))
-    one, other = fused(seen[0::2]), fused(seen[1::2])
+    seen = probe.in_batches(embed, probe.framed(release, rows))
+    one, other = probe.fused(seen[0::2]), probe.fused(seen[1::2])
     people = torch.unique(identity)
     halves = [[vectors[identity == i][k::2] for i in people] for k in (0, 1)]
-    first, second = (torch.stack([fused(part) for part in half]) for half in halves)
-    few, _ = too_few(FMR, len(people) * (len(people) - 1))
+    first, second = (torch.stack([probe.fused(part) for part in half]) for half in halves)
+    few, _ = protocol.too_few(FMR, len(people) * (len(people) - 1))
     if few:
         return {"why": few}
-    pairs = Comparison((first @ second.T).double().numpy(), people.numpy(), people.numpy())
-    threshold, similarity = calibrate(pairs, FMR), float(one @ other)
+    pairs = protocol.Comparison((first @ second.T).double().numpy(), people.numpy(), people.numpy())
+    threshold, similarity = protocol.calibrate(pairs, FMR), float(one @ other)
     mates = (first * second).sum(1)
     return {
         "views": [len(seen[0::2]), len(seen[1::2])],

@@ -193,9 +193,10 @@ def _of_heads(stored: dict[str, Any], name: str, found: _Found) -> None:
     if stored and len(found.rows) == before:
         command = f"{ARTEFACTS_COMMAND} --settings {name}"
         found.lacks("mesh, renders, fitted colours", f"not attacked at {name}", command)
-        worst = [row for row in _default(attacks) if row.rank1[0] == 1]
-        if worst:
-            found.missing[-1]["why"] += f"; at {DEFAULT}, {worst[0].attack} names all of them"
+        for attack, rates in attacks.get("shape", {}).items():
+            if (three(rates.get(DEFAULT, {}).get("rank1")) or (0,))[0] == 1:
+                found.missing[-1]["why"] += f"; at {DEFAULT}, {attack} names all of them"
+                break
 
 
 def _of_twins(parts: dict[str, Any], name: str, looks_at: str, found: _Found) -> None:
@@ -217,8 +218,3 @@ def _of_twins(parts: dict[str, Any], name: str, looks_at: str, found: _Found) ->
             int(part["twins"]), three(part["together"].get("fnmr")), note,
         )
     )  # fmt: skip
-
-
-def _default(attacks: dict[str, Any]) -> Iterator[Row]:
-    for attack, rates in attacks.get("shape", {}).items():
-        yield from _row(attack, "mesh", SHAPE, rates.get(DEFAULT, {}))

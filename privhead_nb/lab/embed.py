@@ -29,18 +29,10 @@ from privhead_nb.lab.attacks import (
     neutral_views,
     parrot,
     prior_free,
+    probe,
     radiance_refit,
 )
 from privhead_nb.lab.attacks.no_attack import no_attack
-from privhead_nb.lab.attacks.probe import (
-    framed,
-    fused,
-    fused_each,
-    in_batches,
-    per_person,
-    sides,
-    views_in_front,
-)
 from privhead_nb.lab.faces import FaceDataset, people
 from privhead_nb.lab.framing import cameras_around, resized
 from privhead_nb.lab.gallery import Gallery
@@ -181,10 +173,10 @@ def _embedded(
     attack: Attack, shown: Tensor, gallery: Gallery, known: Tensor | None = None, **more: Any
 ) -> Embeddings:
     """What a source shows (N, ...), against the gallery's pictures, or templates of its people."""
-    enrolled = in_batches(attack.enrol, gallery.enrolled.rgb()) if known is None else known
+    enrolled = probe.in_batches(attack.enrol, gallery.enrolled.rgb()) if known is None else known
     return Embeddings(
         card=attack.card,
-        probe_embedding=fused(in_batches(attack.probe, shown)),
+        probe_embedding=probe.fused(probe.in_batches(attack.probe, shown)),
         views=len(shown),
         gallery=enrolled,
         who=gallery.enrolled.identity if known is None else torch.arange(len(known)),
@@ -203,19 +195,19 @@ def embed_release(release: Release, gallery: Gallery, request: AttackRequest) ->
     """
     if request.attack.startswith("neutral"):
         return _embed_neutral(release, gallery, request)
-    rows = views_in_front(release)
+    rows = probe.views_in_front(release)
     attack = ON_MODULI[request.attack](request, release.operator, release.size)
     guesses: dict[int, Guess] = {}
     if request.out is not None and attack.picture is not None:
         near = _nearest(release, rows)[: request.views]
-        moduli = framed(release, near)
+        moduli = probe.framed(release, near)
         guesses = _guesses(release, near, moduli, attack.picture(moduli))
-    found = _embedded(attack, framed(release, rows), gallery, guesses=guesses)
+    found = _embedded(attack, probe.framed(release, rows), gallery, guesses=guesses)
     if request.attack == "decoder":
         return replace(found, why=SLOW)
     random = torch.Generator().manual_seed(7919 + request.seed)  # not the attacker's noise
     others = release.operator.protect(resized(gallery.probes.rgb(), release.size), random)
-    who, each = fused_each(in_batches(attack.probe, others), gallery.probes.identity)
+    who, each = probe.fused_each(probe.in_batches(attack.probe, others), gallery.probes.identity)
     return replace(found, others=each, other=who)
 
 
@@ -245,8 +237,8 @@ def _embed_neutral(release: Release, gallery: Gallery, request: AttackRequest) -
     if not gallery.made:
         return found
     known, places = request.data(gallery.made), torch.arange(len(gallery.made))
-    behind = per_person(attack.enrol, known.behind[:, :, 0].float() / 255)
-    neutral = per_person(attack.probe, known.neutral[:, :, 0].float() / 255)
+    behind = probe.per_person(attack.enrol, known.behind[:, :, 0].float() / 255)
+    neutral = probe.per_person(attack.probe, known.neutral[:, :, 0].float() / 255)
     return replace(found, gallery=behind, who=places, others=neutral, other=places, why="")
 
 
@@ -256,7 +248,7 @@ def guess_only(release: Release, request: AttackRequest) -> tuple[Card, dict[int
     Raises:
         LabError: the release shows no face from the front.
     """
-    rows = _nearest(release, views_in_front(release))[: request.views]
+    rows = _nearest(release, probe.views_in_front(release))[: request.views]
     operator = release.operator
     settings = prior_free.suited(operator, background=release.background, seed=request.seed)
     bar = tqdm(rows, desc="inversion")
@@ -281,7 +273,7 @@ def _guesses(
 
 def _nearest(release: Release, rows: Sequence[int]) -> list[int]:
     """Rows of `release.moduli`, the camera nearest to the front first."""
-    away = sides(release).abs()
+    away = probe.sides(release).abs()
     return sorted(rows, key=lambda row: float(away[row]))
 
 
@@ -330,4 +322,4 @@ def embed_reconstruction(folder: Path, gallery: Gallery, request: AttackRequest)
 def _scanned(request: AttackRequest, attack: Attack, who: Sequence[int]) -> Tensor:
     """Templates (N, D) of true scans of made people, as they ship or made here."""
     rows = attackers.trained(attackers.MESH).rows("gallery", who) if request.ships() else None
-    return in_batches(attack.enrol, request.data(who).scan) if rows is None else rows
+    return probe.in_batches(attack.enrol, request.data(who).scan) if rows is None else rows
