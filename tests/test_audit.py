@@ -17,7 +17,7 @@ from benchmarks.studies import attackers as study
 from privhead_nb.errors import LabError
 from privhead_nb.files import write_tensors
 from privhead_nb.heads.codes import GENERATOR_VERSION
-from privhead_nb.lab import attackers, audit, audit_live, audit_page, audit_rates, faces, sheet
+from privhead_nb.lab import attackers, audit_live, audit_page, audit_rates, faces, sheet
 from privhead_nb.lab.attacks.probe import in_batches, sides
 from privhead_nb.lab.audit_rates import BEYOND, SHAPE, stored_rates
 from privhead_nb.lab.framing import resized
@@ -352,17 +352,6 @@ def test_a_head_of_another_release_is_refused(tmp_path: Path, release: Release) 
     luma.save(tmp_path / "luma")
     done = run("audit", HEAD, "--release", tmp_path / "luma")
     assert done.exit_code == 2 and "made from another release" in done.stderr
-
-
-def test_half_of_the_extra_is_an_abstention(monkeypatch) -> None:
-    for there, words in (
-        ({"dlib"}, "half of the optional extra is installed"),
-        (set(), "is not installed"),
-        (set(audit.EXTRA), "know no moduli"),
-    ):
-        monkeypatch.setattr(audit, "find_spec", lambda name, t=there: name if name in t else None)
-        rows = {r["attack"]: r["why"] for r in audit._not_tried(None, None, None)}
-        assert words in rows["published recognisers"]
 
 
 def test_protect_points_to_the_audit(tmp_path: Path) -> None:

@@ -29,9 +29,10 @@ from privhead_nb.lab.framing import portrait_cameras
 from privhead_nb.lab.jobs import run_jobs
 from privhead_nb.lab.raster import photograph
 from privhead_nb.lab.recognisers.network import restore
-from privhead_nb.lab.table2 import SWAP_SOURCES, SWAP_TOOLS
+from privhead_nb.lab.table2 import SWAP_SOURCES
 
 NULL = SWAP_SOURCES[-1]
+SWAP_TOOLS = ("pair", "prior, injected", "prior, adapted")
 SWAPS_VERSION = 1
 """Changes whenever the same people give other swaps."""
 

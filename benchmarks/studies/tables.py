@@ -51,7 +51,7 @@ from privhead_nb.lab.recognisers import Recogniser, published
 from privhead_nb.lab.recognisers.learn import train_projection
 from privhead_nb.lab.recognisers.stored import shipped
 from privhead_nb.lab.settings import DEFAULT, setting
-from privhead_nb.lab.table2 import IMAGE_CONDITIONS, SWAP_SOURCES, SWAP_TOOLS
+from privhead_nb.lab.table2 import IMAGE_CONDITIONS, SWAP_SOURCES
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.resources import RESULTS
 
@@ -318,7 +318,7 @@ def face_swap_part(study: Study, workers: int | None) -> dict[str, Any]:
     scored: dict[str, Any] = {}
     for one in recognisers(study, workers):
         for kind in SWAP_SOURCES:
-            for tool in SWAP_TOOLS:
+            for tool in swaps.SWAP_TOOLS:
                 drawn = torch.cat([made[i, kind][tool] for i in study.tested])
                 for name, rgb in (
                     (tool, drawn),

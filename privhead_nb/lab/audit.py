@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +52,6 @@ LIMITS = (
     "Who is not in the gallery still gets a first place: only a similarity above the threshold "
     "says more.",
 )
-EXTRA = ("dlib", "face_recognition_models", "facenet_pytorch")
-"""Modules of the published recognisers, an optional extra."""
 
 
 @dataclass(frozen=True)
@@ -292,13 +289,7 @@ def _not_tried(release: Release | None, run: Path | None, at: Path | None) -> li
         for name in fitted:
             why = "takes a minute, and skins of other people"
             left.append(([name], why, f"{command} {name} --release {at or 'RELEASE'}"))
-    there = [name for name in EXTRA if find_spec(name) is not None]
-    lacking = [name for name in EXTRA if name not in there]
     why = "they know no moduli; how they take made heads stands in docs/recognisers.md"
-    if lacking and there:
-        why = f"abstain: half of the optional extra is installed, without {', '.join(lacking)}"
-    elif lacking:
-        why = "the optional extra `recognition` is not installed"
     left.append((["published recognisers"], why, ""))
     if release is not None and not len(release.neutral):
         left.append((["neutral views"], "the release has none", ""))

@@ -22,7 +22,6 @@ SWAP_SOURCES = (
     "the actor's own",
 )
 """What a face swap has of its target; the last is a null control."""
-SWAP_TOOLS = ("pair", "prior, injected", "prior, adapted")
 
 PAPER_TABLE_2: dict[str, tuple[float, ...]] = {
     "VGG-Face": (93.75, 6.51, 3.03, 43.74, 84.62),

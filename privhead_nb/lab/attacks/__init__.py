@@ -27,7 +27,7 @@ class Card:
     knowledge: str  # what it knows apart from the release
     data: str  # pictures of other people that it learned from
     cost: str  # what it computed
-    seed: int  # of all that is random in it
+    seed: int = 0  # of all that is random in it
 
 
 @dataclass(frozen=True, eq=False)

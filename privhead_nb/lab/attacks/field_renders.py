@@ -37,7 +37,6 @@ def by_recogniser(recogniser: Recogniser) -> Attack:
         knowledge="frontal pictures of known people",
         data=recogniser.note or "what the recogniser learned from",
         cost="a few renders",
-        seed=0,
     )
 
     def embed(pictures: Tensor) -> Tensor:

@@ -169,8 +169,8 @@ def _seen(eyes: FaceNetwork, guess: Tensor, truth: Tensor, settings: Painting) -
     """The second and third term of the loss."""
     x, y = (head_crop(p.movedim(1, -1)) for p in (guess, truth))
     with torch.no_grad():
-        wanted = [*_features(eyes, y), eyes(y)]
-    found = [*_features(eyes, x), eyes(x)]
+        wanted = _features(eyes, y)
+    found = _features(eyes, x)
     loss = settings.identity * (1 - F.cosine_similarity(found[-1], wanted[-1])).mean()
     for a, b in zip(found[:-1], wanted[:-1], strict=True):
         loss = loss + settings.perceptual * (a - b).abs().mean() / b.abs().mean().clamp_min(1e-6)
@@ -178,9 +178,9 @@ def _seen(eyes: FaceNetwork, guess: Tensor, truth: Tensor, settings: Painting) -
 
 
 def _features(eyes: FaceNetwork, x: Tensor) -> list[Tensor]:
-    """What the recogniser's first two levels see."""
-    first = F.relu(eyes.norm(eyes.stem(x)))
-    return [first, eyes.block_one(F.relu(eyes.norm_one(eyes.down_one(first))))]
+    """What the recogniser's first two levels see, and its vectors."""
+    *fine, coarsest = eyes.layers(x)
+    return [*fine, eyes.vector(coarsest)]
 
 
 def _conv(before: int, after: int, stride: int = 1) -> nn.Sequential:

@@ -47,7 +47,6 @@ def matching(others: AttackerData, *, face_only: bool = False) -> Attack:
         knowledge=TRUE_SCANS,
         data=f"mean and spread of {len(others)} other people's scans",
         cost="a picture of normals and depth from three sides",
-        seed=0,
     )
     return Attack(card, embed, embed)
 

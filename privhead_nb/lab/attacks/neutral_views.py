@@ -63,7 +63,6 @@ def learn_palette(data: AttackerData, front: FaceDataset | None = None) -> Attac
         knowledge=KNOWLEDGE,
         data=f"{len(pictures)} pictures of {len(data)} other people",
         cost="a projection of colour histograms",
-        seed=0,
     )
     return by_palette(*train_palette(pictures), card)
 

@@ -97,7 +97,6 @@ def card(prior: SkinPrior, settings: Refit) -> Card:
         knowledge="the release, its mesh, the operator; frontal pictures of known people",
         data=f"skins of {prior.people} other people",
         cost=f"{len(settings.starts)} starts of {settings.steps} steps",
-        seed=0,
     )
 
 
