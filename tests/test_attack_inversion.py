@@ -145,6 +145,11 @@ def test_a_decoder_finds_people_it_never_saw_and_none_in_noise():
     gallery = others.only(torch.arange(0, len(others), 3))
     judge = Recogniser("pixels", lambda x: (x - mean).flatten(1))
     how = decoder.Descent(steps=300)
+    control, misfit = decoder.decode(made, operator, truth, how, colours=True)
+    assert float(misfit.max()) < 0.1
+    rates = recognised(control, who, gallery, [judge])["pixels"]
+    assert rates["right"]["rank1"][0] > 0.9
+    assert rates["shuffled"]["rank1"][0] <= 0.1
     attack = decoder.attack(made, judge, operator, how)
     moduli = operator.protect(truth)
     guess = attack.picture(moduli)

@@ -84,9 +84,16 @@ def learn(others: FaceDataset, *, components: int = 400, seed: int = 0) -> Decod
 
 
 def decode(
-    decoder: Decoder, operator: Operator, targets: Tensor, how: Descent = DESCENT
+    decoder: Decoder,
+    operator: Operator,
+    targets: Tensor,
+    how: Descent = DESCENT,
+    *,
+    colours: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """The decoder's best picture for each of N moduli `targets` (N, H, H).
+
+    With `colours` they are (N, H, H, 3) colours instead: the positive control.
 
     Returns:
         Pictures (N, H, H, 3) in [0, 1], and their misfit (N,): root mean square of m(picture) -
@@ -96,7 +103,7 @@ def decode(
         LabError: targets of another size.
     """
     H = decoder.size
-    if targets.shape[1:] != (H, H):
+    if targets.shape[1:] != ((H, H, 3) if colours else (H, H)):
         raise LabError(
             f"targets of shape {tuple(targets.shape)}",
             where="decoder",
@@ -114,8 +121,8 @@ def decode(
 
     def off() -> tuple[Tensor, Tensor]:
         pictures = decoder(z, turn.clamp(-limit, limit))
-        off_by = operator.modulus(pictures) - wanted
-        return off_by.flatten(1).square().mean(1) / power, pictures
+        seen = pictures if colours else operator.modulus(pictures)
+        return (seen - wanted).flatten(1).square().mean(1) / power, pictures
 
     parts: list[dict[str, Any]] = [{"params": [z]}, {"params": [turn], "lr": 0.2 * how.rate}]
     adam = torch.optim.Adam(parts, how.rate)
