@@ -8,14 +8,12 @@ from typing import Annotated
 import typer
 
 from privhead_nb.cli.common import (
-    Debug,
     Json,
     Overwrite,
     Threads,
-    app,
     check_target,
     claim_target,
-    guarded,
+    command,
     set_threads,
     show,
     table,
@@ -23,8 +21,7 @@ from privhead_nb.cli.common import (
 from privhead_nb.errors import PrivheadError
 
 
-@app.command()
-@guarded
+@command()
 def capture(
     source: Annotated[
         Path, typer.Argument(metavar="SOURCE", help="Folder of photographs, or a film; only read.")
@@ -33,7 +30,6 @@ def capture(
     fov: Annotated[
         float | None,
         typer.Option(
-            "--fov",
             metavar="DEG",
             help="Angle of view over the longer side of the pictures, held as given. Default: "
             "from EXIF, else found.",
@@ -42,36 +38,27 @@ def capture(
     pupils: Annotated[
         float | None,
         typer.Option(
-            "--pupils",
-            metavar="MM",
-            help="Between the pupils; without it the scene's unit is unknown.",
+            metavar="MM", help="Between the pupils; without it the scene's unit is unknown."
         ),
     ] = None,
     masks: Annotated[
         Path | None,
         typer.Option(
-            "--masks",
             metavar="DIR",
             help="Masks of your own, named as the pictures; white = head or person. Default: made.",
         ),
     ] = None,
     neck: Annotated[
-        float,
-        typer.Option("--neck", metavar="MM", help="How far under the chin the head ends."),
+        float, typer.Option(metavar="MM", help="How far under the chin the head ends.")
     ] = 25.0,
-    frames: Annotated[
-        int, typer.Option("--frames", help="Of a film, how many are taken, at most.")
-    ] = 60,
+    frames: Annotated[int, typer.Option(help="Of a film, how many are taken, at most.")] = 60,
     size: Annotated[
-        int, typer.Option("--size", help="Width and height of the scene's pictures in pixels.")
+        int, typer.Option(help="Width and height of the scene's pictures in pixels.")
     ] = 512,
-    features: Annotated[
-        int, typer.Option("--features", help="Points of a picture to match, at most.")
-    ] = 3000,
+    features: Annotated[int, typer.Option(help="Points of a picture to match, at most.")] = 3000,
     sensitive: Annotated[
         str,
         typer.Option(
-            "--sensitive",
             metavar="FILES",
             help="File names, with commas between, of pictures that are sensitive whatever was "
             "found.",
@@ -80,7 +67,6 @@ def capture(
     neutral: Annotated[
         str,
         typer.Option(
-            "--neutral",
             metavar="FILES",
             help="File names of pictures that are neutral, and go out in COLOUR, although a "
             "detector or their angle speaks against it.",
@@ -95,7 +81,6 @@ def capture(
     threads: Threads = 0,
     overwrite: Overwrite = False,
     json_: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Make a scene of your own photographs or film: cameras, masks, and which views show the face.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import sys
 import textwrap
@@ -83,29 +84,44 @@ _UNTIL_THE_END = ExitStack()
 """What a command holds until it ends: the locks on its targets."""
 
 
-def guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn errors into one line on stderr and an exit code; --debug shows where they came from."""
+def command(
+    parent: typer.Typer = app, **options: Any
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a function a command: errors become one line on stderr and an exit code.
 
-    @functools.wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-            with _answering():
-                sys.stdout.flush()
-        except KeyboardInterrupt as error:
-            again = "continue with --resume" if command.__name__ == "reconstruct" else str(error)
-            print(f"\nprivhead: interrupted{again and '; ' + again}", file=sys.stderr)
-            raise typer.Exit(130) from error
-        except (PrivheadError, OSError, MemoryError, UnicodeError, RuntimeError) as error:
-            line = _line(error)
-            if kwargs.get("debug") or line is None:
-                raise
-            print(f"privhead: {line}", file=sys.stderr)
-            raise typer.Exit(2) from error
-        finally:
-            _UNTIL_THE_END.close()
+    The command gets one more option, --debug, which shows where an error came from.
+    """
 
-    return run
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def run(*args: Any, debug: bool = False, **kwargs: Any) -> None:
+            try:
+                function(*args, **kwargs)
+                with _answering():
+                    sys.stdout.flush()
+            except KeyboardInterrupt as error:
+                again = "continue with --resume" if run.__name__ == "reconstruct" else str(error)
+                print(f"\nprivhead: interrupted{again and '; ' + again}", file=sys.stderr)
+                raise typer.Exit(130) from error
+            except (PrivheadError, OSError, MemoryError, UnicodeError, RuntimeError) as error:
+                line = _line(error)
+                if debug or line is None:
+                    raise
+                print(f"privhead: {line}", file=sys.stderr)
+                raise typer.Exit(2) from error
+            finally:
+                _UNTIL_THE_END.close()
+
+        own = inspect.signature(function, eval_str=True)
+        last = inspect.Parameter(
+            "debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug
+        )
+        signature = own.replace(parameters=[*own.parameters.values(), last])
+        run.__signature__ = signature  # type: ignore[attr-defined]
+        run.__annotations__ = {name: p.annotation for name, p in signature.parameters.items()}
+        return parent.command(**options)(run)
+
+    return register
 
 
 def _line(error: Exception) -> str | None:

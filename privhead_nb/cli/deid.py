@@ -8,14 +8,12 @@ from typing import Annotated
 import typer
 
 from privhead_nb.cli.common import (
-    Debug,
     Json,
     Overwrite,
     Seed,
     Threads,
-    app,
     check_target,
-    guarded,
+    command,
     set_threads,
     show,
 )
@@ -32,8 +30,7 @@ Passphrase = Annotated[
 ]
 
 
-@app.command(epilog=f"Methods: {', '.join(NAMES)}. What they protect: docs/compared-systems.md")
-@guarded
+@command(epilog=f"Methods: {', '.join(NAMES)}. What they protect: docs/compared-systems.md")
 def deidentify(
     source: Annotated[
         Path,
@@ -43,15 +40,12 @@ def deidentify(
         ),
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the PNG pictures.")],
-    method: Annotated[
-        str, typer.Option("--method", metavar="NAME", help="One of the names below.")
-    ],
+    method: Annotated[str, typer.Option(metavar="NAME", help="One of the names below.")],
     strength: Annotated[
         float | None,
         typer.Option(
-            "--strength",
             help="Of the method's own kind: pixels (blur, pixelate), k (k-same), noise (modulus), "
-            "way to the dummy (g2face), tau (aware3d). Default: its paper's.",
+            "way to the dummy (g2face), tau (aware3d). Default: its paper's."
         ),
     ] = None,
     group: Annotated[
@@ -65,7 +59,6 @@ def deidentify(
     overwrite: Overwrite = False,
     threads: Threads = 0,
     json_: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Give the people in pictures another identity, by a compared system or a usual baseline.
 
@@ -85,8 +78,7 @@ def deidentify(
     show({"out": str(out), **facts} if json_ else said)
 
 
-@app.command()
-@guarded
+@command()
 def recover(
     source: Annotated[
         Path,
@@ -100,7 +92,6 @@ def recover(
     overwrite: Overwrite = False,
     threads: Threads = 0,
     json_: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Recover the faces that g2face hid in its pictures; where that fails nothing is written.
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 import typer
 
 from privhead_nb.cli.common import (
-    Debug,
     Format,
     Json,
     Overwrite,
@@ -17,10 +16,9 @@ from privhead_nb.cli.common import (
     Seed,
     Sensitive,
     Threads,
-    app,
     check_target,
     claim_target,
-    guarded,
+    command,
     mesh_path,
     read_truth,
     set_threads,
@@ -30,8 +28,7 @@ from privhead_nb.cli.common import (
 from privhead_nb.errors import PrivheadError
 
 
-@app.command()
-@guarded
+@command()
 def reconstruct(
     source: Annotated[
         Path,
@@ -44,15 +41,12 @@ def reconstruct(
     seed: Seed = 0,
     baseline: Annotated[
         Literal["full-rgb"] | None,
-        typer.Option("--baseline", help="Train on every picture of a scene, for comparison."),
+        typer.Option(help="Train on every picture of a scene, for comparison."),
     ] = None,
-    size: Annotated[
-        int, typer.Option("--size", min=16, max=512, help="Picture size of the baseline.")
-    ] = 64,
+    size: Annotated[int, typer.Option(min=16, max=512, help="Picture size of the baseline.")] = 64,
     template: Annotated[
         Path | None,
         typer.Option(
-            "--template",
             metavar="FOLDER",
             help="Start from this template (see `privhead template`), with stage 2 alone.",
         ),
@@ -60,14 +54,13 @@ def reconstruct(
     start: Annotated[
         Path | None,
         typer.Option(
-            "--start",
             metavar="FOLDER",
             help="Go on from this earlier result, from smaller pictures, with stage 2 alone.",
         ),
     ] = None,
     stages: Annotated[
         Literal["1,2", "1", "2"] | None,
-        typer.Option("--stages", help="Default: 1,2; with --template or --start: 2."),
+        typer.Option(help="Default: 1,2; with --template or --start: 2."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint in OUT.")
@@ -77,7 +70,6 @@ def reconstruct(
     overwrite: Overwrite = False,
     threads: Threads = 0,
     json_: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Train a head from a release and write mesh.ply, stage1.ply, field.safetensors, report.json.
 
@@ -129,14 +121,12 @@ def reconstruct(
     show({"out": str(out), **made.report} if json_ else said)
 
 
-@app.command()
-@guarded
+@command()
 def template(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the template.")],
     identities: Annotated[
         str,
         typer.Option(
-            "--identities",
             metavar="PEOPLE",
             help="Numbers of made people, as 901-910 or 3,5,8-9; leave out whom you reconstruct.",
         ),
@@ -144,20 +134,18 @@ def template(
     kind: Annotated[
         Literal["mean", "trained"],
         typer.Option(
-            "--kind",
             help="mean: their mean signed distance. trained: one field for all their pictures, "
-            "faces too (made heads: nobody's).",
+            "faces too (made heads: nobody's)."
         ),
     ] = "mean",
     profile: Profile = "cpu",
     seed: Seed = 0,
     steps: Annotated[
-        int | None, typer.Option("--steps", min=1, help="Of the fit or training; default: its own.")
+        int | None, typer.Option(min=1, help="Of the fit or training; default: its own.")
     ] = None,
     overwrite: Overwrite = False,
     threads: Threads = 0,
     json_: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Make a neutral head of several made people, for releases that have no neutral view.
 
@@ -179,8 +167,7 @@ def template(
     show({"out": str(out), "bytes": size, **made.made} if json_ else said)
 
 
-@app.command()
-@guarded
+@command()
 def evaluate(
     out: Annotated[
         Path, typer.Argument(metavar="OUT", help="A reconstruction's folder, or a mesh file.")
@@ -188,7 +175,6 @@ def evaluate(
     truth: Annotated[
         Path,
         typer.Option(
-            "--truth",
             metavar="SCENE",
             help="Scene folder with the truth mesh; or a mesh file, for --region head.",
         ),
@@ -196,28 +182,24 @@ def evaluate(
     protocol: Annotated[
         Literal["surface", "h3ds"],
         typer.Option(
-            "--protocol",
-            help="surface: exact, both ways, with normals. h3ds: as that data set's toolkit.",
+            help="surface: exact, both ways, with normals. h3ds: as that data set's toolkit."
         ),
     ] = "surface",
     region: Annotated[
         Literal["face", "head"],
-        typer.Option("--region", help="face: the ball around the nose tip. head: everything."),
+        typer.Option(help="face: the ball around the nose tip. head: everything."),
     ] = "face",
     mesh: Annotated[
-        str, typer.Option("--mesh", metavar="NAME", help="Another mesh in OUT, as stage1.ply.")
+        str, typer.Option(metavar="NAME", help="Another mesh in OUT, as stage1.ply.")
     ] = "mesh.ply",
     align: Annotated[
         Literal["known", "icp"],
-        typer.Option("--align", help="known: trust the cameras. icp: first move mesh to truth."),
+        typer.Option(help="known: trust the cameras. icp: first move mesh to truth."),
     ] = "known",
-    samples: Annotated[
-        int, typer.Option("--samples", min=1000, help="Points on each mesh.")
-    ] = 200_000,
+    samples: Annotated[int, typer.Option(min=1000, help="Points on each mesh.")] = 200_000,
     seed: Seed = 0,
     format_: Format = "auto",
     json_: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Measure how far a mesh is from the truth, in the scene's unit and in degrees.
 
@@ -239,19 +221,15 @@ def evaluate(
     show(result if json_ else table(result))
 
 
-@app.command()
-@guarded
+@command()
 def demo(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for all that it makes.")],
-    identity: Annotated[
-        int, typer.Option("--identity", min=0, help="Number of the made person.")
-    ] = 7,
+    identity: Annotated[int, typer.Option(min=0, help="Number of the made person.")] = 7,
     profile: Profile = "cpu",
     seed: Seed = 0,
     overwrite: Overwrite = False,
     threads: Threads = 0,
     json_: Json = False,
-    debug: Debug = False,
 ) -> None:
     """The whole way once, in a few minutes: make a head, protect, reconstruct, measure, draw."""
     check_target(out, overwrite)

@@ -8,14 +8,12 @@ from typing import Annotated
 import typer
 
 from privhead_nb.cli.common import (
-    Debug,
     Json,
     Seed,
     Threads,
     Workers,
-    app,
     check_target,
-    guarded,
+    command,
     set_threads,
     show,
     study,
@@ -33,8 +31,7 @@ MadeFrom = Annotated[
 ]
 
 
-@app.command(epilog=attacks.listed())
-@guarded
+@command(epilog=attacks.listed())
 def attack(
     source: Annotated[
         Path,
@@ -46,7 +43,6 @@ def attack(
     gallery: Annotated[
         str,
         typer.Option(
-            "--gallery",
             metavar="N|FOLDER",
             help="Whom it may name: so many made people (40000, 40001, ...), or a folder of "
             "square PNG pictures framed as a release's views: anna.png, bert_1.png, bert_2.png.",
@@ -55,9 +51,7 @@ def attack(
     people: Annotated[
         int | None,
         typer.Option(
-            "--people",
-            min=2,
-            help="Other people that it learns from, 100 by default; fewer is quicker.",
+            min=2, help="Other people that it learns from, 100 by default; fewer is quicker."
         ),
     ] = None,
     train: Annotated[
@@ -65,19 +59,16 @@ def attack(
         typer.Option("--train", help="Learn anew, although it ships trained; so does --people."),
     ] = False,
     truth: Truth = None,
-    views: Annotated[
-        int, typer.Option("--views", min=1, help="How many views are guessed as pictures.")
-    ] = 4,
+    views: Annotated[int, typer.Option(min=1, help="How many views are guessed as pictures.")] = 4,
     release: MadeFrom = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FOLDER", help="For attack.json and guessed PNG pictures."),
+        typer.Option(metavar="FOLDER", help="For attack.json and guessed PNG pictures."),
     ] = None,
     seed: Seed = 0,
     workers: Workers = None,
     threads: Threads = 0,
     json_: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Attack a release or a reconstruction: whom does it show?
 
@@ -107,8 +98,7 @@ def attack(
     show(answer if json_ else text(answer))
 
 
-@app.command()
-@guarded
+@command()
 def audit(
     source: Annotated[
         Path,
@@ -119,7 +109,6 @@ def audit(
     gallery: Annotated[
         str,
         typer.Option(
-            "--gallery",
             metavar="N|FOLDER",
             help="Whom it may show: so many made people, of whom 100 ship, or a folder of square "
             "PNG pictures framed as a release's views: anna.png, bert_1.png, bert_2.png.",
@@ -128,12 +117,11 @@ def audit(
     truth: Truth = None,
     release: MadeFrom = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FOLDER", help="For audit.html and audit.json.")
+        Path | None, typer.Option(metavar="FOLDER", help="For audit.html and audit.json.")
     ] = None,
     seed: Seed = 0,
     threads: Threads = 0,
     json_: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Say what a release gives away: stored rates of all attacks, and the shipped attackers now.
 
@@ -151,44 +139,37 @@ def audit(
     show(facts if json_ else text(facts))
 
 
-@study.command()
-@guarded
+@command(study)
 def privacy(
     small: Annotated[
         bool, typer.Option("--small", help="12 people, two settings: does it run? Minutes.")
     ] = False,
     settings: Annotated[
-        str,
-        typer.Option("--settings", metavar="NAMES", help="Such as sobel-64,blur-2. Default: all."),
+        str, typer.Option(metavar="NAMES", help="Such as sobel-64,blur-2. Default: all.")
     ] = "",
     attacks: Annotated[
         str,
         typer.Option(
-            "--attacks",
             metavar="NAMES",
             help="Such as parrot-classical,parrot-cnn. Default: all; inversion at some settings.",
         ),
     ] = "",
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FOLDER", help="Where jobs are kept. Default: in out/lab."),
+        typer.Option(metavar="FOLDER", help="Where jobs are kept. Default: in out/lab."),
     ] = None,
     store: Annotated[
-        Path | None,
-        typer.Option("--store", metavar="FILE", help="Write the summary that `protect` reads."),
+        Path | None, typer.Option(metavar="FILE", help="Write the summary that `protect` reads.")
     ] = None,
     workers: Workers = None,
     scheduler: Annotated[
         str | None,
-        typer.Option(
-            "--scheduler", metavar="ADDRESS", help="tcp://host:port of a Dask cluster, or local."
-        ),
+        typer.Option(metavar="ADDRESS", help="tcp://host:port of a Dask cluster, or local."),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Drop results of another version.")
     ] = False,
     json_: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Operators and sizes against attacks on pictures: the strongest attack of each setting.
 

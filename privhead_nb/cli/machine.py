@@ -8,20 +8,17 @@ from typing import Annotated
 import typer
 
 from privhead_nb.cli.common import (
-    Debug,
     Json,
     Threads,
-    app,
-    guarded,
+    command,
     set_threads,
     show,
 )
 from privhead_nb.targets import check_file_target
 
 
-@app.command()
-@guarded
-def doctor(json_: Json = False, debug: Debug = False) -> None:
+@command()
+def doctor(json_: Json = False) -> None:
     """Say what this machine can run, and how to mend what is missing."""
     from privhead_nb import doctor as machine
 
@@ -31,20 +28,15 @@ def doctor(json_: Json = False, debug: Debug = False) -> None:
         raise typer.Exit(1)
 
 
-@app.command()
-@guarded
+@command()
 def bench(
     op: Annotated[
-        list[str] | None,
-        typer.Option("--op", help="Only this kernel; may be given again. Default: all."),
+        list[str] | None, typer.Option(help="Only this kernel; may be given again. Default: all.")
     ] = None,
     training: Annotated[
-        bool,
-        typer.Option("--training/--no-training", help="Time whole training steps too."),
+        bool, typer.Option("--training/--no-training", help="Time whole training steps too.")
     ] = False,
-    profiles: Annotated[
-        str, typer.Option("--profiles", help="For --training, such as cpu or gpu,paper.")
-    ] = "",
+    profiles: Annotated[str, typer.Option(help="For --training, such as cpu or gpu,paper.")] = "",
     steps_: Annotated[
         int,
         typer.Option(
@@ -55,10 +47,10 @@ def bench(
         Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")
     ] = None,
     picture: Annotated[
-        Path | None, typer.Option("--picture", metavar="FILE", help="Draw a roofline here.")
+        Path | None, typer.Option(metavar="FILE", help="Draw a roofline here.")
     ] = None,
     device: Annotated[
-        str | None, typer.Option("--device", help="cpu or cuda. Default: cuda where there is one.")
+        str | None, typer.Option(help="cpu or cuda. Default: cuda where there is one.")
     ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Tiny sizes: does everything run?")
@@ -66,7 +58,6 @@ def bench(
     ahead: Annotated[
         int,
         typer.Option(
-            "--ahead",
             metavar="CAPABILITY",
             help="Time nothing: compile the Triton kernels for this GPU (80, 90), which need not "
             "be here, and print their registers and spills.",
@@ -76,7 +67,6 @@ def bench(
         bool, typer.Option("--compile/--no-compile", help="Put torch.compile beside the rest.")
     ] = True,
     threads: Threads = 0,
-    debug: Debug = False,
 ) -> None:
     """Time the kernels beside their references, torch.compile and other libraries."""
     for file in filter(None, (json_file, picture)):

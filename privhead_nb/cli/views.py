@@ -8,14 +8,12 @@ from typing import Annotated, Literal
 import typer
 
 from privhead_nb.cli.common import (
-    Debug,
     Format,
     Json,
     Overwrite,
     Sensitive,
-    app,
     check_target,
-    guarded,
+    command,
     show,
     table,
 )
@@ -30,33 +28,24 @@ BACKGROUND = {
 }
 
 
-@app.command()
-@guarded
+@command()
 def synth(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.")],
-    identity: Annotated[
-        int, typer.Option("--identity", min=0, help="Number of the made person.")
-    ] = 0,
+    identity: Annotated[int, typer.Option(min=0, help="Number of the made person.")] = 0,
     neutral: Annotated[
-        int, typer.Option("--neutral", min=0, help="Views from behind, which show no face.")
+        int, typer.Option(min=0, help="Views from behind, which show no face.")
     ] = 10,
-    sensitive: Annotated[
-        int, typer.Option("--sensitive", min=1, help="Views that show the face.")
-    ] = 20,
-    size: Annotated[
-        int, typer.Option("--size", min=16, max=2048, help="Width and height in pixels.")
-    ] = 64,
+    sensitive: Annotated[int, typer.Option(min=1, help="Views that show the face.")] = 20,
+    size: Annotated[int, typer.Option(min=16, max=2048, help="Width and height in pixels.")] = 64,
     rig: Annotated[
-        Literal["facescape", "h3ds", "orbit"],
-        typer.Option("--rig", help="Where the cameras stand."),
+        Literal["facescape", "h3ds", "orbit"], typer.Option(help="Where the cameras stand.")
     ] = "facescape",
-    light: Annotated[str, typer.Option("--light", help="Name of a light.")] = "studio",
+    light: Annotated[str, typer.Option(help="Name of a light.")] = "studio",
     seed: Annotated[
-        int, typer.Option("--seed", min=0, help="Moves the cameras a little; 0 leaves them.")
+        int, typer.Option(min=0, help="Moves the cameras a little; 0 leaves them.")
     ] = 0,
     overwrite: Overwrite = False,
     json_: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Make a scene of a head that belongs to nobody: pictures, masks, cameras and truth mesh."""
     check_target(out, overwrite)
@@ -82,20 +71,17 @@ def synth(
     show({"out": str(out), **scene_facts(scene)} if json_ else said)
 
 
-@app.command()
-@guarded
+@command()
 def inspect(
     source: Annotated[
         Path, typer.Argument(metavar="SOURCE", help="A scene folder or a release folder.")
     ],
     picture: Annotated[
-        Path | None,
-        typer.Option("--picture", metavar="FILE", help="Draw all views and cameras into this PNG."),
+        Path | None, typer.Option(metavar="FILE", help="Draw all views and cameras into this PNG.")
     ] = None,
     sensitive: Sensitive = None,
     format_: Format = "auto",
     json_: Json = False,
-    debug: Debug = False,
 ) -> None:
     """List what a scene or a release holds; draw cameras, sphere and mesh over the pictures."""
     from privhead_nb.privacy.consent import views_to_consent
@@ -127,8 +113,7 @@ def inspect(
     show(facts if json_ else table(facts))
 
 
-@app.command()
-@guarded
+@command()
 def export(
     scene: Annotated[Path, typer.Argument(metavar="SCENE", help="Scene folder; only read.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.")],
@@ -137,13 +122,11 @@ def export(
         typer.Option("--format", help="Whose: idr is IDR's, VolSDF's and NeuS's."),
     ],
     source: Annotated[
-        str,
-        typer.Option("--from", metavar="FORMAT", help="Layout of SCENE; auto looks itself."),
+        str, typer.Option("--from", metavar="FORMAT", help="Layout of SCENE; auto looks itself.")
     ] = "auto",
     sensitive: Sensitive = None,
     overwrite: Overwrite = False,
     json_: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Write a scene for other tools: ALL pictures in FULL COLOUR, the face included.
 
@@ -163,51 +146,46 @@ def export(
     show({"out": str(out), "format": to, "full_colour": facts["views"], **facts} if json_ else said)
 
 
-@app.command()
-@guarded
+@command()
 def protect(
     scene: Annotated[Path, typer.Argument(metavar="SCENE", help="Scene folder; only read.")],
     release: Annotated[Path, typer.Argument(metavar="RELEASE", help="Release folder to make.")],
     operator: Annotated[
         Literal["sobel", "scharr", "prewitt", "roberts", "central", "gaussian", "dog"],
-        typer.Option("--operator", help="What sensitive views become the gradient modulus of."),
+        typer.Option(help="What sensitive views become the gradient modulus of."),
     ] = "sobel",
     size: Annotated[
-        int, typer.Option("--size", min=16, max=512, help="Width and height of released views.")
+        int, typer.Option(min=16, max=512, help="Width and height of released views.")
     ] = 64,
     masks: Annotated[
         Literal["none", "neutral", "all"],
-        typer.Option("--masks", help="Which foreground masks are released too."),
+        typer.Option(help="Which foreground masks are released too."),
     ] = "neutral",
-    kernel_size: Annotated[
-        int, typer.Option("--kernel-size", help="Pixels, odd; 0 takes the operator's own.")
-    ] = 0,
-    sigma: Annotated[
-        float, typer.Option("--sigma", help="Width of gaussian and dog, in pixels.")
-    ] = 1.0,
+    kernel_size: Annotated[int, typer.Option(help="Pixels, odd; 0 takes the operator's own.")] = 0,
+    sigma: Annotated[float, typer.Option(help="Width of gaussian and dog, in pixels.")] = 1.0,
     single_channel: Annotated[
         bool, typer.Option("--single-channel", help="Gradient of brightness, not of R, G and B.")
     ] = False,
     border: Annotated[
         Literal["reflect", "replicate", "zero"],
-        typer.Option("--border", help="What stands outside of the picture."),
+        typer.Option(help="What stands outside of the picture."),
     ] = "reflect",
     blur: Annotated[
-        float, typer.Option("--blur", help="Gaussian blur before the gradient, in pixels.")
+        float, typer.Option(help="Gaussian blur before the gradient, in pixels.")
     ] = 0.0,
     background: Annotated[
         Literal["kept", "flat"],
-        typer.Option("--background", help="flat: the scene's plain colour outside of the mask."),
+        typer.Option(help="flat: the scene's plain colour outside of the mask."),
     ] = "kept",
     downsample: Annotated[
         Literal["first", "last"],
-        typer.Option("--downsample", help="Make the picture small before or after the operator."),
+        typer.Option(help="Make the picture small before or after the operator."),
     ] = "first",
     noise: Annotated[
-        float, typer.Option("--noise", help="Gaussian noise on the modulus (colours are 0 to 1).")
+        float, typer.Option(help="Gaussian noise on the modulus (colours are 0 to 1).")
     ] = 0.0,
     levels: Annotated[
-        int, typer.Option("--levels", help="Round the modulus to so many levels; 0 does not.")
+        int, typer.Option(help="Round the modulus to so many levels; 0 does not.")
     ] = 0,
     named: Annotated[
         str,
@@ -220,7 +198,6 @@ def protect(
     consent: Annotated[
         str,
         typer.Option(
-            "--consent",
             metavar="FILES",
             help="File names, with commas between, of neutral pictures that may go out in colour "
             "although their cameras see the face.",
@@ -230,7 +207,6 @@ def protect(
     format_: Format = "auto",
     overwrite: Overwrite = False,
     json_: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Write a release: neutral views as RGB, sensitive views as gradient modulus only.
 
