@@ -117,6 +117,30 @@ def test_hashed_corners_are_those_of_the_reference(backend):
 
 
 @backends
+@pytest.mark.parametrize(("degree", "channels"), [(1, 4), (2, 2), (2, 6)])
+def test_features_alone_and_their_gradient(backend, degree, channels):
+    """Without a Jacobian, splines have loops of their own: fours of channels, and what is left."""
+    if backend == "triton" and channels == 6:
+        pytest.skip("Triton takes 1, 2, 4 or 8 channels")
+    layout = GridLayout((4, 12, 40), channels, max_entries=2000, degree=degree)
+    points, table = grid(layout, 97).inputs
+    upstream = torch.randn(97, layout.features, generator=torch.Generator().manual_seed(0))
+
+    def both(points, table, **how):
+        table = table.clone().requires_grad_()
+        function = encode_grid if how else encode_grid_reference
+        features, none = function(points, table, layout, jacobian=False, **how)
+        return features, none, torch.autograd.grad(features, table, upstream.to(features))[0]
+
+    device = device_of(backend)
+    got, none, slope = both(points.to(device), table.to(device), backend=backend)
+    wanted, _, wanted_slope = both(points.double(), table.double())
+    assert none is None
+    assert relative_rms(got, wanted) < 1e-5
+    assert relative_rms(slope, wanted_slope) < 1e-5
+
+
+@backends
 def test_an_eikonal_loss_trains_the_table_in_one_backward(backend):
     """A loss on the length of the Jacobian, the second order of the features."""
 
