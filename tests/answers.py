@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-import linecache
-import textwrap
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 
 from privhead_nb.teach import checks
-from privhead_nb.teach.checks import CheckFailed
+from privhead_nb.teach.checks import CheckFailed, edited
 
 
 def failed(capsys: pytest.CaptureFixture[str], number: str, function: Callable[..., Any]) -> str:
@@ -24,34 +23,35 @@ def failed(capsys: pytest.CaptureFixture[str], number: str, function: Callable[.
     return capsys.readouterr().out
 
 
-def edited(function: Callable[..., Any], *changes: tuple[str, str]) -> Callable[..., Any]:
-    """A function with other words in its source: (old, new), where old stands once.
-
-    Its source can be read as that of any function, which Triton and the checks do.
-    """
-    source = textwrap.dedent(inspect.getsource(function))
-    for old, new in changes:
-        assert source.count(old) == 1, (function.__name__, old)
-        source = source.replace(old, new)
-    file = f"<{function.__name__}: {changes}>"
-    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    names: dict[str, Any] = {}
-    exec(compile(source, file, "exec"), function.__globals__, names)
-    return names[function.__name__]
-
-
 def spoiled(number: str, right: Callable[..., Any], *rows: tuple[str, str, str]) -> list[Any]:
     """Wrong answers that differ from a right one in a few words: (old, new, what is said)."""
     return [(number, edited(right, (old, new)), said) for old, new, said in rows]
 
 
 def slips(number: str) -> dict[str, Callable[..., Any]]:
-    """The mistakes that a check knows: in words -> a function that makes it."""
-    exercise, found = getattr(checks, number), {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(exercise.__globals__, "check", lambda *_, **said: found.update(said["slips"]))
+    """The mistakes that a check knows: in words -> an answer that makes it."""
+    exercise, found = getattr(checks, f"ex{number}"), {}
+
+    def keep(_: str, yours: Any, spec: Any, cases: Any, **options: Any) -> None:
+        for words, slip in options["slips"].items():
+            found[words] = edited(spec, slip) if isinstance(slip, tuple) else slip
+        raise StopIteration  # all that is wanted of the check is known
+
+    def keep_loops(*given: Any, **options: Any) -> None:
+        loops = {words: partial(filled, slip) for words, slip in options["slips"].items()}
+        keep(*given, slips=loops)
+
+    with pytest.MonkeyPatch.context() as patch, suppress(StopIteration):
+        for name, kept in (("check", keep), ("check_loop", keep_loops)):
+            if name in exercise.__globals__:
+                patch.setitem(exercise.__globals__, name, kept)
         exercise(None)
     return found
+
+
+def filled(slip: Callable[..., Any], *arguments: Any) -> None:
+    """A slip as a loop that fills its last argument."""
+    arguments[-1][:] = slip(*arguments[:-1])
 
 
 def panels() -> dict[str, ModuleType]:

@@ -12,8 +12,9 @@ idea, and never the formula.
 `check` takes functions that return something, `check_loop` loops that fill their last argument.
 Both call the specification and yours on the same cases, and stop at the first that differs. A new
 check is a function ex<lesson><number> in lesson<lesson>/checks.py that calls one of them with a
-specification, a dict of cases, and a dict of the slips that are worth a word of their own; its
-question and its idea stand in HINTS of that file.
+specification, a dict of cases, and a dict of the slips that are worth a word of their own: the four
+or so that a learner is likely to make; its question and its idea stand in HINTS of that file. A
+slip is a function, or two strings: what the specification's source has, and what it has instead.
 Answers may be numbers, arrays, tensors, or tuples of them: no wrapping is needed. With
 `same=same_names` they are sets of names. A lesson's checks are loaded when the first of them is
 asked for.
@@ -21,9 +22,13 @@ asked for.
 
 from __future__ import annotations
 
+import inspect
+import linecache
 import re
+import textwrap
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -33,6 +38,7 @@ import torch
 from numpy.typing import NDArray
 
 Function = Callable[..., Any]
+Slip = Function | tuple[str, str]
 Array = NDArray[Any]
 UNWRITTEN = -7.125e33  # what a loop's output holds before the loop runs
 
@@ -79,10 +85,10 @@ def check_loop(
         function(*(a.copy() for a in arguments), out)
         return out
 
-    _compare(number, plain, spec, cases, call=filled, **options)
+    _compare(number, partial(filled, plain), spec, cases, **options)
     if plain is not yours:
         words = " (right as plain Python, but not compiled)"
-        _compare(number, yours, spec, cases, call=filled, words=words, **options)
+        _compare(number, partial(filled, yours), spec, cases, words=words, **options)
     _passed(number, len(cases))
     arguments = max(cases.values(), key=lambda arrays: arrays[0].size)
     arrays = [_Counted(a) for a in (*arguments, np.zeros_like(arguments[0]))]
@@ -116,7 +122,7 @@ def _compare(
     spec: Function,
     cases: Mapping[str, Any],
     *,
-    slips: Mapping[str, Function],
+    slips: Mapping[str, Slip],
     call: Function = lambda function, *arguments: function(*arguments),
     same: Function | None = None,
     rtol: float = 1e-5,
@@ -128,15 +134,16 @@ def _compare(
     Args:
         number: of the exercise.
         cases: what is special about a case -> the arguments of `spec`.
-        slips: a common mistake, in words -> a function that makes it.
-        call: how to get an answer from `yours` and the arguments.
+        slips: a common mistake, in words -> a function that makes it, or the change of the
+            specification's source that does.
+        call: how to get an answer from a function (yours, `spec` or a slip) and the arguments.
         same: (got, wanted) -> None or what differs, in words; by default compares numbers with
             `rtol` and `atol` (0 for whole numbers).
         words: put behind the case's name.
     """
     same = same or (lambda got, wanted: numbers_differ(got, wanted, rtol, atol))
     for name, arguments in cases.items():
-        wanted = spec(*arguments)
+        wanted = call(spec, *arguments)
         arrays = [a for a in arguments if isinstance(a, np.ndarray | torch.Tensor)]
         given = [(a, _array(a).copy()) for a in arrays]
         try:
@@ -149,11 +156,30 @@ def _compare(
             _fail(number, [f"case: {name}{words}"], "it changes what it is given: work on a copy")
         wrong = same(got, wanted)
         if wrong:
-            known = [
-                slip for slip, f in slips.items() if same(f(*arguments), wanted)
-                and not same(got, f(*arguments))
-            ]  # fmt: skip
-            _fail(number, [f"case: {name}{words}", *wrong], known[0] if known else "")
+            for slip, change in slips.items():
+                slipped = edited(spec, change) if isinstance(change, tuple) else change
+                answer = call(slipped, *arguments)
+                if same(answer, wanted) and not same(got, answer):
+                    _fail(number, [f"case: {name}{words}", *wrong], slip)
+            _fail(number, [f"case: {name}{words}", *wrong])
+
+
+def edited(function: Function, *changes: tuple[str, str]) -> Function:
+    """A function with other words in its source: (old, new), where old stands once.
+
+    Its source can be read as that of any function, which Triton and the checks do.
+    """
+    source = textwrap.dedent(inspect.getsource(function))
+    for old, new in changes:
+        if source.count(old) != 1:
+            raise ValueError(f"{function.__name__} has {old!r} {source.count(old)} times, not once")
+        source = source.replace(old, new)
+    file = f"<{function.__name__}: {changes}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    names: dict[str, Any] = {}
+    exec(compile(source, file, "exec"), function.__globals__, names)
+    made: Function = names[function.__name__]
+    return made
 
 
 def numbers_differ(got: Any, wanted: Any, rtol: float, atol: float) -> list[str] | None:

@@ -42,13 +42,8 @@ def _mode_fits(path: Path) -> bool:
         return image.mode == MODES[path.parent.name]
 
 
-def find_leaks(folder: Path, without: str = "") -> set[str]:
+def find_leaks(folder: Path) -> set[str]:
     """Files under a release folder that don't belong there, or hold more than they should.
-
-    Args:
-        folder: of the release.
-        without: the rule that is left out, as a student may: "names", "modes", "metadata", "tails"
-            or "settings".
 
     Returns:
         Their names as seen from the folder, such as "sensitive/view_0003.png".
@@ -57,13 +52,13 @@ def find_leaks(folder: Path, without: str = "") -> set[str]:
     for path in (p for p in folder.rglob("*") if p.is_file()):
         name = path.relative_to(folder).as_posix()
         if name == "release.json":
-            broken = {"settings": not set(json.loads(path.read_text())) <= SETTINGS}
+            leaks = not set(json.loads(path.read_text())) <= SETTINGS
         elif PICTURE_NAME.fullmatch(name):
-            broken = {"modes": not _mode_fits(path), "metadata": not _bare(path)}
-            broken["tails"] = not path.read_bytes().endswith(END_OF_PNG)
+            whole = path.read_bytes().endswith(END_OF_PNG)
+            leaks = not (_mode_fits(path) and _bare(path) and whole)
         else:
-            broken = {"names": name != "manifest.json"}
-        if any(wrong for rule, wrong in broken.items() if rule != without):
+            leaks = name != "manifest.json"
+        if leaks:
             found.add(name)
     return found
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch.nn.functional import normalize
@@ -73,13 +71,7 @@ def ex1001(yours: Function) -> None:
             "the gradient points outwards: from a positive distance you go against it": (
                 lambda x, f, g: 2 * x - spec(x, f, g)
             ),
-            "the farther off, the longer the step: where is the distance?": (
-                lambda x, f, g: spec(x, np.ones_like(f), g)
-            ),
             "that is the step alone; where do you arrive?": lambda x, f, g: spec(x, f, g) - x,
-            "a step has a sign: from inside you walk outwards": (
-                lambda x, f, g: spec(x, np.abs(f), g)
-            ),
         },
     )  # fmt: skip
 
@@ -126,29 +118,8 @@ def ex1002(yours: Function) -> None:
             "these are similarities; a distance is 1 - cosine, and the nearest has the smallest": (
                 lambda x, g, s, c: picked(cosines(x, g), s, c)
             ),
-            "these are similarities; a distance is 1 - cosine": (
-                lambda x, g, s, c: (*picked(cosines(x, g), s, c)[:2], spec(x, g, s, c)[2])
-            ),
-            "a distance is 1 - cosine, not the angle": (
-                lambda x, g, s, c: picked(np.arccos(cosines(x, g).clip(-1, 1)), s, c)
-            ),
-            "a cosine of -1 is far off, not near: keep its sign": (
-                lambda x, g, s, c: picked(1 - np.abs(cosines(x, g)), s, c)
-            ),
-            "each row has its own length: axis=1, keepdims=True": (
-                lambda x, g, s, c: picked(1 - _unit(x.T).T @ _unit(g.T), s, c)
-            ),
-            "half of Euclid's squared distance is 1 - cosine": (
-                lambda x, g, s, c: picked(2 - 2 * cosines(x, g), s, c)
-            ),
             "shape and colours have changed places": lambda x, g, s, c: spec(x, g, c, s),
             "the nearest of the whole gallery, who may be neither of the two": one_of_two,
-            "the nearest has the smallest distance": (
-                lambda x, g, s, c: (*spec(x, g, s, c)[:2], cosines(x, g).argmin(1))
-            ),
-            "between vectors of length one, Euclid's distance is another number than 1 - cosine": (
-                lambda x, g, s, c: picked(np.sqrt(2 - 2 * cosines(x, g).clip(-1, 1)), s, c)
-            ),
         },
     )  # fmt: skip
 
@@ -161,28 +132,13 @@ def ex1003(yours: Function) -> None:
         found = share(hits, shape, colours, resamples=len(times), seed=seed)
         return found.low, found.high
 
-    def weighted(hits: Array, weights: Array, ends: tuple[float, float] = (0.025, 0.975)) -> Array:
+    def weighted(hits: Array, weights: Array) -> Array:
         some = 1.0 * weights[weights.sum(1) > 0]
-        return np.quantile((some @ hits) / some.sum(1), ends)
+        return np.quantile((some @ hits) / some.sum(1), (0.025, 0.975))
 
-    def both(combine: Function, ends: tuple[float, float] = (0.025, 0.975)) -> Function:
-        """Weights combine(times of shapes, times of colours), or other quantiles."""
-        return lambda hits, s, c, times: weighted(hits, combine(times[:, s], times[:, c]), ends)
-
-    def normal(hits: Array, shape: Array, colours: Array, times: Array) -> Array:
+    def empty_as_0(hits: Array, shape: Array, colours: Array, times: Array) -> Array:
         weights = times[:, shape] * times[:, colours]
-        some = weights[weights.sum(1) > 0]
-        shares = (some @ hits) / some.sum(1)
-        return shares.mean() + np.array([-1.96, 1.96]) * shares.std()
-
-    def only_hits(hits: Array, shape: Array, colours: Array, times: Array) -> Array:
-        weights = times[:, shape] * times[:, colours]
-        return weighted(hits, weights[weights @ hits > 0])
-
-    def empty_as(number: float, hits: Array, weights: Array) -> Array:
-        total = weights.sum(1)
-        shares = np.where(total > 0, (weights @ hits) / np.maximum(total, 1), number)
-        return np.quantile(shares, [0.025, 0.975])
+        return np.quantile((weights @ hits) / np.maximum(weights.sum(1), 1), [0.025, 0.975])
 
     check(
         "ex1003",
@@ -196,44 +152,17 @@ def ex1003(yours: Function) -> None:
             "6 pairs of 3 people, all misses but one": pairs_of(3, 2, hit=0.0),
         },
         slips={
-            "the picture hangs on two people: multiply how often both were drawn": both(
-                lambda one, _: one
+            "the picture hangs on two people: multiply how often both were drawn": (
+                lambda hits, shape, _, times: weighted(hits, times[:, shape])
             ),
-            "the picture hangs on its shape's person, too: multiply both counts": both(
-                lambda _, other: other
+            "multiply the two counts: a pair is there only if both of its people are": (
+                lambda hits, s, c, times: weighted(hits, times[:, s] + times[:, c])
             ),
-            "multiply the two counts: a pair is there only if both of its people are": both(np.add),
-            "a person who was drawn twice counts twice": both(lambda *two: np.prod(two, 0) > 0),
-            "two who were drawn twice meet four times: multiply, don't take the smaller": both(
-                np.minimum
-            ),
-            "low end first": lambda *given: spec(*given)[::-1],
             "a share, not percent": lambda *given: 100 * np.array(spec(*given)),
             "quantiles of the draws' shares, not of the hits": lambda hits, *_: np.quantile(
                 hits, [0.025, 0.975]
             ),
-            "quantiles ask the draws; a mean and 1.96 deviations ask a normal distribution": normal,
-            "the quantiles themselves: don't mirror them at the measured share": (
-                lambda hits, *rest: 2 * hits.mean() - np.array(spec(hits, *rest))[::-1]
-            ),
-            "a draw with pictures but without a hit has the share 0, and stays": only_hits,
-            "divide by the weights of that draw, which is not always the number of pictures": (
-                lambda hits, s, c, times: np.quantile(
-                    (times[:, s] * times[:, c]) @ hits / len(hits), [0.025, 0.975]
-                )
-            ),
-            "a draw that leaves no picture has no share: leave it out": (
-                lambda hits, s, c, times: empty_as(0.0, hits, times[:, s] * times[:, c])
-            ),
-            "a draw that leaves no picture is no success either: leave it out": (
-                lambda hits, s, c, times: empty_as(1.0, hits, times[:, s] * times[:, c])
-            ),
-            "a draw that leaves no picture tells nothing, and not the share of all: leave it out": (
-                lambda hits, s, c, times: empty_as(hits.mean(), hits, times[:, s] * times[:, c])
-            ),
-            "2.5 percent on each side, not 5": both(np.multiply, (0.05, 0.95)),
-            "2.5 percent on each side, not 5 on one": both(np.multiply, (0, 0.95)),
-            "the ends of 95 percent of the draws, not the extreme ones": both(np.multiply, (0, 1)),
+            "a draw that leaves no picture has no share: leave it out": empty_as_0,
         },
         rtol=1e-6,
     )
@@ -241,97 +170,26 @@ def ex1003(yours: Function) -> None:
 
 def ex1004(yours: Function) -> None:
     """A photo on a mesh: (points (N, 3), picture, depth (H, W), K, c2w) -> colours, seen (N,)."""
-
-    def into(points: Array, c2w: Array) -> Array:
-        return np.asarray((points - c2w[:3, 3]) @ c2w[:3, :3])
-
-    def cells(p: Array, K: Array, whole: Function = np.floor) -> Array:
-        """Columns and rows."""
-        return np.asarray(whole((p @ K.T)[:, :2] / p[:, 2:])).astype(int)
-
-    def slip(
-        frame: Function = into,
-        cell: Function = cells,
-        beyond: Function = lambda p, near: p[:, 2] - near,
-        *,
-        through: bool = False,
-        outside: bool = False,
-        gap: bool = False,
-    ) -> Function:
-        """Other coordinates, cells or millimetres beyond the surface, or a question not asked."""
-
-        def made(points: Array, picture: Array, depth: Array, K: Array, c2w: Array) -> Any:
-            p, limit = frame(points, c2w), np.array(depth.shape[::-1])
-            at = cell(p, K)
-            column, row = np.clip(at, 0, limit - 1).T
-            near = depth[row, column]
-            seen = ((at >= 0) & (at < limit)).all(1) | outside
-            seen &= (p[:, 2] > 0) | through
-            seen &= ((near > 0) & (beyond(p, near) <= 8)) | (gap & (near == 0))
-            return np.where(seen[:, None], picture[row, column], 0.0), seen
-
-        return made
-
-    spec = slip()
-
-    def blind(points: Array, picture: Array, depth: Array, K: Array, c2w: Array) -> Any:
-        colours, seen = spec(points, picture, depth, K, c2w)
-        everywhere = spec(points, picture, np.full_like(depth, 1e6), K, c2w)[0]
-        return np.where(seen[:, None], colours, everywhere), seen
-
     check(
         "ex1004",
         yours,
-        spec,
+        _seen_colours,
         photos(),
         slips={
-            "at most 8 mm deeper than the surface is still seen": slip(
-                beyond=lambda p, near: p[:, 2] - near + 8
-            ),
-            "where depth is 0 there is no head, and nothing to paint": slip(gap=True),
             "points on the far side get the face, too: compare p_z with the depth in that pixel": (
-                slip(beyond=lambda _, near: 0 * near)
+                " & (p[:, 2] <= near + 8)", "",
             ),
-            "depth is a way along the axis: compare p_z, not the length of p": slip(
-                beyond=lambda p, near: np.linalg.norm(p, axis=1) - near
+            "rows go with v, columns with u: picture[row, column]": (
+                ".astype(int)", ".astype(int)[:, ::-1]",
             ),
-            "what stands before the surface is seen: only deeper than 8 mm is hidden": slip(
-                beyond=lambda p, near: np.abs(p[:, 2] - near)
+            "into the camera: take away c, then turn; of R you need its transpose": (
+                "@ c2w[:3, :3]", "@ c2w[:3, :3].T",
             ),
-            "rows go with v, columns with u: picture[row, column]": slip(
-                cell=lambda p, K: cells(p, K)[:, ::-1]
-            ),
-            "into the camera: take away c, then turn; of R you need its transpose": slip(
-                lambda x, c2w: (x - c2w[:3, 3]) @ c2w[:3, :3].T
-            ),
-            "c2w leads out of the camera; you need the way in": slip(
-                lambda x, c2w: x @ c2w[:3, :3].T + c2w[:3, 3]
-            ),
-            "take away c before you turn, not after": slip(
-                lambda x, c2w: x @ c2w[:3, :3] - c2w[:3, 3]
-            ),
-            "the camera's place is not taken away": slip(lambda x, c2w: x @ c2w[:3, :3]),
-            "a point behind the camera falls into a pixel, too: p_z must be positive": slip(
-                through=True
-            ),
-            "what falls outside of the picture is not seen; yours moves it to the rim": slip(
-                outside=True
-            ),
-            "what is not seen gets 0, no colour": blind,
-            "floor, not round: a pixel goes from one whole number to the next": slip(
-                cell=lambda p, K: cells(p, K, lambda u: np.floor(u + 0.5))
-            ),
-            "floor, not the whole part: -0.7 lies before pixel 0, not in it": slip(
-                cell=lambda p, K: cells(p, K, np.trunc)
-            ),
-            "you are a pixel off: floor, and not the next one": slip(
-                cell=lambda p, K: cells(p, K) + 1
-            ),
-            "K p is the pixel up to a factor: divide by its last entry": slip(
-                cell=lambda p, K: np.floor((p @ K.T)[:, :2]).astype(int)
+            "a point behind the camera falls into a pixel, too: p_z must be positive": (
+                " & (p[:, 2] > 0)", "",
             ),
         },
-    )
+    )  # fmt: skip
 
 
 def _unit(rows: Array) -> Array:
@@ -406,3 +264,15 @@ def photos() -> dict[str, tuple[Array, ...]]:
             straight,
         ),
     }
+
+
+def _seen_colours(
+    points: Array, picture: Array, depth: Array, K: Array, c2w: Array
+) -> tuple[Array, Array]:
+    p, limit = (points - c2w[:3, 3]) @ c2w[:3, :3], np.array(depth.shape[::-1])
+    at = np.floor((p @ K.T)[:, :2] / p[:, 2:]).astype(int)
+    column, row = np.clip(at, 0, limit - 1).T
+    near = depth[row, column]
+    seen = ((at >= 0) & (at < limit)).all(1) & (p[:, 2] > 0)
+    seen &= (near > 0) & (p[:, 2] <= near + 8)
+    return np.where(seen[:, None], picture[row, column], 0.0), seen

@@ -6,8 +6,7 @@ import ast
 import copy
 import inspect
 import textwrap
-from collections import defaultdict
-from operator import itemgetter
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -88,15 +87,6 @@ BEFORE = {
     "your sum must start from 0 on each ray": (
         lambda *rays: weights(*(a.reshape(1, -1) for a in rays)).reshape(rays[0].shape)
     ),
-    "each density must be multiplied by its delta": (
-        lambda density, deltas: weights(density, np.ones_like(deltas))
-    ),
-    "this is T, what gets through; the weight is T times the share that stops": (
-        _by(lambda _, through: through)
-    ),
-    "this is the share that stops at each sample; the light has come through those before it": (
-        _by(lambda tau, _: -np.expm1(-tau))
-    ),
     SUBTRACTS: _by(lambda tau, through: through * (1 - np.exp(-tau))),
     f"in float32, {SUBTRACTS}": (
         _by(lambda tau, through: through * (1 - np.exp(-tau.astype(np.float32))))
@@ -111,14 +101,11 @@ def ex1101(yours: Function) -> None:
     """Bytes that `laplace_density` reads and writes, and the least: (samples, itemsize) -> 3."""
     types = {2: torch.float16, 4: torch.float32, 8: torch.float64}
 
-    def counted(samples: int, itemsize: int) -> tuple[int, int, int]:
+    def counted(samples: int, itemsize: int) -> Array:
         sdf = torch.linspace(-1, 1, samples, dtype=types[itemsize])
         moved = traffic(laplace_density, sdf, 0.1)
-        return moved.read, moved.written, size(sdf) + size(laplace_density(sdf, 0.1))
-
-    def wide(samples: int, itemsize: int) -> tuple[int, int, int]:
-        read, written, least = counted(samples, itemsize)
-        return read + (itemsize - 1) * samples, written + (itemsize - 1) * samples, least
+        least = size(sdf) + size(laplace_density(sdf, 0.1))
+        return np.array([moved.read, moved.written, least])
 
     check(
         "ex1101",
@@ -131,24 +118,20 @@ def ex1101(yours: Function) -> None:
             "7 numbers of 2 bytes": (7, 2),
         },
         slips={
-            "a comparison writes booleans, and a boolean takes 1 byte": wide,
-            "the least is every input read and every result written: two numbers, not one": (
-                lambda samples, itemsize: (*counted(samples, itemsize)[:2], samples * itemsize)
+            "a comparison writes booleans, and a boolean takes 1 byte": (
+                lambda n, itemsize: counted(n, itemsize) + (itemsize - 1) * n * np.array([1, 1, 0])
             ),
-            "`where` has three inputs, and reads them all": (
-                lambda n, itemsize: np.array(counted(n, itemsize)) - [n * itemsize, 0, 0]
+            "the least is every input read and every result written: two numbers, not one": (
+                lambda n, itemsize: counted(n, itemsize) - [0, 0, n * itemsize]
             ),
             "in bytes, not in numbers: multiply by the size of an item": (
-                lambda samples, itemsize: tuple(c // itemsize for c in counted(samples, itemsize))
+                lambda n, itemsize: counted(n, itemsize) // itemsize
             ),
             "this is for one number: multiply by how many there are": (
                 lambda _, itemsize: counted(1, itemsize)
             ),
-            "first what is read, then what is written": (
-                lambda *given: np.array(counted(*given))[[1, 0, 2]]
-            ),
         },
-    )  # fmt: skip
+    )
 
 
 def ex1102(yours: Function) -> None:
@@ -175,29 +158,18 @@ def ex1103(yours: Function) -> None:
         """Sum over the samples behind."""
         return np.pad(each[:, :0:-1].cumsum(1)[:, ::-1], ((0, 0), (0, 1)))
 
-    spec = by(lambda t, e, _: (t, after(e)))  # autograd's exp(-tau) is 1 - alpha: 0 at a wall
     check_loop(
         "ex1103",
         yours,
-        spec,
+        by(lambda t, e, _: (t, after(e))),  # autograd's exp(-tau) is 1 - alpha: 0 at a wall
         _rays(),
         slips={
             "`behind` is a sum minus a sum, which loses what stands behind a wall: add up from "
             "the far end": by(lambda t, e, _: (t, e.sum(1, keepdims=True) - e.cumsum(1))),
             "you left out the samples behind (or a weight is a difference of two T, which rounds "
-            "to 0 in haze): more density here takes light from them": (by(lambda t, *_: (t, 0))),
+            "to 0 in haze): more density here takes light from them": by(lambda t, *_: (t, 0)),
             "your sum contains the sample itself; only those behind it lose light": (
                 by(lambda t, e, _: (t, after(e) + e))
-            ),
-            "what the samples behind lose must be subtracted": by(lambda t, e, _: (t, -after(e))),
-            "what is left after sample k is T_k+1, not T_k": (
-                by(lambda t, e, tau: (t * np.exp(tau), after(e)))
-            ),
-            "this is d loss / d tau; tau is density times delta": (
-                lambda *rays: spec(*rays) / rays[1]
-            ),
-            "each sample has its own upstream gradient; yours are all 1": (
-                lambda *rays: spec(*rays[:2], np.ones_like(rays[2]))
             ),
             SUBTRACTS: by(lambda t, e, tau: (t, after(e / -np.expm1(-tau) * (1 - np.exp(-tau))))),
             PRODUCT: by(lambda t, e, _: (0 * t, 0 * e)),
@@ -216,23 +188,10 @@ def ex1104(yours: Function) -> None:
         result["machine"]["copy_gb_s"] *= times_as_fast
         return (result,)
 
-    def by(pick: Function, functions: tuple[str, ...] = ("fused",)) -> Function:
-        """Ops that are picked by a list of whether each of their rows lies below the ridge."""
-
-        def names(result: Result) -> set[str]:
-            ridge, below = roofline.machine_of(result).ridge, defaultdict(list)
-            for row in result["rows"]:
-                if row["flops"] and row["function"] in functions:
-                    below[row["op"]].append(intensity(row) < ridge)
-            return {op for op, rows in below.items() if pick(rows)}
-
-        return names
-
-    spec = by(itemgetter(-1))
     check(
         "ex1104",
         yours,
-        spec,
+        _below_the_ridge,
         {
             "an invented benchmark": (INVENTED,),
             "the stored benchmark": (stored,),
@@ -240,26 +199,23 @@ def ex1104(yours: Function) -> None:
             "a machine with 50 times faster memory": with_memory(50),
         },
         slips={
-            "these are the others, which arithmetic holds up": by(lambda rows: not rows[-1]),
+            "these are the others, which arithmetic holds up": ("< ridge", ">= ridge"),
             "rows of other functions move other bytes: take the fused ones only": (
-                by(itemgetter(-1), ("fused", "eager", "compile"))
+                'row["function"] == "fused" and ', "",
             ),
-            "only an op's last row counts; you ask that all of its rows be bound by memory": by(
-                all
-            ),
-            "only an op's last row counts; you ask that one of its rows be bound by memory": by(
-                any
-            ),
-            "the last row of an op counts, not its first": by(itemgetter(0)),
+            "the last row of an op counts, not its first": ("in rows", "in reversed(rows)"),
             "leave out rows whose flops are 0: their arithmetic is not known": (
-                lambda result: spec(result) | {r["op"] for r in result["rows"] if not r["flops"]}
-            ),
-            "the ridge belongs to a machine: read it from result['machine']": (
-                lambda result: spec({**result, "machine": stored["machine"]})
+                ' and row["flops"]', "",
             ),
         },
         same=same_names,
-    )
+    )  # fmt: skip
+
+
+def _below_the_ridge(result: Result) -> set[str]:
+    ridge, rows = roofline.machine_of(result).ridge, result["rows"]
+    last = {row["op"]: row for row in rows if row["function"] == "fused" and row["flops"]}
+    return {op for op, row in last.items() if intensity(row) < ridge}
 
 
 def ex1105(yours: Function) -> None:
@@ -273,9 +229,9 @@ def ex1105(yours: Function) -> None:
         left = np.append(STRANGER**2, (density * deltas)[:-1, -1])
         return weights(density, deltas) * np.exp(-left[:, None])
 
-    beside = {"lane 0 has read the last sample of another ray: mask that load": unmasked}
-    check("ex1105", yours, weights, cases, slips=BEFORE | beside, call=_launched, rtol=1e-4,
-          atol=1e-25)  # fmt: skip
+    slips = BEFORE | {"lane 0 has read the last sample of another ray: mask that load": unmasked}
+    launched = partial(_launched, yours)
+    check("ex1105", launched, weights, cases, slips=slips, rtol=1e-4, atol=1e-25)
 
 
 STRANGER = np.float32(1000)  # what stands beside the rays in memory
