@@ -15,6 +15,7 @@ from privhead_nb.teach.lesson01.pieces import (  # what the checks of 0105 and 0
     depth_and_spread,
     even_samples,
     fine_samples,
+    pixel_rays,
     weights_of,
 )
 
@@ -104,6 +105,7 @@ def merged_densities(field, origins, directions, near, far, counts, background):
 WRONG: list[Any] = []  # the checks say nothing of a wrong answer that is none of their slips
 
 RIGHT = [
+    ("0101", pixel_rays),
     ("0101", rays_by_solve),
     ("0102", by_ends),
     ("0103", weights_by_loop),

@@ -49,12 +49,7 @@ def ex0001(yours: Function) -> None:
             "this makes colours negative; a negative turns 0 into 1 and 1 into 0": lambda p: -p,
             "colours are numbers from 0 to 1 here, not to 255": lambda p: 255 - p,
             "this is the picture as it was": lambda p: p,
-            "this swaps red and blue; a negative changes each number": lambda p: p.flip(-1),
             "this turns the picture upside down": lambda p: p.flip(0),
-            "this is grey: keep red, green and blue apart": lambda p: (
-                1 - p.mean(-1, keepdim=True).expand(p.shape)
-            ),
-            "only black and white are left": lambda p: 1 - p.round(),
         },
     )
 
@@ -87,10 +82,6 @@ def ex0002(yours: Function) -> None:
             "a view is size x size pixels": lambda n, s, size: (3 * n + s) * size,
             "it is the sensitive views that lose their colours": lambda n, s, size: (
                 (n + 3 * s) * size**2
-            ),
-            "masks don't count here": lambda n, s, size: (4 * n + s) * size**2,
-            "these are bytes; a modulus is one number, though it takes two": lambda n, s, size: (
-                (3 * n + 2 * s) * size**2
             ),
         },
         rtol=0,

@@ -15,13 +15,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from privhead_nb.scenes.camera import Cameras, look_at
-from privhead_nb.teach.checks import Function, check, edited
+from privhead_nb.teach.checks import Function, check
 from privhead_nb.teach.lesson01 import pieces
 from privhead_nb.teach.lesson01.pieces import (
     depth_and_spread,
     even_samples,
     fine_samples,
-    pixel_rays,
     render_rays,
     weights_of,
 )
@@ -74,30 +73,29 @@ def ex0101(yours: Function) -> None:
     odd = torch.tensor([[[90.0, 0, 29], [0, 80, 26], [0, 0, 1]]], dtype=torch.float64)
     ahead = torch.eye(4, dtype=torch.float64)[None]
     aside = look_at(torch.tensor([[300.0, 120, 500]]), torch.zeros(3))
-    slips = {
-        "a direction must have length 1: divide by its norm": ("F.normalize(d, dim=1)", "d"),
-        "K counts from where pixel_center says, xy from the first pixel's centre": (
-            " + camera.pixel_center", "",
-        ),
-        "this is in the camera's axes; c2w turns it into the scene's": (" @ c2w[:3, :3].T", ""),
-        "you turned it the other way: columns of c2w are the camera's axes": (
-            "c2w[:3, :3].T", "c2w[:3, :3]",
-        ),
-        "x comes first: it counts to the right, y downwards": (
-            "xy.double()", "xy.double().flip(1)",
-        ),
-    }  # fmt: skip
     check(
         "ex0101",
         yours,
-        pixel_rays,
+        _rays,
         {
             "a camera whose axes are the scene's": (Cameras(K, ahead, 64, 48, 0.0), xy),
             "a camera that looks from the side": (Cameras(odd, aside, 64, 48, 0.0), xy),
             "centres of pixels at one half": (Cameras(odd, aside, 64, 48, 0.5), xy),
         },
-        slips={words: edited(_rays, change) for words, change in slips.items()},
-    )
+        slips={
+            "a direction must have length 1: divide by its norm": ("F.normalize(d, dim=1)", "d"),
+            "K counts from where pixel_center says, xy from the first pixel's centre": (
+                " + camera.pixel_center", "",
+            ),
+            "this is in the camera's axes; c2w turns it into the scene's": (" @ c2w[:3, :3].T", ""),
+            "you turned it the other way: columns of c2w are the camera's axes": (
+                "c2w[:3, :3].T", "c2w[:3, :3]",
+            ),
+            "x comes first: it counts to the right, y downwards": (
+                "xy.double()", "xy.double().flip(1)",
+            ),
+        },
+    )  # fmt: skip
 
 
 class _Seed(int):
@@ -110,7 +108,6 @@ def _seeded(function: Function, *arguments: Any) -> Any:
 
 
 def _rays(camera: Cameras, xy: Tensor) -> tuple[Tensor, Tensor]:
-    """`pixel_rays` step by step."""
     back, c2w = torch.linalg.inv(camera.K[0]), camera.c2w[0]
     pixels = F.pad(xy.double() + camera.pixel_center, (0, 1), value=1.0)
     d = pixels @ back.T @ c2w[:3, :3].T

@@ -12,10 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from privhead_nb.field.lipschitz import SILU_CONSTANT, local_constants
-from privhead_nb.field.radiance import LipschitzLinear
 from privhead_nb.teach.checks import Array, Function, check
 from privhead_nb.teach.lesson07 import runs
-from privhead_nb.teach.results import interval
 
 HINTS = {
     # exercise: a question, and the idea
@@ -45,27 +43,11 @@ HINTS = {
 
 def ex0701(yours: Function) -> None:
     """A layer's weight by eq. 7: (weight (outputs, inputs), m) -> W_hat of the same shape."""
-
-    def spec(weight: Tensor, m: Tensor) -> Tensor:
-        layer = LipschitzLinear(weight.shape[1], weight.shape[0])
-        with torch.no_grad():
-            layer.weight.copy_(weight)
-            layer.m.copy_(m)
-            return layer.normalised_weight()
-
-    def scaled(weight: Tensor, bound: Tensor, *, dim: int = 1, most: float = 1.0) -> Tensor:
-        sums = weight.abs().sum(dim, keepdim=True).clamp_min(1e-12)
-        return weight * (bound / sums).clamp(max=most)
-
-    def together(weight: Tensor, m: Tensor) -> Tensor:
-        largest = weight.abs().sum(1).max().clamp_min(1e-12)
-        return weight * (F.softplus(m) / largest).clamp(max=1.0)
-
     generator = torch.Generator().manual_seed(7)
     check(
         "ex0701",
         yours,
-        spec,
+        _bounded,
         {
             "a row above its bound and one below": (
                 torch.tensor([[3.0, -1.0], [0.5, 0.25]]), torch.tensor(1.0)),
@@ -76,19 +58,12 @@ def ex0701(yours: Function) -> None:
                 torch.randn(4, 3, generator=generator), torch.tensor(30.0)),
         },
         slips={
-            "rows below the bound stay as they are: the factor is at most 1": lambda w, m: (
-                scaled(w, F.softplus(m), most=math.inf)),
-            "each row has its own factor; yours scales all rows by one": together,
-            "these are the columns' sums; an output is a row": lambda w, m: (
-                scaled(w, F.softplus(m), dim=0)),
-            "the bound is softplus(m), not m": scaled,
-            "the bound is softplus(m) = ln(1 + e^m), not e^m": lambda w, m: scaled(w, m.exp()),
-            "a row's sum is one of moduli: signs must not cancel": lambda w, m: (
-                w * (F.softplus(m) / w.sum(1, keepdim=True).clamp_min(1e-12)).clamp(max=1.0)),
-            "the infinity norm sums moduli; yours is the length by Pythagoras": lambda w, m: (
-                w * (F.softplus(m) / w.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp(max=1.0)),
-            "scale the whole row; cutting each weight off at the bound changes its direction": (
-                lambda w, m: w.clamp(-F.softplus(m).item(), F.softplus(m).item())),
+            "rows below the bound stay as they are: the factor is at most 1": (
+                ".clamp(max=1.0)", ""),
+            "each row has its own factor; yours scales all rows by one": (
+                "sums.clamp_min(1e-12)", "sums.max()"),
+            "these are the columns' sums; an output is a row": ("dim=1", "dim=0"),
+            "the bound is softplus(m), not m": ("F.softplus(m)", "m"),
         },
     )  # fmt: skip
 
@@ -96,54 +71,13 @@ def ex0701(yours: Function) -> None:
 Weights = list[Tensor]
 
 
+def _bounded(weight: Tensor, m: Tensor) -> Tensor:
+    sums = weight.abs().sum(dim=1, keepdim=True)
+    return weight * (F.softplus(m) / sums.clamp_min(1e-12)).clamp(max=1.0)
+
+
 def ex0702(yours: Function) -> None:
     """A small SiLU network: (weights, biases, points (N, D)) -> (its bound, its sampled slope)."""
-
-    def jacobians(
-        weights: Weights, biases: Weights, points: Tensor,
-        between: Function = F.silu, last: Function = lambda x: x,
-    ) -> Tensor:  # fmt: skip
-        def network(x: Tensor) -> Tensor:
-            for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-                x = between(F.linear(x, weight, bias))
-            return last(F.linear(x, weights[-1], biases[-1]))
-
-        return torch.func.vmap(torch.func.jacrev(network))(points)
-
-    def bound(
-        weights: Weights, activations: int, norm: Function = lambda w: w.abs().sum(1).max()
-    ) -> float:
-        return math.prod(float(norm(w)) for w in weights) * SILU_CONSTANT**activations
-
-    def promised(norm: Function) -> Function:
-        """Another norm of a matrix in the promise."""
-        return lambda w, b, p: (bound(w, len(w) - 1, norm), spec(w, b, p)[1])
-
-    def measured(measure: Function, **other: Function) -> Function:
-        """Another measure of the Jacobians (N, outputs, inputs), or those of another network."""
-        return lambda w, b, p: (spec(w, b, p)[0], float(measure(jacobians(w, b, p, **other))))
-
-    def both(norm: Function) -> Function:
-        """Another norm of matrices in both."""
-        return lambda w, b, p: (
-            bound(w, len(w) - 1, norm), max(float(norm(j)) for j in jacobians(w, b, p))
-        )  # fmt: skip
-
-    def spec(weights: Weights, biases: Weights, points: Tensor) -> tuple[float, float]:
-        slopes = local_constants(jacobians(weights, biases, points))
-        return bound(weights, len(weights) - 1), float(slopes.max())
-
-    def column(matrix: Tensor) -> Tensor:
-        return matrix.abs().sum(-2).max()
-
-    def largest(slopes: Tensor) -> Tensor:
-        return local_constants(slopes).max()
-
-    def chain(weights: Weights) -> float:
-        product = weights[0]
-        for weight in weights[1:]:
-            product = weight @ product
-        return float(product.abs().sum(1).max())
 
     def network(sizes: tuple[int, ...], count: int) -> tuple[Weights, Weights, Tensor]:
         generator = torch.Generator().manual_seed(7)
@@ -154,7 +88,7 @@ def ex0702(yours: Function) -> None:
     check(
         "ex0702",
         yours,
-        spec,
+        _promise_and_truth,
         {
             "one layer, no activation": network((3, 2), 5),
             "4 -> 8 -> 8 -> 2 at 200 points": network((4, 8, 8, 2), 200),
@@ -163,52 +97,15 @@ def ex0702(yours: Function) -> None:
                 torch.tensor([[0.0], [2.3994]])),
         },
         slips={
-            "SiLU's slope reaches 1.0998: each activation counts": lambda w, b, p: (
-                bound(w, 0), spec(w, b, p)[1]),
-            "there is no activation behind the last layer": lambda w, b, p: (
-                bound(w, len(w)), spec(w, b, p)[1]),
-            "SiLU's constant is 1.0998 and more; 1.1 is rounded": lambda w, b, p: (
-                bound(w, 0) * 1.1 ** (len(w) - 1), spec(w, b, p)[1]),
-            "SiLU's slope counts once for each activation, not once in all": lambda w, b, p: (
-                bound(w, min(1, len(w) - 1)), spec(w, b, p)[1]),
-            "these are sums of columns; a row belongs to an output": both(column),
-            "the promise has sums of columns; a row belongs to an output": promised(column),
-            "the truth has sums of columns; a row belongs to an output": measured(column),
-            "the largest row sum is asked for; yours is the spectral norm": both(
-                lambda w: torch.linalg.matrix_norm(w, 2)),
-            "the promise is of row sums; yours has the matrices' spectral norms": promised(
-                lambda w: torch.linalg.matrix_norm(w, 2)),
-            "the largest row sum is asked for; yours is the norm of all entries": both(
-                lambda w: w.norm()),
-            "the promise adds moduli along rows: signs must not cancel": promised(
-                lambda w: w.sum(1).max()),
-            "the truth adds moduli along rows: signs must not cancel": measured(
-                lambda j: j.sum(-1).max()),
-            "a row's sum, not that of the whole Jacobian": measured(
-                lambda j: j.abs().sum((1, 2)).max()),
-            "a Lipschitz constant is the largest slope, not the mean one": measured(
-                lambda j: local_constants(j).mean()),
-            "a Lipschitz constant is the largest slope, not the smallest": measured(
-                lambda j: local_constants(j).min()),
-            "the largest row counts, not the mean of the rows": measured(
-                lambda j: j.abs().sum(-1).mean(-1).max()),
-            "all points count, not the first alone": measured(lambda j: largest(j[:1])),
-            "add up the moduli of a row of the Jacobian before you take the largest": measured(
-                lambda j: j.abs().max()),
-            "biases decide where each SiLU is met: the network has them": (
-                lambda w, b, p: spec(w, [0 * x for x in b], p)),
-            "the network has no activation behind its last layer": measured(largest, last=F.silu),
-            "its activation is SiLU, not max(., 0)": measured(largest, between=F.relu),
-            "the promise multiplies the norms; yours is the norm of the matrices' product": (
-                lambda w, b, p: (chain(w) * SILU_CONSTANT ** (len(w) - 1), spec(w, b, p)[1])),
+            "SiLU's slope reaches 1.0998: each activation counts": (
+                " * SILU_CONSTANT ** (len(weights) - 1)", ""),
+            "there is no activation behind the last layer": ("(len(weights) - 1)", "len(weights)"),
+            "the promise has sums of columns; a row belongs to an output": (
+                "w.abs().sum(1)", "w.abs().sum(0)"),
+            "a Lipschitz constant is the largest slope, not the mean one": (
+                "local_constants(slopes).max()", "local_constants(slopes).mean()"),
             "a chain multiplies: its bound is the product of its links', not their sum": (
-                lambda w, b, p: (
-                    sum(float(x.abs().sum(1).max()) for x in w) * SILU_CONSTANT ** (len(w) - 1),
-                    spec(w, b, p)[1])),
-            "the answer is the bound first, then the slope that was found": lambda w, b, p: (
-                spec(w, b, p)[::-1]),
-            "the slope is the network's, with its activations; yours is that of the matrices": (
-                lambda w, b, p: (spec(w, b, p)[0], chain(w))),
+                "math.prod(", "sum("),
         },
         rtol=1e-4,
     )  # fmt: skip
@@ -229,27 +126,23 @@ def bootstrap_interval(without: Array, with_it: Array, draws: Array) -> tuple[fl
     return float(differences.mean()), float(low), float(high)
 
 
+def _promise_and_truth(weights: Weights, biases: Weights, points: Tensor) -> tuple[float, float]:
+    def network(x: Tensor) -> Tensor:
+        for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
+            x = F.silu(F.linear(x, weight, bias))
+        return F.linear(x, weights[-1], biases[-1])
+
+    slopes = torch.func.vmap(torch.func.jacrev(network))(points)
+    links = math.prod(float(w.abs().sum(1).max()) for w in weights)
+    return links * SILU_CONSTANT ** (len(weights) - 1), float(local_constants(slopes).max())
+
+
 def ex0703(yours: Function) -> None:
     """Paired bootstrap, percent: (without (n,), with_it (n,), draws (B, n)) -> mean, low, high."""
 
     def of_means(without: Array, with_it: Array, draws: Array) -> tuple[float, ...]:
         ratios = 100 * (with_it[draws].mean(1) / without[draws].mean(1) - 1)
         return 100 * (with_it.mean() / without.mean() - 1), *np.percentile(ratios, [2.5, 97.5])
-
-    def narrow(without: Array, with_it: Array, draws: Array) -> tuple[float, ...]:
-        changes = 100 * (with_it / without - 1)
-        return changes.mean(), *np.percentile(changes[draws].mean(1), [5, 95])
-
-    def of_pairs(without: Array, with_it: Array, _: Array) -> tuple[float, ...]:
-        changes = 100 * (with_it / without - 1)
-        return changes.mean(), *np.percentile(changes, [2.5, 97.5])
-
-    def student(without: Array, with_it: Array, _: Array) -> tuple[float, ...]:
-        return interval(100 * (with_it / without - 1))[:3]
-
-    def apart(without: Array, with_it: Array, draws: Array) -> tuple[float, ...]:
-        ratios = (with_it[draws] / without - 1).mean(1)
-        return 100 * (with_it / without - 1).mean(), *np.percentile(100 * ratios, [2.5, 97.5])
 
     rng = np.random.default_rng(7)
     heads = rng.uniform(0.8, 1.6, 8)
@@ -267,23 +160,13 @@ def ex0703(yours: Function) -> None:
         },
         slips={
             "compare within each pair before you average; yours divides means": of_means,
-            "95 % of the means lie between the percentiles 2.5 and 97.5": narrow,
-            "an interval of the mean needs the means of the resamplings": of_pairs,
+            "95 % of the means lie between the percentiles 2.5 and 97.5": (
+                "[2.5, 97.5]", "[5, 95]"),
+            "an interval of the mean needs the means of the resamplings": (
+                "differences[draws].mean(axis=1)", "differences"),
             "divide by the run without, not by the one with": lambda a, b, d: (
                 bootstrap_interval(b, a, d)),
-            "100 (with / without - 1) is asked for, not a logarithm": lambda a, b, d: (
-                bootstrap_interval(np.ones_like(a), 1 + np.log(b / a), d)),
-            "the mean is that of the pairs, not their median": lambda a, b, d: (
-                float(np.median(100 * (b / a - 1))), *bootstrap_interval(a, b, d)[1:]),
-            "low end first": lambda *given: np.array(bootstrap_interval(*given))[[0, 2, 1]],
-            "negative is better: with / without - 1, not the other way round": lambda *given: (
-                -np.array(bootstrap_interval(*given))[[0, 2, 1]]),
-            "percent: 100 times the share": lambda *given: (
-                np.array(bootstrap_interval(*given)) / 100),
-            "relative to the run without: divide by it": lambda a, b, d: bootstrap_interval(
-                np.ones_like(a), 1 + b - a, d),
-            "a bootstrap asks the resampled means; yours is Student's interval": student,
-            "draws say which pairs are taken: index both runs of a pair by them": apart,
+            "percent: 100 times the share": ("100 * ", ""),
         },
     )  # fmt: skip
 
@@ -294,21 +177,6 @@ def ex0704(yours: Function) -> None:
     def normal(effect: float, spread: float, wanted: float) -> int:
         z = stats.norm.ppf(0.975) + stats.norm.ppf(wanted)
         return max(2, math.ceil((z * spread / abs(effect)) ** 2))
-
-    def of_n(effect: float, spread: float, wanted: float) -> int:
-        def found(n: int) -> float:
-            t = stats.t.ppf(0.975, n)
-            shift = abs(effect) / spread * math.sqrt(n)
-            return float(np.nan_to_num(stats.nct.sf(t, n, shift)))
-
-        return next(n for n in range(2, 10_000) if found(n) >= wanted)
-
-    def by_quantiles(effect: float, spread: float, wanted: float) -> int:
-        def least(n: int) -> float:
-            both = stats.t.ppf(0.975, n - 1) + stats.t.ppf(wanted, n - 1)
-            return float((both * spread / effect) ** 2)
-
-        return next(n for n in range(2, 10_000) if n >= least(n))
 
     check(
         "ex0704",
@@ -324,19 +192,12 @@ def ex0704(yours: Function) -> None:
             "few pairs, to be found 9 times in 10": (9.0, 2.5, 0.9),
         },
         slips={
-            "with an effect t has the noncentral distribution (nct), and no moved t": by_quantiles,
-            "n pairs leave n - 1 degrees of freedom, not n": of_n,
             "that is the formula with a normal distribution: with few pairs the spread itself is "
             "uncertain, and t asks for more": normal,
             "the test is two-sided: 2.5 % on each side": lambda effect, spread, wanted: (
                 runs.pairs_needed(effect, spread, wanted, level=0.1)),
-            "the spread is that of the pairs' differences already": lambda effect, spread, wanted: (
-                runs.pairs_needed(effect, math.sqrt(2) * spread, wanted)),
             "this is one pair less than it takes: the first number that suffices": lambda *given: (
                 runs.pairs_needed(*given) - 1),
-            "the smallest number that suffices is wanted: yours is one more (or does nct.cdf "
-            "give nan, where it means 0?)": lambda *given: (
-                runs.pairs_needed(*given) + 1),
             "an interval that just excludes 0 on average is found half the time: the power is "
             "asked for": lambda effect, spread, _: runs.pairs_needed(effect, spread, 0.5),
         },

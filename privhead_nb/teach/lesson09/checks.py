@@ -81,39 +81,12 @@ def ex0901(yours: Function) -> None:
                 lambda mated, other, at: spec(mated, other, np.nextafter(at, np.inf))
             ),
             "each rate is a share of its own kind of pairs, not of all": of_all,
-            "shares, not numbers of pairs": (
-                lambda mated, other, at: spec(mated, other, at) * [len(other), len(mated)]
-            ),
-            "high scores match: these are similarities, not distances": (
-                lambda *given: 1 - spec(*given)
-            ),
-            "mated and other are swapped": lambda mated, other, at: spec(other, mated, at),
         },
     )
 
 
 def ex0903(yours: Function) -> None:
     """An open set: (similarity (P, G), mate (P,), threshold) -> FPIR, FNIR."""
-
-    def spec(similarity: Array, mate: Array, at: float) -> Array:
-        return by(similarity, mate, similarity.argmax(1) == mate, at)
-
-    def by(similarity: Array, mate: Array, right: Array, at: float) -> Array:
-        """Rates where `right` says which candidates are the mates."""
-        alarm = similarity.max(1) >= at
-        return np.array([alarm[mate < 0].mean(), 1 - (alarm & right)[mate >= 0].mean()])
-
-    def mates_score(similarity: Array, mate: Array, at: float) -> Array:
-        own = similarity[np.arange(len(mate)), mate] >= at
-        return np.array([spec(similarity, mate, at)[0], 1 - own[mate >= 0].mean()])
-
-    def any_pair(similarity: Array, mate: Array, at: float) -> Array:
-        return np.array([(similarity[mate < 0] >= at).mean(), spec(similarity, mate, at)[1]])
-
-    def of_all(similarity: Array, mate: Array, at: float) -> Array:
-        shares = np.array([(mate < 0).mean(), (mate >= 0).mean()])
-        return spec(similarity, mate, at) * shares
-
     random = np.random.default_rng(92)
     similarity, mate = random.normal(size=(60, 8)), np.repeat(np.arange(-4, 8), 5).clip(min=-1)
     similarity[mate >= 0] += 1.5 * (mate[mate >= 0][:, None] == np.arange(8))
@@ -121,7 +94,7 @@ def ex0903(yours: Function) -> None:
     check(
         "ex0903",
         yours,
-        spec,
+        _open_set,
         {
             "two listed and two strangers": (small, np.array([0, 0, -1, -1]), 0.5),
             "60 searches, a low threshold": (similarity, mate, 0.5),
@@ -129,41 +102,30 @@ def ex0903(yours: Function) -> None:
             "at a score": (small, np.array([0, 1, -1, -1]), 0.7),
         },
         slips={
-            "FPIR comes first, then FNIR": lambda *given: spec(*given)[::-1],
             "who is listed must come first, too, and not only raise an alarm": (
-                lambda s, mate, at: by(s, mate, np.ones(len(mate), dtype=bool), at)
+                " & (similarity.argmax(1) == mate)", "",
             ),
-            "a right first candidate below the threshold raises no alarm": (
-                lambda s, mate, at: np.array(
-                    [spec(s, mate, at)[0], 1 - (s.argmax(1) == mate)[mate >= 0].mean()]
-                )
+            "a right first candidate below the threshold raises no alarm": ("alarm & ", ""),
+            "the mate's score is not enough: someone else may come first": (
+                "similarity.argmax(1) == mate", "similarity[np.arange(len(mate)), mate] >= at",
             ),
-            "the mate's score is not enough: someone else may come first": mates_score,
-            "a search is one trial, however many candidates there are": any_pair,
-            "FPIR is a share of the strangers' searches, FNIR of the listed people's": of_all,
-            "the second is the share that is missed; yours is the share that is named": (
-                lambda *given: np.abs(spec(*given) - [0, 1])
-            ),
-            "a score that equals the threshold raises an alarm": (
-                lambda s, mate, at: spec(s, mate, np.nextafter(at, np.inf))
-            ),
+            "a score that equals the threshold raises an alarm": ("max(1) >= at", "max(1) > at"),
         },
-    )
+    )  # fmt: skip
+
+
+def _open_set(similarity: Array, mate: Array, at: float) -> tuple[float, float]:
+    alarm = similarity.max(1) >= at
+    named = alarm & (similarity.argmax(1) == mate)
+    return alarm[mate < 0].mean(), 1 - named[mate >= 0].mean()
 
 
 def ex0904(yours: Function) -> None:
     """Alarms: (passers, wanted, listed, fmr, fnmr) -> right, false, share that is right."""
-
-    def of(right: float, false: float) -> Array:
-        return np.array([right, false, right / (right + false)])
-
-    def spec(passers: int, wanted: int, listed: int, fmr: float, fnmr: float) -> Array:
-        return of(wanted * (1 - fnmr), (passers - wanted) * (1 - (1 - fmr) ** listed))
-
     check(
         "ex0904",
         yours,
-        spec,
+        _alarms,
         {
             "one on the list": (10_000, 10, 1, 0.001, 0.05),
             "a hundred on the list": (10_000, 10, 100, 0.001, 0.05),
@@ -172,30 +134,17 @@ def ex0904(yours: Function) -> None:
         },
         slips={
             "false alarms are raised by those who are not wanted: passers less wanted": (
-                lambda n, w, k, a, b: of(w * (1 - b), n * (1 - (1 - a) ** k))
+                "(passers - wanted)", "passers",
             ),
-            "each passer is compared with the whole list": (
-                lambda n, w, _, a, b: of(w * (1 - b), (n - w) * a)
-            ),
+            "each passer is compared with the whole list": (" ** listed", ""),
             "a passer raises one alarm at most; chances of many comparisons don't add up": (
-                lambda n, w, k, a, b: of(w * (1 - b), (n - w) * a * k)
+                "(1 - (1 - fmr) ** listed)", "fmr * listed",
             ),
-            "fnmr is the share that is missed; the others raise the alarm": (
-                lambda n, w, k, a, b: of(w * b, (n - w) * (1 - (1 - a) ** k))
-            ),
-            "the share is of all alarms, not of the false ones": (
-                lambda *given: spec(*given)[[0, 1, 0]] / [1, 1, spec(*given)[1]]
-            ),
-            "the third is the share of alarms that are right; yours is of those that are false": (
-                lambda *given: np.abs(spec(*given) - [0, 0, 1])
-            ),
-            "this is the chance that no comparison matches; a false alarm is the opposite": (
-                lambda n, w, k, a, b: of(w * (1 - b), (n - w) * (1 - a) ** k)
-            ),
+            "fnmr is the share that is missed; the others raise the alarm": ("(1 - fnmr)", "fnmr"),
         },
         rtol=1e-9,
         atol=1e-9,
-    )
+    )  # fmt: skip
 
 
 def ex0902(yours: Function) -> None:
@@ -273,15 +222,19 @@ def ex0905(yours: Function) -> None:
             "that is Clopper and Pearson's; Wilson's asks for the p within z spreads": (
                 lambda k, n, z: exact_interval(k, n, math.erf(z / math.sqrt(2)))
             ),
-            "the width is right, but the interval does not lie around k/n": (
-                lambda k, n, z: k / n + np.ptp(spec(k, n, z)) / 2 * np.array([-1, 1])
-            ),
             "as shares between 0 and 1, not in percent": lambda *given: 100 * spec(*given),
             "the low end comes first": lambda *given: spec(*given)[::-1],
         },
         rtol=1e-6,
         atol=1e-7,
     )
+
+
+def _alarms(
+    passers: int, wanted: int, listed: int, fmr: float, fnmr: float
+) -> tuple[float, float, float]:
+    right, false = wanted * (1 - fnmr), (passers - wanted) * (1 - (1 - fmr) ** listed)
+    return right, false, right / (right + false)
 
 
 def drawn_rates(matches: Array, probe: Array, gallery: Array, counts: Array) -> Array:
@@ -295,37 +248,15 @@ def drawn_rates(matches: Array, probe: Array, gallery: Array, counts: Array) -> 
     Returns:
         (B, 2).
     """
-    mated, mine, theirs = _weights(probe, gallery, counts)
-    return _rates(matches, mine * mated, mine * theirs * ~mated)
-
-
-def _weights(probe: Array, gallery: Array, counts: Array) -> tuple[Array, Array, Array]:
-    """(P, G) is a pair mated; (B, P, 1) and (B, 1, G) how often its two people were drawn."""
     mated = probe[:, None] == gallery
-    return mated, counts[:, probe][:, :, None], counts[:, gallery][:, None, :]
-
-
-def _rates(matches: Array, own: Array, other: Array) -> Array:
-    """(B, 2) FNMR and FMR where pairs count as (B, P, G) says of mated and of non-mated ones."""
+    mine, theirs = counts[:, probe][:, :, None], counts[:, gallery][:, None, :]
+    own, other = mine * mated, mine * theirs * ~mated
     missed = (own * ~matches).sum((1, 2)) / own.sum((1, 2))
     return np.stack([missed, (other * matches).sum((1, 2)) / other.sum((1, 2))], axis=1)
 
 
 def ex0906(yours: Function) -> None:
     """FNMR and FMR of drawn people: (matches, probe, gallery, counts) -> (B, 2)."""
-
-    def both_sides(matches: Array, *given: Array) -> Array:
-        mated, mine, theirs = _weights(*given)
-        return _rates(matches, mine * theirs * mated, mine * theirs * ~mated)
-
-    def probes_only(matches: Array, *given: Array) -> Array:
-        mated, mine, _ = _weights(*given)
-        return _rates(matches, mine * mated, mine * ~mated)
-
-    def copies_are_strangers(matches: Array, *given: Array) -> Array:
-        mated, mine, theirs = _weights(*given)
-        return _rates(matches, mine * mated, (mine - mated) * theirs)
-
     random = np.random.default_rng(93)
     probe, gallery = np.repeat(np.arange(6), 4), np.arange(6)
     verdict = random.uniform(size=(24, 6)) < np.where(probe[:, None] == gallery, 0.8, 0.15)
@@ -347,14 +278,15 @@ def ex0906(yours: Function) -> None:
         },
         slips={
             "a mated pair counts c_i times and not c_i squared: a copy meets its own pictures "
-            "only": both_sides,
-            "a non-mated pair has two people: it counts c_i c_j times": probes_only,
+            "only": ("= mine * mated", "= mine * theirs * mated"),
+            "a non-mated pair has two people: it counts c_i c_j times": (
+                "theirs * ~mated", "~mated",
+            ),
             "two copies of a person are no pair of strangers: leave them out of FMR": (
-                copies_are_strangers
+                "mine * theirs * ~mated", "(mine - mated) * theirs",
             ),
             "who was drawn three times counts three times": (
                 lambda m, p, g, c: drawn_rates(m, p, g, np.minimum(c, 1))
             ),
-            "FNMR comes first, then FMR": lambda *given: drawn_rates(*given)[:, ::-1],
         },
     )  # fmt: skip

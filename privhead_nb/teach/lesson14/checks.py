@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 import numpy as np
 import torch
@@ -43,20 +42,6 @@ HINTS = {
 
 def ex1401(yours: Function) -> None:
     """Eq. 7 and 8: (generated, original, hidden (N, C, H, W), logits_of) -> blended, mask."""
-
-    def blend(combine: Function, order: Any = (0, 1, 2), squash: Any = torch.sigmoid) -> Function:
-        """Another combination of mask, generated, original, hidden; another order, no sigmoid."""
-
-        def made(*given: Any) -> tuple[Tensor, Tensor]:
-            logits_of = given[3]
-            mask = squash(logits_of(torch.cat([given[k] for k in order], 1)))
-            return combine(mask, *given[:3]), mask
-
-        return made
-
-    def usual(m: Tensor, g: Tensor, o: Tensor, h: Tensor) -> Tensor:
-        return m * g + (1 - m) * o + h
-
     random = torch.Generator().manual_seed(1401)
     cases = {}
     for count, width, side in ((1, 1, 1), (2, 3, 4), (1, 8, 6)):
@@ -70,43 +55,38 @@ def ex1401(yours: Function) -> None:
     check(
         "ex1401",
         yours,
-        blend(usual),
+        _blend,
         cases,
         slips={
-            "a mask lies between 0 and 1: eq. 7 ends with a sigmoid": blend(
-                usual, squash=Tensor.clone
+            "a mask lies between 0 and 1: eq. 7 ends with a sigmoid": ("torch.sigmoid", ""),
+            "mask and 1 - mask have changed places": (
+                "mask * generated + (1 - mask)", "(1 - mask) * generated + mask",
             ),
-            "mask and 1 - mask have changed places": blend(lambda m, g, o, h: usual(m, o, g, h)),
-            "what is hidden stands outside of the mask": blend(
-                lambda m, g, o, h: usual(m, g + h, o, 0 * h)
+            "where is what is to be hidden?": (" + hidden", ""),
+            "side by side in the order generated, original, hidden": (
+                "[generated, original,", "[original, generated,",
             ),
-            "where is what is to be hidden?": blend(lambda m, g, o, h: usual(m, g, o, 0 * h)),
-            "the two weights add up to 1: (1 - mask) on the original": blend(
-                lambda m, g, o, h: m * g + o + h
-            ),
-            "side by side in the order generated, original, hidden": blend(usual, (1, 0, 2)),
         },
-    )
+    )  # fmt: skip
+
+
+def _blend(
+    generated: Tensor, original: Tensor, hidden: Tensor, logits_of: Function
+) -> tuple[Tensor, Tensor]:
+    mask = torch.sigmoid(logits_of(torch.cat([generated, original, hidden], 1)))
+    return mask * generated + (1 - mask) * original + hidden, mask
 
 
 def ex1402(yours: Function) -> None:
     """Bits into a picture: (body (N, B), spare (N, S), order (3 B + S,)) -> (N, 3 B + S)."""
 
-    def listed(body: Tensor, spare: Tensor) -> Tensor:
-        return torch.cat([body, body, body, spare], 1)
-
-    def spec(body: Tensor, spare: Tensor, order: Tensor) -> Tensor:
-        return listed(body, spare)[:, order]
-
     def shuffled(body: Tensor, spare: Tensor, order: Tensor) -> Tensor:
-        out = torch.empty(len(body), len(order), dtype=body.dtype)
-        out[:, order] = listed(body, spare)
-        return out
+        return _into_places(body, spare, torch.argsort(order))
 
     check(
         "ex1402",
         yours,
-        spec,
+        _into_places,
         {
             "two bits and one spare, in order": _bits(1, 2, 1, shuffle=False),
             "two bits and one spare": _bits(1, 2, 1),
@@ -114,33 +94,24 @@ def ex1402(yours: Function) -> None:
         },
         slips={
             "three copies of the list, not of each bit: neighbours would fall together": (
-                lambda b, s, o: torch.cat([b.repeat_interleave(3, 1), s], 1)[:, o]
+                "repeat(1, 3)", "repeat_interleave(3, 1)",
             ),
             "place j of the picture shows entry order[j] of the list; yours puts entry j at place "
             "order[j]": shuffled,
             "the spare bits stand at the end": (
-                lambda b, s, o: torch.cat([s, b.repeat(1, 3)], 1)[:, o]
+                "body.repeat(1, 3), spare", "spare, body.repeat(1, 3)",
             ),
-            "the list is not in the picture's order yet": lambda b, s, _: listed(b, s),
+            "the list is not in the picture's order yet": ("[:, order]", ""),
         },
-    )
+    )  # fmt: skip
+
+
+def _into_places(body: Tensor, spare: Tensor, order: Tensor) -> Tensor:
+    return torch.cat([body.repeat(1, 3), spare], 1)[:, order]
 
 
 def ex1403(yours: Function) -> None:
     """The vote: (logits (N, L), order (L,), size) -> bits (N, size), of three copies."""
-
-    def back(logits: Tensor, order: Tensor) -> Tensor:
-        out = torch.empty_like(logits)
-        out[:, order] = logits
-        return out
-
-    def folded(logits: Tensor, order: Tensor, size: int) -> Tensor:
-        return back(logits, order)[:, : 3 * size].reshape(-1, 3, size)
-
-    def votes(needed: int) -> Function:
-        return lambda x, o, n: ((folded(x, o, n) > 0).sum(1) >= needed).float()
-
-    spec = votes(2)
     cases = {}
     for name, (count, size, spare) in {
         "two dozen bits": (2, 24, 4),
@@ -148,111 +119,83 @@ def ex1403(yours: Function) -> None:
     }.items():
         body, extra, order = _bits(count, size, spare)
         random = torch.Generator().manual_seed(size)
-        sent = 2 * torch.cat([body.repeat(1, 3), extra], 1)[:, order] - 1
+        sent = 2 * _into_places(body, extra, order) - 1
         logits = 3 * sent + 4 * torch.randn(sent.shape, generator=random)
         cases[name] = (logits, order, size)
     check(
         "ex1403",
         yours,
-        spec,
+        _vote,
         cases,
         slips={
             "each copy has one vote: count signs, or one loud copy outvotes two": (
-                lambda x, o, n: (folded(x, o, n).sum(1) > 0).float()
+                "(copies > 0).sum(1) >= 2", "copies.sum(1) > 0",
             ),
             "put what you read back first: place j holds entry order[j]": (
-                lambda x, o, n: spec(x, torch.arange(len(o)), n)
+                "torch.argsort(order)", ":",
             ),
             "that shuffles once more; to undo it, assign to the places in order": (
-                lambda x, o, n: spec(x[:, o], torch.arange(len(o)), n)
+                "torch.argsort(order)", "order",
             ),
-            "one vote is no majority: two of three": votes(1),
-            "two of three are enough": votes(3),
+            "one vote is no majority: two of three": (">= 2", ">= 1"),
         },
     )  # fmt: skip
 
 
+def _vote(logits: Tensor, order: Tensor, size: int) -> Tensor:
+    copies = logits[:, torch.argsort(order)][:, : 3 * size].reshape(-1, 3, size)
+    return ((copies > 0).sum(1) >= 2).float()
+
+
 def ex1404(yours: Function) -> None:
     """Open a message: (told, key, stream, tag) -> (numbers (K,), right); else zeros, False."""
-
-    def way(
-        over: Function = lambda nonce, cipher: nonce + cipher,
-        hidden: bool = True,
-        any_tag: bool = False,
-        ciphered: bool = True,
-    ) -> Function:
-        """Tag over other bytes, any tag taken, nothing held back, or the cipher left on."""
-
-        def made(told: bytes, key: bytes, stream: Function, tag: Function) -> tuple[Array, bool]:
-            nonce, cipher, sent = told[:NONCE], told[NONCE:-TAG], told[-TAG:]
-            packed = xor(cipher, stream(key, nonce)) if ciphered else cipher
-            right = any_tag or sent == tag(key, over(nonce, cipher))
-            numbers = np.frombuffer(packed, np.uint8)
-            return (numbers if right or not hidden else np.zeros_like(numbers)), right
-
-        return made
-
     check(
         "ex1404",
         yours,
-        way(),
+        _opened,
         {name: (*message, stream_of, tag_of) for name, message in messages().items()},
         slips={
-            "nothing may be shown that was not verified: zeros where the tag is wrong": way(
-                hidden=False
+            "nothing may be shown that was not verified: zeros where the tag is wrong": (
+                "numbers if right else np.zeros_like(numbers)", "numbers",
             ),
-            "a wrong key must not open it: compare the tags": way(any_tag=True),
-            "the tag is over all that was sent before it: nonce and cipher": way(
-                over=lambda _, cipher: cipher
+            "a wrong key must not open it: compare the tags": (
+                "sent == tag(key, nonce + cipher)", "True",
             ),
-            "still enciphered: XOR with the stream of this nonce": way(ciphered=False),
+            "the tag is over all that was sent before it: nonce and cipher": ("nonce + ", ""),
+            "still enciphered: XOR with the stream of this nonce": (
+                "xor(cipher, stream(key, nonce))", "cipher",
+            ),
         },
-    )
+    )  # fmt: skip
+
+
+def _opened(told: bytes, key: bytes, stream: Function, tag: Function) -> tuple[Array, bool]:
+    nonce, cipher, sent = told[:NONCE], told[NONCE:-TAG], told[-TAG:]
+    numbers = np.frombuffer(xor(cipher, stream(key, nonce)), np.uint8)
+    right = sent == tag(key, nonce + cipher)
+    return (numbers if right else np.zeros_like(numbers)), right
 
 
 def ex1405(yours: Function) -> None:
     """Hits and null: (probes (P, D), gallery (G, D), who (P,), names (G,)) -> two (P,)."""
-
-    def following(who: Array) -> Array:
-        people = np.unique(who)
-        return np.roll(people, -1)[np.searchsorted(people, who)]
-
-    def guess(probes: Array, gallery: Array) -> Array:
-        unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (probes, gallery)]
-        return np.asarray(unit[0] @ unit[1].T)
-
-    def hits(best: Function, other: Function = following) -> Function:
-        def made(p: Array, g: Array, who: Array, names: Array) -> tuple[Array, Array]:
-            told = best(p, g, names)
-            return 1.0 * (told == who), 1.0 * (told == other(who))
-
-        return made
-
-    usual = lambda p, g, names: names[guess(p, g).argmax(1)]  # noqa: E731
-    spec = hits(usual)
     check(
         "ex1405",
         yours,
-        spec,
+        _hits,
         pictures_of_people(),
         slips={
-            "compare directions: a long row of the gallery is nobody's nearest": hits(
-                lambda p, g, names: names[(p @ g.T).argmax(1)]
+            "compare directions: a long row of the gallery is nobody's nearest": (
+                "a @ b.T", "probes @ gallery.T",
             ),
-            "a cosine is largest where two are alike": hits(
-                lambda p, g, names: names[guess(p, g).argmin(1)]
+            "a cosine is largest where two are alike": ("argmax", "argmin"),
+            "that is a row of the gallery; names says whose it is": (
+                "names[(a @ b.T).argmax(1)]", "(a @ b.T).argmax(1)",
             ),
-            "that is a row of the gallery; names says whose it is": hits(
-                lambda p, g, _: guess(p, g).argmax(1)
-            ),
-            "the next picture is often the same person's: shift people, not pictures": hits(
-                usual, lambda who: np.roll(who, -1)
-            ),
-            "the next number need not be anybody: take the next person that is there": hits(
-                usual, lambda who: who + 1
+            "the next picture is often the same person's: shift people, not pictures": (
+                "np.roll(people, -1)[np.searchsorted(people, who)]", "np.roll(who, -1)",
             ),
         },
-    )
+    )  # fmt: skip
 
 
 def _bits(count: int, size: int, spare: int, shuffle: bool = True) -> tuple[Tensor, ...]:
@@ -298,3 +241,10 @@ def pictures_of_people() -> dict[str, tuple[Array, ...]]:
         "a gallery of many lengths": (probes, gallery * lengths, who, names),
         "all are taken for others, three for the next": (wrong, gallery, who, names),
     }
+
+
+def _hits(probes: Array, gallery: Array, who: Array, names: Array) -> tuple[Array, Array]:
+    a, b = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (probes, gallery))
+    told, people = names[(a @ b.T).argmax(1)], np.unique(who)
+    following = np.roll(people, -1)[np.searchsorted(people, who)]
+    return 1.0 * (told == who), 1.0 * (told == following)

@@ -49,9 +49,6 @@ def upright(pixels: Array, orientation: int) -> Array:
 def ex1601(yours: Function) -> None:
     """EXIF's orientation: (stored pixels (H, W, 3), orientation) -> upright pixels."""
 
-    def as_if(other: dict[int, int]) -> Function:
-        return lambda pixels, way: upright(pixels, ({way: way} | other)[way])
-
     pixels = np.random.default_rng(1601).uniform(size=(2, 3, 3))
     names = {
         1: "upright", 3: "upside down", 6: "row 0 at the right", 8: "row 0 at the left",
@@ -64,21 +61,13 @@ def ex1601(yours: Function) -> None:
         {f"orientation {o}, {name}": (pixels, o) for o, name in names.items()},
         slips={
             "that is the picture as it is stored": lambda p, _: p,
-            "upside down is half a turn: columns run backwards, too": as_if({3: 4}),
-            "half a turn is no mirror image: rows run backwards, too": as_if({3: 2}),
+            "upside down is half a turn: columns run backwards, too": ("(2, 3, 6, 7)", "(2, 6, 7)"),
             "the other way round: row 0 of 6 belongs at the right, of 8 at the left": (
-                as_if({6: 8, 8: 6})
+                lambda p, way: upright(p, 14 - way if way in (6, 8) else way)
             ),
             "rows and columns swapped alone mirror the face: a quarter turn does more": (
-                as_if({6: 5, 8: 5})
+                lambda p, way: upright(p, 5 if way in (6, 8) else way)
             ),
-            "it is right after swapping rows and columns, but the wrong ones run backwards": as_if(
-                {5: 7, 7: 5}
-            ),
-            "a mirrored picture is mirrored by showing it: turn around columns, not rows": (
-                as_if({2: 4, 4: 2})
-            ),
-            "a mirrored picture is no turned one": as_if({2: 1, 4: 3, 5: 6, 7: 8}),
         },
     )
 
@@ -108,26 +97,11 @@ def ex1602(yours: Function) -> None:
             "36 mm of the longer side hold for a picture of the film's shape only": (
                 lambda mm, w, h: mm / 36 * max(w, h)
             ),
-            "24 mm of height hold for a picture of the film's shape only": (
-                lambda mm, _, h: mm / 24 * h
-            ),
-            "24 mm of the shorter side hold for a picture of the film's shape only": (
-                lambda mm, w, h: mm / 24 * min(w, h)
-            ),
             "35 mm is the name of the film, not a length in the picture": (
                 lambda mm, w, h: mm / 35 * np.hypot(w, h)
             ),
             "the film's diagonal goes with the picture's diagonal, not with its width": (
                 lambda mm, w, _: mm / np.hypot(36, 24) * w
-            ),
-            "36 mm goes with a side, the film's diagonal with the picture's": (
-                lambda mm, w, h: mm / 36 * np.hypot(w, h)
-            ),
-            "a longer focal length makes everything larger": (
-                lambda mm, w, h: np.hypot(36, 24) / mm * np.hypot(w, h)
-            ),
-            "the film's diagonal is the root of 36 squared and 24 squared": (
-                lambda mm, w, h: mm / 60 * np.hypot(w, h)
             ),
         },
     )
@@ -143,19 +117,7 @@ def choose(errors: Array, rise: float = 1.15) -> int:
 def ex1603(yours: Function) -> None:
     """A focal length out of a profile: (errors (F,)) -> place of the least, or -1."""
 
-    def only(asks: Function) -> Function:
-        def made(errors: Array) -> int:
-            best = int(np.argmin(errors))
-            return best if asks(errors[:best], errors[best + 1 :], errors[best]) else -1
-
-        return made
-
-    def rises(side: Array, least: float) -> bool:
-        return bool((side > 1.15 * least).any())
-
-    def falls_off(side: Array, least: float) -> bool:
-        return not len(side) or rises(side, least)
-
+    sides = "errors[:best], errors[best + 1 :]"
     check(
         "ex1603",
         yours,
@@ -173,29 +135,16 @@ def ex1603(yours: Function) -> None:
             "a map that failed": (np.array([np.inf, 0.5, 0.3, 0.4, np.inf]),),
         },
         slips={
-            "at the end of the profile nobody knows what comes next: refuse": only(
-                lambda left, right, e: falls_off(left, e) and falls_off(right, e)
-            ),
-            "errors must rise to the right, too": only(lambda left, _, e: rises(left, e)),
-            "errors must rise to the left, too": only(lambda _, right, e: rises(right, e)),
-            "a wide valley rises later than at its neighbours: ask all of each side": only(
-                lambda left, right, e: rises(left[-1:], e) and rises(right[:1], e)
-            ),
-            "some error of each side must be larger, not all of them": only(
-                lambda left, right, e: (
-                    len(left) > 0 < len(right) and min([*left, *right]) > 1.15 * e
-                )
-            ),
-            "1.15 times, not 0.15 pixels more": only(
-                lambda left, right, e: (
-                    rises(left - 0.15, e / 1.15) and rises(right - 0.15, e / 1.15)
-                )
+            "errors must rise to the right, too": (sides, "[errors[:best]]"),
+            "errors must rise to the left, too": (sides, "[errors[best + 1 :]]"),
+            "a wide valley rises later than at its neighbours: ask all of each side": (
+                sides, "errors[:best][-1:], errors[best + 1 :][:1]",
             ),
             "the least error is no proof: ask whether the others are clearly larger": (
                 lambda e: int(np.argmin(e))
             ),
         },
-    )
+    )  # fmt: skip
 
 
 def nearest_point(centers: Array, along: Array) -> Array:
@@ -209,15 +158,6 @@ def nearest_point(centers: Array, along: Array) -> Array:
 
 def ex1604(yours: Function) -> None:
     """Where rays meet: (camera centres (N, 3), directions (N, 3)) -> point (3,)."""
-
-    def solved(centers: Array, across: Array, *, counted: Array | None = None) -> Array:
-        right = np.einsum("nij,nj->i", across if counted is None else counted, centers)
-        return np.asarray(np.linalg.lstsq(across.sum(0), right, rcond=None)[0])
-
-    def parts(along: Array, unit: bool = True) -> tuple[Array, Array]:
-        d = along / np.linalg.norm(along, axis=1, keepdims=True) if unit else along
-        outer = d[:, :, None] * d[:, None, :]
-        return outer, np.eye(3) - outer
 
     random = np.random.default_rng(1604)
     target = np.array([3.0, -20.0, 90.0])
@@ -242,20 +182,13 @@ def ex1604(yours: Function) -> None:
         },
         slips={
             "that is the middle of the cameras": lambda c, _: c.mean(0),
-            "this takes what lies along the rays; what is across them must be small": (
-                lambda c, d: solved(c, parts(d)[0])
-            ),
             "the right side is the sum of (I - d d^T) c, not of c": (
-                lambda c, d: np.linalg.solve(parts(d)[1].sum(0), c.sum(0))
+                'np.einsum("nij,nj->i", across, centers)', "centers.sum(0)",
             ),
             "directions have any length: divide by it first": (
-                lambda c, d: solved(c, parts(d, unit=False)[1])
-            ),
-            "the right side takes away what lies along the rays, too": (
-                lambda c, d: solved(c, parts(d)[1], counted=parts(d)[0])
+                " / np.linalg.norm(along, axis=1, keepdims=True)", "",
             ),
             "a sum on one side, a mean on the other": lambda c, d: nearest_point(c, d) / len(c),
-            "the first two rays alone: all count": lambda c, d: nearest_point(c[:2], d[:2]),
         },
         rtol=1e-4,
         atol=1e-4,
@@ -291,21 +224,13 @@ def ex1605(yours: Function) -> None:
             "a camera that is nowhere": (*cases((np.nan, 0), (95.0, 0)), 8.0),
         },
         slips={
-            "a detector alone misses profiles": lambda _, f, __: f != 0,
+            "a detector alone misses profiles": ("(angle > FACE_ANGLE + doubt) & ", ""),
             "the angle alone misses mirrors, and faces where none should be": (
-                lambda a, _, d: ~(a > FACE_ANGLE + d)
+                " & (faces == 0)", "",
             ),
-            "one reason is enough: or, not and": (lambda a, f, d: (a <= FACE_ANGLE + d) & (f != 0)),
-            "the front may be wrong by the doubt: add it to 125 degrees": (
-                lambda a, f, _: ~((a > FACE_ANGLE) & (f == 0))
-            ),
-            "doubt makes more views sensitive, not fewer": (lambda a, f, d: is_sensitive(a, f, -d)),
-            "nobody looked (-1) is not the same as nothing seen (0)": (
-                lambda a, f, d: ~((a > FACE_ANGLE + d) & (f <= 0))
-            ),
+            "one reason is enough: or, not and": (" & ", " | "),
             "nan <= 133 is False: ask when a view is surely neutral, and turn that around": (
                 lambda a, f, d: (a <= FACE_ANGLE + d) | (f != 0)
             ),
-            "that is neutral; sensitive is the other one": lambda a, f, d: ~is_sensitive(a, f, d),
         },
-    )
+    )  # fmt: skip
