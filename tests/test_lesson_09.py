@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from wrong_answers.lesson_09 import alarms_right
 
 from benchmarks.studies import stored_faces as making
 from privhead_nb.errors import LabError
@@ -29,7 +28,7 @@ from privhead_nb.privacy.operators import Operator
 from privhead_nb.teach import lab_runs, results, stored_faces
 from privhead_nb.teach.lab_runs import WORST
 from privhead_nb.teach.lesson09 import figures, panel
-from privhead_nb.teach.lesson09.checks import drawn_rates
+from privhead_nb.teach.lesson09.checks import _alarms, drawn_rates
 from privhead_nb.teach.results import Interval
 
 # Stored portraits ---------------------------------------------------------------------------------
@@ -222,7 +221,7 @@ def test_the_inputs_tell_an_informed_attacker_more_than_renders_tell_the_network
 
 def test_most_alarms_are_false_where_the_wanted_are_rare() -> None:
     fnmr = 1 - results.table("recognisers")["arcface_cnn"]["whole"]["tar_at_far_1e-3"][0]
-    share = {n: alarms_right(10_000, 10, n, 1e-3, fnmr)[2] for n in (1, 100)}
+    share = {n: _alarms(10_000, 10, n, 1e-3, fnmr)[2] for n in (1, 100)}
     assert share[1] == pytest.approx(0.488, abs=0.002) and share[100] < 0.01
 
 

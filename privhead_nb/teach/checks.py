@@ -6,8 +6,8 @@
 A check that passes prints one or two lines that are the same on every machine. One that fails
 prints what differs and raises `CheckFailed`, so that a notebook, nbval and a test all see it; in a
 notebook it shows one line instead of a traceback. The specification is the package's own function
-or a few lines in the lesson's room. Hints come on demand: `hint` first asks a question, then tells the
-idea, and never the formula.
+or a few lines in the lesson's room. Hints come on demand: `hint` first asks a question, then tells
+the idea, and never the formula.
 
 `check` takes functions that return something, `check_loop` loops that fill their last argument.
 Both call the specification and yours on the same cases, and stop at the first that differs. A new

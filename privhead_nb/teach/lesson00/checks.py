@@ -11,7 +11,7 @@ from torch import Tensor
 from privhead_nb import Operator, protect
 from privhead_nb.resources import SAMPLES
 from privhead_nb.scenes.folder import load_scene
-from privhead_nb.teach.checks import Function, check
+from privhead_nb.teach.checks import Function, Slip, check
 
 HINTS = {
     # exercise: a question, and the idea
@@ -36,22 +36,18 @@ APART = 0.05  # mean difference of two pictures that count as two
 def ex0001(yours: Function) -> None:
     """The negative of a picture: (H, W, 3) in [0, 1] -> the same."""
     noise = torch.rand(4, 5, 3, generator=torch.Generator().manual_seed(0))
-    check(
-        "ex0001",
-        yours,
-        lambda photo: 1 - photo,
-        {
-            "4 x 5 random colours": (noise,),
-            "a dark grey": (torch.full((2, 2, 3), 0.4),),
-            "black": (torch.zeros(1, 1, 3),),
-        },
-        slips={
-            "this makes colours negative; a negative turns 0 into 1 and 1 into 0": lambda p: -p,
-            "colours are numbers from 0 to 1 here, not to 255": lambda p: 255 - p,
-            "this is the picture as it was": lambda p: p,
-            "this turns the picture upside down": lambda p: p.flip(0),
-        },
-    )
+    cases = {
+        "4 x 5 random colours": (noise,),
+        "a dark grey": (torch.full((2, 2, 3), 0.4),),
+        "black": (torch.zeros(1, 1, 3),),
+    }
+    slips: dict[str, Slip] = {
+        "this makes colours negative; a negative turns 0 into 1 and 1 into 0": lambda p: -p,
+        "colours are numbers from 0 to 1 here, not to 255": lambda p: 255 - p,
+        "this is the picture as it was": lambda p: p,
+        "this turns the picture upside down": lambda p: p.flip(0),
+    }
+    check("ex0001", yours, lambda photo: 1 - photo, cases, slips=slips)
 
 
 def ex0002(yours: Function) -> None:
@@ -63,29 +59,24 @@ def ex0002(yours: Function) -> None:
         release = protect(replace(scene, neutral=some, sensitive=face), size=size)
         return release.neutral_images.numel() + release.moduli.numel()
 
-    check(
-        "ex0002",
-        yours,
-        spec,
-        {
-            "3 neutral views, 5 sensitive, 32 pixels": (3, 5, 32),
-            "1 neutral view, 1 sensitive, 16 pixels": (1, 1, 16),
-            "10 neutral views, 20 sensitive, 64 pixels": (10, 20, 64),
-        },
-        slips={
-            "of a sensitive view's pixel one number leaves, not three": lambda n, s, size: (
-                3 * (n + s) * size**2
-            ),
-            "a neutral view's pixel has three numbers: red, green, blue": lambda n, s, size: (
-                (n + s) * size**2
-            ),
-            "a view is size x size pixels": lambda n, s, size: (3 * n + s) * size,
-            "it is the sensitive views that lose their colours": lambda n, s, size: (
-                (n + 3 * s) * size**2
-            ),
-        },
-        rtol=0,
-    )
+    cases = {
+        "3 neutral views, 5 sensitive, 32 pixels": (3, 5, 32),
+        "1 neutral view, 1 sensitive, 16 pixels": (1, 1, 16),
+        "10 neutral views, 20 sensitive, 64 pixels": (10, 20, 64),
+    }
+    slips: dict[str, Slip] = {
+        "of a sensitive view's pixel one number leaves, not three": lambda n, s, size: (
+            3 * (n + s) * size**2
+        ),
+        "a neutral view's pixel has three numbers: red, green, blue": lambda n, s, size: (
+            (n + s) * size**2
+        ),
+        "a view is size x size pixels": lambda n, s, size: (3 * n + s) * size,
+        "it is the sensitive views that lose their colours": lambda n, s, size: (
+            (n + 3 * s) * size**2
+        ),
+    }
+    check("ex0002", yours, spec, cases, slips=slips, rtol=0)
 
 
 def ex0003(yours: Function) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from privhead_nb.scenes.camera import Cameras, look_at
-from privhead_nb.teach.checks import Function, check
+from privhead_nb.teach.checks import Function, Slip, check
 from privhead_nb.teach.lesson01 import pieces
 from privhead_nb.teach.lesson01.pieces import (
     depth_and_spread,
@@ -73,29 +73,22 @@ def ex0101(yours: Function) -> None:
     odd = torch.tensor([[[90.0, 0, 29], [0, 80, 26], [0, 0, 1]]], dtype=torch.float64)
     ahead = torch.eye(4, dtype=torch.float64)[None]
     aside = look_at(torch.tensor([[300.0, 120, 500]]), torch.zeros(3))
-    check(
-        "ex0101",
-        yours,
-        _rays,
-        {
-            "a camera whose axes are the scene's": (Cameras(K, ahead, 64, 48, 0.0), xy),
-            "a camera that looks from the side": (Cameras(odd, aside, 64, 48, 0.0), xy),
-            "centres of pixels at one half": (Cameras(odd, aside, 64, 48, 0.5), xy),
-        },
-        slips={
-            "a direction must have length 1: divide by its norm": ("F.normalize(d, dim=1)", "d"),
-            "K counts from where pixel_center says, xy from the first pixel's centre": (
-                " + camera.pixel_center", "",
-            ),
-            "this is in the camera's axes; c2w turns it into the scene's": (" @ c2w[:3, :3].T", ""),
-            "you turned it the other way: columns of c2w are the camera's axes": (
-                "c2w[:3, :3].T", "c2w[:3, :3]",
-            ),
-            "x comes first: it counts to the right, y downwards": (
-                "xy.double()", "xy.double().flip(1)",
-            ),
-        },
-    )  # fmt: skip
+    cases = {
+        "a camera whose axes are the scene's": (Cameras(K, ahead, 64, 48, 0.0), xy),
+        "a camera that looks from the side": (Cameras(odd, aside, 64, 48, 0.0), xy),
+        "centres of pixels at one half": (Cameras(odd, aside, 64, 48, 0.5), xy),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "a direction must have length 1: divide by its norm": ("F.normalize(d, dim=1)", "d"),
+        "K counts from where pixel_center says, xy from the first pixel's centre":
+            (" + camera.pixel_center", ""),
+        "this is in the camera's axes; c2w turns it into the scene's": (" @ c2w[:3, :3].T", ""),
+        "you turned it the other way: columns of c2w are the camera's axes":
+            ("c2w[:3, :3].T", "c2w[:3, :3]"),
+        "x comes first: it counts to the right, y downwards":
+            ("xy.double()", "xy.double().flip(1)"),
+    }  # fmt: skip
+    check("ex0101", yours, _rays, cases, slips=slips)
 
 
 class _Seed(int):
@@ -117,30 +110,25 @@ def _rays(camera: Cameras, xy: Tensor) -> tuple[Tensor, Tensor]:
 def ex0102(yours: Function) -> None:
     """Even or jittered samples: (near, far, rays, count, generator=None) -> (R, count)."""
     ends = torch.tensor([[0.5], [1.0]]), torch.tensor([[2.5], [2.0]])
-    check(
-        "ex0102",
-        yours,
-        even_samples,
-        {
-            "three rays of four samples, no generator": (0.0, 2.0, 3, 4),
-            "near and far of each ray, (2, 1)": (*ends, 2, 5),
-            "a generator of seed 7": (1.0, 3.0, 6, 8, _Seed(7)),
-        },
-        slips={
-            "a sample stands in the middle of its section, not at its near end":
-                lambda near, far, rays, n, *_:
-                    even_samples(near, far, rays, n) - (far - near) / n / 2,
-            "far is where the last section ends, not how long the way is":
-                lambda near, far, *rest: even_samples(near, near + far, *rest),
-            "with a generator a sample is anywhere in its section, not in the middle":
-                lambda near, far, rays, n, *_: even_samples(near, far, rays, n),
-            "all rays have the same jitter: draw (rays, count) numbers":
-                lambda near, far, rays, n, *g: (
-                    near + (far - near) * even_samples(0.0, 1.0, 1, n, *g)
-                ).expand(rays, n),
-        },
-        call=_seeded,
-    )  # fmt: skip
+    cases = {
+        "three rays of four samples, no generator": (0.0, 2.0, 3, 4),
+        "near and far of each ray, (2, 1)": (*ends, 2, 5),
+        "a generator of seed 7": (1.0, 3.0, 6, 8, _Seed(7)),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "a sample stands in the middle of its section, not at its near end":
+            lambda near, far, rays, n, *_:
+                even_samples(near, far, rays, n) - (far - near) / n / 2,
+        "far is where the last section ends, not how long the way is":
+            lambda near, far, *rest: even_samples(near, near + far, *rest),
+        "with a generator a sample is anywhere in its section, not in the middle":
+            lambda near, far, rays, n, *_: even_samples(near, far, rays, n),
+        "all rays have the same jitter: draw (rays, count) numbers":
+            lambda near, far, rays, n, *g: (
+                near + (far - near) * even_samples(0.0, 1.0, 1, n, *g)
+            ).expand(rays, n),
+    }  # fmt: skip
+    check("ex0102", yours, even_samples, cases, slips=slips, call=_seeded)
 
 
 def ex0103(yours: Function) -> None:
@@ -158,24 +146,20 @@ def ex0103(yours: Function) -> None:
 
     random = torch.Generator().manual_seed(1)
     some, lengths = torch.rand(2, 5, 20, generator=random, dtype=torch.float64)
-    check(
-        "ex0103",
-        yours,
-        weights_of,
-        {
-            "two rays of three samples": (rows([0.7, 0.5, 0.2], [0.3, 0.9, 0.4]), torch.ones(2, 3)),
-            "a wall, more behind it": (rows([0.1, 900.0, 3.0]), rows([0.5, 2.0, 1.0])),
-            "5 rays of 20 samples": (6 * some.square(), lengths),
-        },
-        slips={
-            "T contains the sample itself; it counts only what stands before":
-                lambda s, d: arrives(s, d) * torch.exp(-s * d) * alpha(s, d),
-            "this is alpha alone; multiply it by what gets that far": alpha,
-            "this is T, what gets that far; the weight is T times alpha": arrives,
-            "the lengths delta do not count: sigma times delta is what a section stops":
-                lambda s, d: weights_of(s, torch.ones_like(d)),
-        },
-    )  # fmt: skip
+    cases = {
+        "two rays of three samples": (rows([0.7, 0.5, 0.2], [0.3, 0.9, 0.4]), torch.ones(2, 3)),
+        "a wall, more behind it": (rows([0.1, 900.0, 3.0]), rows([0.5, 2.0, 1.0])),
+        "5 rays of 20 samples": (6 * some.square(), lengths),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "T contains the sample itself; it counts only what stands before":
+            lambda s, d: arrives(s, d) * torch.exp(-s * d) * alpha(s, d),
+        "this is alpha alone; multiply it by what gets that far": alpha,
+        "this is T, what gets that far; the weight is T times alpha": arrives,
+        "the lengths delta do not count: sigma times delta is what a section stops":
+            lambda s, d: weights_of(s, torch.ones_like(d)),
+    }  # fmt: skip
+    check("ex0103", yours, weights_of, cases, slips=slips)
 
 
 def ex0104(yours: Function) -> None:
@@ -189,23 +173,19 @@ def ex0104(yours: Function) -> None:
         t = torch.arange(1, 5, dtype=torch.float64)
         return torch.tensor(rows, dtype=torch.float64), t.expand(len(rows), 4)
 
-    check(
-        "ex0104",
-        yours,
-        depth_and_spread,
-        {
-            "a surface, and a veil before a wall": rays([0.0, 0.1, 0.8, 0.1], [0.5, 0.0, 0.0, 0.5]),
-            "most of the light goes by": rays([0.0, 0.1, 0.1, 0.0], [0.3, 0.0, 0.0, 0.1]),
-            "nothing is met": rays([0.0, 0.0, 0.0, 0.0]),
-        },
-        slips={
-            "weights need not sum to 1: divide by their sum":
-                ("weights.sum(-1).clamp_min(LEAST_OPACITY)", "1"),
-            "this is the variance; the spread is its square root": (".sqrt()", ""),
-            "this is the heaviest sample's depth; the expected depth is a mean": heaviest,
-            "depth first, then spread": lambda *given: depth_and_spread(*given)[::-1],
-        },
-    )  # fmt: skip
+    cases = {
+        "a surface, and a veil before a wall": rays([0.0, 0.1, 0.8, 0.1], [0.5, 0.0, 0.0, 0.5]),
+        "most of the light goes by": rays([0.0, 0.1, 0.1, 0.0], [0.3, 0.0, 0.0, 0.1]),
+        "nothing is met": rays([0.0, 0.0, 0.0, 0.0]),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "weights need not sum to 1: divide by their sum":
+            ("weights.sum(-1).clamp_min(LEAST_OPACITY)", "1"),
+        "this is the variance; the spread is its square root": (".sqrt()", ""),
+        "this is the heaviest sample's depth; the expected depth is a mean": heaviest,
+        "depth first, then spread": lambda *given: depth_and_spread(*given)[::-1],
+    }  # fmt: skip
+    check("ex0104", yours, depth_and_spread, cases, slips=slips)
 
 
 def _lent(yours: Function) -> Function:
@@ -225,31 +205,26 @@ def ex0105(yours: Function) -> None:
     t = torch.tensor([[0.0, 1.0, 1.5, 2.5, 4.0]], dtype=torch.float64)
     five = torch.tensor([[0.3, 0.1, 0.3, 0.0, 0.2]], dtype=torch.float64)
     rising, many = torch.rand(2, 6, 13, generator=random, dtype=torch.float64)
+    cases = {
+        "five samples, one of them weightless": (t, five, 4),
+        "6 rays of 13 samples": (rising.cumsum(1), many.pow(4), 8),
+        "nothing was met: all weights 0": (t, torch.zeros_like(five), 4),
+        "a generator of seed 7": (rising.cumsum(1), many.pow(4), 8, _Seed(7)),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "bins from t_i to t_i+1 lie behind their sample; NeRF's go from midpoint to midpoint":
+            ("(t[:, 1:] + t[:, :-1]) / 2, weights[:, 1:-1]", "t, weights[:, :-1]"),
+        "a bin's weight is that of the sample inside: leave out the first weight, too":
+            ("weights[:, 1:-1]", "weights[:, :-2]"),
+        "masses need not sum to 1: multiply u by their sum":
+            ("u.double()", "u.double() / mass.sum(1, keepdim=True)"),
+        "the generator is not used: hand it to even_samples": ("count, generator)", "count)"),
+        "this holds the old samples, too: return the count new ones":
+            lambda t, w, n, *_: torch.cat([t, fine_samples(t, w, n)], 1).sort(1).values,
+    }  # fmt: skip
     check(
-        "ex0105",
-        _lent(yours),
-        fine_samples,
-        {
-            "five samples, one of them weightless": (t, five, 4),
-            "6 rays of 13 samples": (rising.cumsum(1), many.pow(4), 8),
-            "nothing was met: all weights 0": (t, torch.zeros_like(five), 4),
-            "a generator of seed 7": (rising.cumsum(1), many.pow(4), 8, _Seed(7)),
-        },
-        slips={
-            "bins from t_i to t_i+1 lie behind their sample; NeRF's go from midpoint to midpoint":
-                ("(t[:, 1:] + t[:, :-1]) / 2, weights[:, 1:-1]", "t, weights[:, :-1]"),
-            "a bin's weight is that of the sample inside: leave out the first weight, too":
-                ("weights[:, 1:-1]", "weights[:, :-2]"),
-            "masses need not sum to 1: multiply u by their sum":
-                ("u.double()", "u.double() / mass.sum(1, keepdim=True)"),
-            "the generator is not used: hand it to even_samples": ("count, generator)", "count)"),
-            "this holds the old samples, too: return the count new ones":
-                lambda t, w, n, *_: torch.cat([t, fine_samples(t, w, n)], 1).sort(1).values,
-        },
-        call=_seeded,
-        rtol=1e-4,
-        atol=1e-5,
-    )  # fmt: skip
+        "ex0105", _lent(yours), fine_samples, cases, slips=slips, call=_seeded, rtol=1e-4, atol=1e-5
+    )
 
 
 def _clouds(height: float, width: float, *places: tuple[float, float, float]) -> Any:
@@ -284,23 +259,16 @@ def ex0106(yours: Function) -> None:
     grey = torch.tensor([0.2, 0.5, 0.9], dtype=torch.float64)
     veils = _clouds(6.0, 0.12, (0.0, 0.0, 0.5), (0.1, 0.1, -0.3), (-0.2, 0.1, -0.9))
     ball, nothing = _clouds(60.0, 0.15, (0.0, 0.0, 0.0)), _clouds(0.0, 1.0, (0.0, 0.0, 0.0))
-    check(
-        "ex0106",
-        _lent(yours),
-        render_rays,
-        {
-            "clouds that let some light through": (veils, *rays, (16, 12), grey),
-            "a thick cloud, which two rays miss": (ball, *rays, (12, 16), grey),
-            "nothing at all": (nothing, *rays, (6, 6), grey),
-        },
-        slips={
-            "the light that is left, 1 - opacity, comes from the background": without_background,
-            "sort the samples of both passes together before you weigh them":
-                (".sort(1).values", ""),
-            "these are the first samples alone: ask a second time where they found weight":
-                ("counts), 1)", "counts)[:1], 1)"),
-            "the depth is a mean: divide by the opacity": undivided_depth,
-        },
-        rtol=1e-4,
-        atol=1e-5,
-    )  # fmt: skip
+    cases = {
+        "clouds that let some light through": (veils, *rays, (16, 12), grey),
+        "a thick cloud, which two rays miss": (ball, *rays, (12, 16), grey),
+        "nothing at all": (nothing, *rays, (6, 6), grey),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "the light that is left, 1 - opacity, comes from the background": without_background,
+        "sort the samples of both passes together before you weigh them": (".sort(1).values", ""),
+        "these are the first samples alone: ask a second time where they found weight":
+            ("counts), 1)", "counts)[:1], 1)"),
+        "the depth is a mean: divide by the opacity": undivided_depth,
+    }  # fmt: skip
+    check("ex0106", _lent(yours), render_rays, cases, slips=slips, rtol=1e-4, atol=1e-5)

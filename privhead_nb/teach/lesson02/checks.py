@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from privhead_nb.kernels.grid_encoding import GridLayout, encode_grid_reference
-from privhead_nb.teach.checks import Function, check
+from privhead_nb.teach.checks import Function, Slip, check
 from privhead_nb.teach.lesson02 import laplace, shapes
 
 HINTS = {
@@ -69,26 +69,21 @@ HINTS = {
 def ex0201(yours: Function) -> None:
     """Distance to a box: (points (N, 3), half (3,)) -> (N,)."""
     half = torch.tensor([0.5, 0.4, 0.3])
-    check(
-        "ex0201",
-        yours,
-        shapes.box,
-        {
-            "in front of a face": (torch.tensor([[1.0, 0, 0], [0, -1, 0], [0, 0, 0.5]]), half),
-            "beyond an edge and a corner": (torch.tensor([[0.8, 0.8, 0], [0.8, -0.8, 0.6]]), half),
-            "inside": (torch.tensor([[0.0, 0, 0], [0.3, 0.3, 0.0], [0.45, 0, 0]]), half),
-            "500 places, a long box": (_places(500), torch.tensor([0.9, 0.1, 0.2])),
-        },
-        slips={
-            "inside the box yours is 0, not minus the way to a face": (
-                " + beyond.amax(dim=-1).clamp_max(0)", "",
-            ),
-            "a box has six faces: take |x| before you subtract": ("points.abs()", "points"),
-            "half is half of an edge already": ("abs() - half", "abs() - half / 2"),
-            "legs of a right angle: the norm, not the sum": ("norm(dim=-1)", "sum(dim=-1)"),
-            "inside the distance is negative": lambda *case: shapes.box(*case).abs(),
-        },
-    )  # fmt: skip
+    cases = {
+        "in front of a face": (torch.tensor([[1.0, 0, 0], [0, -1, 0], [0, 0, 0.5]]), half),
+        "beyond an edge and a corner": (torch.tensor([[0.8, 0.8, 0], [0.8, -0.8, 0.6]]), half),
+        "inside": (torch.tensor([[0.0, 0, 0], [0.3, 0.3, 0.0], [0.45, 0, 0]]), half),
+        "500 places, a long box": (_places(500), torch.tensor([0.9, 0.1, 0.2])),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "inside the box yours is 0, not minus the way to a face":
+            (" + beyond.amax(dim=-1).clamp_max(0)", ""),
+        "a box has six faces: take |x| before you subtract": ("points.abs()", "points"),
+        "half is half of an edge already": ("abs() - half", "abs() - half / 2"),
+        "legs of a right angle: the norm, not the sum": ("norm(dim=-1)", "sum(dim=-1)"),
+        "inside the distance is negative": lambda *case: shapes.box(*case).abs(),
+    }  # fmt: skip
+    check("ex0201", yours, shapes.box, cases, slips=slips)
 
 
 def ex0202(yours: Function) -> None:
@@ -112,37 +107,24 @@ def ex0202(yours: Function) -> None:
         back = torch.zeros_like(parameter) if back is None else back
         return torch.cat([value.detach().reshape(-1), back.reshape(-1)])
 
-    check(
-        "ex0202",
-        yours,
-        _eikonal,
-        {
-            "twice a distance, 7 places": (
-                lambda scale: lambda x: scale * shapes.torus(x), 2.0, _places(7),
-            ),
-            "a sphere with waves, 200 places": (
-                lambda scale: lambda x: shapes.sphere(x) + 0.1 * torch.sin(scale * x).sum(dim=-1),
-                3.0, _places(200),
-            ),
-            "a quadratic, 50 places": (
-                lambda scale: lambda x: x.square().sum(dim=-1) * scale - 0.3, 0.8, _places(50),
-            ),
-        },
-        call=learn,
-        slips={
-            "the value is right, but nothing can be learned from it: autograd must keep the "
-            "gradient's own graph": ("create_graph=True", "create_graph=False"),
-            "the norm, not its square, is compared with 1": (
-                "norm(dim=-1)", "square().sum(dim=-1)",
-            ),
-            "square the difference (eq. 4)": (").square()", ").abs()"),
-            "the gradient of a mean is N times too short: differentiate the sum": (
-                ".sum()", ".mean()",
-            ),
-        },
-        rtol=1e-4,
-        atol=1e-5,
-    )  # fmt: skip
+    cases = {
+        "twice a distance, 7 places":
+            (lambda scale: lambda x: scale * shapes.torus(x), 2.0, _places(7)),
+        "a sphere with waves, 200 places": (
+            lambda scale: lambda x: shapes.sphere(x) + 0.1 * torch.sin(scale * x).sum(dim=-1),
+            3.0, _places(200),
+        ),
+        "a quadratic, 50 places":
+            (lambda scale: lambda x: x.square().sum(dim=-1) * scale - 0.3, 0.8, _places(50)),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "the value is right, but nothing can be learned from it: autograd must keep the "
+        "gradient's own graph": ("create_graph=True", "create_graph=False"),
+        "the norm, not its square, is compared with 1": ("norm(dim=-1)", "square().sum(dim=-1)"),
+        "square the difference (eq. 4)": (").square()", ").abs()"),
+        "the gradient of a mean is N times too short: differentiate the sum": (".sum()", ".mean()"),
+    }  # fmt: skip
+    check("ex0202", yours, _eikonal, cases, call=learn, slips=slips, rtol=1e-4, atol=1e-5)
 
 
 def _eikonal(field: Function, points: Tensor) -> Tensor:
@@ -172,28 +154,19 @@ def ex0203(yours: Function) -> None:
             rows.append(torch.stack([spread, mean / (1 + spread), bias[bias.abs().argmax()]]))
         return torch.cat(rows)
 
-    check(
-        "ex0203",
-        yours,
-        _start,
-        {
-            "one hidden layer of 512 units": (3, 512, 1, 0.6),
-            "three hidden layers of 256 units, another radius": (3, 256, 3, 0.25),
-        },
-        call=facts,
-        slips={
-            "2 / m is a variance, not a standard deviation": (
-                "math.sqrt(2 / linear.out_features)", "2 / linear.out_features",
-            ),
-            "m is the number of rows, so of outputs": ("linear.out_features", "linear.in_features"),
-            "f is negative at the origin: the last bias is -radius": ("-radius", "radius"),
-            "the hidden biases are still PyTorch's: they move the sphere": (
-                "linear.bias.zero_()", "pass",
-            ),
-        },
-        rtol=0.1,
-        atol=0.15,
-    )  # fmt: skip
+    cases = {
+        "one hidden layer of 512 units": (3, 512, 1, 0.6),
+        "three hidden layers of 256 units, another radius": (3, 256, 3, 0.25),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "2 / m is a variance, not a standard deviation":
+            ("math.sqrt(2 / linear.out_features)", "2 / linear.out_features"),
+        "m is the number of rows, so of outputs": ("linear.out_features", "linear.in_features"),
+        "f is negative at the origin: the last bias is -radius": ("-radius", "radius"),
+        "the hidden biases are still PyTorch's: they move the sphere":
+            ("linear.bias.zero_()", "pass"),
+    }  # fmt: skip
+    check("ex0203", yours, _start, cases, call=facts, slips=slips, rtol=0.1, atol=0.15)
 
 
 def _start(layers: list[nn.Linear], radius: float) -> None:
@@ -226,28 +199,20 @@ def ex0204(yours: Function) -> None:
         ends = torch.cat([v.detach() for v in values])
         return found, ends, torch.tensor([asked[0] / steps]), torch.tensor([[float(kept)]])
 
-    check(
-        "ex0204",
-        yours,
-        _fit,
-        {
-            "20 steps down a bowl": (1.0, 20, 0.05, ()),
-            "two groups with rates of their own": (1.0, 30, 0.05, (0.1, 0.01)),
-            "a loss whose gradients are tiny": (1e-11, 20, 0.05, ()),
-        },
-        call=facts,
-        slips={
-            "nothing has moved: a step is zero_grad, backward, step, in this order": (
-                "adam.step()", "pass",
-            ),
-            "gradients of all steps add up: forget them before each": ("adam.zero_grad()", "pass"),
-            "the rate doesn't fall": ("0.1 ** (1 / steps)", "1"),
-            "a tenth is left after all steps, not after each": ("0.1 ** (1 / steps)", "0.1"),
-            "plain numbers, please: a tensor keeps its whole way back": ("value.item()", "value"),
-        },
-        rtol=1e-4,
-        atol=1e-6,
-    )  # fmt: skip
+    cases = {
+        "20 steps down a bowl": (1.0, 20, 0.05, ()),
+        "two groups with rates of their own": (1.0, 30, 0.05, (0.1, 0.01)),
+        "a loss whose gradients are tiny": (1e-11, 20, 0.05, ()),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "nothing has moved: a step is zero_grad, backward, step, in this order":
+            ("adam.step()", "pass"),
+        "gradients of all steps add up: forget them before each": ("adam.zero_grad()", "pass"),
+        "the rate doesn't fall": ("0.1 ** (1 / steps)", "1"),
+        "a tenth is left after all steps, not after each": ("0.1 ** (1 / steps)", "0.1"),
+        "plain numbers, please: a tensor keeps its whole way back": ("value.item()", "value"),
+    }  # fmt: skip
+    check("ex0204", yours, _fit, cases, call=facts, slips=slips, rtol=1e-4, atol=1e-6)
 
 
 def _fit(parameters: Any, loss: Function, steps: int, rate: float) -> list[float]:
@@ -299,32 +264,25 @@ def ex0205(yours: Function) -> None:
 
     inside = _places(200)
     axis = torch.linspace(-1, 1, 5)
-    check(
-        "ex0205",
-        yours,
-        spec,
-        {
-            "at the corners themselves": (torch.cartesian_prod(axis, axis, axis)[:60], 5, False),
-            "in the middle of a cell": (torch.tensor([[0.25, -0.25, 0.75]]), 5, False),
-            "on the rim": (torch.cartesian_prod(axis[-2:], axis, axis[-2:]), 5, False),
-            "200 places": (inside, 6, False),
-            "two corners a side": (inside, 2, False),
-            "outside": (1.6 * inside, 5, False),
-            "its derivatives, and theirs": (0.99 * inside, 7, True),
-        },
-        call=facts,
-        slips={
-            "the axes are swapped: volume[x, y, z]": lambda v, x: spec(v, x.flip(-1)),
-            "points are from -1 to 1, not from 0 to 1": lambda v, x: spec(v, 2 * x - 1),
-            "take all eight corners, not the nearest one": nearest,
-            "the place in the cell must stay differentiable by the points": lambda v, x: spec(
-                v, x.detach()
-            ),
-            "the features must stay differentiable": lambda v, x: spec(v.detach(), x),
-        },
-        rtol=1e-4,
-        atol=1e-4,
-    )
+    cases = {
+        "at the corners themselves": (torch.cartesian_prod(axis, axis, axis)[:60], 5, False),
+        "in the middle of a cell": (torch.tensor([[0.25, -0.25, 0.75]]), 5, False),
+        "on the rim": (torch.cartesian_prod(axis[-2:], axis, axis[-2:]), 5, False),
+        "200 places": (inside, 6, False),
+        "two corners a side": (inside, 2, False),
+        "outside": (1.6 * inside, 5, False),
+        "its derivatives, and theirs": (0.99 * inside, 7, True),
+    }
+    slips: dict[str, Slip] = {
+        "the axes are swapped: volume[x, y, z]": lambda v, x: spec(v, x.flip(-1)),
+        "points are from -1 to 1, not from 0 to 1": lambda v, x: spec(v, 2 * x - 1),
+        "take all eight corners, not the nearest one": nearest,
+        "the place in the cell must stay differentiable by the points": lambda v, x: spec(
+            v, x.detach()
+        ),
+        "the features must stay differentiable": lambda v, x: spec(v.detach(), x),
+    }
+    check("ex0205", yours, spec, cases, call=facts, slips=slips, rtol=1e-4, atol=1e-4)
 
 
 def ex0206(yours: Function) -> None:
@@ -356,33 +314,25 @@ def ex0206(yours: Function) -> None:
     def cut(x: Tensor) -> Tensor:
         return torch.maximum(block(x), shapes.sphere(x - 0.3 * torch.eye(3)[0]))
 
-    check(
-        "ex0206",
-        yours,
-        _trace,
-        {
-            "a leaf, thinner than a hair": (leaf, *front, 1.0, 4.0),
-            "a sphere, hit and missed": (shapes.sphere, *front, 1.0, 4.0),
-            "a box, at an angle": (block, *slanted, 1.0, 4.0),
-            "three times a torus": (lambda x: 3 * shapes.torus(x), *front, 3.0, 4.0),
-            "an intersection, a bound only": (cut, *slanted, 1.0, 4.0),
-            "a wavy sphere, gradients up to 2": (wavy, *slanted, 2.0, 4.0),
-            "rays that end before they arrive": (shapes.sphere, *front, 1.0, 1.2),
-            "rays that begin inside": (shapes.sphere, 0.1 * front[0], front[1], 1.0, 4.0),
-            "a bound that is 25 times too careful": (shapes.sphere, *middle, 25.0, 4.0),
-        },
-        call=counted,
-        slips={
-            "your step is too long: where f grows faster than the way, divide by lipschitz": (
-                " / lipschitz", "",
-            ),
-            "a miss has the depth inf": ("math.inf", "far"),
-            "inside is met at once: compare f, not its magnitude": ("f <=", "f.abs() <="),
-            "you give up too early: until each ray has arrived or is beyond `far`": ("2000", "60"),
-        },
-        rtol=1e-3,
-        atol=2e-3,
-    )  # fmt: skip
+    cases = {
+        "a leaf, thinner than a hair": (leaf, *front, 1.0, 4.0),
+        "a sphere, hit and missed": (shapes.sphere, *front, 1.0, 4.0),
+        "a box, at an angle": (block, *slanted, 1.0, 4.0),
+        "three times a torus": (lambda x: 3 * shapes.torus(x), *front, 3.0, 4.0),
+        "an intersection, a bound only": (cut, *slanted, 1.0, 4.0),
+        "a wavy sphere, gradients up to 2": (wavy, *slanted, 2.0, 4.0),
+        "rays that end before they arrive": (shapes.sphere, *front, 1.0, 1.2),
+        "rays that begin inside": (shapes.sphere, 0.1 * front[0], front[1], 1.0, 4.0),
+        "a bound that is 25 times too careful": (shapes.sphere, *middle, 25.0, 4.0),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "your step is too long: where f grows faster than the way, divide by lipschitz":
+            (" / lipschitz", ""),
+        "a miss has the depth inf": ("math.inf", "far"),
+        "inside is met at once: compare f, not its magnitude": ("f <=", "f.abs() <="),
+        "you give up too early: until each ray has arrived or is beyond `far`": ("2000", "60"),
+    }  # fmt: skip
+    check("ex0206", yours, _trace, cases, call=counted, slips=slips, rtol=1e-3, atol=2e-3)
     print(f"  it asks the field {asked['yours'] / asked['ours']:.1f} times as often as ours does")
 
 
@@ -407,26 +357,20 @@ def _trace(
 def ex0207(yours: Function) -> None:
     """How deep a share of the light gets: (share, beta, cosine) -> -f there."""
     spec = laplace.depth_at
-    check(
-        "ex0207",
-        yours,
-        spec,
-        {
-            "0.1 % of the light, in front": (0.001, 2.0, 1.0),
-            "half of it": (0.5, 1.5, 1.0),
-            "99.99 %, behind": (0.9999, 0.5, 1.0),
-            "half of it, at 60 degrees": (0.5, 1.0, 0.5),
-            "99.9 %, at 80 degrees, a thin layer": (0.999, 0.28, 0.17),
-        },
-        slips={
-            "a slanting ray gathers 1 / cosine as much a depth": lambda s, b, _: spec(s, b),
-            "what lies in front counts behind, too": lambda s, b, c: -b * c * math.log1p(-s),
-            "behind is positive here: the sign is swapped": lambda *case: -spec(*case),
-            "this is in units of beta": lambda s, _, c: spec(s, 1.0, c),
-        },
-        rtol=1e-4,
-        atol=1e-4,
-    )
+    cases = {
+        "0.1 % of the light, in front": (0.001, 2.0, 1.0),
+        "half of it": (0.5, 1.5, 1.0),
+        "99.99 %, behind": (0.9999, 0.5, 1.0),
+        "half of it, at 60 degrees": (0.5, 1.0, 0.5),
+        "99.9 %, at 80 degrees, a thin layer": (0.999, 0.28, 0.17),
+    }
+    slips: dict[str, Slip] = {
+        "a slanting ray gathers 1 / cosine as much a depth": lambda s, b, _: spec(s, b),
+        "what lies in front counts behind, too": lambda s, b, c: -b * c * math.log1p(-s),
+        "behind is positive here: the sign is swapped": lambda *case: -spec(*case),
+        "this is in units of beta": lambda s, _, c: spec(s, 1.0, c),
+    }
+    check("ex0207", yours, spec, cases, slips=slips, rtol=1e-4, atol=1e-4)
 
 
 def _places(count: int) -> Tensor:

@@ -22,6 +22,7 @@ from privhead_nb.resources import SAMPLES
 from privhead_nb.teach.checks import (
     Array,
     Function,
+    Slip,
     check,
     numbers_differ,
     same_names,
@@ -104,22 +105,24 @@ def ex0301(yours: Function) -> None:
     random = torch.Generator().manual_seed(3)
     x = torch.arange(7.0)
     ramp = torch.stack([0.1 * x, 0 * x, 0 * x], -1).expand(5, 7, 3)
+    cases = {
+        "a picture of 3 x 3 pixels": (torch.rand(3, 3, 3, generator=random),),
+        "red rises by 0.1 a pixel": (ramp,),
+        "a picture of 30 x 40 pixels": (torch.rand(30, 40, 3, generator=random),),
+    }
+    slips: dict[str, Slip] = {
+        "divide by the kernel's gain, 8": lambda p: 8 * spec(p),
+        "eq. 6 adds two lengths; this is one of all six": lambda p: both(p).norm(dim=(0, -1)),
+        "take lengths over the channels, not absolutes": lambda p: both(p).abs().sum((0, -1)),
+        "this is luma; keep R, G and B": lambda p: spec(p, per_channel=False),
+    }
     check(
         "ex0301",
         counted,
         spec,
-        {
-            "a picture of 3 x 3 pixels": (torch.rand(3, 3, 3, generator=random),),
-            "red rises by 0.1 a pixel": (ramp,),
-            "a picture of 30 x 40 pixels": (torch.rand(30, 40, 3, generator=random),),
-        },
+        cases,
         same=lambda got, wanted: differs(got, wanted.requires_grad_()),
-        slips={
-            "divide by the kernel's gain, 8": lambda p: 8 * spec(p),
-            "eq. 6 adds two lengths; this is one of all six": lambda p: both(p).norm(dim=(0, -1)),
-            "take lengths over the channels, not absolutes": lambda p: both(p).abs().sum((0, -1)),
-            "this is luma; keep R, G and B": lambda p: spec(p, per_channel=False),
-        },
+        slips=slips,
     )
 
 
@@ -138,28 +141,21 @@ def ex0302(yours: Function) -> None:
     dim = {v: 0.3 * modulus for v, modulus in moduli.items()}
     moduli[4][0, :2] = 0, PEAK
     settings = {"size": 6, "modulus_scale": PEAK, "neutral": [20, 23], "sensitive": [0, 4, 7]}
-    check(
-        "ex0302",
-        yours,
-        _save_release,
-        {
-            "two neutral views, three sensitive ones": (neutral, moduli, PEAK, settings),
-            "dim moduli": (neutral, dim, PEAK, settings),
-            "another operator's peak": (neutral, dim, 1.0, settings | {"modulus_scale": 1.0}),
-        },
-        call=written,
-        same=_same_files,
-        slips={
-            "round to the nearest code; a change of dtype cuts off": ("np.round(top", "(top"),
-            "red comes first, blue last; OpenCV writes them the other way": lambda f, neutral, *a: (
-                _save_release(f, {v: c[..., ::-1] for v, c in neutral.items()}, *a)
-            ),
-            "the scale is the operator's peak; the picture's own maximum is a fact about it": (
-                "values / scale", "values / (values.max() if scale == peak else scale)",
-            ),
-            "the largest of 16 bits is 65,535": ("65535", "65536"),
-        },
-    )  # fmt: skip
+    cases = {
+        "two neutral views, three sensitive ones": (neutral, moduli, PEAK, settings),
+        "dim moduli": (neutral, dim, PEAK, settings),
+        "another operator's peak": (neutral, dim, 1.0, settings | {"modulus_scale": 1.0}),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "round to the nearest code; a change of dtype cuts off": ("np.round(top", "(top"),
+        "red comes first, blue last; OpenCV writes them the other way": lambda f, neutral, *a: (
+            _save_release(f, {v: c[..., ::-1] for v, c in neutral.items()}, *a)
+        ),
+        "the scale is the operator's peak; the picture's own maximum is a fact about it":
+            ("values / scale", "values / (values.max() if scale == peak else scale)"),
+        "the largest of 16 bits is 65,535": ("65535", "65536"),
+    }  # fmt: skip
+    check("ex0302", yours, _save_release, cases, call=written, same=_same_files, slips=slips)
 
 
 def _files_of(folder: Path) -> dict[str, Any]:
@@ -232,24 +228,19 @@ def ex0303(yours: Function) -> None:
         picture[10:, 9:28] = torch.tensor([0.2, 0.1, 0.6])  # a head, down to the lower rim
         return (Operator("sobel", border="zero").modulus(picture).numpy(),)
 
-    check(
-        "ex0303",
-        yours,
-        spec,
-        {
-            "a black wall": released(0.0, 0.0, 0.0),
-            "a white wall": released(1.0, 1.0, 1.0),
-            "a grey wall": released(0.5, 0.5, 0.5),
-            "a green wall": released(0.1, 0.7, 0.2),
-        },
-        slips={
-            "4 of 8 weights meet zeros: dc/dx is c / 2, not c": lambda m: spec(m) / 2,
-            "a corner has both derivatives; half-way down dc/dy is 0": lambda m: 2 * m[0, 0],
-            "one pixel further in no zero is in sight": lambda m: 2 * m[m.shape[0] // 2, 1],
-            "the mean has the head in it; read one pixel": lambda m: 2 * m.mean(),
-        },
-        rtol=1e-4,
-    )
+    cases = {
+        "a black wall": released(0.0, 0.0, 0.0),
+        "a white wall": released(1.0, 1.0, 1.0),
+        "a grey wall": released(0.5, 0.5, 0.5),
+        "a green wall": released(0.1, 0.7, 0.2),
+    }
+    slips: dict[str, Slip] = {
+        "4 of 8 weights meet zeros: dc/dx is c / 2, not c": lambda m: spec(m) / 2,
+        "a corner has both derivatives; half-way down dc/dy is 0": lambda m: 2 * m[0, 0],
+        "one pixel further in no zero is in sight": lambda m: 2 * m[m.shape[0] // 2, 1],
+        "the mean has the head in it; read one pixel": lambda m: 2 * m.mean(),
+    }
+    check("ex0303", yours, spec, cases, slips=slips, rtol=1e-4)
 
 
 def ex0304(yours: Function) -> None:

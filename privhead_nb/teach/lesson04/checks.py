@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from privhead_nb.kernels.gradient_loss import gradient_loss_reference, gradient_modulus_reference
 from privhead_nb.privacy.operators import Operator
-from privhead_nb.teach.checks import Function, check, numbers_differ
+from privhead_nb.teach.checks import Function, Slip, check, numbers_differ
 from privhead_nb.teach.lesson04.landscape import moduli
 
 HINTS = {
@@ -103,57 +103,45 @@ def ex0401(yours: Function) -> None:
     across, colours = torch.arange(6.0), torch.tensor([1.0, 0.7, -0.4])
     hill = ((across**2 + 0.5 * across[:, None] ** 2)[..., None] / 40 * colours).expand(3, 6, 6, 3)
     hill = hill * torch.tensor([1.0, 0.5, 0.2])[:, None, None, None]
-    check(
-        "ex0401",
-        yours,
-        spec,
-        {
-            "three hills, and a target without lines": (hill, torch.zeros(3, 4, 4)),
-            "noise": (noise, 0.5 * wanted),
-            "patches that are even on their left": (half_flat, 0.3 * wanted + 0.1),
-            "an even patch": (torch.full((2, 5, 5, 3), 0.5), wanted[:2, :3, :3] + 0.1),
-        },
-        slips={
-            "eq. 6 adds two lengths; it does not take one root of both": slip(
-                lambda g: (g.square().sum((1, 2)) + 1e-12).sqrt()
-            ),
-            "colours are not averaged before the length is taken": slip(
-                lambda g: g.mean(1).abs().sum(1)
-            ),
-            "Sobel's weights are divided by 8": slip(lambda g: lengths(8 * g).sum(1)),
-            "eq. 5 takes absolute differences, not squares": slip(distance=torch.square),
-            "the root has no slope at 0; put a tiny number, 1e-12, under it": slip(
-                lambda g: lengths(g, 0.0).sum(1)
-            ),
-        },
-        call=with_gradient,
-        rtol=1e-4,
-        atol=1e-5,
-    )
+    cases = {
+        "three hills, and a target without lines": (hill, torch.zeros(3, 4, 4)),
+        "noise": (noise, 0.5 * wanted),
+        "patches that are even on their left": (half_flat, 0.3 * wanted + 0.1),
+        "an even patch": (torch.full((2, 5, 5, 3), 0.5), wanted[:2, :3, :3] + 0.1),
+    }
+    slips: dict[str, Slip] = {
+        "eq. 6 adds two lengths; it does not take one root of both": slip(
+            lambda g: (g.square().sum((1, 2)) + 1e-12).sqrt()
+        ),
+        "colours are not averaged before the length is taken": slip(
+            lambda g: g.mean(1).abs().sum(1)
+        ),
+        "Sobel's weights are divided by 8": slip(lambda g: lengths(8 * g).sum(1)),
+        "eq. 5 takes absolute differences, not squares": slip(distance=torch.square),
+        "the root has no slope at 0; put a tiny number, 1e-12, under it": slip(
+            lambda g: lengths(g, 0.0).sum(1)
+        ),
+    }
+    check("ex0401", yours, spec, cases, slips=slips, call=with_gradient, rtol=1e-4, atol=1e-5)
 
 
 def ex0402(yours: Function) -> None:
     """What the border costs: (patch, kernel, rays) -> patches, compared pixels, border share."""
-    check(
-        "ex0402",
-        yours,
-        _patch_count,
-        {
-            "the package's patches": (10, 3, 1000),
-            "a pixel and its neighbours": (3, 3, 1000),
-            "a budget that leaves rays over": (7, 3, 120),
-            "a wider kernel": (12, 7, 4096),
-            "a budget too small for one patch": (32, 5, 1000),
-        },
-        slips={
-            "the kernel reaches out on both sides of a pixel": ("kernel + 1", "kernel // 2"),
-            "this takes the whole kernel away; a side that fits once leaves one place": (
-                "kernel + 1", "kernel",
-            ),
-            "only whole patches can be rendered": ("rays //", "rays /"),
-            "this is the share that is compared; asked is the rest": ("1 - side**2", "side**2"),
-        },
-    )  # fmt: skip
+    cases = {
+        "the package's patches": (10, 3, 1000),
+        "a pixel and its neighbours": (3, 3, 1000),
+        "a budget that leaves rays over": (7, 3, 120),
+        "a wider kernel": (12, 7, 4096),
+        "a budget too small for one patch": (32, 5, 1000),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "the kernel reaches out on both sides of a pixel": ("kernel + 1", "kernel // 2"),
+        "this takes the whole kernel away; a side that fits once leaves one place":
+            ("kernel + 1", "kernel"),
+        "only whole patches can be rendered": ("rays //", "rays /"),
+        "this is the share that is compared; asked is the rest": ("1 - side**2", "side**2"),
+    }  # fmt: skip
+    check("ex0402", yours, _patch_count, cases, slips=slips)
 
 
 def _patch_count(patch: int, kernel: int, rays: int) -> tuple[float, ...]:
@@ -188,42 +176,35 @@ def ex0403(yours: Function) -> None:
     aside = torch.matrix_exp(0.7 * torch.tensor([[0.0, 1, 2], [-1, 0, -1], [-2, 1, 0]]))
     shear = torch.tensor([[1.0, 0.4, 0], [0, 1, 0], [0, 0, 1]])
     wrong_sign = torch.tensor([[0.8, 0.6, 0], [0.6, 0.8, 0], [0, 0, 1]])
-    check(
-        "ex0403",
-        ask,
-        rule(turns),
-        {
-            "an offset": (one, torch.tensor([0.1, -0.1, 0.2])),
-            "the negative": (-one, torch.ones(3)),
-            "red and blue swapped": (one.flip(1), none),
-            "half the contrast": (0.5 * one, none),
-            "a turn of colours about grey": (torch.matrix_exp(0.8 * about), 0.1 * torch.ones(3)),
-            "a shear with determinant 1": (shear, none),
-            "a turn with a wrong sign": (wrong_sign, none),
-            "green alone turned over": (torch.diag(torch.tensor([1.0, -1, 1])), none),
-            "black and white": (luma, none),
-            "blue 2 % stronger": (torch.diag(torch.tensor([1.0, 1, 1.02])), none),
-            "red squeezed and blue stretched": (torch.diag(torch.tensor([0.5, 1, 2])), none),
-            "0.3 % less red and more blue": (slight, none),
-            "0.3 % less of one colour and more of another": (aside @ slight @ aside.T, none),
-            "a map that your last picture does not show": (unseen, none),
-        },
-        slips={
-            "a determinant of 1 keeps volumes, not lengths": rule(
-                lambda A, _: abs(abs(A.det()) - 1) < 1e-4
-            ),
-            "columns of length 1 are not enough, they must be at right angles, too": rule(
-                lambda A, _: torch.allclose(A.norm(dim=0), torch.ones(3), atol=1e-4)
-            ),
-            "rotations and swaps of colour keep lengths, too": rule(
-                lambda A, _: torch.allclose(A.abs(), one, atol=1e-4)
-            ),
-            "an offset is gone after any derivative": rule(
-                lambda A, b: turns(A, b) and not b.any()
-            ),
-        },
-        same=_proves,
-    )
+    cases = {
+        "an offset": (one, torch.tensor([0.1, -0.1, 0.2])),
+        "the negative": (-one, torch.ones(3)),
+        "red and blue swapped": (one.flip(1), none),
+        "half the contrast": (0.5 * one, none),
+        "a turn of colours about grey": (torch.matrix_exp(0.8 * about), 0.1 * torch.ones(3)),
+        "a shear with determinant 1": (shear, none),
+        "a turn with a wrong sign": (wrong_sign, none),
+        "green alone turned over": (torch.diag(torch.tensor([1.0, -1, 1])), none),
+        "black and white": (luma, none),
+        "blue 2 % stronger": (torch.diag(torch.tensor([1.0, 1, 1.02])), none),
+        "red squeezed and blue stretched": (torch.diag(torch.tensor([0.5, 1, 2])), none),
+        "0.3 % less red and more blue": (slight, none),
+        "0.3 % less of one colour and more of another": (aside @ slight @ aside.T, none),
+        "a map that your last picture does not show": (unseen, none),
+    }
+    slips: dict[str, Slip] = {
+        "a determinant of 1 keeps volumes, not lengths": rule(
+            lambda A, _: abs(abs(A.det()) - 1) < 1e-4
+        ),
+        "columns of length 1 are not enough, they must be at right angles, too": rule(
+            lambda A, _: torch.allclose(A.norm(dim=0), torch.ones(3), atol=1e-4)
+        ),
+        "rotations and swaps of colour keep lengths, too": rule(
+            lambda A, _: torch.allclose(A.abs(), one, atol=1e-4)
+        ),
+        "an offset is gone after any derivative": rule(lambda A, b: turns(A, b) and not b.any()),
+    }
+    check("ex0403", ask, rule(turns), cases, slips=slips, same=_proves)
 
 
 def _proves(got: Any, wanted: tuple[Tensor, Tensor, bool]) -> list[str] | None:
@@ -329,38 +310,32 @@ def ex0404(yours: Function) -> None:
     thin = torch.tensor([[0.1, 0.1, 0.1, 0.1, 0.1, 2.0]])
     apart = torch.cat([noise[0], torch.zeros(9, 9)])
     loud = torch.cat([0.123457 * noise[0] + 1e-4 * noise[1], torch.full((9, 9), 1e6)])
-    check(
-        "ex0404",
-        yours,
-        best,
-        {
-            "many lines": (many[0], many[1]),
-            "the same lines, 0.4 times as strong": (noise[0], 0.4 * noise[0]),
-            "noise against noise": (noise[0], noise[1]),
-            "the same lines, 37 times as strong": (noise[0], 37.037 * noise[0]),
-            "a line one pixel off": (line, line.roll(1, 1)),
-            "a strong line that fits, weak ones that don't": (
-                thin,
-                torch.tensor([[0.0, 0, 0, 0, 0, 1.4]]),
-            ),
-            "a target with lines where own has none": (line, line + 0.5 * line.roll(3, 1)),
-            "very strong lines where own has none": (apart, loud),
-        },
-        slips={
-            "this makes squares smallest; eq. 5 takes absolute differences": lambda own, target: (
-                (own * target).sum() / own.square().sum()
-            ),
-            "this is the plain median; a ratio counts as much as own is there": (
-                lambda own, target: (target[own > 0] / own[own > 0]).median()
-            ),
-            "this compares sums; eq. 5 compares place by place": (
-                lambda own, target: target.sum() / own.sum()
-            ),
-            "a contrast may be larger than 1": lambda own, target: min(best(own, target), 1.0),
-        },
-        call=with_loss,
-        same=as_low,
-    )
+    cases = {
+        "many lines": (many[0], many[1]),
+        "the same lines, 0.4 times as strong": (noise[0], 0.4 * noise[0]),
+        "noise against noise": (noise[0], noise[1]),
+        "the same lines, 37 times as strong": (noise[0], 37.037 * noise[0]),
+        "a line one pixel off": (line, line.roll(1, 1)),
+        "a strong line that fits, weak ones that don't": (
+            thin,
+            torch.tensor([[0.0, 0, 0, 0, 0, 1.4]]),
+        ),
+        "a target with lines where own has none": (line, line + 0.5 * line.roll(3, 1)),
+        "very strong lines where own has none": (apart, loud),
+    }
+    slips: dict[str, Slip] = {
+        "this makes squares smallest; eq. 5 takes absolute differences": lambda own, target: (
+            (own * target).sum() / own.square().sum()
+        ),
+        "this is the plain median; a ratio counts as much as own is there": (
+            lambda own, target: (target[own > 0] / own[own > 0]).median()
+        ),
+        "this compares sums; eq. 5 compares place by place": (
+            lambda own, target: target.sum() / own.sum()
+        ),
+        "a contrast may be larger than 1": lambda own, target: min(best(own, target), 1.0),
+    }
+    check("ex0404", yours, best, cases, slips=slips, call=with_loss, same=as_low)
 
 
 class _Line(nn.Module):
@@ -396,28 +371,20 @@ def ex0405(yours: Function) -> None:
             return [f"slip: {len(got[0])} losses, not one for each of {len(wanted[0])} batches"]
         return numbers_differ(got, wanted, 1e-4, 1e-6)
 
-    check(
-        "ex0405",
-        yours,
-        _descend,
-        {
-            "one batch": (F.l1_loss, 1, 0.05),
-            "twelve batches": (F.l1_loss, 12, 0.05),
-            "another loss, another rate": (F.mse_loss, 12, 0.01),
-        },
-        slips={
-            "slopes pile up over the batches: clear them before each .backward()": (
-                "adam.zero_grad()", "pass",
-            ),
-            "this is plain gradient descent (SGD), not Adam": ("optim.Adam", "optim.SGD"),
-            "nothing has moved: the optimiser must step, with slopes that are still there": (
-                "adam.step()", "pass",
-            ),
-            "the rate is not used": ("lr=rate", "lr=1e-3"),
-        },
-        call=run,
-        same=alike,
-    )  # fmt: skip
+    cases = {
+        "one batch": (F.l1_loss, 1, 0.05),
+        "twelve batches": (F.l1_loss, 12, 0.05),
+        "another loss, another rate": (F.mse_loss, 12, 0.01),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "slopes pile up over the batches: clear them before each .backward()":
+            ("adam.zero_grad()", "pass"),
+        "this is plain gradient descent (SGD), not Adam": ("optim.Adam", "optim.SGD"),
+        "nothing has moved: the optimiser must step, with slopes that are still there":
+            ("adam.step()", "pass"),
+        "the rate is not used": ("lr=rate", "lr=1e-3"),
+    }  # fmt: skip
+    check("ex0405", yours, _descend, cases, slips=slips, call=run, same=alike)
 
 
 def _descend(head: nn.Module, loss: Function, batches: Iterable[Any], rate: float) -> list[float]:
@@ -450,23 +417,17 @@ def ex0406(yours: Function) -> None:
     def no_sign(patches: Tensor, target: Tensor, kx: Tensor, ky: Tensor) -> Tensor:
         return spec(patches, torch.full_like(target, -1.0), kx, ky)
 
-    check(
-        "ex0406",
-        partial(_by_hand, yours),
-        spec,
-        _patches_and_targets(),
-        slips={
-            "what comes back goes through the kernel turned by 180 degrees": not_flipped,
-            "the loss is a mean: divide by the number of outputs": lambda *given: (
-                given[1].numel() * spec(*given)
-            ),
-            "you left out the sign of the difference": no_sign,
-            "this is the gradient upside down: the sign is that of yours less the target": (
-                lambda *given: -spec(*given)
-            ),
-        },
-        rtol=1e-4,
-    )
+    slips: dict[str, Slip] = {
+        "what comes back goes through the kernel turned by 180 degrees": not_flipped,
+        "the loss is a mean: divide by the number of outputs": lambda *given: (
+            given[1].numel() * spec(*given)
+        ),
+        "you left out the sign of the difference": no_sign,
+        "this is the gradient upside down: the sign is that of yours less the target": (
+            lambda *given: -spec(*given)
+        ),
+    }
+    check("ex0406", partial(_by_hand, yours), spec, _patches_and_targets(), slips=slips, rtol=1e-4)
 
 
 def _by_hand(function: Function, *given: Tensor) -> Any:

@@ -10,7 +10,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from privhead_nb.teach.checks import Array, Function, check
+from privhead_nb.teach.checks import Array, Function, Slip, check
 from privhead_nb.training.run import BETA_SHARE
 
 HINTS = {
@@ -48,32 +48,23 @@ HINTS = {
 
 def ex0501(yours: Function) -> None:
     """Beta at a step: (step, steps, first, last) -> number."""
-    check(
-        "ex0501",
-        yours,
-        _beta,
-        {
-            "the first step": (0, 300, 0.03, 0.003),
-            "half way": (150, 300, 0.03, 0.003),
-            "the last step": (299, 300, 0.03, 0.003),
-            "a step of stage 2": (700, 1900, 0.012, 0.0015),
-            "a beta that does not change": (7, 20, 0.01, 0.01),
-        },
-        slips={
-            "beta falls by the same factor each step, not by the same amount": (
-                "first * (last / first) ** share", "first + (last - first) * share",
-            ),
-            "beta has arrived after 0.8 of the stage, and then stays": (" / BETA_SHARE", ""),
-            "the last step is steps - 1: a stage of 300 is over at step 299": (
-                "(steps - 1)", "steps",
-            ),
-            "it runs the wrong way: from last to first": lambda step, steps, first, last: (
-                _beta(step, steps, last, first)
-            ),
-        },
-        rtol=1e-6,
-        atol=1e-12,
-    )  # fmt: skip
+    cases = {
+        "the first step": (0, 300, 0.03, 0.003),
+        "half way": (150, 300, 0.03, 0.003),
+        "the last step": (299, 300, 0.03, 0.003),
+        "a step of stage 2": (700, 1900, 0.012, 0.0015),
+        "a beta that does not change": (7, 20, 0.01, 0.01),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "beta falls by the same factor each step, not by the same amount":
+            ("first * (last / first) ** share", "first + (last - first) * share"),
+        "beta has arrived after 0.8 of the stage, and then stays": (" / BETA_SHARE", ""),
+        "the last step is steps - 1: a stage of 300 is over at step 299": ("(steps - 1)", "steps"),
+        "it runs the wrong way: from last to first": lambda step, steps, first, last: (
+            _beta(step, steps, last, first)
+        ),
+    }  # fmt: skip
+    check("ex0501", yours, _beta, cases, slips=slips, rtol=1e-6, atol=1e-12)
 
 
 def _beta(step: int, steps: int, first: float, last: float) -> float:
@@ -85,30 +76,22 @@ def ex0502(yours: Function) -> None:
     """A batch of patches: (moduli (V, H, W), corners (P, 3), side) -> pixels, target."""
     moduli = torch.rand(4, 9, 12, generator=torch.Generator().manual_seed(2))
     four = torch.tensor([[1, 2, 3], [3, 4, 7], [0, 0, 0], [3, 3, 2]])
-    check(
-        "ex0502",
-        yours,
-        _patches,
-        {
-            "one patch in the first view's corner": (moduli, torch.tensor([[0, 0, 0]]), 3),
-            "one patch further down": (moduli, torch.tensor([[0, 4, 0]]), 4),
-            "one patch of the third view": (moduli, torch.tensor([[2, 1, 5]]), 4),
-            "four patches": (moduli, four, 5),
-        },
-        slips={
-            "the target begins one pixel in: Sobel needs a neighbour on each side": (
-                "1:-1, 1:-1", ":-2, :-2",
-            ),
-            "the patch lies on its side: rows come before columns": lambda *given: tuple(
-                part.transpose(1, 2) for part in _patches(*given)
-            ),
-            "the view is missing: pixels of all views are counted through": (
-                "view * height + ", "",
-            ),
-            "a row further down is a whole width further on, not a height": ("* width", "* height"),
-        },
-        rtol=0.0,
-    )  # fmt: skip
+    cases = {
+        "one patch in the first view's corner": (moduli, torch.tensor([[0, 0, 0]]), 3),
+        "one patch further down": (moduli, torch.tensor([[0, 4, 0]]), 4),
+        "one patch of the third view": (moduli, torch.tensor([[2, 1, 5]]), 4),
+        "four patches": (moduli, four, 5),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "the target begins one pixel in: Sobel needs a neighbour on each side":
+            ("1:-1, 1:-1", ":-2, :-2"),
+        "the patch lies on its side: rows come before columns": lambda *given: tuple(
+            part.transpose(1, 2) for part in _patches(*given)
+        ),
+        "the view is missing: pixels of all views are counted through": ("view * height + ", ""),
+        "a row further down is a whole width further on, not a height": ("* width", "* height"),
+    }  # fmt: skip
+    check("ex0502", yours, _patches, cases, slips=slips, rtol=0.0)
 
 
 def ex0503(yours: Function) -> None:
@@ -123,28 +106,22 @@ def ex0503(yours: Function) -> None:
 
     rng = np.random.default_rng(5)
     near, far = rng.normal(size=(400, 3)), rng.normal(size=(300, 3)) * 2 + (0.5, 0.0, 0.0)
-    check(
-        "ex0503",
-        yours,
-        spec,
-        {
-            "one point each": (np.zeros((1, 3)), np.array([[3.0, 4.0, 0.0]])),
-            "one point and two": (np.zeros((1, 3)), np.array([[1.0, 0, 0], [9.0, 0, 0]])),
-            "400 points and 300": (near, far),
-            "the same two, swapped": (far, near),
-            "300 points and themselves": (far, far),
-        },
-        slips={
-            "this is one way only: from a to b": lambda a, b: ways(a, b)[0].mean(),
-            "this is the sum of the two means; take their mean": lambda a, b: 2 * spec(a, b),
-            "these distances are squared": lambda a, b: (
-                sum(np.mean(way**2) for way in ways(a, b)) / 2
-            ),
-            "this is one mean over all points; the larger set would count more": lambda a, b: (
-                np.concatenate(ways(a, b)).mean()
-            ),
-        },
-    )
+    cases = {
+        "one point each": (np.zeros((1, 3)), np.array([[3.0, 4.0, 0.0]])),
+        "one point and two": (np.zeros((1, 3)), np.array([[1.0, 0, 0], [9.0, 0, 0]])),
+        "400 points and 300": (near, far),
+        "the same two, swapped": (far, near),
+        "300 points and themselves": (far, far),
+    }
+    slips: dict[str, Slip] = {
+        "this is one way only: from a to b": lambda a, b: ways(a, b)[0].mean(),
+        "this is the sum of the two means; take their mean": lambda a, b: 2 * spec(a, b),
+        "these distances are squared": lambda a, b: sum(np.mean(way**2) for way in ways(a, b)) / 2,
+        "this is one mean over all points; the larger set would count more": lambda a, b: (
+            np.concatenate(ways(a, b)).mean()
+        ),
+    }
+    check("ex0503", yours, spec, cases, slips=slips)
 
 
 @dataclass(frozen=True)
@@ -228,22 +205,15 @@ def ex0504(yours: Function) -> None:
     def inside_at_once(f: Balls, o: Tensor, d: Tensor, near: float, far: float) -> Tensor:
         return torch.where(f(o + near * d) <= 0, near, spec(f, o, d, near, far))
 
-    check(
-        "ex0504",
-        yours,
-        spec,
-        first_hit_cases(),
-        slips={
-            "a ray that meets nothing must give inf, not far": lambda *given: spec(
-                *given
-            ).nan_to_num(posinf=given[-1]),
-            "this is where the ray leaves: look for a change from positive to negative": leaves,
-            "a ray that begins inside has not entered yet": inside_at_once,
-            "some surfaces were passed by: a tenth slips between two of your samples": passed_by,
-        },
-        rtol=0.0,
-        atol=1e-3,
-    )
+    slips: dict[str, Slip] = {
+        "a ray that meets nothing must give inf, not far": lambda *given: spec(*given).nan_to_num(
+            posinf=given[-1]
+        ),
+        "this is where the ray leaves: look for a change from positive to negative": leaves,
+        "a ray that begins inside has not entered yet": inside_at_once,
+        "some surfaces were passed by: a tenth slips between two of your samples": passed_by,
+    }
+    check("ex0504", yours, spec, first_hit_cases(), slips=slips, rtol=0.0, atol=1e-3)
 
 
 def _fan(count: int, width: float) -> tuple[Tensor, Tensor]:
@@ -278,27 +248,29 @@ def ex0505(yours: Function) -> None:
 
     rng = np.random.default_rng(3)
     some, others = unit(rng.normal(size=(501, 3))), unit(rng.normal(size=(501, 3)))
+    cases = {
+        "a right angle": (np.array([[1.0, 0, 0]]), np.array([[0.0, 1, 0]])),
+        "501 small angles": (some, unit(some + 0.05 * others)),
+        "501 random directions": (some, others),
+        "turned inside out": (some, -some),
+        "501 normals and themselves": (some, some),
+    }
+    slips: dict[str, Slip] = {
+        "this is in radians": lambda a, b: np.radians(np.median(angles(a, b))),
+        "this is the mean": lambda a, b: angles(a, b).mean(),
+        "a surface that is turned inside out must be 180 degrees off": lambda a, b: np.median(
+            np.minimum(angles(a, b), angles(a, -b))
+        ),
+        "rounding made a dot product larger than 1, and the arc cosine of that is nan": (
+            lambda a, b: np.degrees(np.median(np.arccos((a * b).sum(axis=1))))
+        ),
+    }
     check(
         "ex0505",
         yours,
         lambda a, b: np.median(angles(a, b)),
-        {
-            "a right angle": (np.array([[1.0, 0, 0]]), np.array([[0.0, 1, 0]])),
-            "501 small angles": (some, unit(some + 0.05 * others)),
-            "501 random directions": (some, others),
-            "turned inside out": (some, -some),
-            "501 normals and themselves": (some, some),
-        },
-        slips={
-            "this is in radians": lambda a, b: np.radians(np.median(angles(a, b))),
-            "this is the mean": lambda a, b: angles(a, b).mean(),
-            "a surface that is turned inside out must be 180 degrees off": lambda a, b: np.median(
-                np.minimum(angles(a, b), angles(a, -b))
-            ),
-            "rounding made a dot product larger than 1, and the arc cosine of that is nan": (
-                lambda a, b: np.degrees(np.median(np.arccos((a * b).sum(axis=1))))
-            ),
-        },
+        cases,
+        slips=slips,
         rtol=1e-5,
         atol=1e-4,
     )

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from privhead_nb.lab.attacks import prior_free
 from privhead_nb.privacy.operators import Operator
-from privhead_nb.teach.checks import Array, Function, check, numbers_differ
+from privhead_nb.teach.checks import Array, Function, Slip, check, numbers_differ
 from privhead_nb.teach.lesson06 import multiplicity, scores
 
 HINTS = {
@@ -62,32 +62,28 @@ def ex0601(yours: Function) -> None:
         signs = np.array(list(itertools.product((1.0, -1.0), repeat=len(steps))))
         return np.cumsum(signs * steps, axis=1)
 
-    check(
-        "ex0601",
-        yours,
-        spec,
-        {
-            "three steps that all fit": (np.array([0.2, 0.3, 0.1]),),
-            "one step": (np.array([0.4]),),
-            "three large steps": (np.array([0.6, 0.5, 0.6]),),
-            "a step of the whole range": (np.array([1.0, 0.25]),),
-            "ten random steps": (np.random.default_rng(601).uniform(0.1, 0.5, 10),),
-            "four equal steps": (np.full(4, 0.3),),
-            "two steps of 0": (np.array([0.7, 0.0, 0.6, 0.6, 0.0]),),
-        },
-        slips={
-            "a step of 0 goes neither up nor down: both signs give the same signal": lambda s: (
-                spec(s) * 2 ** int((s == 0).sum())
-            ),
-            "these are all choices of signs; some leave the range": lambda steps: 2 ** len(steps),
-            "the signal may start anywhere, not only at 0": lambda steps: (
-                (np.abs(walks(steps) - 0.5) <= 0.5 + 1e-9).all(axis=1).sum()
-            ),
-            "it must stay in the range on its way, too, not only at its end": lambda steps: (
-                np.abs(walks(steps)[:, -1]) <= 1 + 1e-9
-            ).sum(),
-        },
-    )
+    cases = {
+        "three steps that all fit": (np.array([0.2, 0.3, 0.1]),),
+        "one step": (np.array([0.4]),),
+        "three large steps": (np.array([0.6, 0.5, 0.6]),),
+        "a step of the whole range": (np.array([1.0, 0.25]),),
+        "ten random steps": (np.random.default_rng(601).uniform(0.1, 0.5, 10),),
+        "four equal steps": (np.full(4, 0.3),),
+        "two steps of 0": (np.array([0.7, 0.0, 0.6, 0.6, 0.0]),),
+    }
+    slips: dict[str, Slip] = {
+        "a step of 0 goes neither up nor down: both signs give the same signal": lambda s: (
+            spec(s) * 2 ** int((s == 0).sum())
+        ),
+        "these are all choices of signs; some leave the range": lambda steps: 2 ** len(steps),
+        "the signal may start anywhere, not only at 0": lambda steps: (
+            (np.abs(walks(steps) - 0.5) <= 0.5 + 1e-9).all(axis=1).sum()
+        ),
+        "it must stay in the range on its way, too, not only at its end": lambda steps: (
+            np.abs(walks(steps)[:, -1]) <= 1 + 1e-9
+        ).sum(),
+    }
+    check("ex0601", yours, spec, cases, slips=slips)
 
 
 def ex0602(yours: Function) -> None:
@@ -110,28 +106,24 @@ def ex0602(yours: Function) -> None:
     seas, cut = two.copy(), sea.copy()
     seas[:, :2] = cut[:, :4] = [0.2, 0.6, 0.4]  # a strip of another sea
     cut[edge] -= random.uniform(0.05, 0.15, (6, 3))
-    check(
-        "ex0602",
-        yours,
-        spec,
-        {
-            "one part": (bump, first),
-            "the second of two parts": (two, second),
-            "nothing to mirror but the sea": (sea, first),
-            "another sea at the picture's left": (seas, second),
-            "a part that the picture's edge cuts": (cut, edge),
-        },
-        slips={
-            "the level is that right beside the part; the picture's corner may be in another sea": (
-                lambda p, i: about(2 * p[0, 0], p, i)
-            ),
-            "1 - x is the mirror about 0.5; the sea need not be 0.5": lambda p, i: about(1, p, i),
-            "only the part is to be mirrored, all else stays": lambda p, _: 2 * p[0, 0] - p,
-            "the mirror about b is 2 b - x: a pixel as far above b as it was below": lambda p, i: (
-                about((spec(p, i) + p) / 2, p, i)
-            ),
-        },
-    )
+    cases = {
+        "one part": (bump, first),
+        "the second of two parts": (two, second),
+        "nothing to mirror but the sea": (sea, first),
+        "another sea at the picture's left": (seas, second),
+        "a part that the picture's edge cuts": (cut, edge),
+    }
+    slips: dict[str, Slip] = {
+        "the level is that right beside the part; the picture's corner may be in another sea": (
+            lambda p, i: about(2 * p[0, 0], p, i)
+        ),
+        "1 - x is the mirror about 0.5; the sea need not be 0.5": lambda p, i: about(1, p, i),
+        "only the part is to be mirrored, all else stays": lambda p, _: 2 * p[0, 0] - p,
+        "the mirror about b is 2 b - x: a pixel as far above b as it was below": lambda p, i: about(
+            (spec(p, i) + p) / 2, p, i
+        ),
+    }
+    check("ex0602", yours, spec, cases, slips=slips)
 
 
 def ex0603(yours: Function) -> None:
@@ -146,33 +138,28 @@ def ex0603(yours: Function) -> None:
 
     random = np.random.default_rng(603)
     truth = random.uniform(size=(5, 7))
-    check(
-        "ex0603",
-        yours,
-        spec,
-        {
-            "the truth, lighter": (truth + 0.2, truth),
-            "its negative": (1 - truth, truth),
-            "half its contrast, and a negative": (0.3 - 0.5 * truth, truth),
-            "a plain picture": (np.full_like(truth, 0.4), truth),
-            "a guess with errors": (1 - truth + 0.1 * random.normal(size=truth.shape), truth),
-            "something else": (random.uniform(size=truth.shape), truth),
-            "pixels of a region, (n,)": (1 - truth[truth > 0.5], truth[truth > 0.5]),
-        },
-        slips={
-            "try the negative, too: the modulus doesn't know the sign": lambda x, y: explained(
-                x - x.mean() + y.mean(), y
-            ),
-            "c is free: move the guess to the truth's mean before you compare": lambda x, y: max(
-                explained(x, y), explained(-x, y)
-            ),
-            "sum the truth's squares around its mean: a grey card gets 0": lambda x, y: (
-                1 - (1 - spec(x, y)) * ((y - y.mean()) ** 2).sum() / (y**2).sum()
-            ),
-            "this is what is left; explained is 1 minus that": lambda x, y: 1 - spec(x, y),
-        },
-        rtol=1e-4,
-    )
+    cases = {
+        "the truth, lighter": (truth + 0.2, truth),
+        "its negative": (1 - truth, truth),
+        "half its contrast, and a negative": (0.3 - 0.5 * truth, truth),
+        "a plain picture": (np.full_like(truth, 0.4), truth),
+        "a guess with errors": (1 - truth + 0.1 * random.normal(size=truth.shape), truth),
+        "something else": (random.uniform(size=truth.shape), truth),
+        "pixels of a region, (n,)": (1 - truth[truth > 0.5], truth[truth > 0.5]),
+    }
+    slips: dict[str, Slip] = {
+        "try the negative, too: the modulus doesn't know the sign": lambda x, y: explained(
+            x - x.mean() + y.mean(), y
+        ),
+        "c is free: move the guess to the truth's mean before you compare": lambda x, y: max(
+            explained(x, y), explained(-x, y)
+        ),
+        "sum the truth's squares around its mean: a grey card gets 0": lambda x, y: (
+            1 - (1 - spec(x, y)) * ((y - y.mean()) ** 2).sum() / (y**2).sum()
+        ),
+        "this is what is left; explained is 1 minus that": lambda x, y: 1 - spec(x, y),
+    }
+    check("ex0603", yours, spec, cases, slips=slips, rtol=1e-4)
 
 
 def ex0604(yours: Function) -> None:
@@ -180,28 +167,22 @@ def ex0604(yours: Function) -> None:
     random = np.random.default_rng(604)
     picture = random.uniform(size=(6, 9))
     exact = (np.diff(picture, axis=1), np.diff(picture, axis=0))
-    check(
-        "ex0604",
-        yours,
-        _poisson,
-        {
-            "a picture's own differences": exact,
-            "2 x 2 pixels": (np.array([[1.0], [1.0]]), np.array([[0.0, 0.0]])),
-            "differences that no picture has": tuple(
-                g + 0.1 * random.normal(size=g.shape) for g in exact
-            ),
-        },
-        slips={
-            "this is the negative: D'g is minus the divergence": lambda *given: -_poisson(*given),
-            "a mirrored box's cosines make half a turn along it: pi u / H, not 2 pi u / H": (
-                "(np.pi", "(2 * np.pi",
-            ),
-            "add both directions: the rows' differences pull, too": (
-                " - np.diff(down, axis=0, **ends)", "",
-            ),
-            "that is D'g: the waves are still to be divided by their lambda": (" / waves", ""),
-        },
-    )  # fmt: skip
+    cases = {
+        "a picture's own differences": exact,
+        "2 x 2 pixels": (np.array([[1.0], [1.0]]), np.array([[0.0, 0.0]])),
+        "differences that no picture has": tuple(
+            g + 0.1 * random.normal(size=g.shape) for g in exact
+        ),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "this is the negative: D'g is minus the divergence": lambda *given: -_poisson(*given),
+        "a mirrored box's cosines make half a turn along it: pi u / H, not 2 pi u / H":
+            ("(np.pi", "(2 * np.pi"),
+        "add both directions: the rows' differences pull, too":
+            (" - np.diff(down, axis=0, **ends)", ""),
+        "that is D'g: the waves are still to be divided by their lambda": (" / waves", ""),
+    }  # fmt: skip
+    check("ex0604", yours, _poisson, cases, slips=slips)
 
 
 def _poisson(right: Array, down: Array) -> Array:
@@ -234,29 +215,21 @@ def ex0605(yours: Function) -> None:
         wrong = numbers_differ(mine, theirs, 1e-4, 1e-7)
         return ["the loss is right; its gradient by one start's pixels:", *wrong] if wrong else None
 
-    check(
-        "ex0605",
-        yours,
-        _smoothed_loss,
-        {
-            "two guesses, e of 0.1": (pictures, released, 0.1),
-            "a small e": (pictures, released, 0.002),
-            "nothing is released but 0": (pictures, torch.zeros(6, 7).double(), 0.05),
-        },
-        slips={
-            "take e away again, so that a flat pixel has a modulus of 0": (
-                ".sqrt() - e", ".sqrt()",
-            ),
-            "the norm runs over the three channels: add their squares before the root": (
-                "(g.square().sum(1) + e**2).sqrt() - e", "((g.square() + e**2).sqrt() - e).sum(1)",
-            ),
-            "equation 5 is a mean of distances, not of their squares": (".abs()", ".square()"),
-            "take |m_e - m| at each pixel, before the mean: signs cancel": (
-                ".abs().mean((1, 2))", ".mean((1, 2)).abs()",
-            ),
-        },
-        same=same,
-    )  # fmt: skip
+    cases = {
+        "two guesses, e of 0.1": (pictures, released, 0.1),
+        "a small e": (pictures, released, 0.002),
+        "nothing is released but 0": (pictures, torch.zeros(6, 7).double(), 0.05),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "take e away again, so that a flat pixel has a modulus of 0": (".sqrt() - e", ".sqrt()"),
+        "the norm runs over the three channels: add their squares before the root": (
+            "(g.square().sum(1) + e**2).sqrt() - e", "((g.square() + e**2).sqrt() - e).sum(1)",
+        ),
+        "equation 5 is a mean of distances, not of their squares": (".abs()", ".square()"),
+        "take |m_e - m| at each pixel, before the mean: signs cancel":
+            (".abs().mean((1, 2))", ".mean((1, 2)).abs()"),
+    }  # fmt: skip
+    check("ex0605", yours, _smoothed_loss, cases, slips=slips, same=same)
 
 
 def _smoothed_loss(pictures: Tensor, released: Tensor, e: float) -> Tensor:
@@ -292,30 +265,24 @@ def ex0606(yours: Function) -> None:
     steps = np.array([[5, 4, 3, 2, 1], [4, 5, 3, 2, 1], [3, 4, 5, 2, 1], [2, 3, 4, 5, 1],
                       [1, 2, 3, 4, 5]], dtype=float)  # fmt: skip
     first = np.zeros(5, dtype=int)
-    check(
-        "ex0606",
-        yours,
-        list_length,
-        {
-            "one probe, the right one second": (np.array([[0.9, 0.2, 0.5]]), np.array([2]), 1.0),
-            "five probes of rank 1 to 5, half of them": (steps, first, 0.5),
-            "four probes of rank 1, 2, 5 and 5, half of them": (
-                steps[[0, 1, 4, 4]], first[:4], 0.5),
-            "half of 40 probes": (table, own, 0.5),
-            "nine of ten": (table, own, 0.9),
-            "four people who score the same": (
-                np.array([[0.5, 0.5, 0.5, 0.5, 0.1]]), np.array([1]), 1.0),
-            "many ties": (np.round(table), own, 0.8),
-            "all of them": (table, own, 1.0),
-        },
-        slips={
-            "the most similar comes first": (">= mine", "<= mine"),
-            "half of five is three: a share that falls between two probes needs the next one": (
-                "np.ceil(share * len(ranks) - 1e-9)", "max(share * len(ranks) + 1e-9, 1)",
-            ),
-            "someone who scores the same stands before: count >=, not >": (
-                ">= mine).sum(axis=1)", "> mine).sum(axis=1) + 1",
-            ),
-            "the own person counts, too: the first has rank 1": ("- 1])", "- 1]) - 1"),
-        },
-    )  # fmt: skip
+    cases = {
+        "one probe, the right one second": (np.array([[0.9, 0.2, 0.5]]), np.array([2]), 1.0),
+        "five probes of rank 1 to 5, half of them": (steps, first, 0.5),
+        "four probes of rank 1, 2, 5 and 5, half of them": (
+            steps[[0, 1, 4, 4]], first[:4], 0.5),
+        "half of 40 probes": (table, own, 0.5),
+        "nine of ten": (table, own, 0.9),
+        "four people who score the same": (
+            np.array([[0.5, 0.5, 0.5, 0.5, 0.1]]), np.array([1]), 1.0),
+        "many ties": (np.round(table), own, 0.8),
+        "all of them": (table, own, 1.0),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "the most similar comes first": (">= mine", "<= mine"),
+        "half of five is three: a share that falls between two probes needs the next one":
+            ("np.ceil(share * len(ranks) - 1e-9)", "max(share * len(ranks) + 1e-9, 1)"),
+        "someone who scores the same stands before: count >=, not >":
+            (">= mine).sum(axis=1)", "> mine).sum(axis=1) + 1"),
+        "the own person counts, too: the first has rank 1": ("- 1])", "- 1]) - 1"),
+    }  # fmt: skip
+    check("ex0606", yours, list_length, cases, slips=slips)

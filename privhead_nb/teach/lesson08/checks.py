@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from privhead_nb.teach.checks import Array, Function, check, numbers_differ
+from privhead_nb.teach.checks import Array, Function, Slip, check, numbers_differ
 from privhead_nb.teach.lesson08 import few_views
 
 HINTS = {
@@ -45,27 +45,23 @@ def ex0801(yours: Function) -> None:
     two = (np.array([[0.0, 0.1, 0], [0.3, 0, 0]]), np.array([[-1.0, 0, 0], [1, 0, 0]]),
            np.array([0.5, 0.5]))  # fmt: skip
     five = (rng.normal(size=(40, 3)), rng.normal(size=(5, 3)), rng.uniform(0.2, 1.0, 5))
+    slips: dict[str, Slip] = {
+        "that is the nearest ball, their union; the mean takes every ball alike":
+            ("(lengths - radii).mean(", "(lengths - radii).min("),
+        "take the mean of the gradients first, their length afterwards":
+            ("np.linalg.norm(gradient, axis=1)", "np.ones(len(points))"),
+        "an arrow away from a centre has length one: divide before you average":
+            ("away / lengths[..., None]", "away"),
+        "a signed distance is negative inside": ("lengths - radii", "radii - lengths"),
+        "to the centre is not to the surface: where are the radii?": ("lengths - radii", "lengths"),
+    }  # fmt: skip
     check(
         "ex0801",
         yours,
         _mean_of_balls,
         {"one ball": one, "between two balls": two, "five balls, 40 points": five},
-        slips={
-            "that is the nearest ball, their union; the mean takes every ball alike": (
-                "(lengths - radii).mean(", "(lengths - radii).min(",
-            ),
-            "take the mean of the gradients first, their length afterwards": (
-                "np.linalg.norm(gradient, axis=1)", "np.ones(len(points))",
-            ),
-            "an arrow away from a centre has length one: divide before you average": (
-                "away / lengths[..., None]", "away",
-            ),
-            "a signed distance is negative inside": ("lengths - radii", "radii - lengths"),
-            "to the centre is not to the surface: where are the radii?": (
-                "lengths - radii", "lengths",
-            ),
-        },
-    )  # fmt: skip
+        slips=slips,
+    )
 
 
 def _mean_of_balls(points: Array, centers: Array, radii: Array) -> tuple[Array, Array]:
@@ -124,27 +120,22 @@ def ex0802(yours: Function) -> None:
             wrong = numbers_differ(mine, wanted, 0.0, NEAR * step)
         return wrong
 
-    check(
-        "ex0802",
-        yours,
-        redistance,
-        {
-            "a disc, already a distance": (np.hypot(x, y) - 0.52, step),
-            "the mean of two discs": (np.mean(discs, axis=0), step),
-            "an ellipse's equation": ((x / 0.7) ** 2 + (y / 0.4) ** 2 - 1, step),
-            "two discs apart": (apart, step),
-            "a bent line from rim to rim": (3 * (x - 0.7 * y**2 + 0.2), step),
-        },
-        slips={
-            "the inside must be negative": ("np.where(values < 0, -1, 1) * ", ""),
-            "you count lattice steps; multiply by the step": lambda v, h: redistance(v, h) / h,
-            "one division by the slope is right near the line only; far off the slope is another": (
-                lambda v, h: v / np.maximum(np.hypot(*np.gradient(v, h)), 1e-9)
-            ),
-            "the line passes between lattice points: interpolate where, on each edge": cells,
-        },
-        same=near_too,
-    )
+    cases = {
+        "a disc, already a distance": (np.hypot(x, y) - 0.52, step),
+        "the mean of two discs": (np.mean(discs, axis=0), step),
+        "an ellipse's equation": ((x / 0.7) ** 2 + (y / 0.4) ** 2 - 1, step),
+        "two discs apart": (apart, step),
+        "a bent line from rim to rim": (3 * (x - 0.7 * y**2 + 0.2), step),
+    }
+    slips: dict[str, Slip] = {
+        "the inside must be negative": ("np.where(values < 0, -1, 1) * ", ""),
+        "you count lattice steps; multiply by the step": lambda v, h: redistance(v, h) / h,
+        "one division by the slope is right near the line only; far off the slope is another": (
+            lambda v, h: v / np.maximum(np.hypot(*np.gradient(v, h)), 1e-9)
+        ),
+        "the line passes between lattice points: interpolate where, on each edge": cells,
+    }
+    check("ex0802", yours, redistance, cases, slips=slips, same=near_too)
 
 
 def ex0803(yours: Function) -> None:
@@ -154,32 +145,24 @@ def ex0803(yours: Function) -> None:
     angles = np.radians(np.array([0.0, 10, 28, 70, 95, 100, 180]))
     ring = np.stack([np.sin(angles), 0 * angles, np.cos(angles)], axis=1)
     nearest = "(towards @ towards[chosen].T).max(axis=1)"
-    check(
-        "ex0803",
-        yours,
-        few_views.farthest_views,
-        {
-            "one view": (np.eye(3), 1),
-            "8 of 24 all around": (cloud / np.linalg.norm(cloud, axis=1, keepdims=True), 8),
-            "4 of 7 on a ring": (ring, 4),
-            "all of 7": (ring, 7),
-            "equally far": (axes, 5),
-        },
-        slips={
-            "you add up over all chosen views; what counts is the nearest of them": (
-                ".max(axis=1)", ".sum(axis=1)",
-            ),
-            "compare with all chosen views, not only with the last": (
-                nearest, "towards @ towards[chosen[-1]]",
-            ),
-            "this takes the nearest view each time; coverage wants the farthest": (
-                nearest, f"-{nearest}",
-            ),
-            "the smallest cosine is the farthest chosen view; ask for the nearest": (
-                ".max(axis=1)", ".min(axis=1)",
-            ),
-        },
-    )  # fmt: skip
+    cases = {
+        "one view": (np.eye(3), 1),
+        "8 of 24 all around": (cloud / np.linalg.norm(cloud, axis=1, keepdims=True), 8),
+        "4 of 7 on a ring": (ring, 4),
+        "all of 7": (ring, 7),
+        "equally far": (axes, 5),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "you add up over all chosen views; what counts is the nearest of them":
+            (".max(axis=1)", ".sum(axis=1)"),
+        "compare with all chosen views, not only with the last":
+            (nearest, "towards @ towards[chosen[-1]]"),
+        "this takes the nearest view each time; coverage wants the farthest":
+            (nearest, f"-{nearest}"),
+        "the smallest cosine is the farthest chosen view; ask for the nearest":
+            (".max(axis=1)", ".min(axis=1)"),
+    }  # fmt: skip
+    check("ex0803", yours, few_views.farthest_views, cases, slips=slips)
 
 
 def ex0804(yours: Function) -> None:
@@ -196,27 +179,22 @@ def ex0804(yours: Function) -> None:
     lines[0, 4, 5], lines[0, 5, 4], lines[0, 5, 3] = 0.7, 0.3, 1.5
     blobs = (rng.uniform(size=(3, 16, 16)) > 0.8).astype(float)
     bright = rng.uniform(size=(3, 16, 16)) * np.array([1.0, 3.0, 0.2])[:, None, None]
-    check(
-        "ex0804",
-        yours,
-        spec,
-        {
-            "a dot, not widened": (lines, dot, 0),
-            "a dot, widened by 1 pixel": (lines, dot, 1),
-            "a dot, widened by 2 pixels": (lines, dot, 2),
-            "at the picture's border": (lines, np.roll(dot, (-4, -4), (1, 2)), 1),
-            "three pictures": (bright, blobs, 1),
-            "nothing outside": (lines, np.ones_like(lines), 1),
-        },
-        slips={
-            "that is the share inside": lambda m, shape, reach: 1 - spec(m, shape, reach),
-            "you have not widened the shape": lambda m, shape, _: spec(m, shape, 0),
-            "you count pixels; weigh each with its modulus": lambda m, shape, reach: spec(
-                (m > 0).astype(float), shape, reach
-            ),
-            "that is an amount, not a share: divide by all of the modulus": (
-                lambda m, shape, reach: spec(m, shape, reach) * m.sum()
-            ),
-        },
-        atol=1e-5,
-    )
+    cases = {
+        "a dot, not widened": (lines, dot, 0),
+        "a dot, widened by 1 pixel": (lines, dot, 1),
+        "a dot, widened by 2 pixels": (lines, dot, 2),
+        "at the picture's border": (lines, np.roll(dot, (-4, -4), (1, 2)), 1),
+        "three pictures": (bright, blobs, 1),
+        "nothing outside": (lines, np.ones_like(lines), 1),
+    }
+    slips: dict[str, Slip] = {
+        "that is the share inside": lambda m, shape, reach: 1 - spec(m, shape, reach),
+        "you have not widened the shape": lambda m, shape, _: spec(m, shape, 0),
+        "you count pixels; weigh each with its modulus": lambda m, shape, reach: spec(
+            (m > 0).astype(float), shape, reach
+        ),
+        "that is an amount, not a share: divide by all of the modulus": (
+            lambda m, shape, reach: spec(m, shape, reach) * m.sum()
+        ),
+    }
+    check("ex0804", yours, spec, cases, slips=slips, atol=1e-5)

@@ -14,7 +14,7 @@ from privhead_nb.lab.protocol import (
     exact_interval,
     verdicts,
 )
-from privhead_nb.teach.checks import Array, Function, check
+from privhead_nb.teach.checks import Array, Function, Slip, check
 
 HINTS = {
     # exercise: a question, and the idea
@@ -63,26 +63,22 @@ def ex0901(yours: Function) -> None:
 
     random = np.random.default_rng(90)
     mated, other = random.normal(1.5, 1, 40), random.normal(0, 1, 200)
-    check(
-        "ex0901",
-        yours,
-        spec,
-        {
-            "40 mated and 200 non-mated": (mated, other, np.linspace(-2, 3, 11)),
-            "thresholds at scores": (np.array([2, 2, 3.0]), np.arange(4.0), np.array([0, 2, 3.0])),
-            "one threshold": (mated, other, np.array([0.5])),
-        },
-        slips={
-            "FMR comes first, then FNMR": lambda *given: spec(*given)[:, ::-1],
-            "the second is the share of mated pairs that do not match; yours is TAR": (
-                lambda *given: np.abs(spec(*given) - [0, 1])
-            ),
-            "a score that equals the threshold matches": (
-                lambda mated, other, at: spec(mated, other, np.nextafter(at, np.inf))
-            ),
-            "each rate is a share of its own kind of pairs, not of all": of_all,
-        },
-    )
+    cases = {
+        "40 mated and 200 non-mated": (mated, other, np.linspace(-2, 3, 11)),
+        "thresholds at scores": (np.array([2, 2, 3.0]), np.arange(4.0), np.array([0, 2, 3.0])),
+        "one threshold": (mated, other, np.array([0.5])),
+    }
+    slips: dict[str, Slip] = {
+        "FMR comes first, then FNMR": lambda *given: spec(*given)[:, ::-1],
+        "the second is the share of mated pairs that do not match; yours is TAR": (
+            lambda *given: np.abs(spec(*given) - [0, 1])
+        ),
+        "a score that equals the threshold matches": (
+            lambda mated, other, at: spec(mated, other, np.nextafter(at, np.inf))
+        ),
+        "each rate is a share of its own kind of pairs, not of all": of_all,
+    }
+    check("ex0901", yours, spec, cases, slips=slips)
 
 
 def ex0903(yours: Function) -> None:
@@ -91,27 +87,21 @@ def ex0903(yours: Function) -> None:
     similarity, mate = random.normal(size=(60, 8)), np.repeat(np.arange(-4, 8), 5).clip(min=-1)
     similarity[mate >= 0] += 1.5 * (mate[mate >= 0][:, None] == np.arange(8))
     small = np.array([[0.9, 0.2], [0.4, 0.7], [0.8, 0.6], [0.1, 0.3]])
-    check(
-        "ex0903",
-        yours,
-        _open_set,
-        {
-            "two listed and two strangers": (small, np.array([0, 0, -1, -1]), 0.5),
-            "60 searches, a low threshold": (similarity, mate, 0.5),
-            "60 searches, a high threshold": (similarity, mate, 1.5),
-            "at a score": (small, np.array([0, 1, -1, -1]), 0.7),
-        },
-        slips={
-            "who is listed must come first, too, and not only raise an alarm": (
-                " & (similarity.argmax(1) == mate)", "",
-            ),
-            "a right first candidate below the threshold raises no alarm": ("alarm & ", ""),
-            "the mate's score is not enough: someone else may come first": (
-                "similarity.argmax(1) == mate", "similarity[np.arange(len(mate)), mate] >= at",
-            ),
-            "a score that equals the threshold raises an alarm": ("max(1) >= at", "max(1) > at"),
-        },
-    )  # fmt: skip
+    cases = {
+        "two listed and two strangers": (small, np.array([0, 0, -1, -1]), 0.5),
+        "60 searches, a low threshold": (similarity, mate, 0.5),
+        "60 searches, a high threshold": (similarity, mate, 1.5),
+        "at a score": (small, np.array([0, 1, -1, -1]), 0.7),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "who is listed must come first, too, and not only raise an alarm":
+            (" & (similarity.argmax(1) == mate)", ""),
+        "a right first candidate below the threshold raises no alarm": ("alarm & ", ""),
+        "the mate's score is not enough: someone else may come first":
+            ("similarity.argmax(1) == mate", "similarity[np.arange(len(mate)), mate] >= at"),
+        "a score that equals the threshold raises an alarm": ("max(1) >= at", "max(1) > at"),
+    }  # fmt: skip
+    check("ex0903", yours, _open_set, cases, slips=slips)
 
 
 def _open_set(similarity: Array, mate: Array, at: float) -> tuple[float, float]:
@@ -122,29 +112,21 @@ def _open_set(similarity: Array, mate: Array, at: float) -> tuple[float, float]:
 
 def ex0904(yours: Function) -> None:
     """Alarms: (passers, wanted, listed, fmr, fnmr) -> right, false, share that is right."""
-    check(
-        "ex0904",
-        yours,
-        _alarms,
-        {
-            "one on the list": (10_000, 10, 1, 0.001, 0.05),
-            "a hundred on the list": (10_000, 10, 100, 0.001, 0.05),
-            "a long list and half a town": (5_000, 2_500, 2_000, 0.002, 0.3),
-            "nobody is missed": (100, 1, 10, 0.01, 0.0),
-        },
-        slips={
-            "false alarms are raised by those who are not wanted: passers less wanted": (
-                "(passers - wanted)", "passers",
-            ),
-            "each passer is compared with the whole list": (" ** listed", ""),
-            "a passer raises one alarm at most; chances of many comparisons don't add up": (
-                "(1 - (1 - fmr) ** listed)", "fmr * listed",
-            ),
-            "fnmr is the share that is missed; the others raise the alarm": ("(1 - fnmr)", "fnmr"),
-        },
-        rtol=1e-9,
-        atol=1e-9,
-    )  # fmt: skip
+    cases = {
+        "one on the list": (10_000, 10, 1, 0.001, 0.05),
+        "a hundred on the list": (10_000, 10, 100, 0.001, 0.05),
+        "a long list and half a town": (5_000, 2_500, 2_000, 0.002, 0.3),
+        "nobody is missed": (100, 1, 10, 0.01, 0.0),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "false alarms are raised by those who are not wanted: passers less wanted":
+            ("(passers - wanted)", "passers"),
+        "each passer is compared with the whole list": (" ** listed", ""),
+        "a passer raises one alarm at most; chances of many comparisons don't add up":
+            ("(1 - (1 - fmr) ** listed)", "fmr * listed"),
+        "fnmr is the share that is missed; the others raise the alarm": ("(1 - fnmr)", "fnmr"),
+    }  # fmt: skip
+    check("ex0904", yours, _alarms, cases, slips=slips, rtol=1e-9, atol=1e-9)
 
 
 def ex0902(yours: Function) -> None:
@@ -163,35 +145,29 @@ def ex0902(yours: Function) -> None:
 
     random = np.random.default_rng(91)
     mated, other = random.normal(1.5, 1, 40), random.normal(0, 1, 200)
-    check(
-        "ex0902",
-        yours,
-        spec,
-        {
-            "ten pairs of each kind": (np.arange(10) / 10 + 0.45, np.arange(10) / 10, 0.2),
-            "40 mated and 200 non-mated, FMR 5 %": (mated, other, 0.05),
-            "the same scores in whole numbers: ties": (np.round(mated), np.round(other), 0.05),
-            "all non-mated scores are equal": (mated, np.zeros(100), 0.3),
-            "FMR 7 % of 100 pairs": (mated, other[:100], 0.07),
-        },
-        slips={
-            "that is TAR, the share that matches; FNMR is the share that does not": (
-                lambda mated, other, fmr: 1 - spec(mated, other, fmr)
-            ),
-            "your threshold lets one non-mated pair too many pass, and all that tie with it": (
-                lambda mated, other, fmr: (mated < from_the_top(other, fmr, 1)).mean()
-            ),
-            "stricter than need be: mated scores between the last pair that may pass and the "
-            "first that may not still match": (
-                lambda mated, other, fmr: (mated <= from_the_top(other, fmr, 0)).mean()
-            ),
-            "the threshold comes from the non-mated scores, not from the mated ones": (
-                lambda mated, _, fmr: (mated < np.quantile(mated, 1 - fmr)).mean()
-            ),
-        },
-        rtol=0,
-        atol=1e-9,
-    )
+    cases = {
+        "ten pairs of each kind": (np.arange(10) / 10 + 0.45, np.arange(10) / 10, 0.2),
+        "40 mated and 200 non-mated, FMR 5 %": (mated, other, 0.05),
+        "the same scores in whole numbers: ties": (np.round(mated), np.round(other), 0.05),
+        "all non-mated scores are equal": (mated, np.zeros(100), 0.3),
+        "FMR 7 % of 100 pairs": (mated, other[:100], 0.07),
+    }
+    slips: dict[str, Slip] = {
+        "that is TAR, the share that matches; FNMR is the share that does not": (
+            lambda mated, other, fmr: 1 - spec(mated, other, fmr)
+        ),
+        "your threshold lets one non-mated pair too many pass, and all that tie with it": (
+            lambda mated, other, fmr: (mated < from_the_top(other, fmr, 1)).mean()
+        ),
+        "stricter than need be: mated scores between the last pair that may pass and the "
+        "first that may not still match": (
+            lambda mated, other, fmr: (mated <= from_the_top(other, fmr, 0)).mean()
+        ),
+        "the threshold comes from the non-mated scores, not from the mated ones": (
+            lambda mated, _, fmr: (mated < np.quantile(mated, 1 - fmr)).mean()
+        ),
+    }
+    check("ex0902", yours, spec, cases, slips=slips, rtol=0, atol=1e-9)
 
 
 def ex0905(yours: Function) -> None:
@@ -205,29 +181,23 @@ def ex0905(yours: Function) -> None:
         share = successes / trials
         return share + z * math.sqrt(share * (1 - share) / trials) * np.array([-1, 1])
 
-    check(
-        "ex0905",
-        yours,
-        spec,
-        {
-            "2 of 31": (2, 31, 1.959964),
-            "30 of 32": (30, 32, 1.959964),
-            "none of 12": (0, 12, 1.959964),
-            "all of 12": (12, 12, 1.959964),
-            "500 of 1000, z = 1": (500, 1000, 1.0),
-        },
-        slips={
-            "the spread must be that of the unknown p, sqrt(p (1 - p) / n), and not that of k/n: "
-            "at k = 0 yours has no width": wald,
-            "that is Clopper and Pearson's; Wilson's asks for the p within z spreads": (
-                lambda k, n, z: exact_interval(k, n, math.erf(z / math.sqrt(2)))
-            ),
-            "as shares between 0 and 1, not in percent": lambda *given: 100 * spec(*given),
-            "the low end comes first": lambda *given: spec(*given)[::-1],
-        },
-        rtol=1e-6,
-        atol=1e-7,
-    )
+    cases = {
+        "2 of 31": (2, 31, 1.959964),
+        "30 of 32": (30, 32, 1.959964),
+        "none of 12": (0, 12, 1.959964),
+        "all of 12": (12, 12, 1.959964),
+        "500 of 1000, z = 1": (500, 1000, 1.0),
+    }
+    slips: dict[str, Slip] = {
+        "the spread must be that of the unknown p, sqrt(p (1 - p) / n), and not that of k/n: "
+        "at k = 0 yours has no width": wald,
+        "that is Clopper and Pearson's; Wilson's asks for the p within z spreads": (
+            lambda k, n, z: exact_interval(k, n, math.erf(z / math.sqrt(2)))
+        ),
+        "as shares between 0 and 1, not in percent": lambda *given: 100 * spec(*given),
+        "the low end comes first": lambda *given: spec(*given)[::-1],
+    }
+    check("ex0905", yours, spec, cases, slips=slips, rtol=1e-6, atol=1e-7)
 
 
 def _alarms(
@@ -264,29 +234,21 @@ def ex0906(yours: Function) -> None:
     uneven = random.integers(0, 5, 30)
     uneven[:5], known = np.arange(5), np.repeat(np.arange(5), 2)
     other = random.uniform(size=(30, 10)) < np.where(uneven[:, None] == known, 0.7, 0.2)
-    check(
-        "ex0906",
-        yours,
-        drawn_rates,
-        {
-            "three people, each drawn once": (three, *[np.arange(3)] * 2, np.ones((1, 3), int)),
-            "three people, two draws": (
-                three, *[np.arange(3)] * 2, np.array([[0, 1, 1], [2, 0, 1]])
-            ),
-            "six people, four probes each, 5 draws": (verdict, probe, gallery, draws(6, 5, 1)),
-            "different numbers of pictures": (other, uneven, known, draws(5, 4, 2)),
-        },
-        slips={
-            "a mated pair counts c_i times and not c_i squared: a copy meets its own pictures "
-            "only": ("= mine * mated", "= mine * theirs * mated"),
-            "a non-mated pair has two people: it counts c_i c_j times": (
-                "theirs * ~mated", "~mated",
-            ),
-            "two copies of a person are no pair of strangers: leave them out of FMR": (
-                "mine * theirs * ~mated", "(mine - mated) * theirs",
-            ),
-            "who was drawn three times counts three times": (
-                lambda m, p, g, c: drawn_rates(m, p, g, np.minimum(c, 1))
-            ),
-        },
-    )  # fmt: skip
+    cases = {
+        "three people, each drawn once": (three, *[np.arange(3)] * 2, np.ones((1, 3), int)),
+        "three people, two draws": (
+            three, *[np.arange(3)] * 2, np.array([[0, 1, 1], [2, 0, 1]])
+        ),
+        "six people, four probes each, 5 draws": (verdict, probe, gallery, draws(6, 5, 1)),
+        "different numbers of pictures": (other, uneven, known, draws(5, 4, 2)),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "a mated pair counts c_i times and not c_i squared: a copy meets its own pictures "
+        "only": ("= mine * mated", "= mine * theirs * mated"),
+        "a non-mated pair has two people: it counts c_i c_j times": ("theirs * ~mated", "~mated"),
+        "two copies of a person are no pair of strangers: leave them out of FMR":
+            ("mine * theirs * ~mated", "(mine - mated) * theirs"),
+        "who was drawn three times counts three times":
+            lambda m, p, g, c: drawn_rates(m, p, g, np.minimum(c, 1)),
+    }  # fmt: skip
+    check("ex0906", yours, drawn_rates, cases, slips=slips)

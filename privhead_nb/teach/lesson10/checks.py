@@ -8,7 +8,7 @@ from torch.nn.functional import normalize
 
 from privhead_nb.lab.appearance import nearer
 from privhead_nb.lab.intervals import draws, share
-from privhead_nb.teach.checks import Array, Function, check
+from privhead_nb.teach.checks import Array, Function, Slip, check
 
 HINTS = {
     # exercise: a question, and the idea
@@ -51,29 +51,24 @@ def ex1001(yours: Function) -> None:
     random = np.random.default_rng(1001)
     points, gradient = random.normal(size=(2, 6, 3))
     unit, distance = _unit(gradient), random.normal(size=6)
-    check(
-        "ex1001",
-        yours,
-        spec,
-        {
-            "a plane, one step away": (
-                np.array([[0.0, 0.0, 3.0]]), np.array([2.0]), np.array([[0.0, 0.0, 1.0]])
-            ),
-            "true distances, gradients of length one": (points, distance, unit),
-            "a field whose slope is 0.5": (points, distance, 0.5 * unit),
-            "slopes of all kinds": (points, distance, gradient),
-            "on the surface": (points, 0 * distance, gradient),
-        },
-        slips={
-            "right where the slope is one; else divide by the gradient's length squared": slope_one,
-            "that divides by the length once; the step along a unit vector is f / |g|, so the "
-            "length stands below twice": lambda x, f, g: slope_one(x, f, _unit(g)),
-            "the gradient points outwards: from a positive distance you go against it": (
-                lambda x, f, g: 2 * x - spec(x, f, g)
-            ),
-            "that is the step alone; where do you arrive?": lambda x, f, g: spec(x, f, g) - x,
-        },
-    )  # fmt: skip
+    cases = {
+        "a plane, one step away": (
+            np.array([[0.0, 0.0, 3.0]]), np.array([2.0]), np.array([[0.0, 0.0, 1.0]])
+        ),
+        "true distances, gradients of length one": (points, distance, unit),
+        "a field whose slope is 0.5": (points, distance, 0.5 * unit),
+        "slopes of all kinds": (points, distance, gradient),
+        "on the surface": (points, 0 * distance, gradient),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "right where the slope is one; else divide by the gradient's length squared": slope_one,
+        "that divides by the length once; the step along a unit vector is f / |g|, so the "
+        "length stands below twice": lambda x, f, g: slope_one(x, f, _unit(g)),
+        "the gradient points outwards: from a positive distance you go against it":
+            lambda x, f, g: 2 * x - spec(x, f, g),
+        "that is the step alone; where do you arrive?": lambda x, f, g: spec(x, f, g) - x,
+    }  # fmt: skip
+    check("ex1001", yours, spec, cases, slips=slips)
 
 
 def ex1002(yours: Function) -> None:
@@ -100,28 +95,22 @@ def ex1002(yours: Function) -> None:
     shape, colours = np.array([0, 1, 2, 3]), np.array([1, 4, 0, 2])
     between = gallery[shape] + 0.6 * gallery[colours] + 0.3 * random.normal(size=(4, 8))
     lengths, third = random.uniform(0.2, 5, (4, 1)), np.repeat(gallery[[4]], 2, 0)
-    check(
-        "ex1002",
-        yours,
-        spec,
-        {
-            "two people, at right angles": (
-                np.array([[3.0, 4.0]]), np.eye(2), np.array([0]), np.array([1])
-            ),
-            "vectors of many lengths": (between * lengths, gallery, shape, colours),
-            "nearest to a third person": (third, gallery, np.array([0, 1]), np.array([2, 3])),
-        },
-        slips={
-            "a cosine wants unit vectors: divide each row by its length": (
-                lambda x, g, s, c: picked(1 - x @ g.T, s, c)
-            ),
-            "these are similarities; a distance is 1 - cosine, and the nearest has the smallest": (
-                lambda x, g, s, c: picked(cosines(x, g), s, c)
-            ),
-            "shape and colours have changed places": lambda x, g, s, c: spec(x, g, c, s),
-            "the nearest of the whole gallery, who may be neither of the two": one_of_two,
-        },
-    )  # fmt: skip
+    cases = {
+        "two people, at right angles": (
+            np.array([[3.0, 4.0]]), np.eye(2), np.array([0]), np.array([1])
+        ),
+        "vectors of many lengths": (between * lengths, gallery, shape, colours),
+        "nearest to a third person": (third, gallery, np.array([0, 1]), np.array([2, 3])),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "a cosine wants unit vectors: divide each row by its length":
+            lambda x, g, s, c: picked(1 - x @ g.T, s, c),
+        "these are similarities; a distance is 1 - cosine, and the nearest has the smallest":
+            lambda x, g, s, c: picked(cosines(x, g), s, c),
+        "shape and colours have changed places": lambda x, g, s, c: spec(x, g, c, s),
+        "the nearest of the whole gallery, who may be neither of the two": one_of_two,
+    }  # fmt: skip
+    check("ex1002", yours, spec, cases, slips=slips)
 
 
 def ex1003(yours: Function) -> None:
@@ -140,56 +129,42 @@ def ex1003(yours: Function) -> None:
         weights = times[:, shape] * times[:, colours]
         return np.quantile((weights @ hits) / np.maximum(weights.sum(1), 1), [0.025, 0.975])
 
-    check(
-        "ex1003",
-        yours,
-        spec,
-        {
-            "12 pairs of 4 people": pairs_of(4, 3),
-            "40 pairs of 20 people": pairs_of(20, 2),
-            "6 pairs of 3 people, all hits but one": pairs_of(3, 2, hit=1.0),
-            "6 pairs of 6 people, all hits but one": pairs_of(6, 1, hit=1.0),
-            "6 pairs of 3 people, all misses but one": pairs_of(3, 2, hit=0.0),
-        },
-        slips={
-            "the picture hangs on two people: multiply how often both were drawn": (
-                lambda hits, shape, _, times: weighted(hits, times[:, shape])
-            ),
-            "multiply the two counts: a pair is there only if both of its people are": (
-                lambda hits, s, c, times: weighted(hits, times[:, s] + times[:, c])
-            ),
-            "a share, not percent": lambda *given: 100 * np.array(spec(*given)),
-            "quantiles of the draws' shares, not of the hits": lambda hits, *_: np.quantile(
-                hits, [0.025, 0.975]
-            ),
-            "a draw that leaves no picture has no share: leave it out": empty_as_0,
-        },
-        rtol=1e-6,
-    )
+    cases = {
+        "12 pairs of 4 people": pairs_of(4, 3),
+        "40 pairs of 20 people": pairs_of(20, 2),
+        "6 pairs of 3 people, all hits but one": pairs_of(3, 2, hit=1.0),
+        "6 pairs of 6 people, all hits but one": pairs_of(6, 1, hit=1.0),
+        "6 pairs of 3 people, all misses but one": pairs_of(3, 2, hit=0.0),
+    }
+    slips: dict[str, Slip] = {
+        "the picture hangs on two people: multiply how often both were drawn": (
+            lambda hits, shape, _, times: weighted(hits, times[:, shape])
+        ),
+        "multiply the two counts: a pair is there only if both of its people are": (
+            lambda hits, s, c, times: weighted(hits, times[:, s] + times[:, c])
+        ),
+        "a share, not percent": lambda *given: 100 * np.array(spec(*given)),
+        "quantiles of the draws' shares, not of the hits": lambda hits, *_: np.quantile(
+            hits, [0.025, 0.975]
+        ),
+        "a draw that leaves no picture has no share: leave it out": empty_as_0,
+    }
+    check("ex1003", yours, spec, cases, slips=slips, rtol=1e-6)
 
 
 def ex1004(yours: Function) -> None:
     """A photo on a mesh: (points (N, 3), picture, depth (H, W), K, c2w) -> colours, seen (N,)."""
-    check(
-        "ex1004",
-        yours,
-        _seen_colours,
-        photos(),
-        slips={
-            "points on the far side get the face, too: compare p_z with the depth in that pixel": (
-                " & (p[:, 2] <= near + 8)", "",
-            ),
-            "rows go with v, columns with u: picture[row, column]": (
-                ".astype(int)", ".astype(int)[:, ::-1]",
-            ),
-            "into the camera: take away c, then turn; of R you need its transpose": (
-                "@ c2w[:3, :3]", "@ c2w[:3, :3].T",
-            ),
-            "a point behind the camera falls into a pixel, too: p_z must be positive": (
-                " & (p[:, 2] > 0)", "",
-            ),
-        },
-    )  # fmt: skip
+    slips: dict[str, Slip] = {
+        "points on the far side get the face, too: compare p_z with the depth in that pixel":
+            (" & (p[:, 2] <= near + 8)", ""),
+        "rows go with v, columns with u: picture[row, column]":
+            (".astype(int)", ".astype(int)[:, ::-1]"),
+        "into the camera: take away c, then turn; of R you need its transpose":
+            ("@ c2w[:3, :3]", "@ c2w[:3, :3].T"),
+        "a point behind the camera falls into a pixel, too: p_z must be positive":
+            (" & (p[:, 2] > 0)", ""),
+    }  # fmt: skip
+    check("ex1004", yours, _seen_colours, photos(), slips=slips)
 
 
 def _unit(rows: Array) -> Array:

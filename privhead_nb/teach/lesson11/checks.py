@@ -15,7 +15,7 @@ import torch
 from privhead_nb.kernels.compositing import laplace_density
 from privhead_nb.kernels.lazy import power_of_two
 from privhead_nb.teach import results
-from privhead_nb.teach.checks import Array, Function, check, check_loop, same_names
+from privhead_nb.teach.checks import Array, Function, Slip, check, check_loop, same_names
 from privhead_nb.teach.lesson11 import roofline
 from privhead_nb.teach.lesson11.traffic import size, traffic
 from privhead_nb.viz.roofline import Result, intensity
@@ -107,31 +107,27 @@ def ex1101(yours: Function) -> None:
         least = size(sdf) + size(laplace_density(sdf, 0.1))
         return np.array([moved.read, moved.written, least])
 
-    check(
-        "ex1101",
-        yours,
-        counted,
-        {
-            "1 number of 4 bytes": (1, 4),
-            "1000 numbers of 4 bytes": (1000, 4),
-            "60 numbers of 8 bytes": (60, 8),
-            "7 numbers of 2 bytes": (7, 2),
-        },
-        slips={
-            "a comparison writes booleans, and a boolean takes 1 byte": (
-                lambda n, itemsize: counted(n, itemsize) + (itemsize - 1) * n * np.array([1, 1, 0])
-            ),
-            "the least is every input read and every result written: two numbers, not one": (
-                lambda n, itemsize: counted(n, itemsize) - [0, 0, n * itemsize]
-            ),
-            "in bytes, not in numbers: multiply by the size of an item": (
-                lambda n, itemsize: counted(n, itemsize) // itemsize
-            ),
-            "this is for one number: multiply by how many there are": (
-                lambda _, itemsize: counted(1, itemsize)
-            ),
-        },
-    )
+    cases = {
+        "1 number of 4 bytes": (1, 4),
+        "1000 numbers of 4 bytes": (1000, 4),
+        "60 numbers of 8 bytes": (60, 8),
+        "7 numbers of 2 bytes": (7, 2),
+    }
+    slips: dict[str, Slip] = {
+        "a comparison writes booleans, and a boolean takes 1 byte": (
+            lambda n, itemsize: counted(n, itemsize) + (itemsize - 1) * n * np.array([1, 1, 0])
+        ),
+        "the least is every input read and every result written: two numbers, not one": (
+            lambda n, itemsize: counted(n, itemsize) - [0, 0, n * itemsize]
+        ),
+        "in bytes, not in numbers: multiply by the size of an item": (
+            lambda n, itemsize: counted(n, itemsize) // itemsize
+        ),
+        "this is for one number: multiply by how many there are": (
+            lambda _, itemsize: counted(1, itemsize)
+        ),
+    }
+    check("ex1101", yours, counted, cases, slips=slips)
 
 
 def ex1102(yours: Function) -> None:
@@ -158,22 +154,23 @@ def ex1103(yours: Function) -> None:
         """Sum over the samples behind."""
         return np.pad(each[:, :0:-1].cumsum(1)[:, ::-1], ((0, 0), (0, 1)))
 
+    slips: dict[str, Slip] = {
+        "`behind` is a sum minus a sum, which loses what stands behind a wall: add up from "
+        "the far end": by(lambda t, e, _: (t, e.sum(1, keepdims=True) - e.cumsum(1))),
+        "you left out the samples behind (or a weight is a difference of two T, which rounds "
+        "to 0 in haze): more density here takes light from them": by(lambda t, *_: (t, 0)),
+        "your sum contains the sample itself; only those behind it lose light": (
+            by(lambda t, e, _: (t, after(e) + e))
+        ),
+        SUBTRACTS: by(lambda t, e, tau: (t, after(e / -np.expm1(-tau) * (1 - np.exp(-tau))))),
+        PRODUCT: by(lambda t, e, _: (0 * t, 0 * e)),
+    }
     check_loop(
         "ex1103",
         yours,
-        by(lambda t, e, _: (t, after(e))),  # autograd's exp(-tau) is 1 - alpha: 0 at a wall
+        by(lambda t, e, _: (t, after(e))),
         _rays(),
-        slips={
-            "`behind` is a sum minus a sum, which loses what stands behind a wall: add up from "
-            "the far end": by(lambda t, e, _: (t, e.sum(1, keepdims=True) - e.cumsum(1))),
-            "you left out the samples behind (or a weight is a difference of two T, which rounds "
-            "to 0 in haze): more density here takes light from them": by(lambda t, *_: (t, 0)),
-            "your sum contains the sample itself; only those behind it lose light": (
-                by(lambda t, e, _: (t, after(e) + e))
-            ),
-            SUBTRACTS: by(lambda t, e, tau: (t, after(e / -np.expm1(-tau) * (1 - np.exp(-tau))))),
-            PRODUCT: by(lambda t, e, _: (0 * t, 0 * e)),
-        },
+        slips=slips,
         rtol=1e-4,
         atol=1e-25,
     )
@@ -188,28 +185,21 @@ def ex1104(yours: Function) -> None:
         result["machine"]["copy_gb_s"] *= times_as_fast
         return (result,)
 
-    check(
-        "ex1104",
-        yours,
-        _below_the_ridge,
-        {
-            "an invented benchmark": (INVENTED,),
-            "the stored benchmark": (stored,),
-            "a machine with 50 times slower memory": with_memory(1 / 50),
-            "a machine with 50 times faster memory": with_memory(50),
-        },
-        slips={
-            "these are the others, which arithmetic holds up": ("< ridge", ">= ridge"),
-            "rows of other functions move other bytes: take the fused ones only": (
-                'row["function"] == "fused" and ', "",
-            ),
-            "the last row of an op counts, not its first": ("in rows", "in reversed(rows)"),
-            "leave out rows whose flops are 0: their arithmetic is not known": (
-                ' and row["flops"]', "",
-            ),
-        },
-        same=same_names,
-    )  # fmt: skip
+    cases = {
+        "an invented benchmark": (INVENTED,),
+        "the stored benchmark": (stored,),
+        "a machine with 50 times slower memory": with_memory(1 / 50),
+        "a machine with 50 times faster memory": with_memory(50),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "these are the others, which arithmetic holds up": ("< ridge", ">= ridge"),
+        "rows of other functions move other bytes: take the fused ones only":
+            ('row["function"] == "fused" and ', ""),
+        "the last row of an op counts, not its first": ("in rows", "in reversed(rows)"),
+        "leave out rows whose flops are 0: their arithmetic is not known":
+            (' and row["flops"]', ""),
+    }  # fmt: skip
+    check("ex1104", yours, _below_the_ridge, cases, slips=slips, same=same_names)
 
 
 def _below_the_ridge(result: Result) -> set[str]:

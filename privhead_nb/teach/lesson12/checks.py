@@ -9,7 +9,7 @@ import torch
 from scipy.special import ndtr
 from torch import Tensor
 
-from privhead_nb.teach.checks import Array, Function, check
+from privhead_nb.teach.checks import Array, Function, Slip, check
 
 HINTS = {
     # exercise: a question, and the idea
@@ -53,27 +53,18 @@ def cut(x: Any) -> Any:
 
 def ex1201(yours: Function) -> None:
     """Adam on an offset: (picture, render, coarse (D,), steps, rate, near) -> codes (D,)."""
-    check(
-        "ex1201",
-        yours,
-        _fit,
-        fits(),
-        slips={
-            "start from the coarse codes and not from 0": lambda x, r, c, *rest: (
-                _fit(x, r, 0 * c, *rest)
-            ),
-            "what you return may be out of range: cut it, too": (
-                "return cut(coarse + offset.detach())", "return coarse + offset.detach()",
-            ),
-            "the renderer saw codes outside of [-1, 1]: cut them before it draws": (
-                "render(cut(coarse + offset))", "render(coarse + offset)",
-            ),
-            "the offset costs nothing: near times its mean square": ("near *", "0 *"),
-            "gradients add up from step to step: clear them": ("adam.zero_grad()", "pass"),
-        },
-        rtol=1e-4,
-        atol=1e-5,
-    )  # fmt: skip
+    slips: dict[str, Slip] = {
+        "start from the coarse codes and not from 0": lambda x, r, c, *rest: (
+            _fit(x, r, 0 * c, *rest)
+        ),
+        "what you return may be out of range: cut it, too":
+            ("return cut(coarse + offset.detach())", "return coarse + offset.detach()"),
+        "the renderer saw codes outside of [-1, 1]: cut them before it draws":
+            ("render(cut(coarse + offset))", "render(coarse + offset)"),
+        "the offset costs nothing: near times its mean square": ("near *", "0 *"),
+        "gradients add up from step to step: clear them": ("adam.zero_grad()", "pass"),
+    }  # fmt: skip
+    check("ex1201", yours, _fit, fits(), slips=slips, rtol=1e-4, atol=1e-5)
 
 
 def ex1202(yours: Function) -> None:
@@ -81,25 +72,21 @@ def ex1202(yours: Function) -> None:
     random = np.random.default_rng(1202)
     codes, noise = random.uniform(-1, 1, (3, 5)), random.normal(size=(3, 5))
     edge = np.array([[0.95, -0.95, 0.2, -0.9]])
-    check(
-        "ex1202",
-        yours,
-        lambda z, s, n: cut(z + s * n),
-        {
-            "no noise": (codes, 0.0, noise),
-            "in the middle of the range": (0.1 * codes, 0.2, noise),
-            "at both edges": (edge, 0.4, np.array([[3.0, -3.5, 0.5, 0.3]])),
-            "more noise than the paper's": (codes, 1.6, noise),
-        },
-        slips={
-            "cut what comes out: codes live in [-1, 1]": lambda z, s, n: z + s * n,
-            "cut the sum, not the noise": lambda z, s, n: z + cut(s * n),
-            "scale is the standard deviation, not the variance": (
-                lambda z, s, n: cut(z + np.sqrt(s) * n)
-            ),
-            "where is the scale?": lambda z, _, n: cut(z + n),
-        },
-    )
+    cases = {
+        "no noise": (codes, 0.0, noise),
+        "in the middle of the range": (0.1 * codes, 0.2, noise),
+        "at both edges": (edge, 0.4, np.array([[3.0, -3.5, 0.5, 0.3]])),
+        "more noise than the paper's": (codes, 1.6, noise),
+    }
+    slips: dict[str, Slip] = {
+        "cut what comes out: codes live in [-1, 1]": lambda z, s, n: z + s * n,
+        "cut the sum, not the noise": lambda z, s, n: z + cut(s * n),
+        "scale is the standard deviation, not the variance": (
+            lambda z, s, n: cut(z + np.sqrt(s) * n)
+        ),
+        "where is the scale?": lambda z, _, n: cut(z + n),
+    }
+    check("ex1202", yours, lambda z, s, n: cut(z + s * n), cases, slips=slips)
 
 
 def _fit(
@@ -129,55 +116,37 @@ def moments(codes: Array, scale: float) -> tuple[Array, Array]:
 
 def ex1203(yours: Function) -> None:
     """A Gaussian that is cut: (codes (N,), scale) -> its mean (N,) and variance (N,)."""
-    check(
-        "ex1203",
-        yours,
-        moments,
-        {
-            "in the middle, little noise": (np.array([0.0]), 0.1),
-            "in the middle, much noise": (np.array([0.0]), 0.8),
-            "across the range": (np.linspace(-0.9, 0.9, 7), 0.4),
-            "at the edges": (np.array([-1.0, 1.0]), 0.25),
-            "more noise than range": (np.linspace(-1, 1, 5), 3.0),
-        },
-        slips={
-            "the draws beyond the edges don't vanish: they lie on the edges": (
-                "= ndtr(a), ndtr(-b),", "= 0, 0,",
-            ),
-            "the spread about the mean after the cut, not about the code": (
-                "- mean**2", "- codes**2",
-            ),
-            "that is the mean square; the mean's square is still in it": (" - mean**2", ""),
-            "the variance, not the standard deviation": (
-                "square + above + below - mean**2", "np.sqrt(square + above + below - mean**2)",
-            ),
-        },
-        rtol=1e-4,
-        atol=1e-6,
-    )  # fmt: skip
+    cases = {
+        "in the middle, little noise": (np.array([0.0]), 0.1),
+        "in the middle, much noise": (np.array([0.0]), 0.8),
+        "across the range": (np.linspace(-0.9, 0.9, 7), 0.4),
+        "at the edges": (np.array([-1.0, 1.0]), 0.25),
+        "more noise than range": (np.linspace(-1, 1, 5), 3.0),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "the draws beyond the edges don't vanish: they lie on the edges":
+            ("= ndtr(a), ndtr(-b),", "= 0, 0,"),
+        "the spread about the mean after the cut, not about the code": ("- mean**2", "- codes**2"),
+        "that is the mean square; the mean's square is still in it": (" - mean**2", ""),
+        "the variance, not the standard deviation":
+            ("square + above + below - mean**2", "np.sqrt(square + above + below - mean**2)"),
+    }  # fmt: skip
+    check("ex1203", yours, moments, cases, slips=slips, rtol=1e-4, atol=1e-6)
 
 
 def ex1204(yours: Function) -> None:
     """X_l: (original, fitted (H, W, 3), their labels (H, W), kept labels, gap) -> (H, W, 3)."""
     right = "np.where(keep, x, np.where(face, p, gap))"
-    check(
-        "ex1204",
-        yours,
-        _hybrid,
-        composites(),
-        slips={
-            "the original's hair and surroundings go first, also before a fitted face": (
-                right, "np.where(face, p, np.where(keep, x, gap))",
-            ),
-            "hair of the fitted picture comes in: where it has no face there is a gap": (
-                right, "np.where(keep, x, p)",
-            ),
-            "the other way round: hair stays, the face goes": (
-                right, "np.where(keep, p, np.where(face, x, gap))",
-            ),
-            "the gap has the colour that is given": ("p, gap)", "p, 0)"),
-        },
-    )  # fmt: skip
+    slips: dict[str, Slip] = {
+        "the original's hair and surroundings go first, also before a fitted face":
+            (right, "np.where(face, p, np.where(keep, x, gap))"),
+        "hair of the fitted picture comes in: where it has no face there is a gap":
+            (right, "np.where(keep, x, p)"),
+        "the other way round: hair stays, the face goes":
+            (right, "np.where(keep, p, np.where(face, x, gap))"),
+        "the gap has the colour that is given": ("p, gap)", "p, 0)"),
+    }  # fmt: skip
+    check("ex1204", yours, _hybrid, composites(), slips=slips)
 
 
 def ex1205(yours: Function) -> None:
@@ -193,24 +162,24 @@ def ex1205(yours: Function) -> None:
     a, b = torch.randn(2, 4, 6, generator=random, dtype=torch.float64)
     lengths = torch.tensor([[0.2], [1.0], [3.0], [9.0]], dtype=torch.float64)
     right_angle = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+    cases = {
+        "one pair, at right angles": (*right_angle, 5.0),
+        "the same people": (a, a.clone(), 5.0),
+        "vectors of any length": (lengths * a, b, 5.0),
+        "unit vectors": (unit(a), unit(b), 1.0),
+    }
+    slips: dict[str, Slip] = {
+        "where is the weight?": lambda a, b, _: (1 - cosines(a, b)).mean(),
+        "alike should cost nothing: 1 minus the cosine": lambda a, b, w: w * cosines(a, b).mean(),
+        "divide by both lengths": lambda a, b, w: w * (1 - (a * b).sum(1)).mean(),
+        "a mean over the pictures, not a sum": lambda a, b, w: w * (1 - cosines(a, b)).sum(),
+    }
     check(
         "ex1205",
         yours,
         lambda a, b, weight: weight * (1 - cosines(a, b)).mean(),
-        {
-            "one pair, at right angles": (*right_angle, 5.0),
-            "the same people": (a, a.clone(), 5.0),
-            "vectors of any length": (lengths * a, b, 5.0),
-            "unit vectors": (unit(a), unit(b), 1.0),
-        },
-        slips={
-            "where is the weight?": lambda a, b, _: (1 - cosines(a, b)).mean(),
-            "alike should cost nothing: 1 minus the cosine": lambda a, b, w: (
-                w * cosines(a, b).mean()
-            ),
-            "divide by both lengths": lambda a, b, w: w * (1 - (a * b).sum(1)).mean(),
-            "a mean over the pictures, not a sum": lambda a, b, w: w * (1 - cosines(a, b)).sum(),
-        },
+        cases,
+        slips=slips,
     )
 
 
@@ -227,30 +196,24 @@ def ex1206(yours: Function) -> None:
         code = np.linspace(-1, 1, 9)
         return cut(code + scale * random.normal(size=(count, len(code)))), scale
 
+    cases = {
+        "ten releases": released(10, 0.4),
+        "ten, more noise than the paper's": released(10, 0.8),
+        "a hundred, much noise": released(100, 1.6),
+        "a single one": released(1, 0.25),
+    }
+    slips: dict[str, Slip] = {
+        "the cut pulls the mean inwards: undo that": lambda x, _: x.mean(0),
+        "average first: one release says too little to be undone by itself": lambda x, s: undone(
+            x, s
+        ).mean(0),
+        "you went the wrong way: from the mean back to the code": lambda x, s: moments(
+            x.mean(0), s
+        )[0],
+        "scale is the standard deviation, not the variance": lambda x, s: undone(x.mean(0), s**2),
+    }
     check(
-        "ex1206",
-        yours,
-        lambda x, s: undone(x.mean(0), s),
-        {
-            "ten releases": released(10, 0.4),
-            "ten, more noise than the paper's": released(10, 0.8),
-            "a hundred, much noise": released(100, 1.6),
-            "a single one": released(1, 0.25),
-        },
-        slips={
-            "the cut pulls the mean inwards: undo that": lambda x, _: x.mean(0),
-            "average first: one release says too little to be undone by itself": lambda x, s: (
-                undone(x, s).mean(0)
-            ),
-            "you went the wrong way: from the mean back to the code": lambda x, s: moments(
-                x.mean(0), s
-            )[0],
-            "scale is the standard deviation, not the variance": lambda x, s: undone(
-                x.mean(0), s**2
-            ),
-        },
-        rtol=2e-3,
-        atol=2e-3,
+        "ex1206", yours, lambda x, s: undone(x.mean(0), s), cases, slips=slips, rtol=2e-3, atol=2e-3
     )
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from privhead_nb.deid.g2face.payload import NONCE, TAG, stream_of, tag_of, xor
-from privhead_nb.teach.checks import Array, Function, check
+from privhead_nb.teach.checks import Array, Function, Slip, check
 
 HINTS = {
     "1401": (
@@ -52,22 +52,15 @@ def ex1401(yours: Function) -> None:
             return (x * weight[:, None, None]).sum(1, keepdim=True) + 0.3
 
         cases[f"features {count} x {width} x {side} x {side}"] = (*three, logits_of)
-    check(
-        "ex1401",
-        yours,
-        _blend,
-        cases,
-        slips={
-            "a mask lies between 0 and 1: eq. 7 ends with a sigmoid": ("torch.sigmoid", ""),
-            "mask and 1 - mask have changed places": (
-                "mask * generated + (1 - mask)", "(1 - mask) * generated + mask",
-            ),
-            "where is what is to be hidden?": (" + hidden", ""),
-            "side by side in the order generated, original, hidden": (
-                "[generated, original,", "[original, generated,",
-            ),
-        },
-    )  # fmt: skip
+    slips: dict[str, Slip] = {
+        "a mask lies between 0 and 1: eq. 7 ends with a sigmoid": ("torch.sigmoid", ""),
+        "mask and 1 - mask have changed places":
+            ("mask * generated + (1 - mask)", "(1 - mask) * generated + mask"),
+        "where is what is to be hidden?": (" + hidden", ""),
+        "side by side in the order generated, original, hidden":
+            ("[generated, original,", "[original, generated,"),
+    }  # fmt: skip
+    check("ex1401", yours, _blend, cases, slips=slips)
 
 
 def _blend(
@@ -83,27 +76,20 @@ def ex1402(yours: Function) -> None:
     def shuffled(body: Tensor, spare: Tensor, order: Tensor) -> Tensor:
         return _into_places(body, spare, torch.argsort(order))
 
-    check(
-        "ex1402",
-        yours,
-        _into_places,
-        {
-            "two bits and one spare, in order": _bits(1, 2, 1, shuffle=False),
-            "two bits and one spare": _bits(1, 2, 1),
-            "a whole payload": _bits(3, 336, 16),
-        },
-        slips={
-            "three copies of the list, not of each bit: neighbours would fall together": (
-                "repeat(1, 3)", "repeat_interleave(3, 1)",
-            ),
-            "place j of the picture shows entry order[j] of the list; yours puts entry j at place "
-            "order[j]": shuffled,
-            "the spare bits stand at the end": (
-                "body.repeat(1, 3), spare", "spare, body.repeat(1, 3)",
-            ),
-            "the list is not in the picture's order yet": ("[:, order]", ""),
-        },
-    )  # fmt: skip
+    cases = {
+        "two bits and one spare, in order": _bits(1, 2, 1, shuffle=False),
+        "two bits and one spare": _bits(1, 2, 1),
+        "a whole payload": _bits(3, 336, 16),
+    }  # fmt: skip
+    slips: dict[str, Slip] = {
+        "three copies of the list, not of each bit: neighbours would fall together":
+            ("repeat(1, 3)", "repeat_interleave(3, 1)"),
+        "place j of the picture shows entry order[j] of the list; yours puts entry j at place "
+        "order[j]": shuffled,
+        "the spare bits stand at the end": ("body.repeat(1, 3), spare", "spare, body.repeat(1, 3)"),
+        "the list is not in the picture's order yet": ("[:, order]", ""),
+    }  # fmt: skip
+    check("ex1402", yours, _into_places, cases, slips=slips)
 
 
 def _into_places(body: Tensor, spare: Tensor, order: Tensor) -> Tensor:
@@ -122,24 +108,15 @@ def ex1403(yours: Function) -> None:
         sent = 2 * _into_places(body, extra, order) - 1
         logits = 3 * sent + 4 * torch.randn(sent.shape, generator=random)
         cases[name] = (logits, order, size)
-    check(
-        "ex1403",
-        yours,
-        _vote,
-        cases,
-        slips={
-            "each copy has one vote: count signs, or one loud copy outvotes two": (
-                "(copies > 0).sum(1) >= 2", "copies.sum(1) > 0",
-            ),
-            "put what you read back first: place j holds entry order[j]": (
-                "torch.argsort(order)", ":",
-            ),
-            "that shuffles once more; to undo it, assign to the places in order": (
-                "torch.argsort(order)", "order",
-            ),
-            "one vote is no majority: two of three": (">= 2", ">= 1"),
-        },
-    )  # fmt: skip
+    slips: dict[str, Slip] = {
+        "each copy has one vote: count signs, or one loud copy outvotes two":
+            ("(copies > 0).sum(1) >= 2", "copies.sum(1) > 0"),
+        "put what you read back first: place j holds entry order[j]": ("torch.argsort(order)", ":"),
+        "that shuffles once more; to undo it, assign to the places in order":
+            ("torch.argsort(order)", "order"),
+        "one vote is no majority: two of three": (">= 2", ">= 1"),
+    }  # fmt: skip
+    check("ex1403", yours, _vote, cases, slips=slips)
 
 
 def _vote(logits: Tensor, order: Tensor, size: int) -> Tensor:
@@ -149,24 +126,22 @@ def _vote(logits: Tensor, order: Tensor, size: int) -> Tensor:
 
 def ex1404(yours: Function) -> None:
     """Open a message: (told, key, stream, tag) -> (numbers (K,), right); else zeros, False."""
+    slips: dict[str, Slip] = {
+        "nothing may be shown that was not verified: zeros where the tag is wrong":
+            ("numbers if right else np.zeros_like(numbers)", "numbers"),
+        "a wrong key must not open it: compare the tags":
+            ("sent == tag(key, nonce + cipher)", "True"),
+        "the tag is over all that was sent before it: nonce and cipher": ("nonce + ", ""),
+        "still enciphered: XOR with the stream of this nonce":
+            ("xor(cipher, stream(key, nonce))", "cipher"),
+    }  # fmt: skip
     check(
         "ex1404",
         yours,
         _opened,
         {name: (*message, stream_of, tag_of) for name, message in messages().items()},
-        slips={
-            "nothing may be shown that was not verified: zeros where the tag is wrong": (
-                "numbers if right else np.zeros_like(numbers)", "numbers",
-            ),
-            "a wrong key must not open it: compare the tags": (
-                "sent == tag(key, nonce + cipher)", "True",
-            ),
-            "the tag is over all that was sent before it: nonce and cipher": ("nonce + ", ""),
-            "still enciphered: XOR with the stream of this nonce": (
-                "xor(cipher, stream(key, nonce))", "cipher",
-            ),
-        },
-    )  # fmt: skip
+        slips=slips,
+    )
 
 
 def _opened(told: bytes, key: bytes, stream: Function, tag: Function) -> tuple[Array, bool]:
@@ -178,24 +153,16 @@ def _opened(told: bytes, key: bytes, stream: Function, tag: Function) -> tuple[A
 
 def ex1405(yours: Function) -> None:
     """Hits and null: (probes (P, D), gallery (G, D), who (P,), names (G,)) -> two (P,)."""
-    check(
-        "ex1405",
-        yours,
-        _hits,
-        pictures_of_people(),
-        slips={
-            "compare directions: a long row of the gallery is nobody's nearest": (
-                "a @ b.T", "probes @ gallery.T",
-            ),
-            "a cosine is largest where two are alike": ("argmax", "argmin"),
-            "that is a row of the gallery; names says whose it is": (
-                "names[(a @ b.T).argmax(1)]", "(a @ b.T).argmax(1)",
-            ),
-            "the next picture is often the same person's: shift people, not pictures": (
-                "np.roll(people, -1)[np.searchsorted(people, who)]", "np.roll(who, -1)",
-            ),
-        },
-    )  # fmt: skip
+    slips: dict[str, Slip] = {
+        "compare directions: a long row of the gallery is nobody's nearest":
+            ("a @ b.T", "probes @ gallery.T"),
+        "a cosine is largest where two are alike": ("argmax", "argmin"),
+        "that is a row of the gallery; names says whose it is":
+            ("names[(a @ b.T).argmax(1)]", "(a @ b.T).argmax(1)"),
+        "the next picture is often the same person's: shift people, not pictures":
+            ("np.roll(people, -1)[np.searchsorted(people, who)]", "np.roll(who, -1)"),
+    }  # fmt: skip
+    check("ex1405", yours, _hits, pictures_of_people(), slips=slips)
 
 
 def _bits(count: int, size: int, spare: int, shuffle: bool = True) -> tuple[Tensor, ...]:
