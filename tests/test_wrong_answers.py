@@ -68,7 +68,6 @@ def test_every_exercise_has_four_wrong_answers_and_two_hints() -> None:
     counted = Counter([number for number, _, _ in WRONG] + [number for number, _, _ in SLIPS])
     assert {n: counted[n] for n in EXERCISES if counted[n] < 4} == {}
     assert set(counted) == set(EXERCISES)
-    for number in EXERCISES:
-        table = import_module(f"privhead_nb.teach.lesson{number[:2]}.checks").HINTS
-        question, idea = table[number]
-        assert question.rstrip().endswith("?") and len(idea) > 20, number
+    assert set(checks.hints()) == set(EXERCISES)
+    for number, stages in checks.hints().items():
+        assert stages["question"].endswith("?") and len(stages["idea"]) > 20, number

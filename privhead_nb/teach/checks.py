@@ -13,8 +13,8 @@ the idea, and never the formula.
 Both call the specification and yours on the same cases, and stop at the first that differs. A new
 check is a function ex<lesson><number> in lesson<lesson>/checks.py that calls one of them with a
 specification, a dict of cases, and a dict of the slips that are worth a word of their own: the four
-or so that a learner is likely to make; its question and its idea stand in HINTS of that file. A
-slip is a function, or two strings: what the specification's source has, and what it has instead.
+or so that a learner is likely to make; its question and its idea stand in hints.toml. A slip is a
+function, or two strings: what the specification's source has, and what it has instead.
 Answers may be numbers, arrays, tensors, or tuples of them: no wrapping is needed. With
 `same=same_names` they are sets of names. A lesson's checks are loaded when the first of them is
 asked for.
@@ -26,9 +26,10 @@ import inspect
 import linecache
 import re
 import textwrap
+import tomllib
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -286,18 +287,26 @@ def _fail(number: str, lines: list[str], slip: str = "") -> NoReturn:
 
 
 _NUMBER = re.compile(r"ex(\d\d)\d\d")
-_hints_given: dict[str, int] = {}
+_hints_given: set[str] = set()
 
 
 def hint(number: str) -> None:
     """Print the next hint of exercise "0304": a question first, then the idea, then that again."""
-    try:
-        stages = import_module(f"privhead_nb.teach.lesson{number[:2]}.checks").HINTS[number]
-    except (ModuleNotFoundError, KeyError):
-        raise ValueError(f'there is no exercise {number!r}: write hint("0304")') from None
-    stage = _hints_given.get(number, 0)
-    _hints_given[number] = min(stage + 1, 1)
-    print(f"{('question', 'idea')[stage]}: {stages[stage]}")
+    if number not in hints():
+        raise ValueError(f'there is no exercise {number!r}: write hint("0304")')
+    stage = "idea" if number in _hints_given else "question"
+    _hints_given.add(number)
+    print(f"{stage}: {hints()[number][stage]}")
+
+
+@cache
+def hints() -> dict[str, dict[str, str]]:
+    """The "question" and the "idea" of each exercise, by its number."""
+    told = tomllib.loads((Path(__file__).parent / "hints.toml").read_text(encoding="utf-8"))
+    return {
+        number: {stage: " ".join(words.split()) for stage, words in stages.items()}
+        for number, stages in told.items()
+    }
 
 
 def __getattr__(name: str) -> Any:

@@ -13,23 +13,6 @@ from privhead_nb.resources import SAMPLES
 from privhead_nb.scenes.folder import load_scene
 from privhead_nb.teach.checks import Function, Slip, check
 
-HINTS = {
-    # exercise: a question, and the idea
-    "0001": (
-        "what must become of 0, and what of 1?",
-        "each number and its negative add up to the same sum, whatever the number is",
-    ),
-    "0002": (
-        "how many numbers does one pixel of a neutral view hold, and one of a sensitive view?",
-        "count the numbers of a single pixel of each kind first, then pixels, then views",
-    ),
-    "0003": (
-        "what can be done to three numbers that leaves the length of their arrow as it was?",
-        "a length does not know which coordinate is which, nor a coordinate's sign; do the same to "
-        "every pixel, and stay within 0 and 1",
-    ),
-}
-
 APART = 0.05  # mean difference of two pictures that count as two
 
 

@@ -25,46 +25,6 @@ from privhead_nb.teach.lesson01.pieces import (
     weights_of,
 )
 
-HINTS = {
-    # exercise: a question, and the idea
-    "0101": (
-        "which point in front of the lens, one unit away in the camera's own axes, does K draw at "
-        "(u, v)?",
-        "walk backwards: from the pixel to K's own counting, through K's inverse into the camera's "
-        "axes, through the pose's rotation into the scene's; what is left is a length",
-    ),
-    "0102": (
-        "if [near, far] is cut into count equal sections, where does section i begin, and which "
-        "share of it lies before its sample?",
-        "work in sections first: number i plus a share between 0 and 1, which is one half, or a "
-        "random number of its own for each ray and section; stretch that to [near, far] at the end",
-    ),
-    "0103": (
-        "what has the light that reaches sample i passed: sample i itself, too?",
-        "a section's sigma times delta is all you need of it. Sum these up along the ray, shift "
-        "the sums by one place so that the first sample gets 0, and turn sums into what arrives",
-    ),
-    "0104": (
-        "if half of the light leaves the ray, what do the weights sum to, and what is the mean of "
-        "the depths that were met?",
-        "both are means by weight, so both divide by what the weights sum to; the spread is the "
-        "root of such a mean, of a squared distance from the depth you just found",
-    ),
-    "0105": (
-        "between which two depths does the weight of sample i count, and for which samples do "
-        "both of these depths exist?",
-        "bins are bounded by midpoints, so the first and the last sample have none. Pile the "
-        "masses up, find for each height the first pile above it, and go into that bin by the "
-        "share of its mass that is still missing",
-    ),
-    "0106": (
-        "after the second pass a ray has samples of two kinds: what must be true of them before "
-        "lengths and weights mean anything?",
-        "the first pass only says where to look: its weights are thrown away. Put all samples in "
-        "order, ask again, weigh again, and let the background have the light that is left",
-    ),
-}
-
 
 def ex0101(yours: Function) -> None:
     """Pixels to rays: (camera, xy (R, 2)) -> origins, directions (R, 3)."""

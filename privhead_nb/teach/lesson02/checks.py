@@ -14,57 +14,6 @@ from privhead_nb.kernels.grid_encoding import GridLayout, encode_grid_reference
 from privhead_nb.teach.checks import Function, Slip, check
 from privhead_nb.teach.lesson02 import laplace, shapes
 
-HINTS = {
-    # exercise: a question, and the idea
-    "0201": (
-        "look at q for a point in front of a face, one beyond an edge and one inside: how many of "
-        "its entries are positive, and which of them are legs of a triangle?",
-        "outside, only the axes on which you are beyond the face count, and they are perpendicular "
-        "to each other; inside, the nearest face decides. One of the two parts is always zero, so "
-        "you can compute both and add them",
-    ),
-    "0202": (
-        "if you move point 5 a little, which of the values f(x_i) change? And what does autograd "
-        "throw away after a gradient unless you ask it not to?",
-        "each value depends on its own point alone, so one number that contains all values has all "
-        "their gradients; torch.autograd.grad has an argument that keeps the gradient "
-        "differentiable. The check's last number is your loss's own derivative by a parameter",
-    ),
-    "0203": (
-        "normal_ wants a standard deviation: is the text's 2 / m one? And m counts the rows of a "
-        "weight: is that what comes in or what goes out?",
-        "hidden layers: noise around zero whose variance goes down with the number of their units, "
-        "and no bias. Last layer: no randomness at all, all weights alike; its bias makes f "
-        "negative at the origin",
-    ),
-    "0204": (
-        "write the story of one step: who forgets, who computes, who walks back, who moves, who "
-        "slows down? In which order must they come, and how often?",
-        "make the optimiser and the schedule once, before the loop. In the loop each of the five "
-        "verbs of the text is one line. A factor that is applied `steps` times shall make a tenth",
-    ),
-    "0205": (
-        "how many cells has an axis with R corners, and in which of them is a point at +1?",
-        "stretch [-1, 1] to [0, R - 1]: the whole part names the cell (the last cell holds its far "
-        "rim, too), the rest is the place in it. Then go through the eight corners: each axis "
-        "gives the place or one less it, the three are multiplied",
-    ),
-    "0206": (
-        "which ball around a place is surely empty, if f can grow by `lipschitz` for each unit of "
-        "way? And when is a ray done: in which two cases?",
-        "keep a depth for each ray and a list of those still on their way; ask f for them only, "
-        "sort out who has arrived and who is beyond `far`, let the others go as far as is safe, "
-        "until the list is empty",
-    ),
-    "0207": (
-        "what is R where a given share has been stopped, and what does the angle do to it? On "
-        "which side of the surface is that?",
-        "invert in two steps, from the share to the optical depth, from there to u, then give u "
-        "its unit. At the surface itself R is one half over the cosine, which tells the side; in "
-        "front a logarithm does it, behind you have to search",
-    ),
-}
-
 
 def ex0201(yours: Function) -> None:
     """Distance to a box: (points (N, 3), half (3,)) -> (N,)."""

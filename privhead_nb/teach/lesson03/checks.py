@@ -30,38 +30,6 @@ from privhead_nb.teach.checks import (
 from privhead_nb.teach.lesson03 import detector, leaks
 from privhead_nb.teach.lesson03.detector import Picture, Portrait
 
-HINTS = {
-    # exercise: a question, and the idea
-    "0301": (
-        "if you cut out the columns 2, 3, ... of a picture, and its columns 0, 1, ..., which pixel "
-        "lies on which?",
-        "nine shifted cuts of the picture replace the sliding window; add them with the kernel's "
-        "weights, once for x and once for y, and only then take lengths",
-    ),
-    "0302": (
-        "which code must the operator's largest modulus become, and which one the 0?",
-        "a loop over the views of each kind; numbers are stretched to the whole numbers that the "
-        "file can hold, and Pillow picks the mode of the file by the array's dtype",
-    ),
-    "0303": (
-        "which of the nine pixels under the kernel half-way down the left rim lie outside, and "
-        "what stands there?",
-        "write the window down, one column of zeros and two of c, and lay both kernels on it: one "
-        "derivative vanishes, the other is a known share of c",
-    ),
-    "0304": (
-        "for one file in your hands: what could it hold beside what its name promises?",
-        "visit every file at any depth and sort by the whole name first: a picture that a release "
-        "may have, release.json, manifest.json, or anything else; each has its own rules",
-    ),
-    "0305": (
-        "the detector compares neighbouring blocks of a face, wherever the face lies: what must "
-        "change so that no neighbourhood as large as a face is left?",
-        "many small moves in place of one: pieces smaller than a face, which change places in an "
-        "order that can be turned back",
-    ),
-}
-
 PEAK = Operator("sobel").peak
 MOST_CALLS = 400  # of torch for one picture: by slices it takes about 20
 

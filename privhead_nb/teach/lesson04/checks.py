@@ -19,49 +19,6 @@ from privhead_nb.privacy.operators import Operator
 from privhead_nb.teach.checks import Function, Slip, check, numbers_differ
 from privhead_nb.teach.lesson04.landscape import moduli
 
-HINTS = {
-    # exercise: a question, and the idea
-    "0401": (
-        "a modulus is made of two lengths: over which of the four axes of the patches is each of "
-        "them taken, and what is the slope of a root at 0?",
-        "move the colours before rows and columns, so that each plane can be convolved by itself; "
-        "square, sum over the colours, lift it a hair off 0, take the root, add both directions. "
-        "The loss then needs one subtraction",
-    ),
-    "0402": (
-        "how far to the right can a window of the kernel's width begin, if it must end inside "
-        "the patch?",
-        "count in one direction first: the places at which the kernel fits along a side. A square "
-        "has the square of that; what remains of its pixels are the neighbours",
-    ),
-    "0403": (
-        "which matrices keep the length of every vector, and what does another one do to the "
-        "vector that it stretches most?",
-        "test A by what it does to lengths, not by its determinant. If it changes some, find the "
-        "direction of colour that it changes most, and make a picture in which colours change "
-        "along that direction and no other",
-    ),
-    "0404": (
-        "if a moves up a little, which terms of the sum grow, which fall, and how fast does each "
-        "of them do so?",
-        "each ratio target / own is a place on a line that pulls a towards it, as strongly as own "
-        "is there. The best a stands where the pulls from both sides balance: order the "
-        "places, and pile up their strengths until half of all is reached",
-    ),
-    "0405": (
-        "`.backward()` adds to what a parameter's `.grad` holds: what stands there when the "
-        "second batch comes?",
-        "one optimiser for all batches; for each of them: ask the head, ask the loss, clear "
-        "the old slopes, make new ones, step. What you keep of the loss is a number",
-    ),
-    "0406": (
-        "which outputs see pixel p, and through which tap of the kernel does each of them see it?",
-        "for each output and direction make a vector over the colours: the sign of the error, "
-        "over the number of outputs, times the direction of the derivative, nothing where "
-        "there is none. Then send these back through the kernel, the way they came",
-    ),
-}
-
 NOTICED = 1e-3  # a mean modulus that changes by more than this share has changed
 PASSES = 100  # over all numbers: one sort takes a dozen, a search hundreds
 

@@ -13,38 +13,6 @@ from torch import Tensor
 from privhead_nb.teach.checks import Array, Function, Slip, check
 from privhead_nb.training.run import BETA_SHARE
 
-HINTS = {
-    # exercise: a question, and the idea
-    "0501": (
-        "By what must beta be multiplied in all, and what share of the way there is a given step?",
-        "raise the whole factor to the share of the way that is done; the share stops at 1",
-    ),
-    "0502": (
-        "If all pictures lay in one long row of numbers, by how many places would one row further "
-        "down, one column to the right, and one view further move you?",
-        "add an axis for rows and one for columns to the corner's own place, and let broadcasting "
-        "do the rest; Sobel needs a neighbour on each side, so the target begins one pixel in",
-    ),
-    "0503": (
-        "Whose nearest neighbour does each of the two clouds look for, and how often does each "
-        "cloud count?",
-        "build one tree for each cloud and ask it about the other cloud; average each direction "
-        "for itself, so that a cloud with more points does not count for more",
-    ),
-    "0504": (
-        "How close must samples lie so that nothing a tenth thick slips between two of them, and "
-        "what tells an entry from an exit?",
-        "between two neighbouring samples, of which the nearer is outside and the farther inside, "
-        "lies an entry: take each ray's first such pair, and halve it until it is short enough",
-    ),
-    "0505": (
-        "What does a dot product of two unit vectors say about the angle between them, and can "
-        "rounding make it larger than 1?",
-        "bring the dot products back to where the inverse cosine is defined before you ask it; "
-        "normals that point opposite ways must stay opposite",
-    ),
-}
-
 
 def ex0501(yours: Function) -> None:
     """Beta at a step: (step, steps, first, last) -> number."""

@@ -15,42 +15,6 @@ from privhead_nb.privacy.operators import Operator
 from privhead_nb.teach.checks import Array, Function, Slip, check, numbers_differ
 from privhead_nb.teach.lesson06 import multiplicity, scores
 
-HINTS = {
-    # exercise: a question, and the idea
-    "0601": (
-        "If a walk may start anywhere, what about it decides whether some start keeps all of it "
-        "between 0 and 1?",
-        "add the signed steps up from 0, the start included; shifting moves the highest and the "
-        "lowest point together, so only their distance counts",
-    ),
-    "0602": (
-        "Which pixels do you know to have the sea's colour, whatever else is in the picture?",
-        "grow the mask by one pixel: what is new lies right beside the part, and has the level "
-        "about which to mirror; leave all else alone",
-    ),
-    "0603": (
-        "For one sign, which constant makes the squared difference smallest?",
-        "the best constant puts the mean of the guess on the mean of the truth; do that for the "
-        "guess and for its negative, and keep the smaller rest",
-    ),
-    "0604": (
-        "A difference says how far one pixel is above another: which two pixels does it pull, and "
-        "which way?",
-        "each difference adds itself to the pixel after it and takes itself from the one before; "
-        "in the DCT each wave then has its own number to be divided by, and the constant has none",
-    ),
-    "0605": (
-        "Over which numbers does the norm of equation 6 run, and which of them are only added?",
-        "at each pixel, three channels make one length across and one down; smooth either length "
-        "by itself, so that it is 0 where the gradient is, and add them before you compare",
-    ),
-    "0606": (
-        "In a row of probes sorted by rank, where do you stop if you need half of five?",
-        "count, for each probe, the people who score at least as high as its own; then try lists "
-        "of one, two, three people until they hold the share that is asked for",
-    ),
-}
-
 
 def ex0601(yours: Function) -> None:
     """Signals in [0, 1] with given steps, those that differ by a constant once: steps -> count."""

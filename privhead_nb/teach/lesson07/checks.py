@@ -15,31 +15,6 @@ from privhead_nb.field.lipschitz import SILU_CONSTANT, local_constants
 from privhead_nb.teach.checks import Array, Function, Slip, check
 from privhead_nb.teach.lesson07 import runs
 
-HINTS = {
-    # exercise: a question, and the idea
-    "0701": (
-        "Which weights does one output depend on, and what happens to an output whose sum is small "
-        "enough already?",
-        "each row gets its own factor, the bound over its sum of moduli; a factor above 1 would "
-        "loosen a row, so it never comes to more",
-    ),
-    "0702": (
-        "Where does a network stretch, apart from its matrices, and how often?",
-        "for the promise multiply what each link can do at most, activations included; for the "
-        "truth measure every point's Jacobian as you measured a matrix, and keep the largest",
-    ),
-    "0703": (
-        "What stays the same within a pair, and would be lost in a mean over all heads?",
-        "make one number of each pair first; then resample these numbers, and look between which "
-        "values the middle 95 % of the resampled means lie",
-    ),
-    "0704": (
-        "With n pairs, which distribution has t if there is no effect, and which if there is one?",
-        "the critical value comes from the first, the chance to pass it from the second, whose "
-        "center grows with the root of n; try n = 2, 3, ... and stop at the first that suffices",
-    ),
-}
-
 
 def ex0701(yours: Function) -> None:
     """A layer's weight by eq. 7: (weight (outputs, inputs), m) -> W_hat of the same shape."""

@@ -11,32 +11,6 @@ from scipy import ndimage
 from privhead_nb.teach.checks import Array, Function, Slip, check, numbers_differ
 from privhead_nb.teach.lesson08 import few_views
 
-HINTS = {
-    # exercise: a question, and the idea
-    "0801": (
-        "How far is a point from a ball's surface if you know how far it is from the centre, and "
-        "which way does that distance grow fastest?",
-        "each ball by itself is easy: a length and a radius, and an arrow of length one away from "
-        "the centre; average the lengths, and average the arrows before you measure their length",
-    ),
-    "0802": (
-        "Between two neighbours of opposite sign, where along the edge does the zero line pass?",
-        "collect the pieces of the zero line as short segments, measure from each lattice point to "
-        "the nearest place on any segment, and let the given values decide the sign",
-    ),
-    "0803": (
-        "Of two views that are still free, which one is worse served by those that you have?",
-        "keep for every view how near its nearest chosen one is; the worst served comes next, and "
-        "a view that was chosen serves itself",
-    ),
-    "0804": (
-        "Which pixels does the shape reach once its edge may be wrong by `reach` rows and columns, "
-        "and what happens at the picture's border?",
-        "widen first: a pixel is covered if any pixel of the shape stands in the square window "
-        "around it, and outside of the picture there is nothing; then compare two sums",
-    ),
-}
-
 
 def ex0801(yours: Function) -> None:
     """Mean signed distance of balls and its slope: (points, centers, radii) -> (P,), (P,)."""

@@ -16,41 +16,6 @@ from privhead_nb.lab.protocol import (
 )
 from privhead_nb.teach.checks import Array, Function, Slip, check
 
-HINTS = {
-    # exercise: a question, and the idea
-    "0901": (
-        "Which of the two kinds of pairs can match wrongly, and which can fail to match?",
-        "compare all scores with all thresholds at once, (T, 1) with (N,); each rate is a share of "
-        "its own kind of pairs",
-    ),
-    "0902": (
-        "How many non-mated pairs may match, and what is the score of the first that may not?",
-        "sort the non-mated scores from the highest and count off those that may pass. Scores that "
-        "equal the next one would all pass together with it, so none of them may",
-    ),
-    "0903": (
-        "Of which searches is FPIR a share, and of which FNIR?",
-        "each search has one best candidate and its score. For strangers only the score counts; "
-        "for listed people the candidate must be the right one, too",
-    ),
-    "0904": (
-        "How likely is it that a stranger matches nobody on the whole list?",
-        "the chance that nothing goes wrong in many independent comparisons is a product; a false "
-        "alarm is the opposite of that. Then count people, and divide only at the end",
-    ),
-    "0905": (
-        "The condition holds between two values of p: what is true at these ends?",
-        "there the distance equals z spreads. Square both sides, sort by powers of p, and you have "
-        "a quadratic equation; its two roots are the ends",
-    ),
-    "0906": (
-        "If i was drawn three times and j twice, how many pairs of copies of i and j are there?",
-        "give every pair a weight that depends on the draw: own pictures meet once for each copy, "
-        "strangers once for each pair of copies. A rate is the weight of the wrong verdicts over "
-        "all weight",
-    ),
-}
-
 
 def ex0901(yours: Function) -> None:
     """FMR and FNMR at thresholds: (mated, other, thresholds) -> (T, 2)."""

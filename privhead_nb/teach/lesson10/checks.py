@@ -10,33 +10,6 @@ from privhead_nb.lab.appearance import nearer
 from privhead_nb.lab.intervals import draws, share
 from privhead_nb.teach.checks import Array, Function, Slip, check
 
-HINTS = {
-    # exercise: a question, and the idea
-    "1001": (
-        "If you walk a little way along the gradient, by how much does f change for each step?",
-        "pretend that f is linear: its slope along the gradient is known, so you can say how far "
-        "to walk until it is 0; a gradient that is twice as long means half as far a way, and the "
-        "arrow that you walk along is twice as long, too",
-    ),
-    "1002": (
-        "Does the length of a vector say anything about whom a picture shows?",
-        "bring every row to length one, make one table of distances from all pictures to all "
-        "people, and look up three things in each of its rows",
-    ),
-    "1003": (
-        "If somebody was drawn three times and somebody else never, how often does a picture of "
-        "both of them count, and what of a draw in which no picture is left?",
-        "a picture counts as often as its two people meet; that is a weight, so take a weighted "
-        "mean in each draw, over those draws only that have any weight at all",
-    ),
-    "1004": (
-        "Where does a point lie for somebody who stands at the camera, and what may hide it?",
-        "go into the camera's frame with the transpose of its axes, project, and find the pixel; "
-        "then strike out what lies outside, behind the camera, beside the head, or deeper than "
-        "the surface in that pixel",
-    ),
-}
-
 
 def ex1001(yours: Function) -> None:
     """A Newton step to f = 0: (points (N, 3), distance (N,), gradient (N, 3)) -> points (N, 3)."""

@@ -20,37 +20,6 @@ from privhead_nb.teach.lesson11 import roofline
 from privhead_nb.teach.lesson11.traffic import size, traffic
 from privhead_nb.viz.roofline import Result, intensity
 
-HINTS = {
-    # exercise: a question, and the idea
-    "1101": (
-        "How many operations does PyTorch run here, and which of them has more than one input?",
-        "write the two lines with one operation on each line, as in the table above; "
-        "each reads its arguments and writes its result",
-    ),
-    "1102": (
-        "Standing at sample i, what must you still know of the samples before it?",
-        "one running sum is enough; use it before you add to it. And when is a difference of two "
-        "numbers near 1 a bad way to get a small number?",
-    ),
-    "1103": (
-        "Which samples lose light when the density at k grows, and which gain?",
-        "forward once to learn what gets through to each place, then from the far end, carrying "
-        "one sum of what the samples behind have contributed to the loss; T_k, of which w_k is a "
-        "share, still waits one place further to the front",
-    ),
-    "1104": (
-        "On which side of the ridge does a byte, and not an operation, make you wait?",
-        "keep one row for each op first; only then compare what the op asks for with what the "
-        "machine gives, both in operations per byte",
-    ),
-    "1105": (
-        "Which number must lane b add up, so that an inclusive sum becomes one of what stands "
-        "before?",
-        "load twice: what is my own, and what is my left neighbour's; lane 0 has no neighbour in "
-        "its ray. Lanes from `count` on have nothing to load and nothing to store",
-    ),
-}
-
 
 def weights(density: Array, deltas: Array) -> Array:
     """(rays, samples) weights of eq. 1, in double precision."""

@@ -11,40 +11,6 @@ from torch import Tensor
 
 from privhead_nb.teach.checks import Array, Function, Slip, check
 
-HINTS = {
-    # exercise: a question, and the idea
-    "1201": (
-        "Which numbers move, and what would you see if they had moved to where no head is?",
-        "let an offset start at nothing and learn; show the renderer coarse codes and offset "
-        "together, kept in the range; the loss is a mean over the picture and a mean over the "
-        "offset; clear gradients before each new one",
-    ),
-    "1202": (
-        "What has to stay in the range: the noise, or what comes out?",
-        "stretch the noise, add it, and only then cut",
-    ),
-    "1203": (
-        "Where do the draws go that would have left the range?",
-        "there are three parts: a pile at -1, a pile at 1, and a piece of a bell between; write "
-        "down the share of each, then sum what each adds to the mean and to the mean square",
-    ),
-    "1204": (
-        "At one pixel: who is asked first, the original or the fitted picture?",
-        "the original's kept labels go first; where it has a face, the fitted picture is asked "
-        "whether it has one too; what is left is the gap",
-    ),
-    "1205": (
-        "Twice as long a vector of features: is that somebody else?",
-        "give each row the length one, multiply the rows that belong together, and let the loss be "
-        "nothing where they point the same way",
-    ),
-    "1206": (
-        "To which number do the releases of a code that is 0.9 go on average?",
-        "average first, for the noise; then ask which code has that average: you have the "
-        "function that leads from a code to it, and it only rises",
-    ),
-}
-
 
 def cut(x: Any) -> Any:
     """What lies outside of [-1, 1] goes to its edge."""

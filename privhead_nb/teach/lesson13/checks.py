@@ -11,42 +11,6 @@ from torch import Tensor
 from privhead_nb.deid.aware3d import losses
 from privhead_nb.teach.checks import Function, Slip, check
 
-HINTS = {
-    # exercise: a question, and the idea
-    "1301": (
-        "Two vectors point the same way and one is twice as long. How far apart are the people?",
-        "shorten every row to length one, whatever it was, and measure the straight line between "
-        "the two tips, row by row",
-    ),
-    "1302": (
-        "When the inequality holds with room to spare, what should still be learned?",
-        "move all of it to one side: what stands there is positive as long as the inequality is "
-        "hurt; let nothing below zero count, for each picture alone, and average",
-    ),
-    "1303": (
-        "What should happen to a picture that is farther from its source than was asked for?",
-        "the distance has a goal, and both too near and too far are off it; average how far each "
-        "picture is off its own goal",
-    ),
-    "1304": (
-        "Which pairs of pictures show one person, and which of these are a picture and itself?",
-        "two averages: from each other view to the first one of the same person, and between the "
-        "first views of two different people; a table of all distances has a diagonal that "
-        "belongs to neither",
-    ),
-    "1305": (
-        "What stands behind a new head that is narrower than the old one, if you copy all that "
-        "was background before?",
-        "a pixel may be copied only if both pictures show background there; make that a mask, and "
-        "give it an axis for the colours",
-    ),
-    "1306": (
-        "You can't undo the map. What can you do with it?",
-        "whatever happened to the released pictures can happen to the gallery as well; then both "
-        "sides of the comparison have been changed in the same way",
-    ),
-}
-
 
 def ex1301(yours: Function) -> None:
     """Distances of directions: a, b (N, D) of any length -> (N,)."""

@@ -11,34 +11,6 @@ from torch import Tensor
 from privhead_nb.deid.g2face.payload import NONCE, TAG, stream_of, tag_of, xor
 from privhead_nb.teach.checks import Array, Function, Slip, check
 
-HINTS = {
-    "1401": (
-        "If the mask is 1 at a pixel, whose features does that pixel show, and what if it is 0?",
-        "the mask is a weight between two features and comes from all three side by side; what is "
-        "hidden must arrive whatever the mask says",
-    ),
-    "1402": (
-        "Which bit of the list does the first place of the picture get?",
-        "make the whole list first, copies one after the other and the spare bits last; the order "
-        "then says for each place which entry of the list it shows",
-    ),
-    "1403": (
-        "Place 0 of the picture showed entry order[0]: where does what you read there belong?",
-        "an assignment puts everything back at once; then fold the copies under each other and "
-        "count how many of the three say 1",
-    ),
-    "1404": (
-        "Over which bytes was the tag made, and what may be shown before it was looked at?",
-        "cut the message in three; make the tag again from what you hold and compare all of it; "
-        "only if it is right take the cipher off, by the same XOR that put it on",
-    ),
-    "1405": (
-        "If a person's two pictures were given to two other people, would the null be fair?",
-        "compare directions, take the name of the best row; for the null give all pictures of a "
-        "person one other name, that of the next person in order, and count the same guesses again",
-    ),
-}
-
 
 def ex1401(yours: Function) -> None:
     """Eq. 7 and 8: (generated, original, hidden (N, C, H, W), logits_of) -> blended, mask."""

@@ -7,35 +7,6 @@ import numpy as np
 from privhead_nb.capture.roles import FACE_ANGLE
 from privhead_nb.teach.checks import Array, Function, Slip, check
 
-HINTS = {
-    # exercise: a question, and the idea
-    "1601": (
-        "Orientations 6 and 7 both put the stored row 0 at the right. In what do they differ?",
-        "four of the eight swap rows and columns; do that first where it is needed, and then turn "
-        "the order of rows, of columns, or of both around",
-    ),
-    "1602": (
-        "Which length of a picture stays the same whatever its shape, if the angle across its "
-        "corners does?",
-        "millimetres on the film are to the film's diagonal as pixels are to the picture's",
-    ),
-    "1603": (
-        "What does a profile look like that falls to its end, or that lies flat?",
-        "take the place of the least error, look at all that is left of it and at all that is "
-        "right of it, and ask whether either side rises enough somewhere",
-    ),
-    "1604": (
-        "What part of a difference is left if you take away what lies along the ray?",
-        "each ray gives three equations that count only what is across it; their sum over all "
-        "rays is a system of three, which numpy solves",
-    ),
-    "1605": (
-        "Which comparison is false for a number that is not known, and what follows from that?",
-        "say when a view may go out in colour, which needs everything to be known and everything "
-        "to speak for it, and turn the answer around",
-    ),
-}
-
 
 def upright(pixels: Array, orientation: int) -> Array:
     """Stored pixels (H, W, 3) as they are to be shown, by EXIF's orientation 1 to 8."""
