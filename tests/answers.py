@@ -1,18 +1,19 @@
-"""What a check says of a student's answer, what it knows of mistakes, and the lessons' panels."""
+"""What a check says of an answer, what it knows of mistakes, and the lessons' pages and panels."""
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from privhead_nb.teach import checks
+from privhead_nb.teach import build, checks
 from privhead_nb.teach.checks import CheckFailed, edited
 
 
@@ -52,6 +53,25 @@ def slips(number: str) -> dict[str, Callable[..., Any]]:
 def filled(slip: Callable[..., Any], *arguments: Any) -> None:
     """A slip as a loop that fills its last argument."""
     arguments[-1][:] = slip(*arguments[:-1])
+
+
+def page(number: str, *whole: str) -> SimpleNamespace:
+    """The functions and classes that a lesson's page defines, and what some of its cells make.
+
+    Args:
+        number: of the lesson.
+        whole: words of cells that are run as they stand.
+    """
+    (source,) = build.sources([number])
+    definitions = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
+    names: dict[str, Any] = {}
+    for cell in build.generate(source).cells:
+        if cell.cell_type == "code":
+            tree = ast.parse(cell.source)
+            if not any(words in cell.source for words in whole):
+                tree.body = [node for node in tree.body if isinstance(node, definitions)]
+            exec(compile(tree, f"<lesson {number}>", "exec"), names)
+    return SimpleNamespace(**names)
 
 
 def panels() -> dict[str, ModuleType]:

@@ -7,29 +7,21 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import answers
 import pytest
 import torch
 from torch.nn import functional as F
 
 from privhead_nb.resources import SAMPLES
 from privhead_nb.scenes.folder import load_scene
-from privhead_nb.teach import build
 from privhead_nb.teach.lesson04 import landscape, panel
 
 NOISE = torch.rand(3, 24, 24, 3, generator=torch.Generator().manual_seed(0))
-PIECES = ("def gradient_loss", "def patch_count", "def spots", "class ToyHead", "def descend",
-          "def best_contrast", "def cut")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def page() -> SimpleNamespace:
-    """What the lesson's page defines."""
-    (source,) = build.sources(["04"])
-    code = [c.source for c in build.generate(source).cells if c.cell_type == "code"]
-    names: dict[str, object] = {}
-    for cell in [code[0], *(c for c in code if any(piece in c for piece in PIECES))]:
-        exec(cell, names)
-    return SimpleNamespace(**names)
+    return answers.page("04", "SOBEL = ", "def spots", "class ToyHead", "def cut")
 
 
 @pytest.fixture(scope="module")

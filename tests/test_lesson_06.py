@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import json
-import re
-from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import answers
 import numpy as np
 import pytest
 import torch
@@ -17,114 +16,98 @@ from privhead_nb.heads.synthetic import synthetic_scene
 from privhead_nb.lab.attacks import prior_free
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.teach import lab_runs, results
-from privhead_nb.teach.exercises import solved
 from privhead_nb.teach.lesson06 import data, figures, multiplicity, panel
 from privhead_nb.teach.lesson06.checks import list_length
 from privhead_nb.teach.lesson06.scores import up_to_colours
 
-ROOT = Path(__file__).parents[1]
-SOURCE = ROOT / "notebooks" / "src" / "06_irreversibility.py"
-
 
 @pytest.fixture(scope="module")
-def page() -> dict[str, Any]:
-    """What the lesson's page defines, without the pictures and numbers that it makes of it."""
-    names: dict[str, Any] = {}
-    cells = [solved(c) for c in re.split(r"\n# %%.*\n", SOURCE.read_text(encoding="utf-8"))]
-    for wanted in (
-        "import math", "def closing(", "def flip(", "def squares(", "def misfit(", "def descend(",
-        "def variation(", "def from_differences(",
-    ):  # fmt: skip
-        (cell,) = (c for c in cells if re.search(rf"^{re.escape(wanted)}", c, re.MULTILINE))
-        tree = ast.parse(cell)
-        made = (ast.Import, ast.ImportFrom, ast.FunctionDef)
-        body = [n for n in tree.body if isinstance(n, made) or wanted == "import math"]
-        exec(compile(ast.Module(body, []), "<page>", "exec"), names)
-    return names
+def page() -> SimpleNamespace:
+    return answers.page("06", "import math")
 
 
 # What the page makes ------------------------------------------------------------------------------
 
 
-def test_two_choices_of_signs_of_4096_close_all_loops(page: dict[str, Any]) -> None:
+def test_two_choices_of_signs_of_4096_close_all_loops(page: SimpleNamespace) -> None:
     for seed in range(3):
-        assert page["closing"](np.random.default_rng(seed).uniform(size=(3, 3))) == 2
+        assert page.closing(np.random.default_rng(seed).uniform(size=(3, 3))) == 2
     corners = np.zeros((3, 3))
     corners[0, 0], corners[2, 2] = 0.5, 0.3
-    assert page["closing"](corners) == 4
+    assert page.closing(corners) == 4
 
 
-def test_a_ramp_is_one_part_with_four_choices_of_signs(page: dict[str, Any]) -> None:
+def test_a_ramp_is_one_part_with_four_choices_of_signs(page: SimpleNamespace) -> None:
     """So "one sign a part" needs its condition: no square's differences fall into pairs."""
     ramp = np.repeat([[0.0], [0.3], [0.8]], 3, axis=1)
     in_colour = torch.from_numpy(ramp)[..., None].expand(3, 3, 3)
     assert multiplicity.parts(Operator().modulus(in_colour))[1] == 1
-    assert page["closing"](ramp) == 4
+    assert page.closing(ramp) == 4
     tilted = ramp + np.array([0.0, 0.07, 0.19])  # every square falls into pairs: still not generic
-    assert page["squares"](tilted).tolist() == [4, 4] and page["closing"](tilted) == 16
+    assert page.squares(tilted).tolist() == [4, 4] and page.closing(tilted) == 16
     generic = tilted + 0.01 * np.random.default_rng(0).uniform(size=(3, 3))
-    assert page["squares"](generic).tolist() == [4, 0] and page["closing"](generic) == 2
+    assert page.squares(generic).tolist() == [4, 0] and page.closing(generic) == 2
 
 
 def test_portraits_are_one_part_and_generic_but_for_a_square_in_a_thousand(
-    page: dict[str, Any],
+    page: SimpleNamespace,
 ) -> None:
     heads = data.front(48)[:, 0]
-    full, paired = sum(page["squares"](head.mean(-1).numpy()) for head in heads)
+    full, paired = sum(page.squares(head.mean(-1).numpy()) for head in heads)
     assert full > 15_000 and paired / full < 0.0015
     assert {multiplicity.parts(Operator().modulus(head))[1] for head in heads} == {1}
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_descent_alone_finds_a_preimage_and_preferences_a_head(
-    page: dict[str, Any], seed: int
+    page: SimpleNamespace, seed: int
 ) -> None:
     truth = data.front(32)[3, 0]
     released = Operator().modulus(truth)
     wall, where = released < 1e-3, prior_free.interior(released, Operator(), 2)
 
     def found(loss_of: Any, last: float) -> tuple[float, float]:
-        pictures, _ = page["descend"](loss_of, wall, 150, last, starts=1, seed=seed)
-        left = page["misfit"](pictures, released, 1e-9)[0] / released.mean()
+        pictures, _ = page.descend(loss_of, wall, 150, last, starts=1, seed=seed)
+        left = page.misfit(pictures, released, 1e-9)[0] / released.mean()
         return float(left), up_to_colours(pictures[0], truth, where).explained
 
-    left, explained = found(lambda x, e, _: page["misfit"](x, released, e), 1e-4)
+    left, explained = found(lambda x, e, _: page.misfit(x, released, e), 1e-4)
     assert left < 0.006 and explained < 0.1
     left, explained = found(
-        lambda x, e, share: page["misfit"](x, released, e) + page["preferred"](x, share), 0.002
+        lambda x, e, share: page.misfit(x, released, e) + page.preferred(x, share), 0.002
     )
     assert left < 0.04 and explained > 0.3
     package = prior_free.smoothed_modulus(truth[None], Operator(), 0.03)
     off = (package - 0.5 * released).abs().mean()
-    assert torch.allclose(page["misfit"](truth[None], 0.5 * released, 0.03)[0], off)
+    assert torch.allclose(page.misfit(truth[None], 0.5 * released, 0.03)[0], off)
 
 
-def test_the_attack_on_the_page_wins_its_control_and_loses_the_other(page: dict[str, Any]) -> None:
+def test_the_attack_on_the_page_wins_its_control_and_loses_the_other(page: SimpleNamespace) -> None:
     one, two = (data.front(32)[person, 0] for person in (3, 2))
     released = Operator().modulus(one)
     where = prior_free.interior(released, Operator(), 2)
-    given = page["gradients"](one[None])
+    given = page.gradients(one[None])
 
     def signed(pictures: torch.Tensor, e: float, _: float) -> torch.Tensor:
-        off = [g - h for g, h in zip(page["gradients"](pictures), given, strict=True)]
+        off = [g - h for g, h in zip(page.gradients(pictures), given, strict=True)]
         return sum((d.square().sum(1) + e**2).sqrt() for d in off).mean((1, 2))
 
-    won, _ = page["descend"](signed, released < 1e-3, 120, 0.002, starts=1)
+    won, _ = page.descend(signed, released < 1e-3, 120, 0.002, starts=1)
     assert up_to_colours(won[0], one, where).explained > 0.95
     other = Operator().modulus(two)
-    lost, _ = page["descend"](
-        lambda x, e, share: page["misfit"](x, other, e) + page["preferred"](x, share),
+    lost, _ = page.descend(
+        lambda x, e, share: page.misfit(x, other, e) + page.preferred(x, share),
         other < 1e-3, 120, 0.002, starts=1,
     )  # fmt: skip
     assert up_to_colours(lost[0], one, where).explained < 0.25
 
 
-def test_signed_differences_give_the_head_back_and_sizes_do_not(page: dict[str, Any]) -> None:
+def test_signed_differences_give_the_head_back_and_sizes_do_not(page: SimpleNamespace) -> None:
     head = data.front(32)[3, 0]
 
     def rebuilt(change: Any) -> float:
         channels = [
-            page["from_differences"](change(np.diff(c, axis=1)), change(np.diff(c, axis=0)))
+            page.from_differences(change(np.diff(c, axis=1)), change(np.diff(c, axis=0)))
             for c in head.numpy().transpose(2, 0, 1)
         ]
         return up_to_colours(torch.from_numpy(np.stack(channels, -1)), head).explained
@@ -132,14 +115,14 @@ def test_signed_differences_give_the_head_back_and_sizes_do_not(page: dict[str, 
     assert rebuilt(lambda d: d) == pytest.approx(1) and rebuilt(np.abs) < 0.5
 
 
-def test_differences_of_no_picture_get_the_least_squares_answer(page: dict[str, Any]) -> None:
+def test_differences_of_no_picture_get_the_least_squares_answer(page: SimpleNamespace) -> None:
     random = np.random.default_rng(5)
     right, down = random.normal(size=(4, 5)), random.normal(size=(3, 6))
     units = np.eye(24).reshape(24, 4, 6)
     rows = [np.diff(units, axis=axis).reshape(24, -1) for axis in (2, 1)]
     target = np.concatenate([right.ravel(), down.ravel()])
     wanted = np.linalg.lstsq(np.concatenate(rows, axis=1).T, target)[0]
-    found = page["from_differences"](right, down).ravel()
+    found = page.from_differences(right, down).ravel()
     assert np.allclose(found, wanted - wanted.mean())
 
 

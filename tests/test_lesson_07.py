@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import math
-import re
 from dataclasses import replace
-from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import answers
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,13 +21,9 @@ from privhead_nb.field import lipschitz
 from privhead_nb.field.model import FieldSettings, HeadModel
 from privhead_nb.field.radiance import ColourNetwork, LipschitzLinear
 from privhead_nb.resources import SAMPLES
-from privhead_nb.teach.exercises import solved
 from privhead_nb.teach.lesson07 import panel, runs
 from privhead_nb.teach.results import interval
 from privhead_nb.training.losses import lipschitz_loss
-
-SOURCE = Path(__file__).parents[1] / "notebooks" / "src" / "07_lipschitz_ablation.py"
-
 
 # Bounds -------------------------------------------------------------------------------------------
 
@@ -104,72 +99,60 @@ def test_what_is_seen_faces_its_camera_and_slopes_are_finite() -> None:
 
 
 @pytest.fixture(scope="module")
-def page() -> dict[str, Any]:
-    """What the lesson's page defines for its flat world, without pictures and trainings."""
-    names: dict[str, Any] = {}
-    cells = [solved(c) for c in re.split(r"\n# %%.*\n", SOURCE.read_text(encoding="utf-8"))]
-    for wanted in (
-        "import math", "DEPTH,", "class Colours", "def slopes(", "def normalised(",
-        "class BoundedLinear", "def promise_and_truth(",
-    ):  # fmt: skip
-        (cell,) = (c for c in cells if re.search(rf"^{re.escape(wanted)}", c, re.MULTILINE))
-        body = ast.parse(cell.split("\nfigure, ")[0]).body
-        if wanted not in ("import math", "DEPTH,"):
-            body = [n for n in body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
-        exec(compile(ast.Module(body, []), "<page>", "exec"), names)
-    return names
+def page() -> SimpleNamespace:
+    return answers.page("07", "DEPTH, ")
 
 
-def trained(page: dict[str, Any], weight: float, seed: int, steps: int = 600) -> tuple[Any, Any]:
+def trained(page: SimpleNamespace, weight: float, seed: int, steps: int = 600) -> tuple[Any, Any]:
     """The page's network of bounded layers, with a weight of eq. 8 in its loss."""
 
     def extra(network: Any) -> Any:
-        return weight * page["product_of_bounds"](network)
+        return weight * page.product_of_bounds(network)
 
-    return page["fit"](page["BoundedLinear"], extra=extra, seed=seed, steps=steps)
+    return page.fit(page.BoundedLinear, extra=extra, seed=seed, steps=steps)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_only_a_network_that_is_told_the_view_leaves_the_plane_behind(
-    page: dict[str, Any], seed: int
+    page: SimpleNamespace, seed: int
 ) -> None:
     (liar, lied), (_, blind) = (
-        page["fit"](torch.nn.Linear, views=views, seed=seed) for views in (True, False)
+        page.fit(torch.nn.Linear, views=views, seed=seed) for views in (True, False)
     )
-    off = [abs(depths[-1] - page["DEPTH"]) for depths in (lied, blind)]
+    off = [abs(depths[-1] - page.DEPTH) for depths in (lied, blind)]
     assert off[0] > 0.15 and off[1] < 0.03
-    over_views = page["slopes"](liar, lied[-1])[1]
-    assert over_views == pytest.approx(float(page["lines"].max()) * off[0], rel=0.3)
+    over_views = page.slopes(liar, lied[-1])[1]
+    assert over_views == pytest.approx(float(page.lines.max()) * off[0], rel=0.3)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_little_of_equation_8_moves_the_plane_and_much_of_it_blurs_the_lines(
-    page: dict[str, Any], seed: int
+    page: SimpleNamespace, seed: int
 ) -> None:
     off, misfit = [], []
     for weight in (0.0, 1e-3, 3e-2):
         network, depths = trained(page, weight, seed)
-        place = page["u"] - page["v"] * depths[-1]
-        shown = page["modulus"](network(place, page["v"]).detach())
-        misfit.append(float((shown - page["lines"]).abs().mean()))
-        off.append(depths[-1] - page["DEPTH"])
+        place = page.u - page.v * depths[-1]
+        shown = page.modulus(network(place, page.v).detach())
+        misfit.append(float((shown - page.lines).abs().mean()))
+        off.append(depths[-1] - page.DEPTH)
     assert off[0] < -0.13 and abs(off[1]) < 0.04 and off[2] > 0.08
     assert misfit[2] > 0.5 > misfit[1]
 
 
-def test_a_network_keeps_to_its_bound(page: dict[str, Any]) -> None:
+def test_a_network_keeps_to_its_bound(page: SimpleNamespace) -> None:
     network, depths = trained(page, 3e-2, 0, steps=60)
-    weights = [page["normalised"](layer.weight, layer.m).detach() for layer in network.layers]
-    points = torch.stack([(page["u"] - page["v"] * depths[-1]).flatten(), page["v"].flatten()], -1)
+    weights = [page.normalised(layer.weight, layer.m).detach() for layer in network.layers]
+    points = torch.stack([(page.u - page.v * depths[-1]).flatten(), page.v.flatten()], -1)
     biases = [layer.bias.detach() for layer in network.layers]
-    bound, found = page["promise_and_truth"](weights, biases, points)
-    assert found <= bound <= 1.0998393**2 * float(page["product_of_bounds"](network)) * 1.001
+    bound, found = page.promise_and_truth(weights, biases, points)
+    assert found <= bound <= 1.0998393**2 * float(page.product_of_bounds(network)) * 1.001
     assert trained(page, 3e-2, 0, steps=60)[1] == depths
 
 
-def test_the_pages_layer_is_the_packages(page: dict[str, Any]) -> None:
+def test_the_pages_layer_is_the_packages(page: SimpleNamespace) -> None:
     torch.manual_seed(0)
-    theirs, ours = LipschitzLinear(7, 5), page["BoundedLinear"](7, 5)
+    theirs, ours = LipschitzLinear(7, 5), page.BoundedLinear(7, 5)
     ours.load_state_dict(theirs.state_dict())
     for change in (0.0, -3.0):
         with torch.no_grad():

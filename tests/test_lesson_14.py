@@ -17,7 +17,6 @@ from privhead_nb.deid.g2face.identity import NOISE
 from privhead_nb.deid.g2face.payload import stream_of, tag_of
 from privhead_nb.lab.recognisers.stored import recogniser
 from privhead_nb.lab.sheet import shipped_gallery
-from privhead_nb.teach import widgets
 from privhead_nb.teach.lesson14 import figures, panel
 from privhead_nb.teach.lesson14.checks import messages, pictures_of_people
 from privhead_nb.teach.lesson14.panel import as_file
@@ -159,11 +158,6 @@ def test_hair_and_outline_name_people(shown: Shown) -> None:
 
 
 def test_the_panel_says_what_came_back() -> None:
-    for name, control in panel.controls().items():
-        values = widgets.values_of(control)
-        for value in (values[0], values[-1]):
-            view = panel.picture(**panel.SETTING | {name: value})
-            assert len(view.png()) > 1000 and len(view.alt) > 80
     facts = [panel.picture(**setting).facts for setting in panel.TWIN]
     assert "dB from the original" in facts[0]
     assert all("not recovered" in told for told in facts[1:])
