@@ -18,7 +18,6 @@ from privhead_nb import load_scene
 from privhead_nb.field.sdf import MLPField
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.geometry.metrics import closest_points, sample_surface
-from privhead_nb.kernels.grid_encoding import GridLayout, encode_grid_reference
 from privhead_nb.resources import SAMPLES
 from privhead_nb.teach import results
 from privhead_nb.teach.lesson02 import figures, laplace, panel, shapes
@@ -177,17 +176,6 @@ def test_our_networks_are_the_packages() -> None:
     their_value, their_slope = PAGE.their_slope(PAGE.as_package(grid), places())
     assert torch.allclose(value, their_value, atol=1e-4)
     assert torch.allclose(slope, their_slope, atol=1e-3)
-
-
-def test_trilinear_by_hand_is_the_packages_and_pytorchs() -> None:
-    volume = torch.randn(6, 6, 6, 4, generator=torch.Generator().manual_seed(1))
-    found = PAGE.trilinear(volume, places())
-    theirs, _ = encode_grid_reference(places(), volume.flatten(0, 2), GridLayout((6,)))
-    assert torch.allclose(found, theirs, atol=1e-5)
-    built_in = torch.nn.functional.grid_sample(
-        volume.permute(3, 2, 1, 0)[None], places()[None, None, None], align_corners=True
-    )[0, :, 0, 0].T
-    assert torch.allclose(found, built_in, atol=1e-5)
 
 
 @pytest.fixture(scope="module")

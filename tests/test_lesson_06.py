@@ -115,17 +115,6 @@ def test_signed_differences_give_the_head_back_and_sizes_do_not(page: SimpleName
     assert rebuilt(lambda d: d) == pytest.approx(1) and rebuilt(np.abs) < 0.5
 
 
-def test_differences_of_no_picture_get_the_least_squares_answer(page: SimpleNamespace) -> None:
-    random = np.random.default_rng(5)
-    right, down = random.normal(size=(4, 5)), random.normal(size=(3, 6))
-    units = np.eye(24).reshape(24, 4, 6)
-    rows = [np.diff(units, axis=axis).reshape(24, -1) for axis in (2, 1)]
-    target = np.concatenate([right.ravel(), down.ravel()])
-    wanted = np.linalg.lstsq(np.concatenate(rows, axis=1).T, target)[0]
-    found = page.from_differences(right, down).ravel()
-    assert np.allclose(found, wanted - wanted.mean())
-
-
 def test_a_list_holds_the_whole_gallery_for_a_guess_and_one_for_an_oracle() -> None:
     random = np.random.default_rng(0)
     guess, own = random.uniform(size=(4000, 20)), random.integers(0, 20, 4000)

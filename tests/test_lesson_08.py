@@ -13,7 +13,6 @@ from privhead_nb.heads.synthetic import bounding_sphere
 from privhead_nb.scenes.camera import custom_rig
 from privhead_nb.teach import results
 from privhead_nb.teach.lesson08 import few_views, panel
-from privhead_nb.teach.lesson08.checks import redistance
 from privhead_nb.teach.lesson08.runs import STARTS, means, runs
 from privhead_nb.teach.results import frame
 from privhead_nb.teach.widgets import values_of
@@ -50,16 +49,6 @@ def test_what_a_release_says_of_a_shape() -> None:
     for shape in (whole, large):
         assert few_views.signal_outside(moduli, shape) == 0
     assert few_views.empty_border(moduli, whole) < 0.1 < 0.9 < few_views.empty_border(moduli, large)
-
-
-def test_a_repaired_distance_has_slope_one() -> None:
-    x, y = np.meshgrid(*2 * [np.arange(-1, 1.001, 0.05)], indexing="ij")
-    egg = (x / 0.7) ** 2 + (y / 0.4) ** 2 - 1
-    repaired = redistance(egg, 0.05)
-    assert np.array_equal(repaired < 0, egg < 0)
-    assert np.median(np.abs(np.hypot(*np.gradient(repaired, 0.05)) - 1)) < 0.02
-    disc = np.hypot(x, y) - 0.52
-    assert np.abs(redistance(disc, 0.05) - disc).max() < 0.01
 
 
 def test_the_stored_people_are_the_templates() -> None:

@@ -29,18 +29,6 @@ def data() -> releases.Releases:
 # Checks -------------------------------------------------------------------------------------------
 
 
-def test_the_moments_are_those_of_draws() -> None:
-    noise = np.random.default_rng(0).normal(size=(400_000, 1))
-    for scale in (0.1, 0.4, 1.6):
-        places = np.array([-1.0, -0.6, 0.0, 0.9])
-        drawn = cut(places + scale * noise)
-        mean, variance = moments(places, scale)
-        np.testing.assert_allclose(mean, drawn.mean(0), atol=3e-3)
-        np.testing.assert_allclose(variance, drawn.var(0), atol=3e-3)
-        wide, _ = moments(np.linspace(-1, 1, 401), scale)
-        assert (np.diff(wide) > 0).all(), "the mean rises with the code: it can be undone"
-
-
 def test_the_cases_try_what_they_should() -> None:
     for name, (picture, render, coarse, *_) in fits().items():
         assert (coarse.abs() <= 1).all(), name

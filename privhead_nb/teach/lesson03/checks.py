@@ -15,38 +15,21 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.resources import SAMPLES
-from privhead_nb.teach.checks import (
-    Array,
-    Function,
-    Slip,
-    check,
-    numbers_differ,
-    same_names,
-)
+from privhead_nb.teach.checks import Array, Function, Slip, check, numbers_differ, same_names
 from privhead_nb.teach.lesson03 import detector, leaks
 from privhead_nb.teach.lesson03.detector import Picture, Portrait
+from privhead_nb.teach.lesson11.traffic import traffic
 
 PEAK = Operator("sobel").peak
 MOST_CALLS = 400  # of torch for one picture: by slices it takes about 20
 
 
-class _Calls(TorchFunctionMode):
-    """Counts the calls of torch."""
-
-    count = 0
-
-    def __torch_function__(self, function: Any, _: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.count += 1
-        return function(*args, **(kwargs or {}))
-
-
 def ex0301(yours: Function) -> None:
     """Eq. 6 with Sobel, no padding: picture (H, W, 3) -> modulus (H - 2, W - 2)."""
-    calls = _Calls()
+    calls = 0
 
     def spec(picture: Tensor, per_channel: bool = True) -> Tensor:
         return Operator("sobel", per_channel=per_channel).modulus(picture, valid=True)
@@ -57,16 +40,18 @@ def ex0301(yours: Function) -> None:
         return torch.einsum("hwcij,dij->dhwc", windows, torch.stack(Operator().kernels()))
 
     def counted(picture: Tensor) -> Any:
-        calls.count = 0
-        with calls:
-            return yours(picture.clone().requires_grad_())
+        nonlocal calls
+        found: list[Any] = []
+        given = picture.clone().requires_grad_()
+        calls = traffic(lambda: found.append(yours(given))).launches
+        return found[0]
 
     def differs(got: Any, wanted: Tensor) -> list[str] | None:
         wrong = numbers_differ(got, wanted, 1e-4, 1e-5)
         if wrong is None and not getattr(got, "requires_grad", False):
             return ["slip: leave it a torch tensor, for training sends gradients through it"]
-        if wrong is None and calls.count > MOST_CALLS:
-            loop = f"slip: right, but by a loop: {calls.count:,} calls of torch for a small picture"
+        if wrong is None and calls > MOST_CALLS:
+            loop = f"slip: right, but by a loop: {calls:,} calls of torch for a small picture"
             return [loop]
         return wrong
 
