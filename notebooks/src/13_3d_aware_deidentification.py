@@ -352,7 +352,7 @@ def stage_1(i, j, swap):
 # %% [markdown]
 # Four people, so that a minute is enough; two steps of reconstruction for each swap, as in the paper.
 
-# %% tags=["tolerance-30"]
+# %% tags=["tolerance-80"]
 who = made.only(torch.tensor([0, 20, 41, 62]))
 how = who.only(torch.tensor([1, 2, 3, 0]))  # everybody with the next one's expression and light
 
