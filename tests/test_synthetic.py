@@ -8,6 +8,7 @@ import torch
 
 from privhead_nb.errors import SceneError
 from privhead_nb.heads import head as heads
+from privhead_nb.heads.codes import ALBEDO_NAMES, identity_codes
 from privhead_nb.heads.synthetic import synthetic_scene
 from privhead_nb.scenes.scene import Scene
 
@@ -72,6 +73,14 @@ def test_seed_moves_cameras_but_not_the_head(scene):
     shift = (moved.cameras.centers - scene.cameras.centers).norm(dim=1)
     assert (shift > 1).all() and (shift < 150).all()
     assert np.array_equal(moved.truth[0], scene.truth[0])
+
+
+def test_named_colours_take_the_place_of_the_persons_own(scene):
+    dark = small(albedo={"skin_tone": -1.0})
+    assert np.array_equal(dark.truth[0], scene.truth[0])
+    assert float(dark.images.mean()) < float(scene.images.mean())
+    own = float(identity_codes(3)[1][ALBEDO_NAMES.index("skin_tone")])
+    assert torch.equal(small(albedo={"skin_tone": own}).images, scene.images)
 
 
 def test_wrong_settings_are_refused():

@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 
 from privhead_nb.errors import SceneError, check_choice
-from privhead_nb.heads.codes import EXPRESSION_NAMES, GENERATOR_VERSION, code_from
+from privhead_nb.heads.codes import (
+    ALBEDO_NAMES,
+    EXPRESSION_NAMES,
+    GENERATOR_VERSION,
+    code_from,
+    identity_codes,
+)
 from privhead_nb.heads.head import FACE_RADIUS, make_head
 from privhead_nb.heads.tracer import render
 from privhead_nb.scenes.camera import RIGS, Rig, Vec3, directions, look_at, make_rig
@@ -55,6 +61,7 @@ def synthetic_scene(
     size: int = 64,
     rig: str = "facescape",
     expression: Mapping[str, float] | Tensor | None = None,
+    albedo: Mapping[str, float] | None = None,
     light: str | Tensor = "studio",
     seed: int = 0,
     samples: int = 3,
@@ -69,13 +76,14 @@ def synthetic_scene(
         size: width and height in pixels.
         rig: "facescape", "h3ds" or "orbit".
         expression: entries by name ({"smile": 0.8}), a code (10,), or None for a resting face.
+        albedo: entries ({"skin_tone": -1.0}) that take the place of the person's own.
         light: a name in LIGHTS, or 27 spherical-harmonic numbers.
         seed: moves every camera a little; 0 leaves the rig exact.
         samples: rays along a pixel's side, odd.
         progress: show a bar.
 
     Raises:
-        SceneError: an unknown rig, light or expression, a code out of range, no views, or a size
+        SceneError: an unknown rig, light or entry, a code out of range, no views, or a size
             below 1.
     """
     check_choice("rig", rig, RIGS, where="rig", error=SceneError)
@@ -87,7 +95,12 @@ def synthetic_scene(
         )
     if expression is not None and not isinstance(expression, Tensor):
         expression = code_from(EXPRESSION_NAMES, dict(expression))
-    head = make_head(identity, expression=expression, light=light)
+    colour = None
+    if albedo is not None:
+        given, own = code_from(ALBEDO_NAMES, dict(albedo)), identity_codes(identity)[1]
+        replaced = torch.tensor([name in albedo for name in ALBEDO_NAMES])
+        colour = torch.where(replaced, given, own)
+    head = make_head(identity, albedo=colour, expression=expression, light=light)
     vertices, faces = head.truth_mesh()
     center, radius = bounding_sphere(vertices)
     placed = make_rig(rig, neutral, sensitive, size=size, center=center)
