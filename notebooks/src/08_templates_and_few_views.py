@@ -281,7 +281,7 @@ print(f"near the surface my template is {off:.1f} mm off the mean of ten, in the
 # templates are made. Those pictures show faces. Nobody's privacy is lost, since the people are made up; with
 # photographs of real people, this step would need their consent. Both are shipped with the course.
 
-# %% tags=["tolerance-10"]
+# %% tags=["tolerance-60"]
 template, trained = (Template.load(SAMPLES / name) for name in ("template", "template_trained"))
 meshes = {"mine": mine.mesh(), "the package's": template.mesh(), "trained on ten": trained.mesh()}
 unit = {
