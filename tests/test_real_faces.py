@@ -28,7 +28,8 @@ HERE = real_faces_data.folder()
 needs_faces = pytest.mark.skipif(
     not (HERE / "s1").is_dir(), reason="no ORL faces: set PRIVHEAD_ORL to their folder"
 )
-needs_dlib = pytest.mark.skipif(not dlib_recogniser.available(), reason="the extra `recognition`")
+WHY = "the extra `recognition` is not installed: docs/recognisers.md"
+needs_dlib = pytest.mark.skipif(not dlib_recogniser.available(), reason=WHY)
 
 
 def toy(people: int = 8, each: int = 6, noise: float = 0.1) -> RealFaces:

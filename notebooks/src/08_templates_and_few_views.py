@@ -706,9 +706,9 @@ show(
 #
 # A release at 64 x 64 pixels limits detail: a pixel is 5 mm wide. The paper shows 64 beside 512 and says that what is
 # lost is due to the resolution and not to the method. On a CPU we have run 16, 32, 64 and 128, with the same number of
-# steps and pixels in each step. 256 and 512 were **not run**. Is a small release at least a private one? The study of
-# privacy ([lesson 6](06_irreversibility.ipynb)) has asked: who is named out of a hundred, from one released picture
-# and from eight, by the worst attack that was run at each size?
+# steps and pixels in each step. 256 and 512 were **not run** in this study. Is a small
+# release at least a private one? The study of privacy ([lesson 6](06_irreversibility.ipynb)) has asked: who is named out
+# of a hundred, from one released picture and from eight, by the worst attack that was run at each size?
 
 # %%
 for size in (64, 32, 16):

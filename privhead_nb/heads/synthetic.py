@@ -97,9 +97,8 @@ def synthetic_scene(
         expression = code_from(EXPRESSION_NAMES, dict(expression))
     colour = None
     if albedo is not None:
-        given, own = code_from(ALBEDO_NAMES, dict(albedo)), identity_codes(identity)[1]
-        replaced = torch.tensor([name in albedo for name in ALBEDO_NAMES])
-        colour = torch.where(replaced, given, own)
+        own = dict(zip(ALBEDO_NAMES, identity_codes(identity)[1].tolist(), strict=True))
+        colour = code_from(ALBEDO_NAMES, own | dict(albedo))
     head = make_head(identity, albedo=colour, expression=expression, light=light)
     vertices, faces = head.truth_mesh()
     center, radius = bounding_sphere(vertices)
