@@ -190,6 +190,21 @@ def _unsigned(a, b, c):
 
 
 @numba_kernel(forceinline=True)
+def _around(points, n, levels, level):
+    """Entries of the 27 lattice points around a point, their weights an axis, and the slopes."""
+    res = levels[level, 0]
+    x, wx, dx = _splines(points[n, 0], res)
+    y, wy, dy = _splines(points[n, 1], res)
+    z, wz, dz = _splines(points[n, 2], res)
+    planes = (
+        _plane(levels, level, x, y, z),
+        _plane(levels, level, x + 1, y, z),
+        _plane(levels, level, x + 2, y, z),
+    )
+    return planes, (wx, wy, wz), (dx, dy, dz)
+
+
+@numba_kernel(forceinline=True)
 def _dot(w, t0, t1, t2):
     return w[0] * t0 + w[1] * t1 + w[2] * t2
 
@@ -221,15 +236,7 @@ def _values_loop_2(first, last, points, table, levels, channels, out):
     fours = len(channels) // 4 * 4
     for n in range(first, last):
         for level in range(len(levels)):
-            res = levels[level, 0]
-            x, wx, _ = _splines(points[n, 0], res)
-            y, wy, _ = _splines(points[n, 1], res)
-            z, wz, _ = _splines(points[n, 2], res)
-            planes = (
-                _plane(levels, level, x, y, z),
-                _plane(levels, level, x + 1, y, z),
-                _plane(levels, level, x + 2, y, z),
-            )
+            planes, (wx, wy, wz), _ = _around(points, n, levels, level)
             feature = level * len(channels)
             for c in range(0, fours, 4):
                 f0 = _value(table, planes, c, wx, wy, wz)
@@ -249,15 +256,7 @@ def _forward_loop_2(first, last, points, table, levels, channels, out, slope):
     """Features and Jacobian: z first, then y, then x."""
     for n in range(first, last):
         for level in range(len(levels)):
-            res = levels[level, 0]
-            x, wx, dx = _splines(points[n, 0], res)
-            y, wy, dy = _splines(points[n, 1], res)
-            z, wz, dz = _splines(points[n, 2], res)
-            planes = (
-                _plane(levels, level, x, y, z),
-                _plane(levels, level, x + 1, y, z),
-                _plane(levels, level, x + 2, y, z),
-            )
+            planes, (wx, wy, wz), (dx, dy, dz) = _around(points, n, levels, level)
             for c in range(len(channels)):
                 feature = level * len(channels) + c
                 a0, b0, c0 = _across(table, planes[0], c, wy, wz, dy, dz)
@@ -283,16 +282,9 @@ def _values_table_loop_2(first, last, points, levels, order, channels, g_out, g_
     fours = len(channels) // 4 * 4
     for job in range(first, last):
         level = order[job]
-        res, feature = levels[level, 0], level * len(channels)
+        feature = level * len(channels)
         for n in range(len(points)):
-            x, wx, _ = _splines(points[n, 0], res)
-            y, wy, _ = _splines(points[n, 1], res)
-            z, wz, _ = _splines(points[n, 2], res)
-            planes = (
-                _plane(levels, level, x, y, z),
-                _plane(levels, level, x + 1, y, z),
-                _plane(levels, level, x + 2, y, z),
-            )
+            planes, (wx, wy, wz), _ = _around(points, n, levels, level)
             for c in range(0, fours, 4):
                 g = (
                     g_out[n, feature + c],
@@ -330,13 +322,10 @@ def _table_loop_2(first, last, points, levels, order, channels, g_out, g_slope, 
     with_out = len(g_out) > 0
     for job in range(first, last):
         level = order[job]
-        res = levels[level, 0]
         for n in range(len(points)):
-            x, wx, dx = _splines(points[n, 0], res)
-            y, wy, dy = _splines(points[n, 1], res)
-            z, wz, dz = _splines(points[n, 2], res)
+            planes, (wx, wy, wz), (dx, dy, dz) = _around(points, n, levels, level)
             for i in range(3):
-                rows = _plane(levels, level, x + i, y, z)
+                rows = planes[i]
                 for c in range(len(channels)):
                     feature = level * len(channels) + c
                     g = dx[i] * g_slope[n, feature, 0]
