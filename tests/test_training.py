@@ -87,13 +87,14 @@ def test_results_are_saved_and_read_back(release, tmp_path):
 
 
 def test_settings_of_older_files_have_another_name():
-    """Older reports say `probes` for eikonal points, and no degree where grids were trilinear."""
+    """Older reports say `probes` for eikonal points; what they don't name was not there yet."""
     stored = PROFILES["cpu"].to_dict()
     stored["stage1"]["probes"] = stored["stage1"].pop("eikonal_points") + 1
     assert stored["field"].pop("degree") == 2
+    assert stored["render"].pop("supersampling") == 2
     settings = Profile.from_record(as_read(stored))
     assert settings.stage1.eikonal_points == PROFILES["cpu"].stage1.eikonal_points + 1
-    assert settings.field.degree == 1
+    assert settings.field.degree == 1 and settings.render.supersampling == 1
 
 
 @pytest.mark.usefixtures("saving")

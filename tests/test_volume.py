@@ -6,6 +6,9 @@ from torch import nn
 
 from privhead_nb.render.sampling import SdfCache
 from privhead_nb.render.volume import Rays, RenderSettings, render_rays, render_view
+from privhead_nb.scenes.camera import Cameras
+from privhead_nb.scenes.images import resize_area
+from privhead_nb.training.batches import rays_through
 
 WHITE = torch.ones(3)
 
@@ -104,6 +107,32 @@ def test_the_outline_pulls_on_the_shape():
         assert model.radius.grad * (radius - 0.5) > 0
 
 
+def test_a_pixel_is_the_mean_over_its_area():
+    """Supersampled, a small picture is the area mean of the larger one; one ray a pixel is not."""
+
+    class Striped(Ball):
+        def colour(self, points, normals, views, features):
+            return torch.sin(40 * points[:, :1]).expand(-1, 3) * 0.5 + 0.5
+
+    model, size = Striped(), 16
+    K = torch.tensor([[30.0, 0, size / 2], [0, 30.0, size / 2], [0, 0, 1]], dtype=torch.float64)
+    c2w = torch.diag(torch.tensor([1.0, -1, -1, 1], dtype=torch.float64))
+    c2w[2, 3] = 3
+    small = Cameras(K=K[None], c2w=c2w[None], width=size, height=size)
+
+    def picture(factor, side):
+        cameras = small.resized(size * factor, size * factor)
+        rays = rays_through(cameras, torch.arange((size * factor) ** 2), side)
+        shown = render_view(model, rays, WHITE).averaged(side**2)
+        return shown.colour.reshape(size * factor, size * factor, 3).detach().numpy()
+
+    mean = torch.tensor(resize_area(picture(8, 1), size, size))
+    twice = torch.tensor(resize_area(picture(2, 1), size, size))
+    one, four = (torch.tensor(picture(1, side)) for side in (1, 2))
+    assert torch.allclose(four, twice, atol=1e-5)
+    assert (four - mean).abs().mean() < 0.3 * (one - mean).abs().mean()
+
+
 def test_eikonal_points_are_asked_beside_the_samples():
     model, rays = Ball(), camera(8, 15.0)
     cache = cached(model)
@@ -140,5 +169,7 @@ def test_render_settings_are_checked():
         RenderSettings(sampler="magic")
     with pytest.raises(ValueError, match="footprint"):
         RenderSettings(sampler="uniform")
+    with pytest.raises(ValueError, match="supersampling"):
+        RenderSettings(supersampling=0)
     with pytest.raises(ValueError, match="cache"):
         render_rays(Ball(), camera(4), WHITE)

@@ -28,7 +28,6 @@ from privhead_nb.training.batches import (
     Views,
     draw_patches,
     patch_weights,
-    rays_at,
     released_views,
     unit_cameras,
 )
@@ -121,8 +120,8 @@ def candidate_terms(
 
     def step() -> Terms:
         flat = draw_patches(views, weights, stage.patches, side, run.generator)
-        rays = rays_at(views, flat.reshape(-1))
-        shown = run.render(rays, views.background, eikonal_points(run, stage.eikonal_points))
+        points = eikonal_points(run, stage.eikonal_points)
+        shown = run.render(views, flat.reshape(-1), points)
         patches = shown.colour.reshape(stage.patches, side, side, 3)
         off = (candidate.measure(patches) - flat_target[flat[:, inner, inner]]).abs().mean()
         terms = {

@@ -49,7 +49,7 @@ from privhead_nb.heads.head import make_head
 from privhead_nb.privacy.release import Release
 from privhead_nb.resources import RESULTS
 from privhead_nb.scenes.scene import Scene
-from privhead_nb.training.batches import draw_patches, patch_weights, rays_at, released_views
+from privhead_nb.training.batches import draw_patches, patch_weights, released_views
 from privhead_nb.training.losses import eikonal_loss, laplacian_loss, smoothness_loss
 from privhead_nb.training.profiles import PROFILES, Profile
 from privhead_nb.training.run import Run, Terms
@@ -165,7 +165,7 @@ def signed_terms(run: Run, release: Release, colours: Tensor) -> Callable[[], Te
     def step() -> Terms:
         flat = draw_patches(views, weights, stage.patches, side, run.generator)
         points = eikonal_points(run, stage.eikonal_points)
-        shown = run.render(rays_at(views, flat.reshape(-1)), views.background, points)
+        shown = run.render(views, flat.reshape(-1), points)
         patches = shown.colour.reshape(stage.patches, side, side, 3)
         off = (slopes(patches) - slopes(target[flat])).square().sum(1).add(1e-12).sqrt().sum(1)
         normals = shown.normals.reshape(stage.patches, side, side, 3)

@@ -55,7 +55,7 @@ PARTS: dict[str, list[tuple[Any, str]]] = {
     "drawing patches and rays": [
         (steps, "draw_patches"),
         (steps, "draw_pixels"),
-        (steps, "rays_at"),
+        (training, "rays_at"),
     ],
 }
 

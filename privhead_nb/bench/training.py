@@ -136,7 +136,8 @@ def picture(profile: Profile, device: str, side: int, release: Release) -> Row:
     """Seconds to render one view of side x side pixels with an untrained model, in chunks."""
     model = HeadModel(profile.field, seed=0).to(device)
     cameras = unit_cameras(release.cameras[[0]], release.center, release.radius).resized(side, side)
-    rays = rays_through(cameras.to(device), torch.arange(side * side, device=device))
+    fine = profile.render.supersampling
+    rays = rays_through(cameras.to(device), torch.arange(side * side, device=device), fine)
     background = torch.tensor(release.background, device=device)
     model.beta.set(0.01)
     render_view(model, rays[slice(0, 256)], background, profile.render)

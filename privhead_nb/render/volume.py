@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -35,6 +35,8 @@ class RenderSettings:
         sampler: "surface" (few samples around the crossing found in a cache of the field),
             "error-bounded" (VolSDF) or "uniform".
         samples: samples a ray ("surface", "uniform").
+        supersampling: k x k rays a pixel, whose mean is its colour; a camera's pixel is an area,
+            and one ray through its middle shows a point.
         error_bound: settings of the "error-bounded" sampler.
         band: half-width of the "surface" sampler's interval, in betas.
         cache: lattice points per axis of the "surface" sampler's cache.
@@ -53,6 +55,7 @@ class RenderSettings:
 
     sampler: str = "surface"
     samples: int = 8
+    supersampling: int = 1
     error_bound: ErrorBound = field(default_factory=ErrorBound)
     band: float = 4.0
     cache: int = 64
@@ -79,6 +82,8 @@ class RenderSettings:
             raise ValueError("coverage='footprint' needs sampler='surface'")
         if self.samples < 2 or self.step <= 0 or self.band <= 0:
             raise ValueError("samples must be at least 2, step and band positive")
+        if not 1 <= self.supersampling <= 8:
+            raise ValueError(f"RenderSettings.supersampling is {self.supersampling}; use 1 to 8")
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,19 @@ class Rendered:
     normals: Tensor
     gradients: Tensor
     laplacians: Tensor | None
+
+    def averaged(self, count: int) -> Rendered:
+        """What pixels show that `count` rays in a row go through: the mean over the rays.
+
+        A mean of normals is shorter than 1; gradients and Laplacians stay as they are.
+        """
+        if count == 1:
+            return self
+        colour, opacity, depth, normals = (
+            x.reshape(-1, count, *x.shape[1:]).mean(1)
+            for x in (self.colour, self.opacity, self.depth, self.normals)
+        )
+        return replace(self, colour=colour, opacity=opacity, depth=depth, normals=normals)
 
 
 def render_rays(

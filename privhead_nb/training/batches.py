@@ -33,6 +33,12 @@ def camera_rays(cameras: Cameras, view: Tensor, xy: Tensor) -> Rays:
     return Rays(origins, directions, (1 / focal).float()[view])
 
 
+def grid_in_pixel(side: int) -> Tensor:
+    """Offsets (side^2, 2) from a pixel's centre to the middles of side x side equal parts of it."""
+    along = (torch.arange(side) + 0.5) / side - 0.5
+    return torch.cartesian_prod(along, along).reshape(-1, 2)
+
+
 @dataclass(frozen=True)
 class Views:
     """Views that a stage looks at, on the training device.
@@ -56,12 +62,9 @@ class Views:
         return self.values.shape[1]
 
     @cached_property
-    def rays(self) -> Rays | None:
-        """Rays through all pixels; None where there are too many to keep (28 bytes each)."""
-        count = self.masks.numel()
-        if count > RAYS_KEPT:
-            return None
-        return rays_through(self.cameras, torch.arange(count, device=self.masks.device))
+    def kept(self) -> dict[int, Rays]:
+        """Rays through all pixels, by how many a pixel's side has, once `rays_at` made them."""
+        return {}
 
 
 def released_views(release: Release, which: str, device: torch.device) -> Views:
@@ -125,18 +128,29 @@ def draw_pixels(pool: Tensor, count: int, generator: torch.Generator) -> Tensor:
     return pool[drawn]
 
 
-def rays_at(views: Views, flat: Tensor) -> Rays:
-    """Rays through flat pixel indices (N,)."""
-    kept = views.rays
-    return rays_through(views.cameras, flat) if kept is None else kept[flat]
+def rays_at(views: Views, flat: Tensor, side: int = 1) -> Rays:
+    """Rays through flat pixel indices (N,), side x side a pixel: (N side^2) rays, pixel by pixel.
+
+    The rays of all pixels are made once, where they are few enough to keep (28 bytes each).
+    """
+    pixels, each = views.masks.numel(), side * side
+    if pixels * each > RAYS_KEPT:
+        return rays_through(views.cameras, flat, side)
+    if side not in views.kept:
+        everywhere = torch.arange(pixels, device=views.masks.device)
+        views.kept[side] = rays_through(views.cameras, everywhere, side)
+    rows = flat[:, None] * each + torch.arange(each, device=flat.device)
+    return views.kept[side][rows.reshape(-1)]
 
 
-def rays_through(cameras: Cameras, flat: Tensor) -> Rays:
-    """Rays through flat pixel indices (N,), which are view * H * W + y * W + x."""
+def rays_through(cameras: Cameras, flat: Tensor, side: int = 1) -> Rays:
+    """Rays through flat pixel indices (N,), which are view * H * W + y * W + x; see `rays_at`."""
     width, pixels = cameras.width, cameras.height * cameras.width
     view, within = flat.div(pixels, rounding_mode="floor"), flat % pixels
     xy = torch.stack([within % width, within.div(width, rounding_mode="floor")], -1)
-    return camera_rays(cameras, view, xy)
+    parts = xy[:, None] + grid_in_pixel(side).to(xy.device)
+    rays = camera_rays(cameras, view.repeat_interleave(side * side), parts.reshape(-1, 2))
+    return replace(rays, pixel=rays.pixel / side)
 
 
 def patch_weights(signal: Tensor, patch: int) -> Tensor:

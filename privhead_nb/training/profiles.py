@@ -1,8 +1,8 @@
 """Every setting of a reconstruction, and the five profiles: ci, cpu, fine, gpu, paper.
 
-Profiles change sizes only: steps, rays, grid and mesh resolution. `fine` is for pictures of 128 and
-256 pixels, with `start`: the result of `cpu` on 64. `paper` also names the paper's network and
-sampler. The weights below are the same for all heads.
+Profiles change sizes only: steps, rays, grid and mesh resolution; `ci` takes a pixel for a point.
+`fine` is for pictures of 128 and 256 pixels, with `start`: the result of `cpu` on 64. `paper` also
+names the paper's network and sampler. The weights below are the same for all heads.
 """
 
 from __future__ import annotations
@@ -191,11 +191,14 @@ def _like(default: Any, record: Record, key: str) -> Any:
 
 
 def _profiles() -> dict[str, Profile]:
-    cpu = Profile(field=FieldSettings(degree=2))  # 1, the default, is that of older files
+    cpu = Profile(  # the defaults of these settings, 1, are those of older files
+        field=FieldSettings(degree=2), render=RenderSettings(supersampling=2, samples=2)
+    )
     ci = replace(
         cpu,
         name="ci",
         field=replace(cpu.field, resolutions=(12, 24, 48)),
+        render=RenderSettings(),
         stage1=replace(cpu.stage1, steps=60, rays=512, eikonal_points=256),
         stage2=replace(cpu.stage2, steps=80, patches=5, eikonal_points=256),
         full_rgb=replace(cpu.full_rgb, steps=140, rays=512, eikonal_points=256),

@@ -76,9 +76,10 @@ class Reconstruction:
         device = next(self.model.parameters()).device
         height, width = cameras.height, cameras.width
         unit = unit_cameras(cameras[view], self.center, self.radius)
-        rays = rays_through(unit, torch.arange(height * width, device=device))
+        side = self.settings.render.supersampling
+        rays = rays_through(unit, torch.arange(height * width, device=device), side)
         background = torch.tensor(self.background, device=device)
-        flat = render_view(self.model, rays, background, self.settings.render)
+        flat = render_view(self.model, rays, background, self.settings.render).averaged(side**2)
         return Rendered(
             colour=flat.colour.reshape(height, width, 3),
             opacity=flat.opacity.reshape(height, width),

@@ -25,7 +25,8 @@ from privhead_nb.field.encoding import GridEncoding
 from privhead_nb.field.model import HeadModel
 from privhead_nb.geometry.mesh import Mesh
 from privhead_nb.render.sampling import SdfCache
-from privhead_nb.render.volume import Rays, Rendered, render_rays
+from privhead_nb.render.volume import Rendered, render_rays
+from privhead_nb.training.batches import Views, rays_at
 from privhead_nb.training.checkpoint import (
     NAME,
     History,
@@ -72,17 +73,19 @@ class Run:
     resumed: Progress | None = None
     finished: Reconstruction | None = None
 
-    def render(self, rays: Rays, background: Tensor, eikonal_points: Tensor) -> Rendered:
-        """Render with this run's sampler, jittered by its generator."""
-        return render_rays(
+    def render(self, views: Views, flat: Tensor, eikonal_points: Tensor) -> Rendered:
+        """Render pixels (N,), flat indices, with this run's sampler, jittered by its generator."""
+        settings = self.settings.render
+        shown = render_rays(
             self.model,
-            rays,
-            background,
-            self.settings.render,
-            cache=self.cache if self.settings.render.sampler == "surface" else None,
+            rays_at(views, flat, settings.supersampling),
+            views.background,
+            settings,
+            cache=self.cache if settings.sampler == "surface" else None,
             generator=self.generator,
             eikonal_points=eikonal_points,
         )
+        return shown.averaged(settings.supersampling**2)
 
     def train(
         self, name: str, steps: int, beta: tuple[float, float], terms: Callable[[], Terms]

@@ -16,7 +16,6 @@ from privhead_nb.training.batches import (
     draw_pixels,
     patch_weights,
     pixel_pool,
-    rays_at,
 )
 from privhead_nb.training.losses import (
     eikonal_loss,
@@ -58,7 +57,7 @@ def rgb_terms(run: Run, views: Views, stage: Stage1) -> Callable[[], Terms]:
     def step() -> Terms:
         flat = draw_pixels(pool, stage.rays, run.generator)
         points = eikonal_points(run, stage.eikonal_points)
-        shown = run.render(rays_at(views, flat), views.background, points)
+        shown = run.render(views, flat, points)
         terms = {
             "rgb": stage.rgb * rgb_loss(shown.colour, colours[flat]),
             "eikonal": stage.eikonal * eikonal_loss(shown.gradients),
@@ -104,9 +103,8 @@ def modulus_terms(run: Run, views: Views, operator: Operator, stage: Stage2) -> 
 
     def step() -> Terms:
         flat = draw_patches(views, weights, stage.patches, side, run.generator)
-        rays = rays_at(views, flat.reshape(-1))
         points = eikonal_points(run, stage.eikonal_points)
-        shown = run.render(rays, views.background, points)
+        shown = run.render(views, flat.reshape(-1), points)
         patches = shown.colour.reshape(stage.patches, side, side, 3)
         target = moduli[flat[:, inner, inner]]
         loss = gradient_loss(operator.channels(patches), target, kernels[0], kernels[1])
