@@ -1,6 +1,6 @@
 """What stands between stage 2 and full RGB, and what takes it away: settings one by one.
 
-    python benchmarks/studies/limit.py run oracles creases    parts, one trial after another
+    python benchmarks/studies/limit.py run area    parts, one trial after another
     python benchmarks/studies/limit.py table
     python benchmarks/studies/limit.py picture      docs/pictures/fine.webp: head 7 from 64 and 128
     python benchmarks/studies/limit.py one 201 two-stage field.degree=1      not stored
@@ -18,7 +18,8 @@ Beside distances and normals stand
     regions   mean distance from the truth around eyes, nose and mouth and in the rest of the face
               (made heads only)
 
-Finished trials are kept in benchmarks/results/limit.json and not repeated.
+The part "area" has the recipe as shipped. The others are of before, with one ray through the middle
+of each pixel. Finished trials are kept in benchmarks/results/limit.json and not repeated.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ PLANE = 0.6  # mm, how near to a cell's plane an edge of the mesh is "at" it
 SMOOTHED = 4.0  # mm, over which dents are averaged
 REGIONS = {"eyes": range(36, 48), "nose": range(27, 36), "mouth": range(48, 68)}
 REACH = 10.0  # mm from a landmark, within which a point is of its region
+ONE_RAY = ("render.supersampling=1", "render.samples=8")
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,9 @@ def mesh_of(trial: Trial, scene: Scene) -> tuple[Mesh, dict[str, float]]:
         start = None
         if trial.after:
             smaller = protect(scene, size=trial.after, seed=0, masks=masks)
-            start = reconstruct(smaller, "cpu", seed=trial.seed, progress=False)
+            first_changes = ONE_RAY if set(ONE_RAY) <= set(trial.changes) else ()
+            first_profile = changed(PROFILES["cpu"], first_changes)
+            start = reconstruct(smaller, first_profile, seed=trial.seed, progress=False)
             first = start.report["seconds"]
             before = {f"{name}, {trial.after}px": first[name] for name in first}
         made = reconstruct(release, profile, seed=trial.seed, progress=False, start=start)
@@ -251,42 +255,65 @@ def _each(*trials: Trial) -> list[Trial]:
     return [replace(trial, head=head) for head in CHOOSING for trial in trials]
 
 
-SHIPPED, BASELINE = Trial(""), Trial("", "full-rgb")
 TRILINEAR = ("field.degree=1",)
+SHIPPED, BASELINE = Trial(""), Trial("", "full-rgb")
+FINE = Trial("", size=128, profile="fine", after=64)
+FINE_BASELINE = Trial("", "full-rgb", size=128, profile="fine")
+REPORTED = ("real", "101", "102", "103")
+
+
+def _one_ray(*trials: Trial) -> list[Trial]:
+    """The same as it was before a pixel was an area, with one ray of 8 samples through each."""
+    return [replace(trial, changes=(*trial.changes, *ONE_RAY)) for trial in trials]
+
+
 PARTS: dict[str, list[Trial]] = {
-    "oracles": _each(
-        SHIPPED,
-        BASELINE,
-        *(Trial("", method) for method in ("signed", "grey", "grey-moduli", "outlines")),
-        replace(SHIPPED, seed=1),
-        replace(SHIPPED, changes=("stage2.steps=3800",)),
-    ),
-    "creases": _each(
-        replace(SHIPPED, changes=TRILINEAR),
-        replace(BASELINE, changes=TRILINEAR),
-        SHIPPED,
-        BASELINE,
-        replace(SHIPPED, changes=("field.resolutions=[16,32,64,104]",)),
-    ),
-    "report": [
-        Trial(head, method, changes)
-        for head in ("real", "101", "102", "103")
-        for method in ("two-stage", "full-rgb")
-        for changes in (TRILINEAR, ())
+    "area": [
+        *_each(SHIPPED, BASELINE, Trial("", "signed")),
+        *(replace(trial, head=head) for head in REPORTED for trial in (SHIPPED, BASELINE)),
+        *(replace(trial, head=head) for head in REPORTED for trial in (FINE, FINE_BASELINE)),
     ],
-    "sizes": [
-        Trial("real", size=size, changes=changes)
-        for size in (128, 256)
-        for changes in (TRILINEAR, ())
-    ]
-    + [Trial("real", size=size, profile="fine", after=64) for size in (128, 256)]
-    + [Trial("real", "full-rgb", size=size, profile="fine") for size in (128, 256)]
-    + [
-        Trial(head, method, size=size, profile="fine", after=after)
-        for size in (128, 256)
-        for head in ("101", "102", "103")
-        for method, after in (("two-stage", 64), ("full-rgb", 0))
-    ],
+    "oracles": _one_ray(
+        *_each(
+            SHIPPED,
+            BASELINE,
+            *(Trial("", method) for method in ("signed", "grey", "grey-moduli", "outlines")),
+            replace(SHIPPED, seed=1),
+            replace(SHIPPED, changes=("stage2.steps=3800",)),
+        )
+    ),
+    "creases": _one_ray(
+        *_each(
+            replace(SHIPPED, changes=TRILINEAR),
+            replace(BASELINE, changes=TRILINEAR),
+            SHIPPED,
+            BASELINE,
+            replace(SHIPPED, changes=("field.resolutions=[16,32,64,104]",)),
+        )
+    ),
+    "report": _one_ray(
+        *(
+            Trial(head, method, changes)
+            for head in REPORTED
+            for method in ("two-stage", "full-rgb")
+            for changes in (TRILINEAR, ())
+        )
+    ),
+    "sizes": _one_ray(
+        *(
+            Trial("real", size=size, changes=changes)
+            for size in (128, 256)
+            for changes in (TRILINEAR, ())
+        ),
+        *(replace(FINE, head="real", size=size) for size in (128, 256)),
+        *(replace(FINE_BASELINE, head="real", size=size) for size in (128, 256)),
+        *(
+            replace(trial, head=head, size=size)
+            for size in (128, 256)
+            for head in REPORTED[1:]
+            for trial in (FINE, FINE_BASELINE)
+        ),
+    ),
 }
 
 
