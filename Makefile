@@ -45,7 +45,7 @@ nbval: $(if $(PY),,$(READY))
 	$(or $(PY),$(BIN)/python) -m pytest --nbval notebooks
 
 site: $(READY)
-	$(BIN)/python -m privhead_nb.teach.site out/site
+	$(BIN)/python -m notebooks.tools.site out/site
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -57,7 +57,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 notebooks: $(READY)
-	$(BIN)/python -m privhead_nb.teach.build
+	$(BIN)/python -m notebooks.tools.build
 
 samples: $(READY)
 	$(BIN)/python benchmarks/make_samples.py

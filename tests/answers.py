@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from privhead_nb.teach import build, checks
+from notebooks.tools import build
+from privhead_nb.teach import checks
 from privhead_nb.teach.checks import CheckFailed, edited
 
 

@@ -102,7 +102,7 @@ def released(ball: Scene, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def built_site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     """The course's web pages, and what is wrong with them; built once for all tests."""
-    from privhead_nb.teach import site
+    from notebooks.tools import site
 
     target = tmp_path_factory.mktemp("site") / "pages"
     return target, site.make(target)

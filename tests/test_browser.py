@@ -22,7 +22,7 @@ import nbformat
 import pytest
 from answers import panels
 
-from privhead_nb.teach import build
+from notebooks.tools import build
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")

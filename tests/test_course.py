@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from answers import panels
 
-from privhead_nb.teach import build, exercises, site, timings
+from notebooks.tools import build, exercises, site, timings
 from privhead_nb.viz import style
 
 ROOT = Path(__file__).parents[1]

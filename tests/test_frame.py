@@ -206,6 +206,7 @@ def test_a_file_imports_only_from_lower_floors():
             if part in FLOOR and part != own:
                 assert FLOOR[part] < FLOOR[own] or own == "__main__", (name, other)
             assert own == "teach" or part != "teach", (name, other)
+            assert other.split(".")[0] not in {"notebooks", "benchmarks", "tests"}, (name, other)
         for node in nodes:
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("privhead_nb"):
                 private = {a.name for a in node.names if a.name.startswith("_")}

@@ -6,10 +6,11 @@ import re
 
 import torch
 
+from notebooks.tools import build, timings
 from privhead_nb.privacy.operators import Operator
 from privhead_nb.resources import SAMPLES
 from privhead_nb.scenes.folder import load_scene
-from privhead_nb.teach import build, timings, widgets
+from privhead_nb.teach import widgets
 from privhead_nb.teach.lesson00 import figures, panel
 
 SOURCE = build.NOTEBOOKS / "src" / "00_start_here.py"

@@ -15,9 +15,10 @@ from wrong_answers.lesson_05 import by_loop
 
 from benchmarks.studies import own_trainer
 from benchmarks.studies import stages as stages_study
+from notebooks.tools import build
 from privhead_nb import Mesh, Reconstruction, Release, evaluate, load_scene
 from privhead_nb.resources import RESULTS, SAMPLES
-from privhead_nb.teach import build, results
+from privhead_nb.teach import results
 from privhead_nb.teach.lesson05 import figures, panel, stages, table1
 from privhead_nb.teach.lesson05.checks import first_hit_cases
 from privhead_nb.training.profiles import PROFILES

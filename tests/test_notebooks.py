@@ -16,7 +16,8 @@ from typing import Any
 import nbformat
 import pytest
 
-from privhead_nb.teach import build, checks, exercises, nbval_plugin
+from notebooks.tools import build, exercises, nbval_plugin
+from privhead_nb.teach import checks
 
 ROOT = Path(__file__).parents[1]
 SOURCES = build.sources()

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from answers import failed, slips
 
-from privhead_nb.teach import build, checks, exercises
+from notebooks.tools import build, exercises
+from privhead_nb.teach import checks
 
 TABLES = [
     import_module(f"wrong_answers.{path.stem}")

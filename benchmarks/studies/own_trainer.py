@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,9 +28,11 @@ from torch.nn import functional as F
 from privhead_nb import Release, evaluate, load_scene, reconstruct, resources
 from privhead_nb.field.radiance import LipschitzLinear
 from privhead_nb.files import write_json
-from privhead_nb.teach import build
 from privhead_nb.teach.interactive import lighter
 from privhead_nb.training.losses import laplacian_loss, lipschitz_loss, smoothness_loss
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from notebooks.tools import build
 
 RESULTS = resources.RESULTS / "own_trainer.json"
 PLY = "own_trainer_{}.ply"

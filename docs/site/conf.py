@@ -1,4 +1,4 @@
-"""Sphinx's settings for the course's web pages, which `privhead_nb/teach/site.py` makes."""
+"""Sphinx's settings for the course's web pages, which `notebooks/tools/site.py` makes."""
 
 from __future__ import annotations
 

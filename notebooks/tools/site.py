@@ -1,4 +1,4 @@
-"""The course as web pages: `make site`, or `python -m privhead_nb.teach.site out/site`.
+"""The course as web pages: `make site`, or `python -m notebooks.tools.site out/site`.
 
 Sphinx and MyST-NB make them of the solved notebooks as they are stored and of the pages in docs/,
 executing nothing. Three things are done before, so that a page asks no other host for anything:
@@ -21,8 +21,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from notebooks.tools import build
 from privhead_nb.files import atomic_folder
-from privhead_nb.teach import build
 
 ROOT = build.NOTEBOOKS.parent
 CONF = ROOT / "docs" / "site"

@@ -1,8 +1,8 @@
 """How long each lesson takes to run, and the table of it in docs/lessons.md.
 
-    python -m privhead_nb.teach.timings                      time all lessons, ci and cpu profiles
-    python -m privhead_nb.teach.timings --profiles ci 03     some
-    python -m privhead_nb.teach.timings --table              only write the table again
+    python -m notebooks.tools.timings                      time all lessons, ci and cpu profiles
+    python -m notebooks.tools.timings --profiles ci 03     some
+    python -m notebooks.tools.timings --table              only write the table again
 
 A lesson is run from its first cell to its last in a fresh kernel, as a student's "Run All" does,
 on as many threads as torch takes by itself. Results go to benchmarks/results/lessons.json after
@@ -19,14 +19,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from notebooks.tools import build, exercises
 from privhead_nb.bench.harness import cpu_name
 from privhead_nb.files import atomic_file, write_json
-from privhead_nb.teach import build, exercises
 
 ROOT = build.NOTEBOOKS.parent
 STORED = ROOT / "benchmarks" / "results" / "lessons.json"
 PAGE = ROOT / "docs" / "lessons.md"
-START, STOP = "<!-- table: python -m privhead_nb.teach.timings -->", "<!-- end of the table -->"
+START, STOP = "<!-- table: python -m notebooks.tools.timings -->", "<!-- end of the table -->"
 PROFILES = ("ci", "cpu")
 _MINUTES = re.compile(r"\*\*Time\*\*: (?:about )?(\d+) minutes")
 

@@ -15,7 +15,7 @@ import re
 from typing import Any
 from unittest import mock
 
-from privhead_nb.teach.build import ENVIRONMENT
+from notebooks.tools.build import ENVIRONMENT
 
 SKIPPED = ("stderr", "application/vnd.plotly.v1+json", "text/html", "image/svg+xml")
 TAG = re.compile(r"tolerance-(\d+)")

@@ -1,11 +1,11 @@
 """Generate and execute `notebooks/*.ipynb` from `notebooks/src/*.py`, or check that they fit.
 
-    python -m privhead_nb.teach.build            make all notebooks again
-    python -m privhead_nb.teach.build 00 05      only those whose name starts so
-    python -m privhead_nb.teach.build --check    complain where a notebook is not its source's
-    python -m privhead_nb.teach.build --text 00    only text has changed: keep what was executed
-    python -m privhead_nb.teach.build --count    printed lines, verdicts, exercises and their use
-    python -m privhead_nb.teach.build --nbgrader course/source    lessons as nbgrader's sources
+    python -m notebooks.tools.build              make all notebooks again
+    python -m notebooks.tools.build 00 05        only those whose name starts so
+    python -m notebooks.tools.build --check      complain where a notebook is not its source's
+    python -m notebooks.tools.build --text 00    only text has changed: keep what was executed
+    python -m notebooks.tools.build --count      printed lines, verdicts, exercises and their use
+    python -m notebooks.tools.build --nbgrader course/source    lessons as nbgrader's sources
 
 Executed on the ci profile, on the CPU, with one thread, so that the stored outputs are what
 `pytest --nbval` finds on another machine.
@@ -24,10 +24,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from notebooks.tools import exercises
 from privhead_nb.files import atomic_file
-from privhead_nb.teach import exercises
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = Path(__file__).parents[1]
 ENVIRONMENT = {
     "PRIVHEAD_PROFILE": "ci",
     "CUDA_VISIBLE_DEVICES": "",
@@ -322,7 +322,7 @@ def _text(output: Any) -> str:
 
 
 def main() -> None:
-    """Entry point of `python -m privhead_nb.teach.build`."""
+    """Entry point of `python -m notebooks.tools.build`."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
