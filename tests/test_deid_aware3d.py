@@ -9,30 +9,40 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from privhead_nb.deid import portraits
-from privhead_nb.deid.aware3d import BACKGROUND, HAIR, Aware3d, examples, losses, mapper
-from privhead_nb.deid.aware3d import style_nerf as generator
-from privhead_nb.deid.aware3d.train_generator import train_generator, train_parser
-from privhead_nb.deid.aware3d.train_mapper import (
+from benchmarks.studies.deid import portraits
+from benchmarks.studies.deid.aware3d_critic import (
+    LatentDiscriminator,
+    adversarial_loss,
+    discriminator_loss,
+)
+from benchmarks.studies.deid.aware3d_generator import (
+    known_codes,
+    start_from,
+    train_generator,
+    train_parser,
+)
+from benchmarks.studies.deid.aware3d_mapper import (
     FOCUS,
     TAUS,
-    Networks,
     Weights,
     converted,
     drawn_tau,
     frozen_call,
     kept_alike,
     no_tau,
+    of_portraits,
     stage_1_loss,
     stage_2_loss,
     train_inversion,
     train_stage_1,
     train_stage_2,
 )
+from benchmarks.studies.deid.learning import Learning
+from privhead_nb.deid.aware3d import BACKGROUND, HAIR, Aware3d, Networks, examples, losses, mapper
+from privhead_nb.deid.aware3d import style_nerf as generator
 from privhead_nb.deid.features import layers_and_identity, recogniser
-from privhead_nb.deid.ideudemon.codes import Codes, Parser
+from privhead_nb.deid.ideudemon.codes import Parser
 from privhead_nb.deid.ideudemon.nerf import ParametricNerf
-from privhead_nb.deid.learning import Learning
 from privhead_nb.deid.stored import MOST, path_of, save_parts
 from privhead_nb.errors import LabError
 
@@ -57,7 +67,7 @@ def networks() -> Networks:
 @pytest.fixture(scope="module")
 def few(known: portraits.KnownPortraits) -> examples.Examples:
     """The known portraits as examples."""
-    return examples.of_portraits(known)
+    return of_portraits(known)
 
 
 def drawn(seed: int = 0) -> torch.Generator:
@@ -106,7 +116,7 @@ def test_slope_of_distance_is_finite_at_nothing() -> None:
 def test_the_critic_learns_with_r1() -> None:
     """Non-saturating loss, and half the squared slope on real codes alone (Mescheder, eq. 9)."""
     torch.manual_seed(0)
-    critic = mapper.LatentDiscriminator(8).double()
+    critic = LatentDiscriminator(8).double()
     real, made = (torch.randn(6, 125, generator=drawn(s)).double() for s in (1, 2))
     plain = F.softplus(-critic(real)).mean() + F.softplus(critic(made)).mean()
     slopes = []
@@ -114,9 +124,9 @@ def test_the_critic_learns_with_r1() -> None:
         x = row[None].clone().requires_grad_()
         (slope,) = torch.autograd.grad(critic(x).sum(), x)
         slopes.append(float(slope.square().sum()))
-    found = losses.discriminator_loss(critic, real, made, 3.0)
+    found = discriminator_loss(critic, real, made, 3.0)
     assert found.item() == pytest.approx(plain.item() + 1.5 * sum(slopes) / 6)
-    assert float(losses.adversarial_loss(torch.zeros(3))) == pytest.approx(0.6931, abs=1e-3)
+    assert float(adversarial_loss(torch.zeros(3))) == pytest.approx(0.6931, abs=1e-3)
 
 
 # The generator ------------------------------------------------------------------------------------
@@ -125,9 +135,9 @@ def test_the_critic_learns_with_r1() -> None:
 def test_the_generator_starts_as_the_field(known: portraits.KnownPortraits) -> None:
     torch.manual_seed(0)
     field, nerf = ParametricNerf(), generator.StyleNerf()
-    generator.start_from(field, nerf)
-    made, opaque = nerf(generator.known_codes(known), known.pose)
-    wanted, cover = field(Codes.known(known))
+    start_from(field, nerf)
+    made, opaque = nerf(known_codes(known), known.pose)
+    wanted, cover = field(known.codes())
     torch.testing.assert_close(made, wanted, atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(opaque, cover, atol=1e-4, rtol=1e-3)
 
@@ -231,7 +241,7 @@ def test_training_goes_on_where_it_stopped(known: portraits.KnownPortraits, tmp_
     short = Learning(2, 2, 1e-3)
     nerf = train_generator(known, ParametricNerf(), tmp_path, short, progress=False)
     parser = train_parser(known, tmp_path, short, progress=False)
-    some = examples.of_portraits(known)
+    some = of_portraits(known)
 
     def learned() -> Networks:
         torch.manual_seed(5)
@@ -314,7 +324,7 @@ def test_the_shipped_system_changes_people_and_keeps_their_pose(
     known: portraits.KnownPortraits,
 ) -> None:
     """Loose bounds: figures are the study's."""
-    from privhead_nb.deid import utility
+    from benchmarks.studies.deid import utility
     from privhead_nb.deid.aware3d import deidentifier
     from privhead_nb.lab.recognisers import stored
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from privhead_nb.deid import generator, learning, portraits, stored
+from benchmarks.studies.deid import learning, portraits
+from privhead_nb.deid import generator, stored
 from privhead_nb.errors import LabError
 from privhead_nb.heads.surface import LABELS
 from privhead_nb.lab.framing import TARGET, portrait_cameras

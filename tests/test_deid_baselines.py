@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from privhead_nb.deid import NAMES, TRAINED, deidentifier, portraits, utility
+from benchmarks.studies.deid import portraits, utility
+from privhead_nb.deid import NAMES, TRAINED, deidentifier, domain
 from privhead_nb.deid.baselines import BASELINES, k_same
 from privhead_nb.errors import LabError
 
@@ -93,5 +94,5 @@ def test_the_cascade_finds_frontal_faces_and_none_in_moduli(rgb: Tensor) -> None
     front = torch.cat(
         [photograph(make_head(i), portrait_cameras(((0.0, 0.0),))) for i in range(20_000, 20_006)]
     )
-    assert (utility.faces_found(front) > 0).sum() >= 4
-    assert (utility.faces_found(torch.ones(2, 64, 64, 3)) == 0).all()
+    assert (domain.faces_found(front) > 0).sum() >= 4
+    assert (domain.faces_found(torch.ones(2, 64, 64, 3)) == 0).all()

@@ -12,7 +12,8 @@ import torch
 from command import answer, run
 from PIL import Image
 
-from privhead_nb.deid import deidentifier, domain, portraits
+from benchmarks.studies.deid import portraits
+from privhead_nb.deid import deidentifier, domain
 from privhead_nb.deid.baselines import BASELINES
 from privhead_nb.deid.files import Request, deidentify, picture_paths, read_portrait, recover
 from privhead_nb.errors import LabError, PrivheadError

@@ -9,18 +9,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from privhead_nb.deid import portraits
+from benchmarks.studies.deid import g2face_losses as losses
+from benchmarks.studies.deid import g2face_training as train
+from benchmarks.studies.deid import portraits
+from benchmarks.studies.deid.learning import Learning
 from privhead_nb.deid.g2face import (
     G2Face,
     deidentifier,
     identity,
-    losses,
     manipulate,
     payload,
-    train,
 )
 from privhead_nb.deid.ideudemon.codes import CoarseRegressor, Codes
-from privhead_nb.deid.learning import Learning
 from privhead_nb.deid.stored import MOST, path_of
 from privhead_nb.errors import LabError
 

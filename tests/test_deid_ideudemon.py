@@ -10,12 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from privhead_nb.deid import portraits
+from benchmarks.studies.deid import ideudemon_losses as losses
+from benchmarks.studies.deid import portraits
+from benchmarks.studies.deid.ideudemon_step1 import train_codes, train_nerf
+from benchmarks.studies.deid.ideudemon_step2 import Variant, hybrids, train_restorer
+from benchmarks.studies.deid.learning import Learning
 from privhead_nb.deid.features import perceptual_features, recogniser
-from privhead_nb.deid.ideudemon import Ideudemon, codes, fit, losses, nerf, restore
-from privhead_nb.deid.ideudemon.train_step1 import train_codes, train_nerf
-from privhead_nb.deid.ideudemon.train_step2 import Variant, hybrids, train_restorer
-from privhead_nb.deid.learning import Learning
+from privhead_nb.deid.ideudemon import Ideudemon, codes, fit, nerf, restore
+from privhead_nb.deid.ideudemon.losses import Weights, reconstruction_loss
 from privhead_nb.deid.stored import MOST, path_of
 from privhead_nb.errors import LabError
 from privhead_nb.heads.surface import LABELS
@@ -58,7 +60,7 @@ def test_the_nerf_sees_codes_and_camera(known: portraits.KnownPortraits) -> None
     """
     torch.manual_seed(0)
     field = nerf.ParametricNerf(width=16).double()
-    given = codes.Codes.known(known.only(torch.tensor([1]))).flat().double()
+    given = known.only(torch.tensor([1])).codes().flat().double()
     picture, opaque = field(codes.Codes.split(given))
     assert picture.shape == (1, 64, 64, 3) and opaque.shape == (1, 16, 16)
     weights = torch.randn(picture.shape, generator=drawn(), dtype=torch.float64)
@@ -125,15 +127,15 @@ def test_r1_is_the_mean_squared_slope() -> None:
 
 def test_losses_are_the_papers(known: portraits.KnownPortraits) -> None:
     """Eq. 5 to 8 written out once more."""
-    look, weights = recogniser(), losses.Weights()
+    look, weights = recogniser(), Weights()
     one, two = known.rgb()[:2], known.rgb()[2:]
     phi = [perceptual_features(look, x) for x in (one, two)]
     wanted = (
         0.1 * (one - two).abs().mean()
         + 2 * sum((a - b).abs().mean() for a, b in zip(*phi, strict=True)) / 3
     )
-    torch.testing.assert_close(losses.reconstruction_loss(one, two, look, weights), wanted)
-    assert float(losses.reconstruction_loss(one, one, look, weights)) == 0
+    torch.testing.assert_close(reconstruction_loss(one, two, look, weights), wanted)
+    assert float(reconstruction_loss(one, one, look, weights)) == 0
 
     logits = torch.tensor([-1.0, 2.0])
     wanted = -0.1 * torch.log1p(torch.exp(logits)).mean()
@@ -154,7 +156,7 @@ def test_losses_are_the_papers(known: portraits.KnownPortraits) -> None:
     a, b = (F.normalize(look(head_crop(x)), dim=1) for x in (one, two))
     wanted = 5 * (1 - (a * b).sum(1)).mean()
     torch.testing.assert_close(losses.identity_loss(one, two, look, weights), wanted)
-    l1 = losses.identity_loss(one, two, look, losses.Weights(identity_l1=True))
+    l1 = losses.identity_loss(one, two, look, Weights(identity_l1=True))
     torch.testing.assert_close(l1, 5 * (a - b).abs().mean())
 
 
@@ -206,7 +208,8 @@ def test_the_shipped_system_changes_people_and_keeps_their_pose(
     known: portraits.KnownPortraits,
 ) -> None:
     """Loose bounds: figures are the study's."""
-    from privhead_nb.deid import deidentifier, utility
+    from benchmarks.studies.deid import utility
+    from privhead_nb.deid import deidentifier
 
     system = deidentifier("ideudemon")
     rgb = known.rgb()

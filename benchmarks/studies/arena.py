@@ -38,9 +38,10 @@ from benchmarks.studies.arena_attacks import (
     picture_only,
 )
 from benchmarks.studies.arena_table import table
+from benchmarks.studies.deid import utility
+from benchmarks.studies.deid.portraits import KnownPortraits, known_portraits
 from privhead_nb.bench.harness import cpu_name
-from privhead_nb.deid import NAMES, TRAINED, deidentifier, domain, utility
-from privhead_nb.deid.portraits import known_portraits
+from privhead_nb.deid import NAMES, TRAINED, deidentifier, domain
 from privhead_nb.deid.stored import path_of, save_parts
 from privhead_nb.files import write_json
 from privhead_nb.heads.codes import GENERATOR_VERSION
@@ -57,6 +58,9 @@ NONE = "none"
 """The positive control: pictures as they are."""
 SCORED_BY = "triplet_cnn"
 """Whose feature space realism and distances are told in; no system learned from or against it."""
+
+MARGIN = 1.5
+"""The farthest held-back portrait's distance times this is still taken for a portrait."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,7 @@ def _mtcnn() -> published.Detector:
     return published.mtcnn()
 
 
-DETECTORS = {"cascade": lambda pictures: utility.faces_found(pictures) > 0, "mtcnn": _by_mtcnn}
+DETECTORS = {"cascade": lambda pictures: domain.faces_found(pictures) > 0, "mtcnn": _by_mtcnn}
 
 
 @cache
@@ -255,8 +259,20 @@ def train_shared(what: str) -> None:
         save_parts(path_of(utility.NAME), {"regressor": made}, facts)
     else:
         held = known_portraits(faces.people("evaluation", 40), folder=cache, progress=True)
-        space = domain.learn(learn, held.rgb())
+        space = learn_face_space(learn, held.rgb())
         save_parts(path_of(domain.NAME), {"space": space}, facts)
+
+
+def learn_face_space(portraits: KnownPortraits, held_back: Tensor) -> domain.FaceSpace:
+    """Face space of portraits, bounded by pictures (N, 64, 64, 3) of other made people."""
+    space = domain.FaceSpace()
+    x = torch.cat([domain.small(one.rgb()) for one in (portraits, portraits.mirrored())])
+    space.mean.copy_(x.mean(0))
+    torch.manual_seed(0)
+    _, _, v = torch.svd_lowrank(x - space.mean, q=domain.COMPONENTS + 8, niter=4)
+    space.basis.copy_(v[:, : domain.COMPONENTS].T)
+    space.most.copy_(MARGIN * space(held_back).max())
+    return space
 
 
 def main() -> None:

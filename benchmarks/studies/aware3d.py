@@ -25,28 +25,28 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from benchmarks.studies.aware3d_figures import measured, tables, tested_of
-from privhead_nb.bench.harness import cpu_name
-from privhead_nb.deid import portraits
-from privhead_nb.deid.aware3d import NAME, deidentifier
-from privhead_nb.deid.aware3d.examples import Examples, of_generator, of_portraits
-from privhead_nb.deid.aware3d.style_nerf import StyleNerf
-from privhead_nb.deid.aware3d.train_generator import (
+from benchmarks.studies.deid import portraits
+from benchmarks.studies.deid.aware3d_generator import (
     GENERATOR,
     PARSER,
     train_generator,
     train_parser,
 )
-from privhead_nb.deid.aware3d.train_mapper import (
+from benchmarks.studies.deid.aware3d_mapper import (
     INVERSION,
     STAGE_1,
     STAGE_2,
-    Networks,
+    of_portraits,
     train_inversion,
     train_stage_1,
     train_stage_2,
 )
-from privhead_nb.deid.ideudemon.train_step1 import NERF, train_field
-from privhead_nb.deid.learning import Learning
+from benchmarks.studies.deid.ideudemon_step1 import NERF, train_field
+from benchmarks.studies.deid.learning import Learning
+from privhead_nb.bench.harness import cpu_name
+from privhead_nb.deid.aware3d import NAME, Networks, deidentifier
+from privhead_nb.deid.aware3d.examples import Examples, of_generator
+from privhead_nb.deid.aware3d.style_nerf import StyleNerf
 from privhead_nb.deid.stored import path_of, save_parts
 from privhead_nb.files import write_json
 from privhead_nb.heads.codes import GENERATOR_VERSION

@@ -24,7 +24,7 @@ from benchmarks.studies.ideudemon_figures import (
     scoring,
     used,
 )
-from privhead_nb.deid import utility
+from privhead_nb.deid import domain
 from privhead_nb.deid.aware3d import Aware3d
 from privhead_nb.deid.aware3d.losses import distance
 from privhead_nb.lab import faces
@@ -191,7 +191,7 @@ def utility_of(system: Aware3d, people: Tested) -> dict[str, Any]:
     system(plain[:100], system.default, torch.Generator())
     seconds = time.perf_counter() - began
     made = released(system, people.views, system.default)
-    detectors = {"cascade": lambda x: utility.faces_found(x) > 0}
+    detectors = {"cascade": lambda x: domain.faces_found(x) > 0}
     if published.mtcnn_available():
         mtcnn = published.mtcnn()
         detectors["mtcnn"] = lambda x: dlib_recogniser.detected(mtcnn, x)

@@ -14,6 +14,7 @@ from sklearn.metrics import silhouette_score
 from torch import Tensor
 
 from benchmarks.studies import dlib_recogniser
+from benchmarks.studies.deid import utility
 from benchmarks.studies.ideudemon_figures import (
     Tested,
     embedded,
@@ -23,7 +24,7 @@ from benchmarks.studies.ideudemon_figures import (
     untouched,
     used,
 )
-from privhead_nb.deid import utility
+from privhead_nb.deid import domain
 from privhead_nb.deid.features import identity_of, layers_and_identity, recogniser
 from privhead_nb.deid.g2face import G2Face
 from privhead_nb.deid.g2face.identity import NOISE
@@ -115,7 +116,7 @@ def detection(made: Tensor, plain: Tensor) -> dict[str, Any]:
     "box" is the mean L2 distance of a box's four edges, "landmarks" that of dlib's 68 points in a
     box that stays where portraits have the face; pixels of 256.
     """
-    before, after = (utility.faces_found(x) > 0 for x in (plain, made))
+    before, after = (domain.faces_found(x) > 0 for x in (plain, made))
     out: dict[str, Any] = {
         "cascade": {"found": share(int((before & after).sum()), int(before.sum()))}
     }

@@ -22,20 +22,20 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from benchmarks.studies.ideudemon_figures import Tested, ablations, figure_4, special, tables
-from privhead_nb.bench.harness import cpu_name
-from privhead_nb.deid import portraits
-from privhead_nb.deid.ideudemon import NAME, deidentifier
-from privhead_nb.deid.ideudemon.codes import CoarseRegressor, Parser
-from privhead_nb.deid.ideudemon.train_step1 import (
+from benchmarks.studies.deid import portraits
+from benchmarks.studies.deid.ideudemon_step1 import (
     NERF,
     NERF_SHARPER,
     REGRESSOR,
     train_codes,
     train_nerf,
 )
-from privhead_nb.deid.ideudemon.train_step2 import RESTORER, train_restorer
-from privhead_nb.deid.learning import Learning
+from benchmarks.studies.deid.ideudemon_step2 import RESTORER, train_restorer
+from benchmarks.studies.deid.learning import Learning
+from benchmarks.studies.ideudemon_figures import Tested, ablations, figure_4, special, tables
+from privhead_nb.bench.harness import cpu_name
+from privhead_nb.deid.ideudemon import NAME, deidentifier
+from privhead_nb.deid.ideudemon.codes import CoarseRegressor, Parser
 from privhead_nb.deid.stored import path_of, save_parts
 from privhead_nb.files import write_json
 from privhead_nb.heads.codes import GENERATOR_VERSION

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from benchmarks.studies import dlib_recogniser
-from privhead_nb.deid import portraits, utility
+from benchmarks.studies.deid import portraits, utility
+from benchmarks.studies.deid.ideudemon_step2 import SMALL, Variant, train_restorer
+from benchmarks.studies.deid.learning import Learning
 from privhead_nb.deid.ideudemon import Ideudemon, deidentifier
 from privhead_nb.deid.ideudemon.codes import Codes, Parser, perturbed
 from privhead_nb.deid.ideudemon.restore import KEPT
-from privhead_nb.deid.ideudemon.train_step2 import SMALL, Variant, train_restorer
-from privhead_nb.deid.learning import Learning
 from privhead_nb.lab import faces
 from privhead_nb.lab.attacks.probe import fused
 from privhead_nb.lab.faces import FaceDataset

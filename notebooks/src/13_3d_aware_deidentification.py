@@ -881,7 +881,7 @@ for name, judge in judges.items():
 # | a secret rotation takes that to chance | section 8; `tests/test_lesson_13.py` |
 # | an attacker who learns on releases, or solves for the key | **not measured** |
 #
-# **Read on**: `privhead_nb/deid/aware3d/` has all of it, training included (`train_mapper.py`: both stages with the
-# discriminator); `docs/compared-systems.md` tells of the other systems. Gu et al., *StyleNeRF* (2022), the
+# **Read on**: `privhead_nb/deid/aware3d/` has all of it, `benchmarks/studies/deid/aware3d_mapper.py` the training, both
+# stages with the discriminator; `docs/compared-systems.md` tells of the other systems. Gu et al., *StyleNeRF* (2022), the
 # paper's generator; Newton, Sweeney and Malin, *Preserving privacy by de-identifying face images* (2005), who called
 # an attacker that de-identifies the gallery a parrot, long before this system.

@@ -941,7 +941,7 @@ style.show(
 # | real faces, full resolution, the paper's weights | **not measured** |
 #
 # **Read on**: `privhead_nb/deid/g2face/manipulate.py` has the five levels, `privhead_nb/deid/g2face/payload.py` the
-# payload, `privhead_nb/deid/g2face/losses.py` eq. 11 to 23. Yang et al., *G2Face: high-fidelity reversible face
+# payload, `benchmarks/studies/deid/g2face_losses.py` eq. 11 to 23. Yang et al., *G2Face: high-fidelity reversible face
 # anonymization via generative and geometric priors* (2024); Gu et al., *Password-conditioned anonymization and
 # deanonymization with face identity transformers* (2020); Barni et al. and others on watermarks show what survives a
 # JPEG. [09, recognition](09_recognition_and_deepfakes.ipynb): error rates and base rates.

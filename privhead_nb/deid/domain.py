@@ -11,18 +11,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from privhead_nb.deid.portraits import KnownPortraits
 from privhead_nb.deid.stored import load_parts, path_of
+from privhead_nb.lab.framing import resized
+from privhead_nb.lab.recognisers.published import cascade
 
 NAME = "domain"
 COMMAND = "python benchmarks/studies/arena.py domain"
 SIDE, COMPONENTS = 32, 96
 """Pixels that are looked at, and components."""
-MARGIN = 1.5
-"""The farthest held-back portrait's distance times this is still taken for a portrait."""
 
 
 class FaceSpace(nn.Module):
@@ -41,7 +42,7 @@ class FaceSpace(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """(N,) distances from face space of pictures (N, 64, 64, 3)."""
-        x = _small(pictures) - self.mean
+        x = small(pictures) - self.mean
         off = x - (x @ self.basis.T) @ self.basis
         return off.square().mean(1).sqrt()
 
@@ -57,18 +58,6 @@ class Verdict:
     def known(self) -> bool:
         """Whether it is of a kind that the systems know."""
         return self.distance <= self.most
-
-
-def learn(portraits: KnownPortraits, held_back: Tensor) -> FaceSpace:
-    """Face space of portraits, bounded by pictures (N, 64, 64, 3) of other made people."""
-    space = FaceSpace()
-    x = torch.cat([_small(one.rgb()) for one in (portraits, portraits.mirrored())])
-    space.mean.copy_(x.mean(0))
-    torch.manual_seed(0)
-    _, _, v = torch.svd_lowrank(x - space.mean, q=COMPONENTS + 8, niter=4)
-    space.basis.copy_(v[:, :COMPONENTS].T)
-    space.most.copy_(MARGIN * space(held_back).max())
-    return space
 
 
 @cache
@@ -90,7 +79,14 @@ def verdicts(pictures: Tensor) -> list[Verdict]:
     return [Verdict(distance, most) for distance in space(pictures).tolist()]
 
 
-def _small(pictures: Tensor) -> Tensor:
-    """(N, 3 SIDE SIDE)."""
+def small(pictures: Tensor) -> Tensor:
+    """(N, 3 SIDE SIDE) numbers of pictures (N, 64, 64, 3): all that face space sees."""
     x = torch.nn.functional.avg_pool2d(pictures.movedim(-1, 1), 64 // SIDE)
     return x.flatten(1)
+
+
+def faces_found(pictures: Tensor) -> NDArray[np.int64]:
+    """(N,) faces that the cascade of local binary patterns finds in pictures (N, H, H, 3)."""
+    large = resized(pictures, 256).clamp(0, 1).mul(255).round().byte().numpy()
+    find = cascade().detect_multi_scale
+    return np.array([len(find(rgb, 1.1, 1, (80, 80), (200, 200))) for rgb in large])

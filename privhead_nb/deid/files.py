@@ -11,8 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from privhead_nb.deid import deidentifier, g2face
-from privhead_nb.deid.domain import verdicts
-from privhead_nb.deid.utility import faces_found
+from privhead_nb.deid.domain import faces_found, verdicts
 from privhead_nb.errors import LabError
 from privhead_nb.files import atomic_folder, write_json
 from privhead_nb.lab.framing import SIZE

@@ -2,13 +2,13 @@
 
 E_id and E_aux take identity, attributes and direction out of a picture, M_c makes of them another
 latent code, and the frozen generator G_3d a picture (mapper.py, style_nerf.py). How far the
-identity goes is tau (eq. 9). Losses and training are in losses.py and train_mapper.py.
+identity goes is tau (eq. 9). Losses are in losses.py, training in benchmarks/studies/deid/.
 docs/compared-systems.md says where it differs from the paper.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,6 @@ from privhead_nb.deid import check_pictures, check_strength
 from privhead_nb.deid.aware3d.examples import vectors
 from privhead_nb.deid.aware3d.mapper import AuxiliaryEncoder, ConversionMapper
 from privhead_nb.deid.aware3d.style_nerf import StyleNerf
-from privhead_nb.deid.aware3d.train_mapper import Networks
 from privhead_nb.deid.ideudemon.codes import Parser
 from privhead_nb.deid.stored import load_parts, path_of
 from privhead_nb.errors import LabError
@@ -28,6 +27,16 @@ NAME = "aware3d"
 COMMAND = "python benchmarks/studies/aware3d.py train"
 AT_ONCE = 25
 BACKGROUND, HAIR = LABELS.index("background"), LABELS.index("hair")
+
+
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """All of the system: G_3d and E_mask are frozen, E_aux and M_c learn."""
+
+    nerf: StyleNerf
+    parser: Parser
+    auxiliary: AuxiliaryEncoder = field(default_factory=AuxiliaryEncoder)
+    mapper: ConversionMapper = field(default_factory=ConversionMapper)
 
 
 @dataclass(frozen=True, eq=False)

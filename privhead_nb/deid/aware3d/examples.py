@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from privhead_nb.deid.aware3d.style_nerf import StyleNerf, known_codes
+from privhead_nb.deid.aware3d.style_nerf import StyleNerf
 from privhead_nb.deid.features import identity_of, recogniser
-from privhead_nb.deid.portraits import PITCH, POSE, YAW, KnownPortraits
+from privhead_nb.deid.portraits import PITCH, POSE, YAW
 from privhead_nb.heads.codes import ALBEDO_NAMES, IDENTITY_NAMES, identity_codes
 from privhead_nb.lab.faces import Rows
 from privhead_nb.lab.framing import random_expression, random_light
@@ -51,17 +51,6 @@ def vectors(pictures: Tensor) -> Tensor:
 def mixed_codes(who: Examples, how: Examples) -> Tensor:
     """w (N, 125) of the people of `who` with the expression and light of `how`."""
     return torch.cat([who.w[:, :PERSONAL], how.w[:, PERSONAL:]], 1)
-
-
-def of_portraits(portraits: KnownPortraits) -> Examples:
-    """Examples of portraits, in the same order."""
-    return Examples(
-        identity=portraits.identity,
-        pictures=portraits.pictures,
-        w=known_codes(portraits),
-        pose=portraits.pose,
-        vector=vectors(portraits.rgb()),
-    )
 
 
 @torch.no_grad()

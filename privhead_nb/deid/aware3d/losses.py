@@ -1,4 +1,4 @@
-"""The losses of eq. 4 to 9, each of a batch, and the latent discriminator's.
+"""The losses of eq. 4 to 9, each of a batch.
 
 E_id, and what stands in for LPIPS, are `deid.features`: vectors of unit length, whose distances lie
 in [0, 2].
@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-
-from privhead_nb.deid.g2face.losses import gradient_penalty
+from torch import Tensor
 
 SMALL = 1e-8
 """Added under roots, so that their slope is finite at 0."""
@@ -76,16 +74,3 @@ def contrastive_loss(own: Tensor, other: Tensor, made: Tensor, margin: float) ->
 def deidentification_loss(source: Tensor, made: Tensor, tau: Tensor) -> Tensor:
     """L_de-id (eq. 9): |tau - |E_id(X) - E_id(X')|_2|, the mean over N; tau is (N,)."""
     return (tau - distance(source, made)).abs().mean()
-
-
-def adversarial_loss(logits: Tensor) -> Tensor:
-    """Of what is made: non-saturating (Goodfellow et al. 2014)."""
-    return F.softplus(-logits).mean()
-
-
-def discriminator_loss(critic: nn.Module, real: Tensor, made: Tensor, r1: float) -> Tensor:
-    """Of the latent discriminator, with R1 (Mescheder et al. 2018, eq. 9) on real codes (N, W)."""
-    real = real.detach().requires_grad_(True)
-    of_real = critic(real)
-    off = F.softplus(-of_real).mean() + F.softplus(critic(made.detach())).mean()
-    return off + r1 / 2 * gradient_penalty(of_real, real)

@@ -1,4 +1,4 @@
-"""The two networks that learn, E_aux and M_c, and the discriminator D of latent codes."""
+"""The two networks that learn, E_aux and M_c."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ IDENTITY = DIMENSIONS
 """Numbers of z_id; 512 in the paper."""
 ATTRIBUTES = 96
 """Numbers of z_at; 7 x 512 in the paper."""
-SOURCE_TAU = 0.0
-"""The tau of a mapper that is to keep the identity it is given: stage 1."""
 
 
 class ResBlock(nn.Module):
@@ -88,32 +86,3 @@ class ConversionMapper(nn.Module):
         code = self.layers[-1](x).float() + tau[:, None] * self.away(x).float()
         w: Tensor = self.mean + self.spread * code
         return w
-
-
-class LatentDiscriminator(nn.Module):
-    """D: codes w (N, 125) -> logits (N,), above 0 where they are taken for the generator's own."""
-
-    mean: Tensor
-    spread: Tensor
-
-    def __init__(self, width: int = 128) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList([nn.Linear(STYLE, width), nn.Linear(width, width)])
-        self.out = nn.Linear(width, 1)
-        self.register_buffer("mean", torch.zeros(STYLE))
-        self.register_buffer("spread", torch.ones(STYLE))
-
-    def forward(self, w: Tensor) -> Tensor:
-        """Logits (N,)."""
-        x = (w - self.mean) / self.spread
-        for layer in self.layers:
-            x = F.leaky_relu(layer(x), 0.2)
-        out: Tensor = self.out(x)[:, 0]
-        return out
-
-
-def set_spread(codes: Tensor, *parts: ConversionMapper | LatentDiscriminator) -> None:
-    """Tell networks the mean and spread over N of codes (N, 125)."""
-    for part in parts:
-        part.mean.copy_(codes.mean(0))
-        part.spread.copy_(codes.std(0) + 1e-3)

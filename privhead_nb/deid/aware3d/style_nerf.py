@@ -20,8 +20,7 @@ from privhead_nb.deid.generator import (
     portrait_rays,
     samples_along,
 )
-from privhead_nb.deid.ideudemon.nerf import BALL, FREQUENCIES, ParametricNerf, encoded
-from privhead_nb.deid.portraits import KnownPortraits
+from privhead_nb.deid.ideudemon.nerf import BALL, FREQUENCIES, encoded
 from privhead_nb.heads.codes import ALBEDO_NAMES, EXPRESSION_NAMES, IDENTITY_NAMES
 from privhead_nb.heads.light import LIGHT_SIZE
 
@@ -146,53 +145,3 @@ class StyleNerf(nn.Module):
             x = F.relu(F.linear(x, weight, shift))
         density = F.softplus(self.density(x)[:, 0].to(points) - 1) * 4
         return density, self.features(F.relu(F.linear(x, *modulated[-1])))
-
-
-@torch.no_grad()
-def start_from(field: ParametricNerf, nerf: StyleNerf) -> None:
-    """Make a style generator give what a parametric NeRF gives.
-
-    All that is new, scales of layers and the upsampler's styles, starts without effect.
-    """
-    who = _columns("shape", "expression")
-    look = _columns("albedo", "light")
-    entries = zip(
-        nerf.layers,
-        (field.place[0], field.layers[0], field.layers[1], field.layers[2], field.layers[3]),
-        strict=True,
-    )
-    for layer, plain in entries:
-        layer.shift.weight.zero_()  # type: ignore[operator, union-attr]
-        layer.linear.weight[:, : plain.weight.shape[1]] = plain.weight  # type: ignore
-        layer.shift.bias.copy_(plain.bias)  # type: ignore
-    nerf.layers[0].shift.weight[:, who] = field.shape[0].weight  # type: ignore
-    again = nerf.layers[SKIP]
-    again.shift.weight[:, who] = field.shape[1].weight  # type: ignore
-    again.shift.bias.add_(field.place[1].bias)  # type: ignore
-    again.linear.weight[:, field.hidden.in_features :] = field.place[1].weight  # type: ignore
-    nerf.density.load_state_dict(field.density.state_dict())
-    nerf.colour.linear.weight.copy_(field.hidden.weight)
-    nerf.colour.shift.weight.zero_()
-    nerf.colour.shift.weight[:, look] = field.look.weight
-    nerf.colour.shift.bias.copy_(field.hidden.bias)
-    nerf.features.load_state_dict(field.features.state_dict())
-    nerf.ground.copy_(field.ground)
-    into = nerf.upsample.plain
-    wide = into.enter.weight.new_zeros(into.enter.weight.shape)
-    wide[:, :FEATURES] = field.upsample.enter.weight
-    numbers = field.upsample.state_dict() | {"enter.weight": wide}
-    into.load_state_dict(numbers)
-
-
-def _columns(*names: str) -> Tensor:
-    """Where numbers of these names stand in w, in this order."""
-    starts, place = {}, 0
-    for name, size in SIZES.items():
-        starts[name] = torch.arange(place, place + size)
-        place += size
-    return torch.cat([starts[name] for name in names])
-
-
-def known_codes(portraits: KnownPortraits) -> Tensor:
-    """w (N, 125) of portraits: shape, albedo, expression and light."""
-    return torch.cat([getattr(portraits, name) for name in SIZES], 1)

@@ -12,13 +12,20 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from privhead_nb.deid import check_pictures, check_strength
 from privhead_nb.deid.features import identity_of, recogniser
-from privhead_nb.deid.g2face.identity import NOISE
+from privhead_nb.deid.g2face.identity import (
+    NOISE,
+    DummyIdentity,
+    GeometryRegressor,
+    geometry_aware,
+    without_geometry,
+)
+from privhead_nb.deid.g2face.manipulate import Manipulator, PasswordExtractor
 from privhead_nb.deid.g2face.payload import BITS, read, written
-from privhead_nb.deid.g2face.prior import Parts, new_parts
+from privhead_nb.deid.ideudemon.codes import Codes
 from privhead_nb.deid.stored import load_parts, path_of
 
 NAME = "g2face"
@@ -37,6 +44,30 @@ class Recovered:
     picture: Tensor | None  # (64, 64, 3); None where nothing was recovered
     why: str = ""  # why not
     identity: Tensor | None = None  # (64,) unit vector that was read
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The networks of the system."""
+
+    geometry: GeometryRegressor
+    dummy: DummyIdentity
+    manipulator: Manipulator
+    extractor: PasswordExtractor
+    geometric: bool = True  # False is the ablation without the geometric prior
+
+    def named(self) -> dict[str, nn.Module]:
+        """By name, as they are stored."""
+        return {
+            name: part
+            for name in self.__dataclass_fields__
+            if isinstance(part := getattr(self, name), nn.Module)
+        }
+
+    def z(self, identity: Tensor, codes: Codes) -> Tensor:
+        """z_gid of eq. 2."""
+        whole = geometry_aware(identity, codes)
+        return whole if self.geometric else without_geometry(whole)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +163,6 @@ def deidentifier(_name: str = NAME) -> G2Face:
     Raises:
         LabError: they are missing or damaged.
     """
-    parts = new_parts()
+    parts = Parts(GeometryRegressor(), DummyIdentity(), Manipulator(), PasswordExtractor())
     load_parts(path_of(NAME), parts.named(), COMMAND)
     return G2Face(parts)

@@ -1,7 +1,7 @@
 """Dual prior-guided identity manipulation: encoder, mappers, style decoder, feature fusion.
 
 The paper's decoder is a StyleGAN2 trained before on photographs. This one is trained before too, on
-made portraits whose face is covered, so that it knows how the face of an identity looks (prior.py).
+made portraits whose face is covered, so that it knows how the face of an identity looks.
 """
 
 from __future__ import annotations

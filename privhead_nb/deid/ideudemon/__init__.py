@@ -2,8 +2,9 @@
 
 Step I reads the codes of a face (codes.py, eq. 1), fits them by descent through a parametric NeRF
 (fit.py, nerf.py, eq. 2), adds noise to the identity (`codes.perturbed`, eq. 3) and renders (eq. 4).
-Step II puts the original's hair and surroundings around it and restores the picture (restore.py,
-losses.py, eq. 5 to 9). docs/compared-systems.md says where it differs from the paper.
+Step II puts the original's hair and surroundings around it and restores the picture (restore.py).
+losses.py has eq. 5; the others, eq. 6 to 9, and the training are in benchmarks/studies/deid/.
+docs/compared-systems.md says where it differs from the paper.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from privhead_nb.deid.portraits import POSE, KnownPortraits
+from privhead_nb.deid.portraits import POSE
 from privhead_nb.heads.codes import ALBEDO_NAMES, EXPRESSION_NAMES, IDENTITY_NAMES
 from privhead_nb.heads.light import LIGHT_SIZE
 from privhead_nb.heads.surface import LABELS
@@ -37,17 +37,6 @@ class Codes:
     albedo: Tensor  # (N, 24), in [-1, 1]
     illumination: Tensor  # (N, 27)
     camera: Tensor  # (N, 6)
-
-    @classmethod
-    def known(cls, portraits: KnownPortraits) -> Codes:
-        """Those that made the portraits."""
-        return cls(
-            portraits.shape,
-            portraits.expression,
-            portraits.albedo,
-            portraits.light,
-            portraits.pose,
-        )
 
     @classmethod
     def joined(cls, parts: Sequence[Codes]) -> Codes:

@@ -1,4 +1,4 @@
-"""Training of G2Face: what is known before (prior.py), then all else at once (algorithm 1)."""
+"""Training of G2Face: g2face_prior.py first, then all else at once (algorithm 1)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from privhead_nb.deid.features import identity_of, layers_and_identity, recogniser
-from privhead_nb.deid.g2face.identity import NOISE
-from privhead_nb.deid.g2face.losses import (
+from benchmarks.studies.deid.g2face_losses import (
     Weights,
     adversarial_loss,
     anonymous_identity_loss,
@@ -23,10 +21,8 @@ from privhead_nb.deid.g2face.losses import (
     recovered_identity_loss,
     shaken,
 )
-from privhead_nb.deid.g2face.payload import BITS, coarse
-from privhead_nb.deid.g2face.prior import (
+from benchmarks.studies.deid.g2face_prior import (
     CODE_NOISE,
-    Parts,
     Variant,
     covered,
     learn_face_model,
@@ -34,10 +30,14 @@ from privhead_nb.deid.g2face.prior import (
     learn_prior,
     new_parts,
 )
+from benchmarks.studies.deid.ideudemon_losses import Discriminator, discriminator_loss
+from benchmarks.studies.deid.learning import Learning, Turn, step_down, train_in_turns
+from benchmarks.studies.deid.portraits import KnownPortraits
+from privhead_nb.deid.features import identity_of, layers_and_identity, recogniser
+from privhead_nb.deid.g2face import Parts
+from privhead_nb.deid.g2face.identity import NOISE
+from privhead_nb.deid.g2face.payload import BITS, coarse
 from privhead_nb.deid.ideudemon.codes import CoarseRegressor
-from privhead_nb.deid.ideudemon.losses import Discriminator, discriminator_loss
-from privhead_nb.deid.learning import Learning, Turn, step_down, train_in_turns
-from privhead_nb.deid.portraits import KnownPortraits
 
 FACE_MODEL = Learning(400, 256, 3e-3)
 POPULATION = Learning(300, 256, 3e-3)
@@ -78,7 +78,7 @@ def train(
     learn_face_model(parts.geometry, codes, portraits, how.face_model)
     learn_population(parts.dummy, portraits, how.population)
     for part in (parts.dummy, parts.manipulator, parts.extractor):
-        part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        part.to(memory_format=torch.channels_last)
     if how.variant.generative:
         learn_prior(parts, portraits, folder, how.prior, PRIOR_WEIGHTS, progress)
     train_jointly(parts, portraits, folder, how, progress)
@@ -90,7 +90,7 @@ def train_jointly(
 ) -> None:
     """Anonymise, extract, recover: eq. 22 and 23 together, against a discriminator."""
     how, critic = training.joint, Discriminator(64, 64)
-    critic.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    critic.to(memory_format=torch.channels_last)
     learning = {
         "dummy": parts.dummy, "manipulator": parts.manipulator, "extractor": parts.extractor
     }  # fmt: skip

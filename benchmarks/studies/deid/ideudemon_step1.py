@@ -8,14 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.studies.deid.learning import Learning, fast, train
+from benchmarks.studies.deid.portraits import KnownPortraits
 from privhead_nb.deid.features import recogniser
 from privhead_nb.deid.generator import SIDE
-from privhead_nb.deid.ideudemon.codes import CoarseRegressor, Codes, Parser
+from privhead_nb.deid.ideudemon.codes import CoarseRegressor, Parser
 from privhead_nb.deid.ideudemon.losses import perceptual_loss
 from privhead_nb.deid.ideudemon.nerf import ParametricNerf
 from privhead_nb.deid.ideudemon.restore import one_of
-from privhead_nb.deid.learning import Learning, fast, train
-from privhead_nb.deid.portraits import KnownPortraits
 from privhead_nb.heads.surface import LABELS
 
 WEIGHTS = {"identity": 1.0, "expression": 1.0, "albedo": 1.0, "illumination": 1.0, "camera": 2.0}
@@ -45,7 +45,7 @@ def train_codes(
     def loss(random: torch.Generator) -> Tensor:
         some = both.drawn(learning.batch, random)
         rgb = some.rgb()
-        known, few = Codes.known(some), rgb[:16]
+        known, few = some.codes(), rgb[:16]
         with fast():
             told, scores = regressor(rgb), parser(few)
         off = torch.stack(
@@ -68,7 +68,7 @@ def train_field(
     def loss(random: torch.Generator) -> Tensor:
         some = portraits.drawn(learning.batch, random)
         with fast():
-            shown, opaque = nerf(Codes.known(some), random, FEWER)
+            shown, opaque = nerf(some.codes(), random, FEWER)
         return photometric(shown, opaque, some.rgb(), some.parsing)
 
     train({"nerf": nerf}, loss, learning, folder / "nerf", progress)
@@ -93,7 +93,7 @@ def train_nerf(
     def loss(random: torch.Generator) -> Tensor:
         some = both.drawn(sharper.batch, random)
         with fast():
-            shown, opaque = nerf(Codes.known(some), random)
+            shown, opaque = nerf(some.codes(), random)
         rgb = some.rgb()
         alike = perceptual_loss(look, shown, rgb).mean()
         return photometric(shown, opaque, rgb, some.parsing) + PERCEPTUAL * alike

@@ -8,14 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.studies.deid.ideudemon_step1 import photometric
+from benchmarks.studies.deid.learning import Learning, fast, train
+from benchmarks.studies.deid.portraits import KnownPortraits
 from privhead_nb.deid.aware3d.losses import distance, perceptual_loss
-from privhead_nb.deid.aware3d.style_nerf import StyleNerf, known_codes, start_from
+from privhead_nb.deid.aware3d.style_nerf import FEATURES, SIZES, SKIP, StyleNerf
 from privhead_nb.deid.features import layers_and_identity, recogniser
 from privhead_nb.deid.ideudemon.codes import Parser
 from privhead_nb.deid.ideudemon.nerf import ParametricNerf
-from privhead_nb.deid.ideudemon.train_step1 import photometric
-from privhead_nb.deid.learning import Learning, fast, train
-from privhead_nb.deid.portraits import KnownPortraits
 
 GENERATOR = Learning(1400, 8, 4e-4)
 PARSER = Learning(700, 24, 3e-3)
@@ -40,7 +40,7 @@ def train_generator(
     torch.manual_seed(learning.seed)
     nerf, look = StyleNerf(), recogniser()
     start_from(field, nerf)
-    nerf.upsample.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    nerf.upsample.to(memory_format=torch.channels_last)
 
     def loss(random: torch.Generator) -> Tensor:
         some = portraits.drawn(learning.batch, random)
@@ -66,7 +66,7 @@ def train_parser(
     """E_mask, from portraits whose parsing is known."""
     torch.manual_seed(learning.seed)
     parser = Parser()
-    parser.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    parser.to(memory_format=torch.channels_last)
 
     def loss(random: torch.Generator) -> Tensor:
         some = portraits.drawn(learning.batch, random)
@@ -76,3 +76,53 @@ def train_parser(
 
     train({"parser": parser}, loss, learning, folder / "parser", progress)
     return parser.requires_grad_(False)
+
+
+@torch.no_grad()
+def start_from(field: ParametricNerf, nerf: StyleNerf) -> None:
+    """Make a style generator give what a parametric NeRF gives.
+
+    All that is new, scales of layers and the upsampler's styles, starts without effect.
+    """
+    who = _columns("shape", "expression")
+    look = _columns("albedo", "light")
+    entries = zip(
+        nerf.layers,
+        (field.place[0], field.layers[0], field.layers[1], field.layers[2], field.layers[3]),
+        strict=True,
+    )
+    for layer, plain in entries:
+        layer.shift.weight.zero_()
+        layer.linear.weight[:, : plain.weight.shape[1]] = plain.weight
+        layer.shift.bias.copy_(plain.bias)
+    nerf.layers[0].shift.weight[:, who] = field.shape[0].weight
+    again = nerf.layers[SKIP]
+    again.shift.weight[:, who] = field.shape[1].weight
+    again.shift.bias.add_(field.place[1].bias)
+    again.linear.weight[:, field.hidden.in_features :] = field.place[1].weight
+    nerf.density.load_state_dict(field.density.state_dict())
+    nerf.colour.linear.weight.copy_(field.hidden.weight)
+    nerf.colour.shift.weight.zero_()
+    nerf.colour.shift.weight[:, look] = field.look.weight
+    nerf.colour.shift.bias.copy_(field.hidden.bias)
+    nerf.features.load_state_dict(field.features.state_dict())
+    nerf.ground.copy_(field.ground)
+    into = nerf.upsample.plain
+    wide = into.enter.weight.new_zeros(into.enter.weight.shape)
+    wide[:, :FEATURES] = field.upsample.enter.weight
+    numbers = field.upsample.state_dict() | {"enter.weight": wide}
+    into.load_state_dict(numbers)
+
+
+def _columns(*names: str) -> Tensor:
+    """Where numbers of these names stand in w, in this order."""
+    starts, place = {}, 0
+    for name, size in SIZES.items():
+        starts[name] = torch.arange(place, place + size)
+        place += size
+    return torch.cat([starts[name] for name in names])
+
+
+def known_codes(portraits: KnownPortraits) -> Tensor:
+    """w (N, 125) of portraits: shape, albedo, expression and light."""
+    return torch.cat([getattr(portraits, name) for name in SIZES], 1)

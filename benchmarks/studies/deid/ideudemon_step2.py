@@ -13,25 +13,24 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from privhead_nb.deid.features import recogniser
-from privhead_nb.deid.ideudemon.codes import Codes, Parser, perturbed
-from privhead_nb.deid.ideudemon.losses import (
+from benchmarks.studies.deid.ideudemon_losses import (
     REGIONS,
     Discriminator,
-    Weights,
     adversarial_loss,
     component_loss,
     discriminator_loss,
     identity_loss,
-    reconstruction_loss,
     region,
     steepness,
 )
+from benchmarks.studies.deid.ideudemon_step1 import FINE as FINE_LABELS
+from benchmarks.studies.deid.learning import Learning, Turn, fast, step_down, train_in_turns
+from benchmarks.studies.deid.portraits import KnownPortraits
+from privhead_nb.deid.features import recogniser
+from privhead_nb.deid.ideudemon.codes import Codes, Parser, perturbed
+from privhead_nb.deid.ideudemon.losses import Weights, reconstruction_loss
 from privhead_nb.deid.ideudemon.nerf import ParametricNerf
 from privhead_nb.deid.ideudemon.restore import KEPT, Restorer, hybrid, one_of
-from privhead_nb.deid.ideudemon.train_step1 import FINE as FINE_LABELS
-from privhead_nb.deid.learning import Learning, Turn, fast, step_down, train_in_turns
-from privhead_nb.deid.portraits import KnownPortraits
 
 RESTORER = Learning(500, 8, 1e-3)
 SCALES = (0.05, 1.6)
@@ -73,7 +72,7 @@ def hybrids(
 
     These too have the outline of a noisy face, so that there are gaps to be filled.
     """
-    flat = Codes.known(some).flat()
+    flat = some.codes().flat()
     near = Codes.split(flat + JITTER * torch.randn(flat.shape, generator=random))
     low, high = SCALES
     scale = low * (high / low) ** float(torch.rand((), generator=random))
@@ -102,7 +101,7 @@ def train_restorer(
     local = {name: Discriminator(height, width) for name, (_, height, width) in REGIONS.items()}
     parts: dict[str, nn.Module] = {"restorer": restorer, "discriminator": whole, **local}
     for part in parts.values():
-        part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        part.to(memory_format=torch.channels_last)
     critics = [p for part in (whole, *local.values()) for p in part.parameters()]
     adams = {
         "restorer": torch.optim.Adam(restorer.parameters(), learning.rate, betas=(0.9, 0.99)),

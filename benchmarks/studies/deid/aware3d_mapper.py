@@ -7,7 +7,7 @@ stages then need few steps. There identities can be swapped exactly, since codes
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,19 +15,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from privhead_nb.deid.aware3d import losses
-from privhead_nb.deid.aware3d.examples import Examples, mixed_codes
-from privhead_nb.deid.aware3d.mapper import (
-    SOURCE_TAU,
-    AuxiliaryEncoder,
-    ConversionMapper,
+from benchmarks.studies.deid.aware3d_critic import (
     LatentDiscriminator,
+    adversarial_loss,
+    discriminator_loss,
     set_spread,
 )
-from privhead_nb.deid.aware3d.style_nerf import StyleNerf
+from benchmarks.studies.deid.aware3d_generator import known_codes
+from benchmarks.studies.deid.learning import Learning, Turn, fast, step_down, train, train_in_turns
+from benchmarks.studies.deid.portraits import KnownPortraits
+from privhead_nb.deid.aware3d import Networks, losses
+from privhead_nb.deid.aware3d.examples import Examples, mixed_codes, vectors
 from privhead_nb.deid.features import layers_and_identity, recogniser
-from privhead_nb.deid.ideudemon.codes import Parser
-from privhead_nb.deid.learning import Learning, Turn, fast, step_down, train, train_in_turns
 
 INVERSION = Learning(2400, 32, 2e-3)
 STAGE_1 = Learning(240, 8, 2e-4)
@@ -37,6 +36,8 @@ ADVERSARIAL_RATE, CRITIC_RATE = 5e-5, 1e-3
 TAUS = (0.3, 1.8)
 """Least and most tau that stage 2 draws; half of the pictures get FOCUS."""
 FOCUS = 1.5
+SOURCE_TAU = 0.0
+"""The tau of a mapper that is to keep the identity it is given: stage 1."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,15 @@ class Weights:
     r1: float = 1.0
 
 
-@dataclass(frozen=True, eq=False)
-class Networks:
-    """All of the system: G_3d and E_mask are frozen, E_aux and M_c learn."""
-
-    nerf: StyleNerf
-    parser: Parser
-    auxiliary: AuxiliaryEncoder = field(default_factory=AuxiliaryEncoder)
-    mapper: ConversionMapper = field(default_factory=ConversionMapper)
+def of_portraits(portraits: KnownPortraits) -> Examples:
+    """Examples of portraits, in the same order."""
+    return Examples(
+        identity=portraits.identity,
+        pictures=portraits.pictures,
+        w=known_codes(portraits),
+        pose=portraits.pose,
+        vector=vectors(portraits.rgb()),
+    )
 
 
 def train_inversion(
@@ -76,7 +78,7 @@ def train_inversion(
     """E_aux and M_c by L_inv alone (eq. 7), half of each batch with another's identity."""
     torch.manual_seed(learning.seed)
     auxiliary, mapper = networks.auxiliary, networks.mapper
-    auxiliary.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    auxiliary.to(memory_format=torch.channels_last)
     with torch.no_grad():
         set_spread(examples.w, mapper)
     half = learning.batch // 2
@@ -287,10 +289,10 @@ def _adversarially(
 
         def others_turn() -> dict[str, Tensor]:
             w = again()
-            fooled = weights.adversarial * losses.adversarial_loss(critic(w))
+            fooled = weights.adversarial * adversarial_loss(critic(w))
             step_down(adams["adversarial"], fooled)
             some = real[torch.randint(len(real), (len(w),), generator=random)]
-            judged = losses.discriminator_loss(critic, some, w, weights.r1)
+            judged = discriminator_loss(critic, some, w, weights.r1)
             step_down(adams["critic"], judged)
             return {"critic": judged.detach()}
 

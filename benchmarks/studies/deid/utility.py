@@ -1,6 +1,7 @@
 """What is left of a portrait after de-identification: how it is measured.
 
-detected       by scikit-image's cascade of local binary patterns, or MTCNN where it is installed
+detected       by scikit-image's cascade of local binary patterns (`deid.domain.faces_found`), or
+               MTCNN where it is installed
 landmarks      distance of dlib's 68, where it is installed
 pose, face     errors of a regressor that no system learned from or against
 likeness       PSNR, SSIM
@@ -20,15 +21,14 @@ from scipy.linalg import sqrtm
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor, nn
 
-from privhead_nb.deid.portraits import POSE, KnownPortraits
+from benchmarks.studies.deid.portraits import KnownPortraits
+from privhead_nb.deid.portraits import POSE
 from privhead_nb.deid.stored import load_parts, path_of
 from privhead_nb.errors import LabError
 from privhead_nb.heads.codes import EXPRESSION_NAMES
 from privhead_nb.lab.fit import fit
-from privhead_nb.lab.framing import resized
 from privhead_nb.lab.recognisers import Recogniser, head_crop
 from privhead_nb.lab.recognisers.network import DIMENSIONS, FaceNetwork
-from privhead_nb.lab.recognisers.published import cascade
 
 NAME = "pose_and_expression"
 COMMAND = "python benchmarks/studies/arena.py regressor"
@@ -77,16 +77,6 @@ def realism(pictures: Tensor, others: Tensor, recogniser: Recogniser) -> float:
     return frechet_distance(recogniser.embed(pictures)[0], recogniser.embed(others)[0])
 
 
-# Detection ----------------------------------------------------------------------------------------
-
-
-def faces_found(pictures: Tensor) -> NDArray[np.int64]:
-    """(N,) faces that the cascade of local binary patterns finds in pictures (N, H, H, 3)."""
-    large = resized(pictures, 256).clamp(0, 1).mul(255).round().byte().numpy()
-    find = cascade().detect_multi_scale
-    return np.array([len(find(rgb, 1.1, 1, (80, 80), (200, 200))) for rgb in large])
-
-
 # Pose and expression ------------------------------------------------------------------------------
 
 
@@ -116,7 +106,7 @@ def train_regressor(
     random = torch.Generator().manual_seed(seed)
     everyone = KnownPortraits.join([portraits, portraits.mirrored()])
     regressor = Regressor()
-    regressor.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    regressor.network.to(memory_format=torch.channels_last)
     regressor.train()
     adam = torch.optim.AdamW(regressor.parameters(), 3e-3, weight_decay=1e-2)
     weights = torch.tensor(SCALE)

@@ -16,51 +16,27 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ConstantLR
 
-from privhead_nb.deid.features import identity_of, layers_and_identity, recogniser
-from privhead_nb.deid.g2face.identity import (
-    NOISE,
-    DummyIdentity,
-    GeometryRegressor,
-    geometry_aware,
-    without_geometry,
+from benchmarks.studies.deid.g2face_losses import (
+    Weights,
+    as_saved,
+    hiding_loss,
+    reconstruction_loss,
 )
-from privhead_nb.deid.g2face.losses import Weights, as_saved, hiding_loss, reconstruction_loss
+from benchmarks.studies.deid.learning import Learning, train
+from benchmarks.studies.deid.portraits import KnownPortraits
+from privhead_nb.deid.features import identity_of, layers_and_identity, recogniser
+from privhead_nb.deid.g2face import Parts
+from privhead_nb.deid.g2face.identity import NOISE, DummyIdentity, GeometryRegressor
 from privhead_nb.deid.g2face.manipulate import Manipulator, PasswordExtractor
 from privhead_nb.deid.g2face.payload import BITS, coarse
 from privhead_nb.deid.ideudemon.codes import CoarseRegressor, Codes
 from privhead_nb.deid.ideudemon.restore import KEPT, one_of
-from privhead_nb.deid.learning import Learning, train
-from privhead_nb.deid.portraits import KnownPortraits
 from privhead_nb.lab.fit import fit
 from privhead_nb.lab.framing import SIZE
 
 CODE_NOISE = 2 / 255
 """Standard deviation of the noise on anonymised pictures before bits are read (eq. 21)."""
 GREY = 0.5
-
-
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """The networks of the system."""
-
-    geometry: GeometryRegressor
-    dummy: DummyIdentity
-    manipulator: Manipulator
-    extractor: PasswordExtractor
-    geometric: bool = True  # False is the ablation without the geometric prior
-
-    def named(self) -> dict[str, nn.Module]:
-        """By name, as they are stored."""
-        return {
-            name: part
-            for name in self.__dataclass_fields__
-            if isinstance(part := getattr(self, name), nn.Module)
-        }
-
-    def z(self, identity: Tensor, codes: Codes) -> Tensor:
-        """z_gid of eq. 2."""
-        whole = geometry_aware(identity, codes)
-        return whole if self.geometric else without_geometry(whole)
 
 
 @dataclass(frozen=True)
@@ -92,7 +68,7 @@ def learn_face_model(
     geometry.codes.load_state_dict(codes.state_dict())
     random = torch.Generator().manual_seed(how.seed)
     both = KnownPortraits.join([portraits, portraits.mirrored()])
-    known, marks = Codes.known(both).flat(), (2 * both.landmarks + 1) / SIZE - 1
+    known, marks = both.codes().flat(), (2 * both.landmarks + 1) / SIZE - 1
     adam = torch.optim.Adam(geometry.face_model.parameters(), how.rate)
 
     def loss(_step: int) -> Tensor:
