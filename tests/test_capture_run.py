@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from command import run as call
 
+from benchmarks.studies.made_film import walk, write_film
 from privhead_nb.capture import run
-from privhead_nb.capture.made_film import walk, write_film
 from privhead_nb.capture.roles import FACE_ANGLE
 from privhead_nb.capture.settings import CaptureSettings
 from privhead_nb.errors import OutputError, PrivheadError, SceneError

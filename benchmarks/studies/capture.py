@@ -33,12 +33,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
+from benchmarks.studies.made_film import walk, write_film
 from privhead_nb import Operator, evaluate, load_scene, protect, reconstruct
 from privhead_nb.capture.faces import look_for_faces
 from privhead_nb.capture.frame import head_frame
 from privhead_nb.capture.hull import Mask
-from privhead_nb.capture.made_film import walk, write_film
 from privhead_nb.capture.masks import overlap
 from privhead_nb.capture.photographs import list_photographs, read_photographs
 from privhead_nb.capture.poses import Poses

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from privhead_nb.capture.made_film import ROOM
 from privhead_nb.scenes.camera import directions
+from privhead_nb.teach.lesson16.photos import ROOM
 
 Array = NDArray[np.float64]
 NOISE = 0.3  # pixels of each measured point

@@ -1,53 +1,53 @@
 """Photographs of a made head in a papered room, as a phone on a walk around it would take them.
 
+    python benchmarks/studies/made_film.py film OUT    a folder of JPEGs, and its cameras
+    python benchmarks/studies/made_film.py lesson      lesson 16's photographs and their capture
+
 With them a capture can be tried and measured without a real person: the cameras and masks are
-known. `python -m privhead_nb.capture.made_film OUT` writes a folder of JPEGs.
+known.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+import re
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import ExifTags, Image
 from torch import Tensor
 from tqdm import tqdm
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from privhead_nb.capture.photographs import focal_share
+from privhead_nb.capture.run import capture, steps_folder
+from privhead_nb.capture.settings import CaptureSettings
+from privhead_nb.files import write_json
 from privhead_nb.heads.head import make_head
 from privhead_nb.heads.tracer import render
-from privhead_nb.scenes.camera import Cameras, directions, look_at
+from privhead_nb.scenes.camera import Cameras
 from privhead_nb.scenes.images import write_image
+from privhead_nb.teach.lesson16.photos import (
+    FRAMES,
+    IDENTITY,
+    KEPT,
+    PHOTOS,
+    PUPILS,
+    ROOM,
+    SIZE,
+    TURNED,
+    walk,
+)
 
-ROOM = 1500.0
-"""Half of the room's side, mm."""
+FOCAL_35MM = 42
+BACK = {3: "ROTATE_180", 6: "ROTATE_90", 8: "ROTATE_270"}
 PAPER = (180.0, 75.0, 30.0)
 """Sizes of the wallpaper's patches, mm: large ones for far, small ones for near."""
-
-
-def walk(
-    frames: int,
-    *,
-    size: int = 320,
-    fov: float = 40.0,
-    elevations: Sequence[float] = (2.0, 24.0),
-    distance: float = 700.0,
-    seed: int = 0,
-) -> tuple[Cameras, NDArray[np.float64]]:
-    """Cameras on a walk around a head, the elevations (degrees) in turn; and azimuths (V,)."""
-    random = np.random.default_rng(seed)
-    azimuth = np.linspace(-180, 180, frames, endpoint=False) + random.uniform(-2, 2, frames)
-    height = np.resize(elevations, frames) + random.uniform(-1, 1, frames)
-    away = distance * random.uniform(0.96, 1.04, frames)
-    eyes = away[:, None] * directions(np.radians(azimuth), np.radians(height))
-    aim = torch.from_numpy(random.uniform(-15, 15, (frames, 3)) + np.array([0, -25, 0]))
-    focal = 0.5 * size / np.tan(np.radians(fov) / 2)
-    K = torch.tensor([[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1]], dtype=torch.float64)
-    c2w = look_at(torch.from_numpy(eyes), aim)
-    return Cameras(K.repeat(frames, 1, 1), c2w, size, size, 0.5), azimuth
 
 
 def pictures_of(
@@ -124,26 +124,69 @@ def _random(cell: NDArray[np.int64], wall: NDArray[np.int64], octave: int) -> ND
     return np.stack(found, 1)
 
 
-def main() -> None:
+def make_film(out: Path, identity: int, frames: int, size: int, level: bool) -> None:
     """Write a film of a made head, and where its cameras truly stood."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("out", type=Path, metavar="OUT")
-    parser.add_argument("--identity", type=int, default=7)
-    parser.add_argument("--frames", type=int, default=48)
-    parser.add_argument("--size", type=int, default=512)
-    parser.add_argument("--level", action="store_true", help="one level circle: the trap")
-    given = parser.parse_args()
-    cameras, azimuth = walk(
-        given.frames, size=given.size, elevations=(5.0,) if given.level else (2.0, 24.0)
-    )
-    write_film(given.out, given.identity, cameras, progress=True)
+    cameras, azimuth = walk(frames, size=size, elevations=(5.0,) if level else (2.0, 24.0))
+    write_film(out, identity, cameras, progress=True)
     truth = [
         {"R": c[:3, :3].T.tolist(), "c": c[:3, 3].tolist(), "azimuth": float(a),
          "f": float(cameras.K[0, 0, 0])}
         for c, a in zip(cameras.c2w, azimuth, strict=True)
     ]  # fmt: skip
-    text = json.dumps(truth, indent=1) + "\n"
-    given.out.with_name(given.out.name + "_cameras.json").write_text(text, encoding="utf-8")
+    write_json(out.with_name(out.name + "_cameras.json"), truth)
+
+
+def write_photos(film: Path, out: Path) -> None:
+    """Copies of a film's pictures as the phone stores them: turned, with EXIF."""
+    out.mkdir(exist_ok=True)
+    for path in sorted(film.glob("*.jpg")):
+        orientation = TURNED.get(int(path.stem[-4:]), 1)
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = orientation
+        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = FOCAL_35MM
+        with Image.open(path) as image:
+            way = BACK.get(orientation)
+            stored = image.transpose(getattr(Image.Transpose, way)) if way else image
+            stored.save(out / path.name, quality=88, exif=exif)
+
+
+def _rounded(text: str) -> str:
+    """JSON with six digits after the point, which is enough for pixels."""
+    return re.sub(r"-?\d+\.\d{7,}(?:e-?\d+)?", lambda m: f"{float(m[0]):.6f}", text)
+
+
+def make_lesson() -> None:
+    """Render lesson 16's photographs, store and capture them, and keep what was found."""
+    with TemporaryDirectory() as work:
+        film, scene = Path(work) / "film", Path(work) / "scene"
+        write_film(film, IDENTITY, walk(FRAMES, size=SIZE, seed=IDENTITY)[0], progress=True)
+        write_photos(film, PHOTOS)
+        with Image.open(PHOTOS / "IMG_0001.jpg") as image:
+            share = focal_share(image.getexif(), image.size)
+        assert share is not None
+        fov = float(np.degrees(2 * np.arctan(0.5 / share)))
+        settings = CaptureSettings(fov=fov, pupils=PUPILS, size=96, threads=1)
+        capture(PHOTOS, scene, settings, progress=True)
+        found = {
+            name: json.loads((steps_folder(scene) / f"{name}.json").read_text())["result"]
+            for name in ("poses", "faces")
+        }
+    KEPT.write_text(_rounded(json.dumps(found)) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("lesson")
+    film = commands.add_parser("film")
+    film.add_argument("out", type=Path, metavar="OUT")
+    film.add_argument("--identity", type=int, default=7)
+    film.add_argument("--frames", type=int, default=48)
+    film.add_argument("--size", type=int, default=512)
+    film.add_argument("--level", action="store_true", help="one level circle: the trap")
+    given = vars(parser.parse_args())
+    make_lesson() if given.pop("command") == "lesson" else make_film(**given)
 
 
 if __name__ == "__main__":
