@@ -37,13 +37,13 @@ from benchmarks.studies.deid.aware3d_mapper import (
     train_stage_1,
     train_stage_2,
 )
-from benchmarks.studies.deid.learning import Learning
+from benchmarks.studies.deid.learning import MOST, Learning, save_parts
 from privhead_nb.deid.aware3d import BACKGROUND, HAIR, Aware3d, Networks, examples, losses, mapper
 from privhead_nb.deid.aware3d import style_nerf as generator
 from privhead_nb.deid.features import layers_and_identity, recogniser
 from privhead_nb.deid.ideudemon.codes import Parser
 from privhead_nb.deid.ideudemon.nerf import ParametricNerf
-from privhead_nb.deid.stored import MOST, path_of, save_parts
+from privhead_nb.deid.stored import path_of
 from privhead_nb.errors import LabError
 
 

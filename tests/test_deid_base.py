@@ -83,14 +83,14 @@ def test_weights_come_back_and_foreign_ones_are_refused(tmp_path: Path) -> None:
     torch.manual_seed(0)
     small, again = nn.Linear(3, 2), nn.Linear(3, 2)
     path = tmp_path / "small.safetensors"
-    stored.save_parts(path, {"part": small}, {"seed": 4})
+    learning.save_parts(path, {"part": small}, {"seed": 4})
     facts = stored.load_parts(path, {"part": again}, "python make.py")
     assert facts.get("seed") == 4
     torch.testing.assert_close(again.weight, small.weight, atol=1e-3, rtol=1e-3)
     with pytest.raises(LabError, match=r"small.safetensors.*python make.py"):
         stored.load_parts(path, {"part": nn.Linear(4, 2)}, "python make.py")
     with pytest.raises(LabError, match="more than"):
-        stored.save_parts(path, {"part": nn.Linear(3000, 1000)}, {})
+        learning.save_parts(path, {"part": nn.Linear(3000, 1000)}, {})
 
 
 def trained(path: Path, stop: int | None = None) -> list[torch.Tensor]:

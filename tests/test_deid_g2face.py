@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmarks.studies.deid import g2face_losses as losses
 from benchmarks.studies.deid import g2face_training as train
 from benchmarks.studies.deid import portraits
-from benchmarks.studies.deid.learning import Learning
+from benchmarks.studies.deid.learning import MOST, Learning
 from privhead_nb.deid.g2face import (
     G2Face,
     deidentifier,
@@ -21,7 +21,7 @@ from privhead_nb.deid.g2face import (
     payload,
 )
 from privhead_nb.deid.ideudemon.codes import CoarseRegressor, Codes
-from privhead_nb.deid.stored import MOST, path_of
+from privhead_nb.deid.stored import path_of
 from privhead_nb.errors import LabError
 
 

@@ -14,11 +14,11 @@ from benchmarks.studies.deid import ideudemon_losses as losses
 from benchmarks.studies.deid import portraits
 from benchmarks.studies.deid.ideudemon_step1 import train_codes, train_nerf
 from benchmarks.studies.deid.ideudemon_step2 import Variant, hybrids, train_restorer
-from benchmarks.studies.deid.learning import Learning
+from benchmarks.studies.deid.learning import MOST, Learning
 from privhead_nb.deid.features import perceptual_features, recogniser
 from privhead_nb.deid.ideudemon import Ideudemon, codes, fit, nerf, restore
 from privhead_nb.deid.ideudemon.losses import Weights, reconstruction_loss
-from privhead_nb.deid.stored import MOST, path_of
+from privhead_nb.deid.stored import path_of
 from privhead_nb.errors import LabError
 from privhead_nb.heads.surface import LABELS
 from privhead_nb.lab.recognisers import head_crop, stored

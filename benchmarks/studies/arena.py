@@ -39,10 +39,11 @@ from benchmarks.studies.arena_attacks import (
 )
 from benchmarks.studies.arena_table import table
 from benchmarks.studies.deid import utility
+from benchmarks.studies.deid.learning import save_parts
 from benchmarks.studies.deid.portraits import KnownPortraits, known_portraits
 from privhead_nb.bench.harness import cpu_name
 from privhead_nb.deid import NAMES, TRAINED, deidentifier, domain
-from privhead_nb.deid.stored import path_of, save_parts
+from privhead_nb.deid.stored import path_of
 from privhead_nb.files import write_json
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab import faces

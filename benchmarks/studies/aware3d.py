@@ -42,12 +42,12 @@ from benchmarks.studies.deid.aware3d_mapper import (
     train_stage_2,
 )
 from benchmarks.studies.deid.ideudemon_step1 import NERF, train_field
-from benchmarks.studies.deid.learning import Learning
+from benchmarks.studies.deid.learning import Learning, save_parts
 from privhead_nb.bench.harness import cpu_name
 from privhead_nb.deid.aware3d import NAME, Networks, deidentifier
 from privhead_nb.deid.aware3d.examples import Examples, of_generator
 from privhead_nb.deid.aware3d.style_nerf import StyleNerf
-from privhead_nb.deid.stored import path_of, save_parts
+from privhead_nb.deid.stored import path_of
 from privhead_nb.files import write_json
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab import faces

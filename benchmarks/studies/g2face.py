@@ -32,13 +32,13 @@ from benchmarks.studies import g2face_figures as figures
 from benchmarks.studies.deid import portraits
 from benchmarks.studies.deid.g2face_prior import Variant
 from benchmarks.studies.deid.g2face_training import JOINT, PRIOR, Training, train
-from benchmarks.studies.deid.learning import Learning
+from benchmarks.studies.deid.learning import Learning, save_parts
 from benchmarks.studies.ideudemon import PROFILES, coarse_codes
 from benchmarks.studies.ideudemon_figures import Tested, distances, named, used
 from privhead_nb.bench.harness import cpu_name
 from privhead_nb.deid import ideudemon
 from privhead_nb.deid.g2face import NAME, G2Face, deidentifier
-from privhead_nb.deid.stored import path_of, save_parts
+from privhead_nb.deid.stored import path_of
 from privhead_nb.files import write_json
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab import faces

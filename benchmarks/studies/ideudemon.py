@@ -31,12 +31,12 @@ from benchmarks.studies.deid.ideudemon_step1 import (
     train_nerf,
 )
 from benchmarks.studies.deid.ideudemon_step2 import RESTORER, train_restorer
-from benchmarks.studies.deid.learning import Learning
+from benchmarks.studies.deid.learning import Learning, save_parts
 from benchmarks.studies.ideudemon_figures import Tested, ablations, figure_4, special, tables
 from privhead_nb.bench.harness import cpu_name
 from privhead_nb.deid.ideudemon import NAME, deidentifier
 from privhead_nb.deid.ideudemon.codes import CoarseRegressor, Parser
-from privhead_nb.deid.stored import path_of, save_parts
+from privhead_nb.deid.stored import path_of
 from privhead_nb.files import write_json
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab import faces

@@ -1,21 +1,30 @@
-"""The training that the compared systems share; it goes on where it was interrupted."""
+"""The training that the compared systems share; it goes on where it was interrupted.
+
+And how what it made is written, for `privhead_nb.deid.stored` to read.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from privhead_nb.errors import LabError
 from privhead_nb.files import write_tensors
+from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab.faces import read_kept
 from privhead_nb.lab.fit import fit, one_cycle
 from privhead_nb.lab.recognisers.network import restore
 
 KEEP_EVERY = 100
 """Steps after which progress is written."""
+MOST = 4 * 2**20
+"""Bytes of a system's file: 4 MiB."""
 
 Turn = tuple[Tensor, Callable[[], Mapping[str, Tensor]]]
 """A step's loss, and what is done once it is taken: others' steps. Gives what the bar shows."""
@@ -173,3 +182,22 @@ def resume(
         optimiser.load_state_dict(full)
     random.set_state(tensors["random"])
     return int(tensors["step"])
+
+
+def save_parts(path: Path, parts: Mapping[str, nn.Module], facts: Mapping[str, Any]) -> None:
+    """Write modules as half floats, with `facts` of their training in the header.
+
+    Raises:
+        LabError: the file would be larger than MOST.
+    """
+    tensors = {
+        f"{name}.{key}": value.detach().half() if value.is_floating_point() else value.detach()
+        for name, module in parts.items()
+        for key, value in module.state_dict().items()
+    }
+    size = sum(value.numel() * value.element_size() for value in tensors.values())
+    if size > MOST:
+        raise LabError(f"{size} bytes of weights, more than {MOST}", where=path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    said = json.dumps({"generator": GENERATOR_VERSION, **facts})
+    write_tensors(path, tensors, {"facts": said})
