@@ -136,6 +136,27 @@ def refuse_occupied(target: Path, *, overwrite: bool) -> None:
             )
 
 
+def refuse_foreign(target: Path, own: re.Pattern[str], what: str) -> None:
+    """Refuse to replace a folder that holds an entry which is no part of `what` was written there.
+
+    Args:
+        target: a folder, or nothing yet.
+        own: fits the paths in it, with slashes, of what is written there; a scene.json is among it.
+        what: for the message, "an export".
+
+    Raises:
+        OutputError: names the first such entry; all of them are, where there is no scene.json.
+    """
+    names = sorted(path.relative_to(target).as_posix() for path in target.rglob("*"))
+    foreign = [name for name in names if "scene.json" not in names or not own.fullmatch(name)]
+    if foreign:
+        raise OutputError(
+            f"holds {foreign[0]!r}, which is no part of {what} and would be lost",
+            where=target,
+            remedy="Name a new folder, or remove this one yourself.",
+        )
+
+
 def left_over(target: str | Path) -> list[Path]:
     """What killed writers of a folder or file left: hidden, beside it or, of a mount, in it."""
     path = resolved(target)

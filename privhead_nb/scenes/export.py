@@ -11,19 +11,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from privhead_nb.errors import OutputError, SceneError, check_choice
 from privhead_nb.files import atomic_folder, json_text
-from privhead_nb.scenes.camera import Cameras, Vec3
+from privhead_nb.scenes.camera import Cameras
 from privhead_nb.scenes.folder import SceneFolder
 from privhead_nb.scenes.formats.colmap import require_pycolmap
 from privhead_nb.scenes.images import write_image
-from privhead_nb.scenes.scene import AboutScene, Scene
-from privhead_nb.targets import check_target, refuse_inside_sources
+from privhead_nb.scenes.scene import AboutScene, Scene, write_idr
+from privhead_nb.targets import check_target, refuse_foreign, refuse_inside_sources
 
 LAYOUTS = {
     "nerfstudio": ("images", "masks"),
@@ -70,13 +68,8 @@ def export_scene(
     target = Path(out)
     refuse_inside_sources(target, sources)
     check_target(target, overwrite=overwrite)
-    foreign = _foreign(target) if overwrite and target.is_dir() else None
-    if foreign is not None:
-        raise OutputError(
-            f"holds {foreign!r}, which is no part of an export and would be lost",
-            where=target,
-            remedy="Name a new folder, or remove this one yourself.",
-        )
+    if overwrite and target.is_dir():
+        refuse_foreign(target, _OWN, "an export")
     if format == "colmap":
         require_pycolmap(target)
     cameras = _centred(scene.cameras, CENTERS[format])
@@ -99,7 +92,8 @@ def export_scene(
         elif format == "colmap":
             _write_colmap(aside / "sparse" / "0", cameras, names)
         else:
-            _write_idr(aside, cameras, (scene.center, scene.radius))
+            for name in ("cameras.npz", "cameras_sphere.npz"):  # IDR's name and NeuS's
+                write_idr(aside / name, cameras, scene.center, scene.radius)
         text = json_text(_about(scene, names, format), indent=1)
         (aside / "scene.json").write_text(text + "\n", encoding="utf-8")
 
@@ -181,22 +175,3 @@ def _write_colmap(folder: Path, cameras: Cameras, names: list[str]) -> None:
         model.add_image_with_trivial_frame(image, pose)
     folder.mkdir(parents=True)
     model.write_binary(str(folder))
-
-
-def _write_idr(folder: Path, cameras: Cameras, sphere: tuple[Vec3, float]) -> None:
-    center, radius = sphere
-    scale = np.diag([radius, radius, radius, 1.0])
-    scale[:3, 3] = center
-    mats: dict[str, NDArray[np.float64]] = {}
-    for view, world in enumerate(cameras.world_mats().numpy()):
-        mats |= {f"world_mat_{view}": world, f"scale_mat_{view}": scale}
-    for name in ("cameras.npz", "cameras_sphere.npz"):  # IDR's name and NeuS's
-        np.savez(folder / name, **mats)  # type: ignore[arg-type]
-
-
-def _foreign(folder: Path) -> str | None:
-    """The first entry of a folder that no export writes, None where there is none."""
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
-    if names and "scene.json" not in names:
-        return names[0]
-    return next((name for name in names if not _OWN.fullmatch(name)), None)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from privhead_nb.errors import OutputError, SceneError
+from privhead_nb.errors import SceneError
 from privhead_nb.files import atomic_folder
 from privhead_nb.scenes.camera import Axis, Cameras, Vec3
 from privhead_nb.scenes.camera import turn as turn
@@ -24,6 +24,7 @@ from privhead_nb.scenes.checks import check_description, check_roles, check_surr
 from privhead_nb.scenes.images import resize_area, write_image
 from privhead_nb.scenes.mesh_files import read_mesh, write_landmarks, write_obj
 from privhead_nb.scenes.ply import Triangles
+from privhead_nb.targets import refuse_foreign
 
 if TYPE_CHECKING:
     import trimesh
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
 WHITE: Vec3 = (1.0, 1.0, 1.0)
 HEAD_AXES = ("+y", "+z")
 """up and front of the head's own frame."""
+
+_OWN = re.compile(
+    r"image(/img_\d{4}\.png)?|mask(/mask_\d{4}\.png)?"
+    r"|cameras\.npz|scene\.json|full_head\.obj|landmarks\.txt"
+)
 
 AnyScene = TypeVar("AnyScene", bound="AboutScene")
 
@@ -237,13 +243,8 @@ class Scene(AboutScene):
             OutputError: the folder holds something and `overwrite` is false, or can't be written.
         """
         target = Path(folder)
-        foreign = _foreign(target) if overwrite and target.is_dir() else None
-        if foreign is not None:
-            raise OutputError(
-                f"holds {foreign!r}, which is no part of a scene written here and would be lost",
-                where=target,
-                remedy="Name a new folder, or remove this one yourself.",
-            )
+        if overwrite and target.is_dir():
+            refuse_foreign(target, _OWN, "a scene written here")
         triangles = None
         if self.truth is not None or self.truth_path is not None:
             triangles = self.truth_triangles()
@@ -253,19 +254,13 @@ class Scene(AboutScene):
             for i, (image, mask) in enumerate(zip(self.images, self.masks, strict=True)):
                 write_image(aside / "image" / f"img_{i:04d}.png", image.numpy())
                 write_image(aside / "mask" / f"mask_{i:04d}.png", mask.numpy())
-            np.savez(aside / "cameras.npz", **self._npz())  # type: ignore[arg-type]
+            write_idr(aside / "cameras.npz", self.cameras, self.center, self.radius)
             text = json.dumps(self._scene_json(), indent=1)
             (aside / "scene.json").write_text(text + "\n", encoding="utf-8")
             if triangles is not None:
                 write_obj(aside / "full_head.obj", *triangles)
                 if self.landmarks is not None:
                     write_landmarks(aside / "landmarks.txt", self.landmarks, triangles[0])
-
-    def _npz(self) -> dict[str, np.ndarray]:
-        scale = np.diag([self.radius, self.radius, self.radius, 1.0])
-        scale[:3, 3] = self.center
-        mats = {f"world_mat_{i}": m for i, m in enumerate(self.cameras.world_mats().numpy())}
-        return mats | {f"scale_mat_{i}": scale for i in range(len(self.cameras))}
 
     def _scene_json(self) -> dict[str, Any]:
         data: dict[str, Any] = {
@@ -297,13 +292,10 @@ def _sized(pixels: torch.Tensor, size: int | None) -> np.ndarray:
     return pixels.numpy() if size is None else resize_area(pixels.numpy(), size, size)
 
 
-def _foreign(folder: Path) -> str | None:
-    """The first entry of a folder that `Scene.save` doesn't write, None where there is none."""
-    own = re.compile(
-        r"image(/img_\d{4}\.png)?|mask(/mask_\d{4}\.png)?"
-        r"|cameras\.npz|scene\.json|full_head\.obj|landmarks\.txt"
-    )
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
-    if names and "scene.json" not in names:
-        return names[0]
-    return next((name for name in names if not own.fullmatch(name)), None)
+def write_idr(path: Path, cameras: Cameras, center: Vec3, radius: float) -> None:
+    """Write cameras and bounding sphere as H3DS and IDR do: world_mat_i and scale_mat_i, npz."""
+    scale = np.diag([radius, radius, radius, 1.0])
+    scale[:3, 3] = center
+    mats = {f"world_mat_{i}": m for i, m in enumerate(cameras.world_mats().numpy())}
+    mats |= {f"scale_mat_{i}": scale for i in range(len(cameras))}
+    np.savez(path, **mats)
