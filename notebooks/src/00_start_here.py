@@ -117,10 +117,11 @@ show(
 )
 
 # %% [markdown]
-# Look at views 20, 24, 25 and 29. They are called neutral, and whoever has the release has a profile in the true colours of
-# skin and hair. "Neutral" doesn't mean harmless; it means that the owner *said* so. `protect` asks back when a camera
-# stands less than 100 degrees from the front, and these stand at 103 to 105. Which of the ten would *you* give away? Fewer
-# neutral views make a worse head, and [lesson 8](08_templates_and_few_views.ipynb) measures how much worse.
+# Look at views 20, 24, 25 and 29. They are called neutral, and whoever has the release has a profile in the true
+# colours of skin and hair. "Neutral" doesn't mean harmless; it means that the owner *said* so. `protect` refuses a
+# neutral view whose camera stands less than 100 degrees from the front, unless you name it; these stand at 103 to
+# 105, and pass. Which of the ten would *you* give away? Fewer neutral views make a worse head, and [lesson
+# 8](08_templates_and_few_views.ipynb) measures how much worse.
 #
 # ### Walk around the head
 #
@@ -159,8 +160,8 @@ for setting in panel.TWIN:
 #
 # ### Exercise 0001 (first steps, 10 min): the negative
 #
-# To warm up, something that you could do in your sleep. A picture is a tensor of shape `(height, width, 3)` with
-# numbers from 0 (black) to 1 (white). Give its negative: black becomes white and white black, in each colour.
+# To warm up. A picture is a tensor of shape `(height, width, 3)` with numbers from 0 (black) to 1 (white). Give its
+# negative: black becomes white and white black, in each colour.
 
 
 # %% tags=["exercise"]
@@ -218,8 +219,7 @@ for neutral, sensitive in ((10, 20), (4, 26), (0, 30)):
     print(f"{neutral} neutral views of thirty: {leave / all_of_them:.0%} of the numbers leave")
 
 # %% [markdown]
-# Counting numbers is a beginning and not an end: one number in the right place can tell more than a thousand.
-# What *are* the numbers that leave?
+# How many numbers leave says little about what they tell. What *are* they?
 #
 # ## What the modulus forgets
 #
@@ -248,10 +248,11 @@ show(
 )
 
 # %% [markdown]
-# The third line says that the modulus does *not* forget everything: contrast stays, and so do outlines.
-# That is what the reconstruction lives on. It is also why a release is *less* than the photos, not
-# *nothing*: you may well recognise a friend from the drawing. How much it gives away to a machine is a
-# question that this course measures instead of promising.
+# The third line says that the modulus does *not* forget everything: contrast stays, and so do outlines. That is what
+# the reconstruction lives on. It is also why a release is *less* than the photos, not *nothing*: you may well
+# recognise a friend from the drawing, and so do machines: an attacker who trained on other made heads names nine of
+# ten people, among a hundred made ones, from one modulus, and guesses most of their colours ([lesson
+# 6](06_irreversibility.ipynb)).
 #
 # ### Exercise 0003 (solid, 20 min): a stranger with the same modulus
 #
@@ -284,11 +285,10 @@ show(
 # %% [markdown]
 # ## From the release to a head
 #
-# The mesh is made in two stages. **Stage 1** looks at the neutral views only and finds a coarse head:
-# the back is good, the face a guess. **Stage 2** looks at the moduli only, and moves the surface until
-# *renderings of it change colour as fast, in the same places, as the photos did*. Colours may end up
-# wrong, and nothing in the modulus objects. A wrong shape has a harder time, because shape is what makes
-# the changes fall into place in twenty views at once.
+# The mesh is made in two stages. **Stage 1** looks at the neutral views only and finds a coarse head: the back is
+# good, the face a guess. **Stage 2** looks at the moduli only, and moves the surface until *renderings of it change
+# colour as fast, in the same places, as the photos did*. Colours may end up wrong, since the modulus is the same for
+# many of them. A wrong shape shows, because the changes must then be in the right places in twenty views at once.
 
 # %%
 figure, axes = grid(2, 3)
@@ -309,14 +309,14 @@ show(
 # %% [markdown]
 # ## Two numbers
 #
-# Pictures flatter. So we measure, with two numbers. Of 200,000 points on each of the two surfaces, those in the
-# face region count.
+# Looking at pictures is not enough. So we measure, with two numbers. Of 200,000 points on each of the two surfaces,
+# those in the face region count.
 #
 # - The **distance**: how far it is from a point to the nearest place of the other surface, averaged over the
 #   points and both ways, in mm.
-# - The **normal error**: at a point of the truth, the angle between the truth's direction and that of the mesh at
-#   its nearest place; the median over all points, in degrees. Eyes judge a surface by its shading, and shading is
-#   all about direction.
+# - The **normal error**: at a point of the truth, the angle between the truth's direction and that of the mesh at its
+#   nearest place; the median over all points, in degrees. What we see of a grey surface is its shading, which depends
+#   on direction alone.
 
 # %% tags=["tolerance-2"]
 stage1, stage2 = evaluate(head.stage1_mesh, scene), evaluate(head, scene)
@@ -396,6 +396,9 @@ print("this machine can run the course:", facts["can_run"])
 # privhead inspect out/demo/release --picture release.png
 # ```
 #
+# The demo takes a few minutes. If it stops, its last lines say what is wrong and what to do. If `privhead` is not
+# found, write `python -m privhead_nb` in its place.
+#
 # Three questions to take along; the answers are in the notebooks named:
 #
 # 1. Which two of these have the same modulus: a photo, the photo in black and white, the photo with
@@ -408,7 +411,8 @@ print("this machine can run the course:", facts["can_run"])
 # - A release holds neutral views as RGB and sensitive views as gradient modulus, and training sees nothing
 #   else.
 # - Neutral is not harmless: look at every view that goes out in colour.
-# - The modulus forgets colour offsets, signs, and which colour is which; it keeps outlines and contrast.
+# - The modulus forgets colour offsets, signs, and which colour is which; it keeps outlines and contrast, by which a
+#   trained attacker still names most people.
 # - Two stages: a coarse head from neutral views, then the face from moduli.
 # - A head is judged by distance and by normals, on the mesh as it was written.
 # - Exercises have checks, panels have a still picture and facts beside them.
