@@ -58,8 +58,7 @@ steps = min(3 * profile.stage1.steps, 900)  # of each fit below
 # %% [markdown]
 # ## 1. How far is it to the surface?
 #
-# You stand somewhere in the dark, and somebody tells you one number: how far it is to the nearest surface. Not where
-# it is, only how far. With a minus sign if you are inside. That number, known for every place, is the **signed
+# Take for each place one number: how far it is to the nearest surface, with a minus sign inside. That is the **signed
 # distance function** $f$, and the surface is where it is zero (equation 3):
 #
 # $$S = \{ x : f(x) = 0 \}$$
@@ -150,8 +149,7 @@ show(
 # ## 2. Joining shapes, and a mesh of the result
 #
 # If $a$ and $b$ are distances to two solids, then, seen from outside, the distance to both together is the smaller
-# one: $\min(a, b)$. What lies in both is negative in $\max(a, b)$. With a few such lines people build whole worlds,
-# and the made heads of this course, too.
+# one: $\min(a, b)$. What lies in both is negative in $\max(a, b)$. The made heads of this course are built so.
 #
 # And how does one get triangles out of a function? By **marching cubes** (Lorensen and Cline 1987). Ask $f$ at the
 # corners of a lattice. Where two neighbours have different signs the surface crosses the edge between them, and since
@@ -197,9 +195,10 @@ for resolution in (12, 24, 48, 96):
     print(f"lattice of {resolution}^3: {len(mesh.faces)} triangles, corners at most {off:.5f} off")
 
 # %% [markdown]
-# Twice as many corners a side, a quarter of the error: what is left of a curve after a straight line was taken from it
-# goes with the square of the cell. Now join a ball and your box in three ways, and compare each $f$ with the true
-# distance to the triangles of its own zero set. Count the rings in the upper picture before you look at the lower one.
+# Twice as many corners a side, a quarter of the error: what is left of a curve after a straight line was taken from
+# it goes with the square of the cell. Now join a ball and your box in three ways, and compare each $f$ with the true
+# distance to the triangles of its own zero set. Before you look at the lower picture: which lines of the upper one do
+# not follow the outline?
 
 # %% tags=["tolerance-2"]
 ball = moved(partial(sphere, radius=0.5), (-0.3, 0.0, 0.0))
@@ -235,8 +234,9 @@ show(
 )
 
 # %% [markdown]
-# Inside the union there are two nests of lines, as if ball and box still had a surface between them. Whoever stands
-# there is told of a surface that is gone. Outside the intersection it is the same the other way round.
+# Inside the union the lines run around two middles, as if ball and box still ended within each other: $f$ is the
+# distance to a surface that is gone. Outside the intersection it is the same: the nearest place of the ball or of the
+# box may be one that was cut away.
 #
 # All three are **bounds**: they may say too little, never too much (but for the mesh's own roughness). The *zero set*
 # is right in all of them. Whether "too little" does any harm depends on what you use $f$ for. A ray that steps by $f$
@@ -246,18 +246,19 @@ show(
 #
 # ## 3. Why the gradient has length one
 #
-# Two steps, and both can be done while walking. **It can't be longer.** If you move by a length $h$, your distance to
-# the surface changes by at most $h$: the point of it that was nearest is now at most $h$ further away, and so the
-# nearest one is. (If you cross the surface on the way, the sign changes, too; but then both distances together are at
-# most $h$.) Hence $|f(x) - f(y)| \le |x - y|$, which is called *1-Lipschitz*, and $\lVert \nabla f \rVert \le 1$. **It
-# can't be shorter.** Walk straight towards your nearest point. After a length $h$ it is still the nearest (if another
-# were nearer, it would have been nearer before), and you are exactly $h$ closer. There is a direction in which $f$
-# changes by one for each unit, so $\lVert \nabla f \rVert \ge 1$. Together, wherever there is a gradient,
+# Two steps. **It can't be longer.** If you move by a length $h$, your distance to the surface changes by at most $h$:
+# the point of it that was nearest is now at most $h$ further away, and so the nearest one is. (If you cross the
+# surface on the way, the sign changes, too; but then both distances together are at most $h$.) Hence $|f(x) - f(y)|
+# \le |x - y|$, which is called *1-Lipschitz*, and $\lVert \nabla f \rVert \le 1$. **It can't be shorter.** Walk
+# straight towards your nearest point. After a length $h$ it is still the nearest (if another were nearer, it would
+# have been nearer before), and you are exactly $h$ closer. There is a direction in which $f$ changes by one for each
+# unit, so $\lVert \nabla f \rVert \ge 1$. Together, wherever there is a gradient,
 #
 # $$\lVert \nabla f \rVert = 1,$$
 #
 # the **eikonal equation**. And where is there none? The second step needed *one* nearest point. Where two points of
 # the surface are equally near, you can walk either way, and the gradient jumps. These places are the **medial axis**.
+# (On a sharp edge of the surface itself there is no gradient either, as at the box.)
 #
 # As a loss (equation 4) the eikonal term asks for norm 1 on average, over places drawn at random:
 #
@@ -320,9 +321,9 @@ show(
 #
 # ## 4. A network that starts as a sphere
 #
-# A network with random weights is *some* function, and its zero set is some rag through space. Training must then turn
-# it into a closed surface, and as we have seen nothing tells inside from outside. How nice it would be to start from a
-# sphere! Atzmon and Lipman (2020) found that random weights can do that: **geometric initialisation**. The argument
+# A network with random weights is *some* function, and its zero set may be anything, or empty. Training must then
+# turn it into a closed surface, and as we have seen nothing tells inside from outside. A sphere would be a better
+# start. Atzmon and Lipman (2020) found that random weights can do that: **geometric initialisation**. The argument
 # takes three lines. Let $W$ have $m$ rows, each number normal with variance $2/m$, and let $h = \max(Wx, 0)$.
 #
 # - Each $(Wx)_j$ is normal, with variance $2 |x|^2 / m$: *the direction of $x$ has gone, only its length is left*.
@@ -522,15 +523,14 @@ show(
 # Look at the losses first: the fit without the eikonal term has the *smallest*, and it is no distance at all. A loss
 # tells how well you got what you asked for, not whether you asked for the right thing. That network gets small at the
 # points by getting small nearly everywhere (half of its norms are below a third); where exactly it crosses zero
-# between the points is left to chance. With the eikonal term and PyTorch's start the slopes are right, but the surface
-# is not: nothing told inside from outside. Left of the torus space counts as inside. Where that meets a region with
-# the other opinion $f$ must cross zero far from any point, and at the points between it only *touches* zero, like
-# $\bigl| |x| - 1 \bigr|$ in section 3, in which the loss sees little fault.
+# between the points is left to chance. With the eikonal term and PyTorch's start the slopes are nearly right, but the
+# surface is not: nothing told inside from outside. Left of the torus space counts as inside. Where that meets a
+# region that counts as outside, $f$ must cross zero far from any point, and at the other points it only *touches*
+# zero, like $\bigl| |x| - 1 \bigr|$ in section 3, in which the loss sees little fault.
 #
 # Could we not simply train longer? `python benchmarks/studies/sdf.py` did, once: 900 steps, which is what the `cpu`
 # profile takes, for three seeds each, with the functions of this page. PyTorch's start finds the torus once in three
-# times, and stays in its trap twice. Without the eikonal term the zero set comes closer, yet stays two to seven times
-# as far off as with it.
+# times. Without the eikonal term the zero set is two to seven times as far off as with it.
 #
 # ## 6. A feature grid, and a head
 #
@@ -770,20 +770,20 @@ show(
 # %% [markdown]
 # Read the first four lines. *Points alone* do badly even on the surface: besides the head there are loose pieces on
 # which $f = 0$, where nobody asked for anything. Add the *eikonal term*, or add *normals*, and the surface is good to
-# three or four tenths of a millimetre. Normals are even the better help there, by two degrees: on a surface that is
-# covered densely with points, telling the gradient's direction also tells its length.
+# three or four tenths of a millimetre. Normals are even the better help there, by two degrees: $\lVert \nabla f - n
+# \rVert$ asks for the gradient's direction *and* its length, at each of many points.
 #
-# The two differ *away* from the surface. Without the eikonal term the level set of 30 mm is 5 mm or more further out
-# than it says. With it, it is right to a millimetre, though no point of the scan is near. The slices show why: where
-# no term speaks, the field stays what it was at the start, a sphere; look at the circles in the first and the third.
-# And when a head is learned from pictures, there are neither points nor normals. Of these three terms the eikonal one
-# is then all that is left.
+# The two differ *away* from the surface. Without the eikonal term the level of 30 mm lies at 35 mm or more. With it,
+# it is right to a millimetre, though no point of the scan is near. The slices show why: where no term speaks, the
+# field stays what it was at the start, a sphere; look at the circles in the first and the third. And when a head is
+# learned from pictures, there are neither points nor normals. Of these three terms the eikonal one is then all that
+# is left.
 #
 # And would more steps help? The last five lines are from the study of section 5, one run each. The surfaces of all
 # four grids come to between a quarter and two fifths of a millimetre. What stays is what no term speaks of: without
 # the eikonal term the level of 30 mm is 5 to 8 mm too far out, as before, and points alone leave a dozen pieces. The
-# MLP gets from 1.7 to 0.7 mm, in one piece, as a smooth function likes to be. It needs many more steps, which is why
-# this course reconstructs heads with grids.
+# MLP gets from 1.7 to 0.7 mm, in one piece. It needs many more steps, which is why this course reconstructs heads
+# with grids.
 #
 # ### All its levels
 #
@@ -820,8 +820,8 @@ show(
 # %% [markdown]
 # ## 7. A ray that steps by the distance
 #
-# Here is the nicest use of a distance. You shoot a ray at a surface that you know only as a function. How far can you
-# go without missing it? $f(x)$! No surface is nearer, in no direction. So step by $f$, ask again, and so on: far from
+# A distance has one more use. You shoot a ray at a surface that you know only as a function. How far can you go
+# without missing it? $f(x)$: no surface is nearer, in any direction. So step by $f$, ask again, and so on: far from
 # everything you make large steps, close to the surface small ones. It is called **sphere tracing** (Hart 1996), since
 # each step stays in a ball that is known to be empty.
 #
@@ -831,11 +831,11 @@ show(
 #
 # ### Exercise 0206 (hard, 45 min): sphere tracing
 #
-# Give the depth of the first hit of each ray, `inf` where there is none up to `far`. A ray has hit where
-# $f \le 10^{-4}$ (so one that begins inside has depth 0). Rays finish at different times. Get it right first; the
-# check then tells how many times as often as ours your tracer asks the field. Can you come down to 1.0? And prove, on
-# paper: the depths that a ray takes rise, and if they converge, they converge to a zero of $f$. Which rays make it
-# slow?
+# Give the depth of the first hit of each ray, `inf` where there is none up to `far`. A ray has hit where $f \le
+# 10^{-4}$ (so one that begins inside has depth 0). Rays finish at different times. Get it right first; the check then
+# tells how many times as often as ours your tracer asks the field. Can you come down to 1.0? And prove, on paper: the
+# depths that a ray takes rise, and if they converge, they converge to a zero of $f$. Which rays make it slow? (If the
+# cell never ends, some ray neither hits nor is given up: interrupt the kernel.)
 
 
 # %% tags=["exercise"]
@@ -859,13 +859,13 @@ def trace(sdf, origins, directions, lipschitz, far):
 checks.ex0206(trace)
 
 # %% [markdown]
-# With that you can look at the head that you trained without ever making a mesh: a picture is a tracer and a gradient.
-# For $L$ we take the longest gradient at twenty thousand random places, and a bit more. (A guess, not a proof:
-# something steeper may hide between them. The colour network of lesson 7 has a bound that *is* a proof, see [7, the
-# Lipschitz ablation](07_lipschitz_ablation.ipynb).) Look at the fine steps in the light: a trilinear value is
+# With that you can look at the head that you trained without ever making a mesh: a picture is a tracer and a
+# gradient. For $L$ we take the longest gradient at twenty thousand random places, and a fifth more. (A guess, not a
+# proof: something steeper may hide between them. The colour network of lesson 7 has a bound that *is* a proof, see
+# [7, the Lipschitz ablation](07_lipschitz_ablation.ipynb).) Look at the fine steps in the light: a trilinear value is
 # continuous from cell to cell, its gradient is not. On a reconstructed head the coarse cells leave straight creases
-# across the forehead. So the package's grids interpolate by *quadratic B-splines*, whose gradient is continuous, too: 27
-# corners for 8, a quarter more seconds, and the creases are gone (`docs/reconstruction.md`).
+# across the forehead. So the package's grids interpolate by *quadratic B-splines*, whose gradient is continuous, too:
+# 27 corners for 8, a quarter more seconds, and the creases are gone (`docs/reconstruction.md`).
 
 # %% tags=["tolerance-10"]
 side = 160
@@ -941,8 +941,8 @@ show(
 )
 
 # %% [markdown]
-# How thick is the layer that such a ray sees? Write $u = -f / \beta$, how many betas deep it is. The density adds up
-# to an optical depth $R$, and integrals of exponentials are kind:
+# How thick is the layer that such a ray sees? Write $u = -f / \beta$, how many betas deep it is. The density adds up,
+# from outside to $u$, to an optical depth $R$:
 #
 # $$R(u) = \tfrac12 e^u \quad (u \le 0), \qquad R(u) = u + \tfrac12 e^{-u} \quad (u > 0),
 # \qquad \text{stopped so far: } 1 - e^{-R(u)} .$$
@@ -978,9 +978,9 @@ checks.ex0207(depth_at)
 
 # %% [markdown]
 # Two hundred thousand samples must say the same as your formula: a quarter of the light, half of it, and 95 %, of the
-# ray above with a beta of 2 mm. Then a schedule becomes something that you can hold between two fingers. Training
-# starts with a wide $\beta$, so that every sample on a ray feels something, and ends with a narrow one. From where 5 %
-# of the light is stopped to where 95 % is, with the settings of this project, on a head in a sphere of 185 mm:
+# ray above with a beta of 2 mm. Then a schedule of betas becomes a thickness in millimetres. Training starts with a
+# wide $\beta$, so that every sample on a ray feels something, and ends with a narrow one. From where 5 % of the light
+# is stopped to where 95 % is, with the settings of this project, on a head in a sphere of 185 mm:
 
 # %%
 so_far = (stopped["beta = 2 mm"] * spacing[0]).cumsum(0)
@@ -1009,12 +1009,12 @@ show(
 )
 
 # %% [markdown]
-# A layer of three centimetres has no nose; one of 1.5 mm does. You see why of all settings beta mattered most ([5,
-# two-stage reconstruction](05_two_stage_reconstruction.ipynb)), and why the eikonal term is needed *there*: if
+# A layer three centimetres thick can't show a nose; one of 1.5 mm can. You see why of all settings beta mattered most
+# ([5, two-stage reconstruction](05_two_stage_reconstruction.ipynb)), and why the eikonal term is needed *there*: if
 # $\lVert \nabla f \rVert$ were 2, the layer would be over a quarter thinner than $\beta$ says (its front comes close
 # to the surface; its back, where the density is $1 / \beta$ anyway, stays). If it were 1/2, it would be about two
-# thirds thicker. A field could fake a sharper surface by growing steep, or a softer one by growing flat, and the two
-# knobs would fight.
+# thirds thicker. A field could fake a sharper surface by growing steep, or a softer one by growing flat, whatever
+# $\beta$ is.
 #
 # ### The other form: NeuS
 #
@@ -1024,15 +1024,15 @@ show(
 # VolSDF's $R$ does know the angle: see the last lines above.
 #
 # So VolSDF sees a silhouette that is a bit too fat, by a beta or two, and NeuS does not. It's a reason why NeuS was
-# made. It is also a reason not to worry much: the error is a number times beta, and at the end of training beta is a
-# third of a millimetre. The paper, and this project, use VolSDF's form; `logistic_alpha` of the package is the other.
+# made. It is also a reason not to worry much: the error is a number times beta, and at the end of training beta is
+# 0.3 mm. The paper, and this project, use VolSDF's form; `logistic_alpha` of the package is the other.
 #
 # Now play. Make beta small and watch the samples lose the surface; move the hit by a fraction of a millimetre and see
 # the weights flicker; lean the ray.
 #
-# Below the panel stand four of its settings, for readers without a kernel: two thicknesses head-on in the upper row,
-# the two forms at 75 degrees in the lower one. (The panel's ray is only 60 mm long. At 75 degrees both ends of a wide
-# hump are cut off, which is why the middle lies a little deeper there than the formulas above say.)
+# Below the panel stand four of its settings, for readers without a kernel: beta 2 and 0.5 mm head-on in the upper
+# row, the two forms at 75 degrees and 2 mm in the lower one. (The panel's ray is only 60 mm long. At 75 degrees both
+# ends of a wide hump are cut off, which is why the middle lies a little deeper there than the formulas above say.)
 
 # %% tags=["nbval-ignore-output"]
 widgets.panel(panel.picture, panel.controls())
@@ -1059,7 +1059,8 @@ widgets.twin(panel.picture, panel.TWIN)
 #
 # - A signed distance says how far; with its gradient it says where. The surface is its zero set, the gradient its
 #   normal.
-# - The gradient's norm is one, except on the medial axis, where two points of the surface are equally near.
+# - The gradient's norm is one, except on the medial axis, where two points of the surface are equally near, and on
+#   sharp edges.
 # - Norm one is necessary, not sufficient: the start, a sphere, chooses inside and outside.
 # - Points alone are happy with $f = 0$ everywhere. The eikonal term, or normals, forbid it; only the eikonal term
 #   speaks of places far from the surface.
