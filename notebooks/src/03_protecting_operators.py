@@ -17,8 +17,8 @@
 # find what a careless release gives away, know what four settings of an operator keep and destroy, and read a
 # detection rate without believing more of it than it says.
 #
-# **You should know** what a picture is to a computer, arrays and their slices, and what a derivative is.
-# [Lesson 0](00_start_here.ipynb) tells the story in half an hour; this lesson opens its first door.
+# **You should know** what a picture is to a computer, arrays and their slices, and what a derivative is. [Lesson
+# 0](00_start_here.ipynb) shows the whole way in 45 minutes; this lesson takes its first step apart.
 #
 # **Time**: 95 minutes of reading and writing, the last exercise not counted; computing takes under a minute on a
 # CPU. No GPU is needed, and nothing is downloaded.
@@ -49,13 +49,13 @@ from privhead_nb.viz import style
 # ## 1. The boundary, in code
 #
 # "We protect your privacy" is a sentence. A *boundary* is something else: a line in a program, such that you can
-# point at what crosses it. Here the line is one function. On its left is a `Scene`, which is all that the
-# owner has: thirty colour pictures, masks, cameras, perhaps a true mesh and landmarks. On its right is a `Release`.
-# Between them stands `protect`. In this lesson you write it yourself.
+# point at what crosses it. Here the line is one function. On one side is a `Scene`, which is all that the owner has:
+# thirty colour pictures, masks, cameras, perhaps a true mesh and landmarks. On the other is a `Release`. Between them
+# stands `protect`. In this lesson you write it yourself.
 #
-# The fields of a scene that a release lacks are the best kind of protection: not a rule that somebody has to remember,
-# but a *type* that has no place to put the secret into. Training asks for that type. Give it the scene, and it does not
-# even start.
+# The fields of a scene that a release lacks are the best kind of protection: not a rule that somebody has to
+# remember, but a *type* that has no place to put the secret into. Training asks for that type. Give it the scene, and
+# it does not even start. (`masks="none"` leaves out the masks of neutral views, which lesson 0 released, too.)
 
 # %%
 scene = load_scene(SAMPLES / "scene")
@@ -168,7 +168,7 @@ style.show(
 #
 # Files leak in ways that arrays don't. A photo from a telephone carries the place where it was taken, the time, the
 # telephone's serial number, and often a small copy of itself. So a release is never made by *cleaning* files. Its
-# pictures are made anew from bare numbers, named by number, and there are as many as must be:
+# pictures are made anew from bare numbers, one a view, and named by number:
 #
 # ```
 # release.json              the settings: size, operator, cameras, which view is what
@@ -176,9 +176,9 @@ style.show(
 # sensitive/view_0000.png   16-bit grey: code = 65535 * modulus / peak
 # ```
 #
-# Why `peak`, and not the largest modulus of the picture? That would be natural, and it would be a leak, if a small one:
-# the brightest edge of a face is a fact about that face, and twenty views, each divided by its own maximum, no longer
-# fit together. The scale of a release is the *operator's*.
+# Why `peak`, and not the largest modulus of the picture? That would be natural, and it would be a leak, if a small
+# one: the strongest edge of a face is a fact about that face, and twenty views, each divided by its own maximum, no
+# longer fit together. The scale of a release is the *operator's*.
 #
 # ### Exercise 0302 (solid, 25 min): write the folder
 #
@@ -324,8 +324,8 @@ for what, change in tamperings.items():
 # The package's `Operator` has ten settings. Its *kind* matters little: Scharr, Prewitt and the other kernels draw the
 # same lines in slightly other strengths, and section 6 finds no clear difference in how many faces they hide. Luma in
 # place of three channels draws the same lines, too, a little more than half as strong: shading changes all channels
-# together. Blur and wide kernels draw thicker lines. Four settings are decisions, and for each of them two lines of
-# your own code show why. Two pictures will do: a made head and a photograph.
+# together. Blur and wide kernels draw thicker lines. Four decisions are left, on three of these settings and on the
+# size, and a few lines of your own code show what is at stake. Two pictures will do: a made head and a photograph.
 
 # %%
 fronts, backs = detector.stored_portraits()  # twelve made people, from the front and from behind
@@ -348,10 +348,12 @@ def lines(modulus, gain=3.0):
 # %% [markdown]
 # ### Size
 #
-# The paper works at 64 x 64 pixels, partly *because* that is coarse. It is the most thorough setting that you have, and
-# the easiest to understand: what is averaged before it leaves can't be had back. Values change with the size, too:
-# "colour per pixel" means per *released* pixel, and those grow. On a smooth cheek twice the pixel is twice the change;
-# a sharp edge stays one edge.
+# The paper works at 64 x 64 pixels, partly *because* that is coarse. It is the easiest setting to understand: what is
+# averaged before it leaves can't be had back from that picture. (Twenty views of one head, each a fraction of a pixel
+# apart, hold more than one does, and whoever knows other faces guesses more. At 16 pixels a trained attacker still
+# names most people: [lesson 6](06_irreversibility.ipynb).) Values change with the size, too: "colour per pixel" means
+# per *released* pixel, and those grow. On a smooth cheek twice the pixel is twice the change; a sharp edge stays one
+# edge.
 
 # %%
 rows = [
@@ -371,9 +373,9 @@ style.show(
 # %% [markdown]
 # ### Noise
 #
-# After the modulus an operator may add Gaussian noise. That works against the *weak* edges, which for a face are nearly
-# all: cheeks, lips and lids lie far below the outline. Noise is cut where the sum is negative, since a modulus can't
-# be. So at a place where nothing changes half of the draws are cut to zero, and the other half stay. The mean is no
+# After the modulus an operator may add Gaussian noise. That hides the *weak* edges, which for a face are nearly all:
+# cheeks, lips and lids lie far below the outline. Noise is cut where the sum is negative, since a modulus can't be.
+# So at a place where nothing changes half of the draws are cut to zero, and the other half stay. The mean is no
 # longer 0, but
 #
 # $$\mathbb E \max(0, \sigma Z) = \sigma \int_0^\infty z \, \frac{e^{-z^2/2}}{\sqrt{2\pi}} \, dz =
@@ -509,14 +511,13 @@ style.show(
 # what is averaged can't be had back, holds for "first" alone. One word in the settings, and 64 pixels are no longer 64
 # pixels.
 #
-# What these choices do to the reconstructed shape is a question for the loss that compares moduli:
-# [lesson 4](04_gradient_loss.ipynb). Here we stay with the other side of the scales.
+# What these choices do to the reconstructed shape is a question for the loss that compares moduli: [lesson
+# 4](04_gradient_loss.ipynb). Here we stay with what they give away.
 #
 # ## 5. A release written badly
 #
-# Operators get all the attention, and folders do the leaking. The strongest operator is worth nothing if
-# `sensitive/view_0004.png` carries `Source: IMG_2044.jpg` in its text chunk, or if a thumbnail hangs behind the last
-# byte of the picture, where no viewer shows it.
+# The strongest operator is worth nothing if `sensitive/view_0004.png` carries `Source: IMG_2044.jpg` in its text
+# chunk, or if a thumbnail hangs behind the last byte of the picture, where no viewer shows it.
 #
 # ### Exercise 0304 (solid, 25 min): find the leak
 #
@@ -593,7 +594,7 @@ for name in sorted(what_leaks(bad)):
 # %%
 style.show(
     style.images([list(won.values())], [f"view 7, {name}" for name in won], width=8),
-    alt="View 7 of the bad release three times: as released, black grains in which only the head's outline can be guessed; the same "
+    alt="View 7 of the bad release three times: as released, black grains in which little but the head's outline is seen; the same "
     "after the noise was drawn again from the seed in release.json and taken off, the line drawing of a face with white "
     "dots; and the picture that hung behind the PNG's end, the face in full colour.",
 )
@@ -601,12 +602,13 @@ style.show(
 # %% [markdown]
 # Four leaks, and the operator was never attacked. Your function is a *test*, and that is what it is for: the package
 # plants markers of a dozen kinds into a scene, protects it, and searches every byte of the release for them, on every
-# change of the code (`tests/test_release.py`). A leak that nobody looks for is a leak.
+# change of the code (`tests/test_release.py`). Only a leak that somebody looks for is found.
 #
 # ## 6. What a face detector still sees
 #
-# In the paper, seven recognition systems know 91.67 % of the original pictures and 6.05 % of the protected ones. Before
-# a recogniser compares anything, most pipelines look for a face: no face found, nobody recognised. So let us start
+# In the paper, seven recognition systems know 91.67 % of the original pictures and 6.05 % of the protected ones. They
+# had learned from photos, which is not the worst case (lesson 6 has attackers who learned from moduli). Before a
+# recogniser compares anything, most pipelines look for a face: no face found, nobody recognised. So let us start
 # there, with a detector from the years before deep networks. It slides a window over the picture and asks, in many
 # small steps, whether blocks are brighter or darker than their neighbours (*local binary patterns*). It comes with
 # scikit-image. We show it photos, and moduli drawn in two ways: the modulus as it is, light lines on black, and the
@@ -671,7 +673,7 @@ for how in ("light", "dark"):
     print(f"{how} lines, 256 px: {found} of 12 faces found, {alarms} false alarms")
 
 # %% [markdown]
-# Four of four may be half of all. And *none of forty* may still be one in twelve. Remember that when somebody shows
+# Four of four may be half of all. And *none of forty* may still be one in eleven. Remember that when somebody shows
 # you a protection that was never broken, in ten tries.
 #
 # Forty people, all operators, several sizes: that took some minutes, once, by `python benchmarks/studies/detector.py`,
@@ -741,11 +743,12 @@ for name in (
 
 # %% [markdown]
 # - **The kind matters little**: the intervals of faces found overlap, though the wider Gaussian kernels raise three
-#   times as many false alarms as Sobel's. After a **blur** of 2 the detector fires at more backs than faces: it no
-#   longer knows what it sees. (You still do.)
-# - **Noise works**: 0.05 brings 30 of 40 down to 18, and 0.2 to 5. But 0.05 is about the made head's mean modulus: at
-#   about three pixels of four the modulus is then weaker than the noise, and [lesson 4](04_gradient_loss.ipynb) has to
-#   fit it.
+#   times as many false alarms as Sobel's. After a **blur** of 2 the detector fires at more backs than faces, so its
+#   answer says nothing. (You still see a face.)
+# - **Noise hides most from this detector, at 64 pixels**: 0.05 brings 30 of 40 down to 18, and 0.2 to 5. (At 256
+#   pixels 0.2 leaves 19.) An attacker who trained on noisy moduli is hardly hindered: lesson 6. And 0.05 is about the
+#   made head's mean modulus: at about three pixels of four the modulus is then weaker than the noise, and [lesson
+#   4](04_gradient_loss.ipynb) has to fit it.
 # - **Levels are a surprise.** Rounded to four values, most faces are hidden. Sixteen hide few, and all false alarms are
 #   gone: rounding has wiped out faint texture, and that was, it seems, what fooled the detector. A "protecting" step
 #   has made the attacker's answers *cleaner*.
@@ -764,9 +767,9 @@ for name in (
 #
 # ### The desk
 #
-# Choose a head, an operator and its settings: you see the modulus as the detector sees it, and what it says. Try to
-# lose it, with as little damage as you can; then flip `lines`. Below the panel are four settings for readers without a
-# running kernel.
+# Choose a head, an operator and its settings: you see the modulus as the detector sees it, and what it says. Find a
+# setting at which it finds no face and you still see one; then flip `lines`. Below the panel are four settings for
+# readers without a running kernel; the last has 4 levels.
 
 # %% tags=["nbval-ignore-output"]
 widgets.panel(panel.picture, panel.controls())
@@ -786,8 +789,8 @@ for setting in panel.TWIN:
 #
 # ### Exercise 0305 (hard, 45 min): a perfect disguise
 #
-# Section 6 ended with a warning; now prove it. Write `disguised(modulus, undo=False)` for a torch tensor `(H, W)`, such
-# that
+# Section 6 ended with "not detected is not recognisable"; now prove it. Write `disguised(modulus, undo=False)` for a
+# torch tensor `(H, W)`, such that
 #
 # - the detector finds the face in at most 1 of the 12 stored people, with light lines and with dark ones, also after
 #   the attacker has blurred the drawing by 2 pixels; and in at most 1 of 4 when the attacker lays the drawing in all
@@ -847,9 +850,9 @@ style.show(
 # trains would need the key.) That an attacker knows the method and lacks nothing but the key is the usual assumption,
 # Kerckhoffs's principle.
 #
-# That is the thought to take home. **A detector's failure is a fact about the detector.** Protection is a fact about
-# what can be computed from the release, by anybody, with any amount of patience. [Lesson 6](06_irreversibility.ipynb)
-# asks that question: how much of the picture does a modulus still determine?
+# **A detector's failure is a fact about the detector.** Protection is a fact about what can be computed from the
+# release, by anybody, with any amount of patience. [Lesson 6](06_irreversibility.ipynb) asks that question: how much
+# of the picture does a modulus still determine?
 #
 # ## Now you, without a check
 #
@@ -865,8 +868,8 @@ style.show(
 # - The boundary is one function and one type. What has no field can't be released by mistake.
 # - Files are made anew from numbers, never cleaned. The manifest finds accidents; only a signature finds forgers.
 # - Equation 6 forgets constants, signs and turns of colour; it keeps contrast and outlines.
-# - What shrinking averages away is gone, but only with "small first". Zeros at the border leak brightness. Noise is as
-#   secret as its seed. The kind of the operator matters little.
+# - What shrinking averages away is gone from that picture, but only with "small first". Zeros at the border leak
+#   brightness. Noise is as secret as its seed. The kind of the operator matters little.
 # - Scales, seeds and maxima are facts, too: release those of the operator, never those of the picture.
 # - "Not detected" depends on how one draws. Give $n$, an interval and the false alarms; then say what it does not mean.
 #
