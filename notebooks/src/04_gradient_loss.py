@@ -131,13 +131,13 @@ drawn = {
 style.show(
     style.images(rows, titles, width=13, **drawn),
     alt="Five pictures in a row. A photo of a dark brown face with grey hair on white; a rendering of the same "
-    "head whose face is red; the two moduli as line drawings, nearly alike; and their difference, almost "
+    "head in other colours; the two moduli as line drawings, nearly alike; and their difference, almost "
     "white, with faint marks at eyes, mouth and hairline.",
 )  # fmt: skip
 
 # %% [markdown]
-# Look at the second picture. The head is the right one and its face is red: nobody told the colour network which
-# colours it had. The loss is small all the same, and section 3 tells why it must be.
+# Look at the second picture. The head is the right one and its colours are wrong: nobody told the colour network
+# which it had. The loss is small all the same, and section 3 tells why it must be.
 #
 # ## 2. Why patches, and which
 #
@@ -170,19 +170,18 @@ for side in (3, 10, 32):
 
 # %% [markdown]
 # If borders were all, one would take a single huge patch. But a thousand rays in one square see one corner of one
-# view, and most of a view is white. So patches are drawn *where the modulus has
-# signal*: `patch_weights` in `privhead_nb/training/batches.py` gives every place a weight, the mean modulus within
-# the patch, and adds a twentieth of the average to all, so that no place is never looked at. (Why not? A line that
-# the rendering shows where the photo has none would never be called back.)
+# view, and most of a view is white. So patches are drawn *where the modulus has signal*: `patch_weights` in
+# `privhead_nb/training/batches.py` gives every place a weight, the mean modulus within the patch, and adds a
+# twentieth of the average to all, so that no place is never looked at. (Why not? A line that the rendering shows
+# where the photo has none would never be removed.)
 #
 # Two things are worth a pause. *Drawing by signal changes the loss.* A pixel on a line is drawn more often than one
 # on white, and nobody divides that out again; what stage 2 minimises is an average that is weighted by signal, not
 # the plain mean of equation 5. And *the outermost ring of a picture is never compared*, in no patch. So the rule for
-# borders ([03](03_protecting_operators.ipynb) has three of them) decides what is released there, and nothing
-# about training.
+# borders ([03](03_protecting_operators.ipynb)) decides what is released there, and nothing about training.
 #
-# How large should a patch be? Small ones sit well on the lines but waste rays, large ones waste few but take in
-# white. Multiply the two and you have what a ray is worth.
+# How large should a patch be? Small ones lie on the lines but waste rays, large ones waste few but take in white. The
+# product of both shares is how many useful pixels a ray gives.
 
 
 # %%
@@ -264,8 +263,8 @@ style.show(
 # Which maps $c \mapsto A c + b$ are free? Write a function that is given $A$ and $b$ (tensors of shapes `(3, 3)` and
 # `(3,)`). If the map keeps the modulus of every picture, give `None`. If it does not, give a *proof*: a picture
 # `(H, W, 3)` with colours in [0, 1], at least 3 x 3 pixels, whose mean modulus (Sobel, no padding) changes by over
-# 0.1 %. A rule that sounds right for $-1$ and for a shear may not be; the check knows a few. And one picture does not
-# serve all maps: the check makes a map that the last picture does not show.
+# 0.1 %. A rule that is right for $-1$ and for a shear may still be wrong; the check knows a few of those. And one
+# picture does not serve all maps: the check makes a map that the last picture does not show.
 
 
 # %% tags=["exercise"]
@@ -321,9 +320,9 @@ style.show(
 # colours about grey. Six continuous directions in all, three of $b$ and three of the rotation, along which the loss is
 # not just flat *near* the truth, but exactly constant.
 #
-# The first five pictures are *equally good* to stage 2. For privacy that is the point, and
-# [06, irreversibility](06_irreversibility.ipynb) makes the most of it. For training it is a burden that has to be
-# carried: whatever the loss can't see, chance decides.
+# The first five pictures are *equally good* to this loss. For privacy that is worth less than it seems: who
+# recognises a person from the modulus gives all five one name ([06, irreversibility](06_irreversibility.ipynb)). For
+# training it means that chance decides what the loss can't see.
 #
 # ## 4. The landscape
 #
@@ -381,9 +380,9 @@ style.show(
 # And the plateau is *above* the dotted line. That is the most important thing on this page, and section 5 is about it.
 # First the same in two directions.
 #
-# So far the whole picture moved, and its outline, dark lines on white, did most of the talking. But stage 2 looks at
-# patches, and what it is to find out lies *inside* the face. Let us look through a window that shows eyes, nose and
-# mouth and no outline at all, and move the face downwards behind it.
+# So far the whole picture moved, and most of the loss came from its outline. But stage 2 looks at patches, and what
+# it is to find out lies *inside* the face. Let us look through a window that shows eyes, nose and mouth and no
+# outline at all, and move the face downwards behind it.
 
 # %%
 axis = torch.arange(-12.0, 13.0)
@@ -424,8 +423,8 @@ style.show(
 # In the map, the upright valley is the outline: a head that is moved up or down keeps its two sides where they were.
 # The gradient loss has a second, shallow minimum in it, where the head is eight pixels too low.
 #
-# Inside a face, *neither* loss has a clear way home: a brow fits a lid, a lip fits a nostril. It is not a weakness
-# of moduli; it is what features are like. Both losses need somebody to bring them within a couple of pixels first.
+# Inside a face, *neither* loss has a clear way home: a brow fits a lid, a lip fits a nostril. That is no weakness of
+# moduli alone. Either loss has to start within a couple of pixels.
 #
 # ### What blur does
 #
@@ -458,9 +457,9 @@ style.show(
 )
 
 # %% [markdown]
-# It is no free lunch: what a blur smears, no loss brings back, and a fine line is what tells a lip from a chin. And
-# the top comes nearer: after a blur of 3 the loss falls again beyond ten pixels, and downhill leads further *away*. To
-# go from much blur to none during training would have both. But the release holds one blur, chosen by its owner, and
+# It has a price: what a blur smears, this loss does not bring back, and fine lines tell a lip from a chin. And the
+# top comes nearer: after a blur of 3 the loss falls again beyond ten pixels, and downhill leads further *away*. To go
+# from much blur to none during training would have both. But the release holds one blur, chosen by its owner, and
 # what was blurred before release can't be sharpened for the last steps.
 #
 # ## 5. Better to show nothing
@@ -469,11 +468,11 @@ style.show(
 # target has a line and we have none, we pay its strength. Where *we* have a line and the target has none, we pay
 # again. A misplaced line pays twice, an absent one once. In equation 5 to be silent is better than to be wrong.
 #
-# Now think of the colour network. It can't move lines, that is up to the shape. But it can make them *fainter*, and
-# that takes but a few steps. What contrast $a$ would it like best? We want the $a \ge 0$ that makes
-# $\sum_i | a \hat m_i - m_i |$ smallest, where $\hat m$ is our modulus at full contrast. Write it as
-# $\sum_i \hat m_i \, | a - m_i / \hat m_i |$: a sum of distances from $a$ to known numbers, each with a weight. You
-# have met the minimiser of such a sum before, when all weights were 1.
+# Now think of the colour network. Say that it leaves lines where the shape puts them (section 8 will take that back).
+# It can still make them *fainter*, and that takes but a few steps. What contrast $a$ would it like best? We want the
+# $a \ge 0$ that makes $\sum_i | a \hat m_i - m_i |$ smallest, where $\hat m$ is our modulus at full contrast. Write
+# it as $\sum_i \hat m_i \, | a - m_i / \hat m_i |$: a sum of distances from $a$ to known numbers, each with a weight.
+# You have met the minimiser of such a sum before, when all weights were 1.
 #
 # ### Exercise 0404 (solid, 20 min): the best contrast
 #
@@ -527,10 +526,10 @@ style.show(
 )
 
 # %% [markdown]
-# This is a trap with a soft floor. If the shape is wrong by a few pixels, the quickest way to a smaller loss is to
-# *fade*. And a faded picture pulls less on the shape, since every pull goes through the colours, as we are about to
-# see. The trap is deepest for lines that stand alone, as the outline does. Inside a face, where they stand close, a
-# wrong line half covers some right one, and the level is below the dotted line, as you saw through the window.
+# So there is a trap. If the shape is wrong by a few pixels, the quickest way to a smaller loss is to *fade*. And a
+# faded picture pulls less on the shape, since every pull goes through the colours, as we are about to see. The trap
+# is deepest for lines that stand alone, as the outline does. Inside a face, where they stand close, a wrong line half
+# covers some right one, and the level is below the dotted line, as you saw through the window.
 #
 # ## 6. Descent, on a head that fits on a page
 #
@@ -541,8 +540,9 @@ style.show(
 # \frac{\partial \mathcal L}{\partial \hat c_p} \cdot \frac{\partial \hat c_p}{\partial \theta}, \qquad
 # \hat c = \sum_i w_i(f) \, c_i(x_i, n_i), \qquad n = \nabla f / \lVert \nabla f \rVert .$$
 #
-# So let us train something. Its signed distance is that of a ball with a nose, a bump around the direction
-# $e_z$ to the front. With $u = (x - o) / \lVert x - o \rVert$, the direction from its middle $o$,
+# So let us train something. Its $f$ is that of a ball with a nose, a bump around the direction $e_z$ to the front (a
+# signed distance but for the nose, where it is only nearly one). With $u = (x - o) / \lVert x - o \rVert$, the
+# direction from its middle $o$,
 #
 # $$f(x) = \lVert x - o \rVert - r - h \, e^{18 (u_z - 1)} .$$
 #
@@ -765,9 +765,9 @@ style.show(
 )
 
 # %% [markdown]
-# **The shape is found from moduli alone**, as well as from colours: to a hundredth, with nose. The skin is not. It kept
-# its bluish start, and rightly so: a head whose colours are turned has the same moduli, so nothing ever pulled it back.
-# You have seen the same on the red face of section 1.
+# **The shape is found from moduli alone**, as well as from colours: to a hundredth, with nose. The skin is not. It
+# kept its bluish start, and rightly so: a head whose colours are turned has the same moduli, so nothing ever pulled
+# it back. You have seen the same on the face of section 1.
 #
 # ### What chance decides
 #
@@ -803,8 +803,8 @@ style.show(
 
 # %% [markdown]
 # Three times the same shape, three times nearly no loss, and three different pictures. The signs are those of the
-# start: between them is the hill of section 4. In colours, by the way, there is a way *around* that hill: a colour can
-# turn to its opposite without ever fading. Grey cannot.
+# start: between them is the hill of section 4. With three channels there is a way *around* that hill: a colour can be
+# rotated to its opposite without ever fading. Grey can't.
 #
 # ### Fading, and too far off
 #
@@ -899,9 +899,9 @@ style.show(
 # The loss asks for lines in the right places. It does not ask who makes them. Take a ball *without a nose*, forbid its
 # shape to move, give it a **texture** instead of 13 numbers, and let only that learn, from one view.
 #
-# What says something about shape is that paint sticks. A line painted on a wrong surface falls into the right place in
-# one view and into a wrong one in the next. So paint shapes with noses of several heights, once for one view, once for
-# five together, and see what loss the *best* paint leaves.
+# What tells the shape is that paint stays where it is on the surface. A line painted on a wrong surface falls into
+# the right place in one view and into a wrong one in the next. So paint shapes with noses of several heights, once
+# for one view, once for five together, and see what loss the *best* paint leaves.
 
 
 # %% tags=["tolerance-10"]
@@ -963,8 +963,8 @@ style.show(
 
 # %% [markdown]
 # The two drawings can hardly be told apart, and one of them is a ball. *From one view, the gradient loss says next to
-# nothing about the shape within the outline.* That is no more than fair: a ball can be painted so that its photograph
-# is that of a face.
+# nothing about the shape within the outline.* No wonder: a ball can be painted so that its photograph is that of a
+# face.
 #
 # And the curves are the reason why moduli can make a face: *many views*. (What is left at the true height is the
 # paint's own: a texture has only so many pixels, and was given only so many steps.) The less able the paint, the
@@ -1003,10 +1003,10 @@ for size in (0.0, 1e-4, 1e-1):
 # A thousandth of the noise pulls as strongly. So it is chance, the first faint unevenness, that decides which side of a
 # line becomes the dark one, and after that the hill between photo and negative keeps it so.
 #
-# One more failure comes with pixels: a ray looks at the middle of a pixel, while a photo averages over its area, so a
-# pattern finer than two pixels is nearly grey in the photo and full of false lines in the rendering (aliasing). The
-# package's renderer averages the *outline* over the pixel, where it hurts most (`coverage="footprint"` in
-# `privhead_nb/render/volume.py`), and its field can't hold much that is finer than a pixel.
+# One more failure comes with pixels: a single ray looks at the middle of a pixel, while a photo averages over its
+# area, so a pattern finer than two pixels is nearly grey in the photo and full of false lines in the rendering
+# (aliasing). The package averages the *outline* over the pixel (`coverage="footprint"` in
+# `privhead_nb/render/volume.py`), and all profiles but `ci` and `paper` send 2 x 2 rays a pixel (`supersampling`).
 #
 # ## 9. The gradient, by hand
 #
@@ -1081,7 +1081,7 @@ for name, loss in {"autograd": gradient_loss, "by hand": ByHand.apply}.items():
 
 # %% [markdown]
 # This is what `privhead_nb/kernels/gradient_loss/` does on every step. Its loops gather, as the formula does, so that
-# no two of them ever write to one place; [11](11_gpu_kernels.ipynb) tells why that matters.
+# no two of them write to one place; [11](11_gpu_kernels.ipynb) tells why that matters.
 #
 # ## 10. What answers all this
 #
@@ -1110,8 +1110,9 @@ print(f"{coarse.within['5']:.0%} of it are within 5 mm")
 #
 # - *Paint*: twenty **views** that must agree, and the **Lipschitz term**
 #   ([07](07_lipschitz_ablation.ipynb) measures what it is worth; do not expect too much).
-# - *Offset, sign and hue*: nothing answers these, on purpose ([06](06_irreversibility.ipynb)). The colours of a
-#   face may come out wrong, as they did in section 1. The shape may not.
+# - *Offset, sign and hue*: nothing answers these, on purpose. The colours of a face may come out wrong, as they did
+#   in section 1. That is no secrecy: who has seen other faces guesses most of them from moduli
+#   ([06](06_irreversibility.ipynb)).
 # - *The kink*: a slope of 0 at the tip, by definition.
 # - *Waste and white*: patches of ten, drawn by signal.
 #
