@@ -15,7 +15,7 @@
 #
 # **You will be able to** say how many pictures share one gradient modulus, and why; build such pictures; write the
 # attack that finds a picture for a given modulus, and one that finds the *face*; score its guess fairly; tell *many
-# pictures fit* from *nobody is recognised*; and say how strong an attacker a claim of privacy was tried by.
+# pictures fit* from *nobody is recognised*; and say against which attacker a claim of privacy was tested.
 #
 # **You should know** what the released modulus is ([03, protecting
 # operators](03_protecting_operators.ipynb)) and how a loss on it is descended
@@ -96,9 +96,9 @@ show(
 #
 # ## 2. On a line, by hand
 #
-# Start with the smallest case: a grey signal of four pixels. Somebody releases the three *sizes* of its
-# steps, 0.5, 0.3 and 0.4, and keeps the signs. Take a pencil. Each step went up or down, so there are
-# $2^3 = 8$ walks, and each may start anywhere. If that were all, we could never tell.
+# Start with the smallest case: a grey signal of four pixels. Somebody releases the three *sizes* of its steps, 0.5,
+# 0.3 and 0.4, and keeps the signs. Each step went up or down, so there are $2^3 = 8$ walks, and each may start
+# anywhere. If that were all, we could never tell.
 #
 # But grey values lie between 0 and 1. A walk whose highest and lowest points are more than 1 apart can't be a
 # picture. The walk up, up, up climbs by 1.2, and drops out. So does its mirror image.
@@ -199,9 +199,9 @@ for name, grey in smallest.items():
     print(f"{name:>11}: {2**different:>4} choices of signs, {closing(grey)} close")
 
 # %% [markdown]
-# Of 4096, two: the picture and its negative. On a line every sign was free. In the plane, *neighbours hold each
-# other's signs*: a square's four sizes admit one way to add up to 0, and its negative, so each sign decides the three
-# others; and squares that share a side hand the decision on.
+# Of 4096, two: the picture and its negative. On a line every sign was free. In the plane, *signs of neighbours depend
+# on each other*: a square's four sizes admit one way to add up to 0, and its negative, so each sign decides the three
+# others; and squares that share a side share a sign.
 #
 # The last two rows show where that chain breaks. **Flat ground**: two corners with nothing between them may each be up
 # or down. And **pairs**: in the ramp, which climbs from row to row, each square's differences are 0, 0, $a$ and $a$.
@@ -279,8 +279,8 @@ show(
 # %% [markdown]
 # And a face? A portrait is one part, for skin is shaded everywhere, and no flat ground runs through it; and it is
 # generic but for a square in a thousand, which its neighbours go around. So there is one sign in all, and in front of
-# a white wall the negative would have to be *lighter than white*. All those choices of signs have come down to one
-# picture. That is what is left of the sign alone.
+# a white wall the negative would have to be *lighter than white*. So all those choices of signs have come down to one
+# picture.
 #
 # Be fair, though: we have counted with all differences in both directions known. Equation 6 gives less. It adds
 # up the lengths in $x$ and in $y$, and it does so over three channels.
@@ -326,9 +326,9 @@ show(
 #
 # ### Walk along the surface
 #
-# The turns are a few dimensions of $2N$. To see the others, walk. Let $J$ be the derivative of all moduli by
-# all colours, $N$ rows and $3N$ columns. What $J$ maps to 0 doesn't change the modulus, to first order. So choose
-# a direction $v$, say *towards red*, keep only the part that $J$ doesn't see,
+# The turns and offsets are six dimensions of $2N$. To see others, walk. Let $J$ be the derivative of all moduli by
+# all colours, $N$ rows and $3N$ columns. What $J$ maps to 0 doesn't change the modulus, to first order. So choose a
+# direction $v$, say *towards red*, keep only the part that $J$ doesn't see,
 #
 # $$v - J^\top (J J^\top)^{-1} J v,$$
 #
@@ -359,10 +359,10 @@ show(figures.gallery([row]), alt=words)
 #
 # ### What nobody sees at all
 #
-# One last family, a curious one. Sobel smooths along one direction, with 1, 2, 1, before it takes differences along
-# the other. Stripes that alternate from row to row vanish when they are smoothed, $1 - 2 + 1 = 0$, and their
-# differences over *two* rows are 0 as well. So $(-1)^y f(x)$, with any $f$, has a Sobel gradient of exactly zero,
-# signs and all. How many such invisible pictures are there, for each operator, on $12 \times 14$ pixels?
+# One last family. Sobel smooths along one direction, with 1, 2, 1, before it takes differences along the other.
+# Stripes that alternate from row to row vanish when they are smoothed, $1 - 2 + 1 = 0$, and their differences over
+# *two* rows are 0 as well. So $(-1)^y f(x)$, with any $f$, has a Sobel gradient of exactly zero, signs and all. How
+# many such invisible pictures are there, for each operator, on $12 \times 14$ pixels?
 
 # %%
 for kind in ("sobel", "scharr", "prewitt", "central", "roberts"):
@@ -399,11 +399,11 @@ widgets.twin(panel.picture, panel.TWIN, columns=1)
 # the modulus is a function of the modulus. All preimages have the same modulus. So it gives the same answer for
 # all of them, no matter how many there are.
 #
-# Does such a recogniser exist? Take the dumbest one: *nearest neighbour*. The attacker has the moduli of 24 people in
-# studio light. Somebody releases a modulus taken in another light, from the left. Who of the 24 has the
-# modulus that differs least? Then the same on a window in the middle of the face, brows to chin, without hair,
-# outline and wall. And, for comparison, with the *pictures themselves* on that window, as they are and with their mean
-# colour taken off.
+# Does such a recogniser exist? Take the simplest one: *nearest neighbour*. The attacker has the moduli of 24 people
+# in studio light. Somebody releases a modulus taken in another light, from the left. Who of the 24 has the modulus
+# that differs least? Then the same on a window in the middle of the face, brows to chin, without hair, outline and
+# wall. And, for comparison, with the *pictures themselves* on that window, as they are and with their mean colour
+# taken off.
 
 # %%
 
@@ -433,10 +433,10 @@ for name, (probes, gallery) in {
 # oriented gradients) is little else. Edges are not what is left when the face is taken away. To a good part, the edges
 # *are* the face.
 #
-# Mind what this shows and what it does not. The heads are made, their pose and camera are exactly the same, and
-# 24 is a small gallery: 24 of 24 is consistent with a true rate of 86 % or more (95 %, two-sided). Real recognisers on
-# other poses and thousands of people need the protocol of the privacy lab. But a defence that a
-# nearest neighbour sees through has not been shown to be one.
+# Mind what this shows and what it does not. The heads are made, their pose and camera are exactly the same, and 24 is
+# a small gallery: 24 of 24 is consistent with a true rate of 86 % or more (95 %, two-sided). Real recognisers on
+# other poses and thousands of people need the protocol of the privacy lab. But what a nearest neighbour gets past
+# protects nobody from being recognised, in this setting.
 #
 # ## 6. Is the guess good? A fair score
 #
@@ -500,10 +500,11 @@ words = "Four dots, pictures of one modulus, from 0.8 to 1; 23 other people, cro
 show(figure, alt=words)
 
 # %% [markdown]
-# So each of the pictures that we built, to hide the truth among them, is nearer to the truth than any other person is.
-# (A score that forgives less, your grey one, is stricter with turned colours. Both are strict about speckles: let the
-# walk's random part go on for eight steps instead of three, and its score falls below that of some strangers, while you
-# still see whose face it is. A number about pixels is not a verdict about persons; we need both.)
+# So each of the pictures that we built, to hide the truth among them, is nearer to the truth than any other person
+# is. (Your grey score gives the turned picture 1.00, too: a turn about grey leaves the mean of the channels. The
+# colour score is strict about speckles: let the walk's random part go on for eight steps instead of three, and it
+# falls to -0.2, below two of the strangers, while grey is still at 0.7 and you see whose face it is. A number about
+# pixels is not a verdict about persons; we need both.)
 #
 # ## 7. A control that must win
 #
@@ -565,7 +566,7 @@ for name, change in changes.items():
 show(
     figures.gallery([row], width=8),
     alt="Four tiles: the head; the same again, from signed differences; a smear from dark to light with a "
-    "shadow of the head; a pale fog in which the outlines of head and hairline can be made out.",
+    "shadow of the head; a dull haze in which the outlines of head and hairline can be made out.",
 )
 
 # %% [markdown]
@@ -657,8 +658,8 @@ show(
 
 # %% [markdown]
 # You have found two **preimages**: of the released modulus all but a few parts in a thousand is explained, and nobody
-# would know the face. That is the paper's argument in the flesh, and one could stop here: the search ended somewhere on
-# a surface of hundreds of dimensions, as the theory says, and a grey card explains the head's colours better.
+# would know the face. That is the paper's argument, and one could stop here: the search ended somewhere on a surface
+# of about $2N$ dimensions, as section 4 says, and a grey card explains the head's colours better.
 #
 # But an attacker who wants a face, not *a* preimage, asks for more than a fitting modulus. Of all pictures that fit,
 # which look like pictures at all? Two preferences will do, and neither knows any face:
@@ -755,8 +756,8 @@ show(
 #
 # Two faces prove nothing. A study of eight people, four of them with a second seed, is stored with the project, since
 # it takes half an hour (`python benchmarks/studies/inversion.py run`). It changes one setting at a time. The attacker
-# knows the setting: the one who faces noise expects it, the one who faces levels counts only errors of more than half a
-# level. Each cross is a person; the mark is the median, the bar behind it a 95 % interval from drawing people again and
+# knows the setting: against noise they expect it, against levels they count only errors of more than half a level.
+# Each cross is a person; the mark is the median, the bar behind it a 95 % interval from drawing people again and
 # again. As before, what is explained is the *head*, three pixels off its outline.
 
 # %%
@@ -798,11 +799,12 @@ show(
 # said not to build on.
 #
 # *Blur and small pictures help the attacker*, for nearly everybody. (A blur of 2 only for six of eight.) That is a
-# surprise: the paper chose low resolution and blur to protect more. But a small picture has fewer signs and directions
-# to settle, and a blurred one has no specks to lose one's way in. Of course a small picture shows less of a person to
-# begin with, and the score compares with a truth of the same size. It says: *what there is* comes back more easily. At
-# 64 pixels, the size that this package releases, the median is below 0. Don't take that for protection before you have
-# tried the second question at the end: the descent had 300 steps for nearly twice the unknowns.
+# surprise: the paper chose low resolution and blur to protect more. But a small picture has fewer signs and
+# directions to settle, and a blurred one has no specks that could get a wrong sign. Of course a small picture shows
+# less of a person to begin with, and the score compares with a truth of the same size. It says: *what there is* comes
+# back more easily. At 64 pixels, the size that this package releases, the median is below 0. Don't take that for
+# protection before you have tried the second question at the end: the descent had 300 steps for nearly twice the
+# unknowns.
 #
 # *The colour of the wall is worth a lot.* It is one line of the release, and it fixes the sign of the whole outline.
 # *Luma alone* may cost the attacker something, too, for then no colour has left a trace: the median falls to 0.2; but
@@ -841,15 +843,15 @@ rows = [{"truth": people[p, 0]} | {name: data.guess(name, p) for name in chosen}
 show(
     figures.gallery(rows, width=10),
     alt="Three people, a row each: truth, and guesses from the plain release, with the background unknown, with noise "
-    "0.1, with 8 levels and with blur 2. With noise little more than the outline is left; with blur guesses are "
+    "0.1, with 8 levels and with blur 2. With noise little more than outline and hair is left; with blur guesses are "
     "soft, with hair and eyes in place.",
 )
 
 # %% [markdown]
-# That is sobering for the attacker. From the plain release no guess of the four beats the best stranger *inside the
-# face*: what it had explained was hair, skin and neck. From a modulus with a blur of 1 all four do. (Not with just any
-# blur: put 0.5 and 2 into the cell.) So the operator that was meant to protect more is the one that gives the face
-# away to this attack, and a plain modulus resists it, for 300 steps.
+# From the plain release no guess of the four beats the best stranger *inside the face*: what it had explained was
+# hair, skin and neck. From a modulus with a blur of 1 all four do. (Not with just any blur: put 0.5 and 2 into the
+# cell.) So the operator that was meant to protect more is the one that gives the face away to this attack, and a
+# plain modulus resists it, for 300 steps. (It does not resist stronger ones: section 10.)
 #
 # Compare the pictures with their numbers, too. With an unknown background the score is mostly below 0, since large
 # areas come out in shrill colours; but in two of the three rows you would not take the guess for another person,
@@ -911,12 +913,13 @@ show(
 )
 
 # %% [markdown]
-# That is the whole argument of this lesson in a few lines. To a recogniser of *pictures*, the preimages of one modulus
-# are different people: it names nearly all originals and hardly any of the turned ones. If identity had to be read
-# from a recovered picture, multiplicity would protect it. But nobody has to recover a picture. **Many pictures share
-# the modulus, and not many people do**: the parrot gives one answer for all of them, and it is right far more often
-# than a guess. (Whoever knows that the wall is white can rule out these two preimages, whose walls are tinted. The
-# walks of section 4 leave the wall alone, and share the modulus as well.)
+# That is the whole argument of this lesson in a few lines. To a recogniser of *pictures*, the preimages of one
+# modulus are different people: it names all originals, one in seven of those turned by 120 degrees, and at 240
+# degrees no more than chance. If identity had to be read from a recovered picture, multiplicity would protect it. But
+# nobody has to recover a picture. **Many pictures share the modulus, and not many people do**: the parrot gives one
+# answer for all of them (but for rounding), and is right eight times as often as a guess. (Whoever knows that the
+# wall is white can rule out these two preimages, whose walls are tinted. The walks of section 4 leave the wall alone,
+# and share the modulus as well.)
 #
 # How many people do share one? Not "is the first name right", but: how many people must the attacker keep, so that the
 # right one is nearly always among them? Guessing needs nine tenths of the gallery for nine tenths of the probes.
@@ -969,10 +972,11 @@ show(
 )
 
 # %% [markdown]
-# (Such a curve is called a *cumulative match characteristic*, CMC.) A dozen strangers' portraits have taught it that.
-# (Four together means: the mean of four unit vectors. A release holds twenty views of *one* person.) Twelve teachers
-# and 24 people are few. The stored study has hundreds of teachers, 100 people with eight pictures each, fifteen
-# settings of the operator, and more attacks.
+# (Such a curve is called a *cumulative match characteristic*, CMC.) Two names of 24 hold half of the probes; for nine
+# tenths it takes 16, where guessing takes 22. A dozen strangers' portraits have taught it that. (Four together means:
+# the mean of four unit vectors. A release holds twenty views of *one* person.) Twelve teachers and 24 people are few.
+# The stored study has hundreds of teachers, 100 people with eight pictures each, fifteen settings of the operator,
+# and more attacks.
 #
 # A release is more than its pictures, and a defence is as good as its worst line over **all** that is handed out:
 # pictures, neutral views, masks, and what is trained from them. So the table, for the paper's default (Sobel, 64
@@ -1003,15 +1007,15 @@ show(
 
 # %% [markdown]
 # Read it as a sceptic would. The first two lines are the test that papers report: a network that never saw a modulus
-# looks at one, and finds next to nobody. The classical parrot is a few seconds of linear algebra, and names about every
-# second picture. The informed one, which knew a thousand other heads, names most of them. And the **strongest is
-# the mesh**: ten of ten people, at the default and with noise of 0.2. That
-# is **the headline of this defence: its worst line**. Ten people make a wide interval, 69 % and up; so say "the
+# looks at one (*inverted*: as dark lines on white), and finds next to nobody. The classical parrot is a few seconds
+# of linear algebra, and names about every second picture. The informed one, which knew a thousand other heads, names
+# most of them. And the **strongest is the mesh**: ten of ten people, at the default and with noise of 0.2. That is
+# **the headline of this defence: its worst line**. Ten people make a wide interval, 69 % and up; so say "the
 # strongest that was tried", and not "perfect".
 #
-# In the picture, blur and small sizes, which looked dangerous to section 9's descent, make little
-# difference to the classical parrot; noise hinders it, and hardly hinders the informed one; nothing comes down to
-# guessing. What a weak attack loses, a stronger one finds.
+# In the picture, blur and small sizes, which looked dangerous to section 9's descent, make little difference to the
+# classical parrot; noise hinders it, and the informed one far less; nothing comes down to guessing. What a weak
+# attack loses, a stronger one finds.
 #
 # Where an attack lost, ask first whether it *can* win (each has a control in `tests/` that must). All people in the
 # table are made heads of one generator. Networks that *sample* portraits (diffusion) are not here: without a GPU no
@@ -1048,9 +1052,9 @@ show(
 #   give the same answer.
 # - Score a guess up to what the release can't tell apart; say which region is scored; show that your attack can win,
 #   and that your score can lose.
-# - Knowing no other face, descent with two mild preferences brings back most of five of eight made heads at 48 pixels:
-#   hair, skin, outline. The face itself, tried on four people, it got with a blur of 1, and not from the plain
-#   release. Noise hinders it; blur and small pictures help it.
+# - Without any other face, descent with two mild preferences brings back most of five of eight made heads at 48
+#   pixels: hair, skin, outline. The face itself, tried on four people, it got with a blur of 1, and not from the
+#   plain release. Noise hinders it; blur and small pictures help it.
 # - Ask of each score what a cartoon would get, and a stranger.
 # - Preimages look like other people to a recogniser of pictures, and like one to whoever learned moduli.
 # - A defence is as good as its worst line over all that it hands out: here the mesh, which names ten of ten people; of
@@ -1066,12 +1070,12 @@ show(
 # | a walk of more than 0.02 keeps it to 1e-6 | section 4, `tests/test_lab_inversion.py` |
 # | a nearest neighbour recognises 24 of 24 moduli in another light | section 5 (made heads, one pose) |
 # | signed differences give the picture back | section 7, exercise 0604 |
-# | descent alone finds a preimage that explains nothing; with preferences, the head | section 8, `tests/test_lesson_06.py` |
+# | descent alone finds a preimage whose colours explain nothing; with preferences, the head | section 8, `tests/test_lesson_06.py` |
 # | the attack's controls win and lose | section 8, `tests/test_lesson_06.py` |
 # | descent explains most of the median head; noise hinders it, blur does not | section 9, stored; `tests/test_lesson_06.py` |
 # | inside the face it beats the best stranger with a blur of 1, not as released | section 9, four people |
 # | turned pictures fool a network and not a parrot | section 10, 24 people |
-# | a short list holds most people | section 10, exercise 0606 |
+# | two names of 24 hold half of the probes | section 10, exercise 0606 |
 # | the strongest over all that is released is the mesh | section 10, stored; `tests/test_lesson_06.py` |
 #
 # **Read on**: `privhead_nb/lab/attacks/prior_free.py` is the descent, `privhead_nb/teach/lesson06/surface.py` the walk,
