@@ -52,15 +52,15 @@ from privhead_nb.viz.style import BLUE, GREEN, VERMILLION, curves, grid, image, 
 # ## 1. A painter who lies
 #
 # Stage 2 is content when the lines of the rendering fall where the released lines fall. There are two ways to get
-# there. The surface can move, until a mouth appears where a mouth is. Or the colour network, like a painter, can
-# *paint* a mouth onto a cheek that is still in the wrong place. A painted line looks right from one side and wrong from
-# another, so with many views painting should not pay. Should not: the colour network is told the direction that it is
-# looked at from, and may show each viewer a line of their own.
+# there. The surface can move, until a mouth appears where a mouth is. Or the colour network can *paint* a mouth onto
+# a cheek that is still in the wrong place. A painted line looks right from one side and wrong from another, so with
+# many views painting should not pay. But the colour network is told the direction from which it is seen, and may show
+# each view a line of its own. We call that a *lie*.
 #
-# Let us see that happen, in a world so small that you can look through it. A plane stands at depth $D = 0.4$. It
-# has two dark lines. Five cameras look at it, each at another slant $v$, so pixel $u$ of view $v$ shows the place
-# $x = u - vD$: the deeper the plane, the more its lines shift from view to view. We are given what a release
-# gives, the modulus of the pictures' gradient.
+# Let us see that happen in the smallest case. A plane stands at depth $D = 0.4$. It has two dark lines. Five cameras
+# look at it, each at another slant $v$, so pixel $u$ of view $v$ shows the place $x = u - vD$: the deeper the plane,
+# the more its lines shift from view to view. We are given what a release gives, the modulus of the pictures'
+# gradient.
 
 # %%
 DEPTH, PIXELS, VIEWS = 0.4, 64, 5  # the plane's true depth; pixels of a view
@@ -98,10 +98,10 @@ show(
 )
 
 # %% [markdown]
-# Now forget the plane, and find its depth and its colours from these strokes: start at depth 0 with a small network for
-# the colour $c(x, v)$, and minimise the mean difference of moduli (equation 5). Two networks compete: one is told the
-# view, the other is blind to it. `layer` makes the network's layers; for now they are PyTorch's. `extra` is whatever
-# else we may want in the loss.
+# Now forget the plane, and find its depth and its colours from these strokes: start at depth 0 with a small network
+# for the colour $c(x, v)$, and minimise the mean difference of moduli (equation 5). Two networks compete: one is told
+# the view, the other is not. `layer` makes the network's layers; for now they are PyTorch's. `extra` is whatever else
+# we may want in the loss.
 
 
 # %%
@@ -171,10 +171,10 @@ show(
 )
 
 # %% [markdown]
-# There is the lie, caught in the act: the bands of the network that is told the view *slant*. Each view gets its
-# flanks where it wants them, most of the loss is gone, and hardly anything asks the plane to move on. The other can't
-# do that, and its plane moves. (Neither shows the true colours, by the way. A modulus does not say which side of a
-# stroke is the lighter one.)
+# There is the lie: the bands of the network that is told the view *slant*. Each view has its flanks in the right
+# pixels, most of the loss is gone, and hardly anything moves the plane on. The other network can't do that, and its
+# plane moves. (Neither shows the true colours, by the way. A modulus does not say which side of a stroke is the
+# lighter one.)
 #
 # The slant even tells what a lie costs. Let the true picture's steepest flank have slope $s$ (here 3), and the
 # depth an error $e$. To keep that flank in place in every view, the network has to slide it by $e$ per unit of
@@ -330,12 +330,12 @@ show(
 
 # %% [markdown]
 # There it works as promised: with a thousandth of equation 8 in the loss, the slope over views goes, and the plane
-# moves to its place. And calm is not free: with thirty times the weight the network can't show the true lines any more,
+# moves to its place. And too much harms: with thirty times the weight the network can't show the true lines any more,
 # the moduli are not fitted, and the plane is wrong again. A term that helps at one weight and harms at another has to
 # be tried on several heads, with pairs and intervals. First, how good a bound is it?
 #
 # It is a product over matrices, and a network has more links than these. Between them stands an activation, and our
-# network's is SiLU, $x / (1 + e^{-x})$. ReLU never throws further than it was thrown. SiLU does, a little:
+# network's is SiLU, $x / (1 + e^{-x})$. ReLU never makes a difference larger. SiLU does, a little:
 
 # %%
 x = torch.tensor(2.4, requires_grad=True)  # three layers of one unit, all weights 1, one bias 1.3
@@ -445,16 +445,16 @@ show(
 )
 
 # %% [markdown]
-# Each rung is a true statement; the top one is just not a very useful one. It promises that a colour, which lives
-# between 0 and 1, changes by no more than some hundreds. Products are loose because every layer's worst case has to
-# meet the next one's: the signs of a row must all agree, again and again. In a trained network they don't. (Our small
-# network at weight 0.03 is an exception: held down that hard, its layers' worst cases do meet, and promise and truth
-# both come to 4.)
+# Each of the upper four is a bound (the first by section 3's factor of 0.30), but the top one is of little use. It
+# promises that a colour, which lives between 0 and 1, changes by no more than some hundreds. Products are loose
+# because every layer's worst case has to meet the next one's: the signs of a row must all agree, again and again. In
+# a trained network they don't. (Our small network at weight 0.03 is an exception: held down that hard, its layers'
+# worst cases do meet, and promise and truth both come to 4.)
 #
 # ## 4. With and without, before your eyes
 #
-# Enough theory. The term has a weight, $3 \cdot 10^{-6}$, as in the work that it comes from. Train twice from the
-# same seed, once with the term, once with weight 0.
+# The term has a weight, $3 \cdot 10^{-6}$, as in the work that it comes from. Train twice from the same seed, once
+# with the term, once with weight 0.
 
 # %% tags=["tolerance-2"]
 profile = get_profile()
@@ -469,10 +469,10 @@ differ = sum(int((a != b).sum()) for a, b in zip(*fields, strict=True))
 print(f"of {sum(a.numel() for a in fields[0])} numbers of the field, {differ} differ")
 
 # %% [markdown]
-# Read that again. The term did what it says, the product went down. And the head is not *nearly* the same. It is
-# **the same**, every number of the field, bit for bit. A term in the loss without any effect at all! (This is the short
-# training of the `ci` profile. On `cpu`, which trains twenty times as long, some numbers may differ. Section 5 tells
-# when, and what difference it makes.) In our small world a weight of 0.001 moved the plane. Why not here?
+# The term did what it says, the product went down. And the head is **the same**, every number of the field, bit for
+# bit: a term in the loss without any effect. (This is the short training of the `ci` profile. On `cpu`, whose stage 2
+# is twenty-four times as long, some numbers may differ. Section 5 tells when, and what difference it makes.) In our
+# small world a weight of 0.001 moved the plane. Why not here?
 #
 # ## 5. A bound that is hardly ever met
 #
@@ -488,7 +488,7 @@ show(
     figures.race(full.loc[204]),
     alt="Three panels, one a layer, over the steps of stage 2. In the second layer the largest row sum, a solid line, jumps up to "
     "the bound, a dashed one, within the first three hundred steps, and both go down together from there. In the other layers "
-    "the bound falls by about one, and a wide gap is left.",
+    "the bound falls by about one, and a gap is left, wide in the third.",
 )
 
 # %%
@@ -548,8 +548,8 @@ for name, settings in (("cpu", cpu), ("paper", paper)):
     print(f"{name}: m can travel {reach:.2f}; the least gap to a bound at the start is {gap:.1f}")
 
 # %% [markdown]
-# The weight of equation 8 has no say, as long as the bound isn't met. (In our small world the row sums grew until they
-# met it.)
+# The weight of equation 8 does not matter as long as the bound isn't met. (In our small world the row sums grew until
+# they met it.)
 #
 # The last line is about a network of the paper's size with the paper's learning rate, as far as its text tells
 # them. There, too, the bound is 8 away and can move by 2. (How the authors start their bounds they do not say.
@@ -592,12 +592,11 @@ for arm in runs.ARMS:
 # the README for that reason, and only differences between arms count. From bounds at a half and a quarter the networks
 # did become calmer, as the last column shows; from bounds at the row sums they did not.
 #
-# One arm needs a word. "No bound, drawn anew" differs from "no bound" in *nothing* but which pixels stage 2
-# happens to draw. It is the placebo. A study without one can't tell an effect from a roll of the dice, and a
-# single run without a placebo can't tell anything. Every difference below has to be read beside it.
+# One arm needs a word. "No bound, drawn anew" differs from "no bound" in *nothing* but which pixels stage 2 happens
+# to draw. It is the *placebo*. A study without one can't tell an effect from chance. Every difference below has to be
+# read beside it.
 #
-# Heads differ from each other by more than any arm does; a paired difference does not care. Give it an interval,
-# and you know what you know.
+# Heads differ from each other by more than any arm does; a paired difference does not care. It needs an interval.
 #
 # ### Exercise 0703 (solid, 20 min): the interval of a paired difference
 #
@@ -663,9 +662,9 @@ show(
 )
 
 # %% [markdown]
-# Start at the top, with the placebo. Drawing other pixels, and nothing else, moves the distance of a head by up
-# to 16 %, up or down. That is what *no change at all* looks like, and 9 % on a single pair is well within it. Now
-# the bounds. None of their intervals leaves zero out. That of the row sums leaves a gain of 9 % out; for the
+# Start at the top, with the placebo. Drawing other pixels, and nothing else, moves the distance of a head by up to 16
+# %, up or down. That is what *no change at all* gives, and 9 % on a single pair is well within it. Now the bounds.
+# None of their intervals leaves zero out. Those of the row sums and of the quarter leave a gain of 9 % out; for the
 # bound at a half we can't say, since no gain and a gain of 9 % both lie in its interval.
 #
 # Before you believe that, look for what binds crosses together. All arms of a pair are compared with the *same* run
@@ -713,8 +712,8 @@ for measure in ("distance", "normals", "gradient loss"):
 print("*: zero lies outside")
 
 # %% [markdown]
-# By heads, every interval is wider, and 9 % is no longer excluded anywhere, in either direction. So for *distances*
-# the honest answer is: no effect was seen, and one as large as the paper's could have hidden from us.
+# By heads, every interval of the *distance* is wider, and 9 % is no longer excluded anywhere, in either direction. So
+# for distances the honest answer is: no effect was seen, and one as large as the paper's could have hidden from us.
 #
 # The gradient loss is another matter. The tightest bound leaves a third more of it, by either count, so it
 # hinders what stage 2 is there for. Its normals are worse by a tenth if pairs are counted, and not beyond doubt
@@ -754,19 +753,20 @@ show(
 )
 
 # %% [markdown]
-# There is the leak. A quarter of the row sums made the network five to ten times calmer, just as the bound promises.
-# The field answered with features that are three to four times as steep, and the colour on the surface changes about as
-# fast as before. The lines are there. They only come from elsewhere: equation 8 bounds the network, and not what it is
-# fed with. A grid of features is especially good at this, for each of its cells may say what it likes.
+# That is the way around the bound. A quarter of the row sums made the network five to ten times calmer, just as the
+# bound promises. The field answered with features that are three to four times as steep, and the colour on the
+# surface changes about as fast as before. The lines are there. They only come from elsewhere: equation 8 bounds the
+# network, and not what it is fed with. A grid of features can do this easily, for each of its corners has numbers of
+# its own.
 #
 # And look at the last line. Of all that the free network listens to, the *view* is next to nothing. The lie of
-# section 1 needs a network that slants lines from view to view; ours hardly ever asks where the viewer stands. It
-# is nearly the blind one of that section, which needed no bound.
+# section 1 needs a network that slants lines from view to view; ours hardly ever asks where the viewer stands. It is
+# nearly the one of that section that is not told the view, which needed no bound.
 #
 # ## 8. Does it help where nothing else smooths?
 #
-# Our stage 2 also has a Laplacian of the field and a smoothness of normals. They, too, forbid a surface to be restless.
-# Perhaps a calm colour network helps only where nothing else keeps order? The study has a small arm without both.
+# Our stage 2 also has a Laplacian of the field and a smoothness of normals. They, too, make a surface smooth. Perhaps
+# a calm colour network helps only where nothing else does? The study has a small arm without both.
 
 # %%
 for arm, against in (
@@ -845,12 +845,11 @@ show(
 )
 
 # %% [markdown]
-# The placebo's row is the one to plan with. (The bound at the row sums spreads less, since it draws the same
-# pixels as its partner and changes so little that both stay side by side for a while. A term that matters won't
-# be so lucky.) A dozen pairs would have found 9 % four times in five; our eight do so three times in five, and
-# two hardly ever. A gain of 3 %, which would still be worth having, takes some ninety. That is the price of
-# noise, and there are only two ways to pay it: more runs, or less noisy ones (longer; or each pair the mean of
-# several seeds).
+# The placebo's row is the one to plan with. (The bound at the row sums spreads less, since it draws the same pixels
+# as its partner and changes so little that both stay side by side for a while. A term that matters won't be so
+# lucky.) A dozen pairs would have found 9 % four times in five; our eight do so three times in five, and two hardly
+# ever. A gain of 3 %, which would still be worth having, takes some ninety. There are two ways out: more runs, or
+# less noisy ones (longer; or each pair the mean of several seeds).
 #
 # ## 10. All runs, to turn over yourself
 #
