@@ -54,8 +54,8 @@ from privhead_nb.viz import plots, style
 # `privhead capture photos/ me` does sections 1 to 7 in one command. Here we do it by hand, since every step can go
 # wrong without a message, and one of them decides whether your face is published.
 #
-# Our phone belongs to a made person in a papered room, who walked around them twice, once at eye height and once
-# higher. Here is what lies in the folder, **as it is stored**.
+# Its photographs show a made person in a room with patterned walls, from two walks around them, one at eye height and
+# one higher. Here is what lies in the folder, **as it is stored**.
 
 # %%
 paths = list_photographs(photos.PHOTOS)
@@ -135,6 +135,8 @@ print(f"largest difference between your pixels and the package's: {worst:.0f}")
 # picture is 4:3 and film is 3:2, so "26 mm" is not 26/36 of the width.
 #
 # ### Exercise 1602 (first steps, 10 min): millimetres to pixels
+#
+# Give the focal length in pixels for a picture of `width` x `height` pixels.
 
 
 # %% tags=["exercise"]
@@ -205,16 +207,16 @@ style.show(
 )
 
 # %% [markdown]
-# Two pictures say **nothing**: their optical axes meet (we look at the head), and for such a pair any longer focal
-# length fits as well (and here one that is 15 % shorter, too); the cameras just step back. Such an arrangement is
-# called a *critical motion* for self-calibration. What else is wrong shows at the right: the distance to the head, by
-# nearly the same factor. With more pictures a valley appears, since the circle has to close, but look at its depth:
-# **a focal length that is wrong by a fifth costs less than a tenth of a pixel.** Somebody who sees only the number
-# 0.38 pixels has no reason to doubt it. A small reprojection error alone proves nothing.
+# Two pictures say **next to nothing**: their optical axes meet (we look at the head), and for such a pair any longer
+# focal length fits as well (and here one that is 15 % shorter, too); the cameras just step back. Such an arrangement
+# is called a *critical motion* for self-calibration. What else is wrong shows at the right: the distance to the head,
+# by nearly the same factor. With more pictures a valley appears, since the circle has to close, but look at its
+# depth: **a focal length that is wrong by a fifth costs less than a tenth of a pixel.** Somebody who sees only the
+# number 0.38 pixels has no reason to doubt it. A small reprojection error alone proves nothing.
 #
-# That is the best case. A mapper does not start at the truth, it starts at two pictures, and adds one at a time; let it
-# refine the focal length as it goes and it wanders off along the flat line. The remedy is not to refine but to **hold**
-# $f$ at a handful of values, one whole map each, and to take the least, *if it is one*.
+# That is the best case. A mapper does not start at the truth, it starts at two pictures, and adds one at a time; let
+# it refine the focal length as it goes, and it may end anywhere on the flat line. The remedy is not to refine but to
+# **hold** $f$ at a handful of values, one whole map each, and to take the least, *if it is one*.
 #
 # ### Exercise 1603 (solid, 15 min): a focal length, or a refusal
 #
@@ -402,12 +404,13 @@ for axis, row in (("up", 1), ("front", 2)):
 # ## 6. Which views are sensitive
 #
 # A *sensitive* view is released as a modulus only, a *neutral* one in colour. So a mistake here publishes a face. Two
-# witnesses can be asked about a view:
+# things can be asked about a view:
 #
 # - a **detector**: does it see a face? It misses profiles, faces in shadow, and pictures that were not turned
 #   upright;
 # - the **angle** between the face's front and the camera: the package takes a face for visible up to 125 degrees, by
-#   the outline of the nose. That is a choice, and the angle knows of no mirror on the wall, and of no second person.
+#   the outline of the nose. That is a choice (`protect` by itself refuses only below 100, lesson 0), and the angle
+#   knows of no mirror on the wall, and of no second person.
 #
 # Either alone misses faces; below, the detector misses four. And there is a third state besides *yes* and *no*:
 # nobody looked, or the camera's place is not a number. The rule is to **fail closed**: a view is neutral only if
@@ -476,8 +479,8 @@ style.show(
 widgets.panel(panel.picture, panel.controls())
 
 # %% [markdown]
-# The same for readers without a kernel: as the package does it; the front 40 degrees off; a limit of 70 degrees
-# without a detector.
+# The same for readers without a kernel, with angles from the *true* front: as the package does it (125 degrees and 12
+# of doubt); the front 40 degrees off; a limit of 70 degrees without a detector.
 
 # %%
 widgets.twin(panel.picture, panel.TWIN)
@@ -554,7 +557,7 @@ style.show(
 # Look at the list of what goes out in colour, by file name. It is the last moment to do so. (The modulus is
 # drawn as it is, dark where it is large.)
 #
-# The `ci` profile trains for some seconds, which is enough to see that cameras, masks and scale fit together, and no
+# The `ci` profile trains for some seconds, which is enough to see that cameras, masks and scale are accepted, and no
 # more: `privhead reconstruct me_release out` uses `cpu`, in a minute and a half.
 
 # %%
@@ -564,8 +567,8 @@ for ax, side in zip(axes[0], ("front", "profile"), strict=True):
     plots.mesh_row([ax], {side: result.mesh}, side)
 style.show(
     figure,
-    alt="A grey lump made of the release, from the front and in profile: the size and outline of a head with hair, and as "
-    "yet no face.",
+    alt="A bumpy grey lump made of the release, from the front and in profile: of a head's rough size, without face or "
+    "neck.",
 )
 
 # %% [markdown]
@@ -590,16 +593,17 @@ print(f"not tried: {len(report['not_tried'])} kinds; each with its command in th
 # it is a false one, here by both attackers. With 100 people to be mistaken for, a rate of 1 % a pair is no small
 # number: if pairs were independent, some stranger would pass in $1 - 0.99^{100} = 63$ % of searches (lesson 09).
 # Don't read the wrong names as safety: of made people who *are* in a gallery of 100, `informed` names nine of ten
-# from one modulus (90 %, 87 to 94; `docs/privacy-lab.md`).
+# from one modulus (90 %, 87 to 94; `docs/privacy-lab.md`), and nearly all from eight; and your release makes a mesh,
+# which named ten of ten ([lesson 6](06_irreversibility.ipynb)).
 #
 # ## What to remember
 #
 # - Apply EXIF's orientation before anything else; its focal length counts against the diagonal.
-# - Two pictures that look at one point say nothing of the focal length; many say it faintly. A small reprojection
+# - Two pictures that look at one point fit any longer focal length as well; many say it faintly. A small reprojection
 #   error proves nothing: hold $f$, compare whole maps, and refuse a flat profile.
 # - A reconstruction from pictures has no unit; one length measured by hand gives it, with that length's error.
 # - Views are neutral only if all is known and all says so. Doubt, nan and "nobody looked" are sensitive.
-# - Look at every view before anything leaves. No rule knows mirrors, and none knows how far your nose stands out.
+# - Look at every view before anything leaves. No rule of angles knows mirrors, or how far your nose stands out.
 #
 # | what we claimed | where it is shown |
 # | --- | --- |
@@ -608,9 +612,10 @@ print(f"not tried: {len(report['not_tried'])} kinds; each with its command in th
 # | every view within 125 degrees of the front is sensitive; beyond, an outline may still show | section 6; on a made head's film: `tests/test_capture_run.py` |
 # | a scene of photographs becomes a release without a socket | `tests/test_capture_run.py` |
 #
-# **Now you**, without a check: photograph a friend's or a doll's head as `docs/own-photos.md` says, run `privhead capture`,
-# and write down what each step said of itself. Then walk one level circle, send the pictures through a messenger that
-# strips EXIF, and see what is refused.
+# **Now you**, without a check: photograph a friend's or a doll's head as `docs/own-photos.md` says, run
+# `privhead capture`, and write down what each step said of itself. (Where it refuses, it says why; that page lists
+# the reasons and what to do.) Then walk one level circle, send the pictures through a messenger that strips EXIF, and
+# see what is refused.
 #
 # **Read on**: `docs/own-photos.md` for the command; Hartley and Zisserman, *Multiple View Geometry*, chapters 12 and 19;
 # Sturm, *Critical motion sequences for monocular self-calibration*, CVPR 1997; Umeyama, *Least-squares estimation of
