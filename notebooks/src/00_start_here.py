@@ -120,8 +120,9 @@ show(
 # Look at views 20, 24, 25 and 29. They are called neutral, and whoever has the release has a profile in the true
 # colours of skin and hair. "Neutral" doesn't mean harmless; it means that the owner *said* so. `protect` refuses a
 # neutral view whose camera stands less than 100 degrees from the front, unless you name it; these stand at 103 to
-# 105, and pass. Which of the ten would *you* give away? Fewer neutral views make a worse head, and [lesson
-# 8](08_templates_and_few_views.ipynb) measures how much worse.
+# 105, and pass. (For your own photographs, `capture` in [lesson 16](16_your_own_head.ipynb) takes 137.) Which of the
+# ten would *you* give away? Fewer neutral views make a worse head, and [lesson 8](08_templates_and_few_views.ipynb)
+# measures how much worse.
 #
 # ### Walk around the head
 #
