@@ -178,8 +178,7 @@ def negative(photo):
 checks.ex0001(negative)
 
 # %% [markdown]
-# That was a pass. It is just as useful to have seen a check that fails. So here is an answer that is wrong in a
-# way that happens to everybody:
+# That was a pass. Here is how a check fails, for an answer that many give:
 
 # %%
 try:
@@ -230,10 +229,10 @@ for neutral, sensitive in ((10, 20), (4, 26), (0, 30)):
 # $$\lVert g \rVert = \left\lVert \frac{\partial c}{\partial x} \right\rVert_2 +
 # \left\lVert \frac{\partial c}{\partial y} \right\rVert_2$$
 #
-# A difference forgets what was added; a length forgets the sign. So a photo, the same photo made
-# darker by a constant, and its *negative* all have one and the same modulus. Whoever holds the modulus
-# alone cannot tell which of them it came from. Let us not believe that, but try it, with your `negative`. (Some colours of the
-# darker one fall below 0. The screen shows those as black; the arithmetic doesn't mind.)
+# A difference forgets what was added; a length forgets the sign. So a photo, the same photo made darker by a
+# constant, and its *negative* all have one and the same modulus. Whoever holds the modulus alone cannot tell which of
+# them it came from. Try it, with your `negative`. (Some colours of the darker one fall below 0. The screen shows
+# those as black; the arithmetic doesn't mind.)
 
 # %%
 operator = Operator("sobel")
@@ -332,9 +331,8 @@ print(
 # %% [markdown]
 # ## The course
 #
-# It was written for students of privacy and of 3D vision, and for those who teach them. Some of you know what a
-# field is and nothing about privacy, some the other way round; so each lesson says at its top what it takes for
-# granted. An arrow means *builds on*. The middle road is 00, 01, 02, 03, 04, 05.
+# Each lesson says at its top what it takes for granted. An arrow means *builds on*. The middle road is 00, 01, 02,
+# 03, 04, 05.
 
 # %%
 show(
