@@ -48,10 +48,9 @@ from privhead_nb.viz import style
 # %% [markdown]
 # ## 1. The boundary, in code
 #
-# "We protect your privacy" is a sentence. A *boundary* is something else: a line in a program, such that you can
-# point at what crosses it. Here the line is one function. On one side is a `Scene`, which is all that the owner has:
-# thirty colour pictures, masks, cameras, perhaps a true mesh and landmarks. On the other is a `Release`. Between them
-# stands `protect`. In this lesson you write it yourself.
+# A *boundary* is a line in a program, such that you can point at what crosses it. Here it is one function. On one
+# side is a `Scene`, which is all that the owner has: thirty colour pictures, masks, cameras, perhaps a true mesh and
+# landmarks. On the other is a `Release`. Between them stands `protect`. In this lesson you write it yourself.
 #
 # The fields of a scene that a release lacks are the best kind of protection: not a rule that somebody has to
 # remember, but a *type* that has no place to put the secret into. Training asks for that type. Give it the scene, and
@@ -419,8 +418,8 @@ style.show(
 # ### The border
 #
 # At the rim a kernel asks for pixels that the picture does not have. We mirrored the picture (`reflect`). Many
-# libraries put zeros there. It looks like a detail of one pixel's width. It is a **leak**. The promise of equation 6
-# was that a constant falls out of differences; but a difference to *zero* is the colour itself.
+# libraries put zeros there. That is a **leak**. The promise of equation 6 was that a constant falls out of
+# differences; but a difference to *zero* is the colour itself.
 #
 # ### Exercise 0303 (first steps, 10 min): what the rim tells
 #
@@ -475,10 +474,10 @@ style.show(
 #
 # ### Before or after shrinking
 #
-# Cameras take millions of pixels, and 4096 are released. Take the modulus of the small picture (`downsample="first"`),
-# or take it of the large one and average the moduli (`"last"`)? It sounds like the same thing. It is not, and a line of
-# maths says which way. Shrinking is averaging, $A$; a derivative is linear, so it may pass through an average; a length
-# may not, and by the triangle inequality
+# Cameras take millions of pixels, and 4096 are released. Take the modulus of the small picture
+# (`downsample="first"`), or take it of the large one and average the moduli (`"last"`)? The two differ, and a line of
+# maths says which way. Shrinking is averaging, $A$; a derivative is linear, so it may pass through an average; a
+# length may not, and by the triangle inequality
 #
 # $$\lVert A \, g \rVert \le A \lVert g \rVert .$$
 #
@@ -508,8 +507,7 @@ style.show(
 # %% [markdown]
 # "Last" tells *more*, and you need no detector to see it: look at the smile. A mean of moduli still says where there
 # was fine structure below the released pixel, and eyes and lips are just that. What was said above about size, that
-# what is averaged can't be had back, holds for "first" alone. One word in the settings, and 64 pixels are no longer 64
-# pixels.
+# what is averaged can't be had back, holds for "first" alone.
 #
 # What these choices do to the reconstructed shape is a question for the loss that compares moduli: [lesson
 # 4](04_gradient_loss.ipynb). Here we stay with what they give away.
@@ -629,7 +627,7 @@ style.show(
 # minus sign. And that minus sign is all that stands between "no face found" and "found". A detector that learned from
 # photos knows that eyes and mouths are darker than skin. In a modulus they are where it is *large*.
 #
-# One detector, four faces: that is an anecdote. How many faces make a fact?
+# But one detector and four faces are few.
 #
 # ### How sure are we?
 #
@@ -673,8 +671,7 @@ for how in ("light", "dark"):
     print(f"{how} lines, 256 px: {found} of 12 faces found, {alarms} false alarms")
 
 # %% [markdown]
-# Four of four may be half of all. And *none of forty* may still be one in eleven. Remember that when somebody shows
-# you a protection that was never broken, in ten tries.
+# Four of four may be half of all. And *none of forty* may still be one in eleven.
 #
 # Forty people, all operators, several sizes: that took some minutes, once, by `python benchmarks/studies/detector.py`,
 # and is stored in `benchmarks/results/detectors.json`. First Sobel over the size of the release. The detector gets
