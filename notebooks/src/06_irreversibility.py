@@ -287,9 +287,8 @@ show(
 #
 # ## 4. Colours: an infinity of pictures
 #
-# Count equations. A release of $N$ pixels gives $N$ numbers. A grey picture has $N$ unknowns, a colour picture
-# $3N$. So around a colour picture there should be a whole *surface* of pictures with its modulus, of some
-# $2N$ dimensions. That is far more than signs.
+# Count equations. A release of $N$ pixels gives $N$ numbers. A grey picture has $N$ unknowns, a colour picture $3N$.
+# So around a colour picture there should be a whole *surface* of pictures with its modulus, of some $2N$ dimensions.
 #
 # Some of it can be seen without computing. The norm $\|\cdot\|_2$ runs over the three channels, and a
 # rotation changes no lengths. Turn all colours by one orthogonal $3 \times 3$ matrix $Q$, add any colour $t$:
@@ -710,12 +709,12 @@ show(
 )
 
 # %% [markdown]
-# Look at them before you look at any number. Hair, outline and neck are light and dark in the right places in both. The
-# second face has its eyes, nose and mouth, and you would know the person. The first has come apart into patches, each a
-# part of a face in colours of its own, and yet its number is nearly as good. Mind what the number is about: **the score
-# covers the head**, and hair against skin is the largest contrast that a head has. The modulus is fitted less closely
-# than by the bare descent above, since the preferences hold against it and $e$ ends higher; what they buy is that a
-# person can be seen, or half a person.
+# Hair, outline and neck are light and dark in the right places in both. The second face has its eyes, nose and mouth,
+# and you would know the person. The first has come apart into patches, each a part of a face in colours of its own,
+# and yet its number is nearly as good. Mind what the number is about: **the score covers the head**, and hair against
+# skin is the largest contrast that a head has. The modulus is fitted less closely than by the bare descent above,
+# since the preferences hold against it and $e$ ends higher; what they buy is that a person can be seen, or half a
+# person.
 #
 # ### Two controls
 #
@@ -913,13 +912,12 @@ show(
 )
 
 # %% [markdown]
-# That is the whole argument of this lesson in a few lines. To a recogniser of *pictures*, the preimages of one
-# modulus are different people: it names all originals, one in seven of those turned by 120 degrees, and at 240
-# degrees no more than chance. If identity had to be read from a recovered picture, multiplicity would protect it. But
-# nobody has to recover a picture. **Many pictures share the modulus, and not many people do**: the parrot gives one
-# answer for all of them (but for rounding), and is right eight times as often as a guess. (Whoever knows that the
-# wall is white can rule out these two preimages, whose walls are tinted. The walks of section 4 leave the wall alone,
-# and share the modulus as well.)
+# To a recogniser of *pictures*, the preimages of one modulus are different people: it names all originals, one in
+# seven of those turned by 120 degrees, and at 240 degrees no more than chance. If identity had to be read from a
+# recovered picture, multiplicity would protect it. But nobody has to recover a picture. **Many pictures share the
+# modulus, and not many people do**: the parrot gives one answer for all of them (but for rounding), and is right
+# eight times as often as a guess. (Whoever knows that the wall is white can rule out these two preimages, whose walls
+# are tinted. The walks of section 4 leave the wall alone, and share the modulus as well.)
 #
 # How many people do share one? Not "is the first name right", but: how many people must the attacker keep, so that the
 # right one is nearly always among them? Guessing needs nine tenths of the gallery for nine tenths of the probes.
@@ -1006,12 +1004,12 @@ show(
 )
 
 # %% [markdown]
-# Read it as a sceptic would. The first two lines are the test that papers report: a network that never saw a modulus
-# looks at one (*inverted*: as dark lines on white), and finds next to nobody. The classical parrot is a few seconds
-# of linear algebra, and names about every second picture. The informed one, which knew a thousand other heads, names
-# most of them. And the **strongest is the mesh**: ten of ten people, at the default and with noise of 0.2. That is
-# **the headline of this defence: its worst line**. Ten people make a wide interval, 69 % and up; so say "the
-# strongest that was tried", and not "perfect".
+# The first two lines are the test that papers report: a network that never saw a modulus looks at one (*inverted*: as
+# dark lines on white), and finds next to nobody. The classical parrot is a few seconds of linear algebra, and names
+# about every second picture. The informed one, which knew a thousand other heads, names most of them. And the
+# **strongest is the mesh**: ten of ten people, at the default and with noise of 0.2. That is **the headline of this
+# defence: its worst line**. Ten people make a wide interval, 69 % and up; so say "the strongest that was tried", and
+# not "perfect".
 #
 # In the picture, blur and small sizes, which looked dangerous to section 9's descent, make little difference to the
 # classical parrot; noise hinders it, and the informed one far less; nothing comes down to guessing. What a weak
