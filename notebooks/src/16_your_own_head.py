@@ -263,7 +263,7 @@ print(
 # %% [markdown]
 # The valley of the film is clear where the experiment's was faint: with a wrong focal length the mapper also places
 # the cameras wrongly among each other. Where the profile is flat, `capture` refuses and says so, instead of guessing.
-# Then you give `--fov`, or walk a second time at another height. Our phone wrote EXIF, so its $f$ was held.
+# Then give `--fov`, or walk a second time at another height. Our phone wrote EXIF, so its $f$ was held.
 #
 # ## 4. Where the photographs were taken
 #
@@ -397,9 +397,8 @@ for axis, row in (("up", 1), ("front", 2)):
     print(f"{axis} is {np.degrees(np.arccos(axes_found[row, row])):.1f} degrees off")
 
 # %% [markdown]
-# No face is the mean face, so the front is off by some degrees, here and on the real head's film. Nobody can know it
-# better without knowing the person. It is a *doubt*, for which `capture` allows 12 degrees, and which the next step has
-# to carry.
+# No face is the mean face, so the front is off by some degrees, here and on the real head's film. It is a *doubt*,
+# for which `capture` allows 12 degrees, and which the next step has to carry.
 #
 # ## 6. Which views are sensitive
 #
@@ -525,7 +524,7 @@ style.show(
 #
 # ## 8. Scene, release, head, audit
 #
-# Everything is there: cameras in millimetres, masks, and your roles. The scene stays at home; the release is what leaves.
+# The scene stays at home; the release is what leaves.
 
 # %%
 roles = [
