@@ -493,7 +493,7 @@ for name, x in preimages.items():
 print(f" the best stranger: {max(others):.2f} of the head")
 figure, ((ax,),) = grid(1, 1, width=9, height=2.8)
 rows = {name: {"one modulus": 3 * [share]} for name, share in mine.items()} | {"other people": {}}
-dots(ax, rows, extra={"other people": np.maximum(others, -1)}, extra_label="23 of them",
+dots(ax, rows, extra={"other people": np.maximum(others, -1)}, extra_label="another person (23)",
      percent=False, xlabel="share of the head explained, up to a turn of colours (below -1 at -1)")  # fmt: skip
 words = "Four dots, pictures of one modulus, from 0.8 to 1; 23 other people, crosses, under 0.3, most of them below 0."
 show(figure, alt=words)

@@ -88,7 +88,7 @@ def trust_boundary(scene: Scene, release: Release, mesh: Mesh) -> Figure:
         (BOUNDARY, 0.295, " as it is ", {"fontsize": 10, "bbox": _BOX}),
         (0.92, 0.75, "reconstruct", {"fontsize": 10}),
         (0.17, 0.845, "sensitive views: photos of the face", {"color": SENSITIVE}),
-        (0.17, 0.075, "neutral views: taken from behind", {"color": NEUTRAL}),
+        (0.17, 0.075, "neutral views: said to show no face", {"color": NEUTRAL}),
         (0.67, 0.845, "how fast colours change (square root drawn)", {"color": SENSITIVE}),
         (0.67, 0.075, "the same photos", {"color": NEUTRAL}),
     ):

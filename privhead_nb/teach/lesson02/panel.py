@@ -49,7 +49,7 @@ def picture(beta: float, angle: int, samples: int, hit: float, form: str) -> wid
     left.plot(t, density, color=COLOURS[form], lw=1.8, label="density x beta")
     left.plot(t, f / 40, color="0.35", lw=1.2, ls="--", label="f / 40 mm")
     left.legend(fontsize=8, frameon=False, loc="lower left")
-    left.set_title(f"{form}, {angle} degrees", fontsize=10)
+    left.set_title(f"{form}, beta {beta:g} mm, {angle} degrees", fontsize=10)
     left.set(ylim=(-1.05, 1.15))
     right.fill_between(t, hump, color=COLOURS[form], alpha=0.25, lw=0)
     right.vlines(places, 0, weights / spacing, color="black", lw=1)

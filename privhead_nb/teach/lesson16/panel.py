@@ -67,7 +67,8 @@ def picture(off: int, limit: int, detector: bool) -> View:
         ax.spines[:].set(visible=True, color=colour, linewidth=5 if wrong[row] else 2.5)
     for ax in every[len(small) :]:
         ax.set_axis_off()
-    figure.suptitle(f"front found {off} degrees off, limit {limit} degrees", fontsize=9)
+    how = "with" if detector else "without"
+    figure.suptitle(f"front found {off} degrees off, limit {limit} degrees, {how} a detector")
     facts = (
         f"{(~neutral).sum()} sensitive, {neutral.sum()} neutral, of which {wrong.sum()} show the "
         "face and would go out in colour"
