@@ -15,6 +15,7 @@ from privhead_nb.geometry.metrics import evaluate
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.heads.synthetic import synthetic_scene
 from privhead_nb.privacy.protect import protect
+from privhead_nb.privacy.release import Release
 from privhead_nb.scenes.folder import load_scene
 from privhead_nb.scenes.scene import Scene
 from privhead_nb.training.make_template import PEOPLE, make_template
@@ -49,7 +50,7 @@ Every file was written by `make samples` (`python benchmarks/make_samples.py`):
 - `reconstruct(release, profile, seed={seed})` with the `cpu` profile, its feature grid cut to the
   levels {levels} and its meshes to {resolution} cells a side, so that the folder stays small,
 - `privhead template data_samples/template` and `privhead template data_samples/template_trained
-  --kind trained --steps {template_steps}` (`... samples --part templates` makes them alone).
+  --kind trained --steps {template_steps}` (`--part templates` makes them alone).
 
 **Measured** (surface protocol, face region, against the truth in `scene/`): stage 1 {stage1},
 stage 2 {stage2}. The README's figures are those of the uncut `cpu` profile.
@@ -74,13 +75,20 @@ def thinned(scene: Scene, faces: int = TRUTH_FACES) -> Scene:
     return replace(scene, truth=(np.asarray(done[0]), np.asarray(done[1], dtype=np.int64)))
 
 
-def make_samples(folder: Path = FOLDER, profile: Profile | None = None) -> None:
-    """Write scene/, release/, reconstruction/ and README.md, replacing what is there."""
-    profile = small_profile() if profile is None else profile
+def make_scene(folder: Path = FOLDER) -> None:
+    """Write scene/ and release/, replacing what is there.
+
+    Processors differ in a grey level here and there, and so do all results that follow.
+    """
     scene = thinned(synthetic_scene(IDENTITY, size=SIZE, progress=True))
     scene.save(folder / "scene", overwrite=True)
-    release = protect(load_scene(folder / "scene"), size=SIZE)
-    release.save(folder / "release", overwrite=True)
+    protect(load_scene(folder / "scene"), size=SIZE).save(folder / "release", overwrite=True)
+
+
+def make_reconstruction(folder: Path = FOLDER, profile: Profile | None = None) -> None:
+    """Write reconstruction/, of the release that is there, and README.md."""
+    profile = small_profile() if profile is None else profile
+    scene, release = load_scene(folder / "scene"), Release.load(folder / "release")
     made = reconstruct(release, profile, seed=SEED, out=folder / "reconstruction", overwrite=True)
     assert made.stage1_mesh is not None
     card = CARD.format(
@@ -108,16 +116,21 @@ def make_templates(folder: Path = FOLDER) -> None:
     trained.save(folder / "template_trained", overwrite=True)
 
 
+PARTS = {
+    "scene": make_scene,
+    "reconstruction": make_reconstruction,
+    "templates": make_templates,
+}
+
+
 def main() -> None:
     """Entry point of `python benchmarks/make_samples.py`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=FOLDER)
-    parser.add_argument("--part", choices=("head", "templates"), help="default: both")
+    parser.add_argument("--part", choices=PARTS, action="append", help="default: all")
     asked = parser.parse_args()
-    if asked.part != "templates":
-        make_samples(asked.folder)
-    if asked.part != "head":
-        make_templates(asked.folder)
+    for part in asked.part or PARTS:
+        PARTS[part](asked.folder)
     print("samples made", file=sys.stderr)
 
 
