@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
+from privhead_nb.scenes.camera import Cameras
 from privhead_nb.scenes.images import to_uint8, write_image
 from privhead_nb.scenes.scene import Scene
 
@@ -190,3 +193,82 @@ WRITERS = {
     "colmap text": write_colmap_text,
 }
 """A function (folder, scene) -> folder for each format."""
+
+
+def rays(cameras: Cameras) -> torch.Tensor:
+    """(V, 2, 3) directions through two pixels, float64 but for what `rays` itself rounds."""
+    K = cameras.K.clone()
+    K[:, :2, 2] -= cameras.pixel_center
+    xy1 = K.new_tensor([[0, 0, 1], [cameras.width - 1, 3, 1]])
+    return torch.einsum("vij,vjk,nk->vni", cameras.c2w[:, :3, :3], torch.linalg.inv(K), xy1)
+
+
+def same(found: Scene, wanted: Scene) -> None:
+    """Pictures to the byte, masks, cameras to 1e-6 of their size, sphere, roles."""
+    assert np.array_equal(to_uint8(found.images.numpy()), to_uint8(wanted.images.numpy()))
+    assert np.array_equal(to_uint8(found.masks.numpy()), to_uint8(wanted.masks.numpy()))
+    assert torch.allclose(found.cameras.c2w, wanted.cameras.c2w, rtol=1e-6, atol=1e-6)
+    assert torch.allclose(rays(found.cameras), rays(wanted.cameras), rtol=1e-6, atol=1e-6)
+    assert (found.sensitive, found.neutral) == (wanted.sensitive, wanted.neutral)
+    assert (*found.center, found.radius) == pytest.approx((*wanted.center, wanted.radius), 1e-6)
+    assert (found.unit, found.up, found.front) == (wanted.unit, wanted.up, wanted.front)
+
+
+# Edits of what the writers wrote
+
+
+def edit_frame(path: Path, number: int, **change: Any) -> None:
+    """Change fields of one frame of a transforms file; one that is to be `...` goes."""
+    data = json.loads(path.read_text(encoding="utf-8"))
+    frame = data["frames"][number] | change
+    data["frames"][number] = {k: v for k, v in frame.items() if v is not ...}
+    path.write_text(json.dumps(data), encoding="utf-8")
+
+
+def edit_poses(folder: Path, turn: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Put every pose of all transforms files through a function of its 4 x 4 matrix."""
+    for path in folder.glob("transforms*.json"):
+        data = json.loads(path.read_text(encoding="utf-8"))
+        for frame in data["frames"]:
+            frame["transform_matrix"] = turn(np.array(frame["transform_matrix"])).tolist()
+        path.write_text(json.dumps(data), encoding="utf-8")
+
+
+def edit_facescape(folder: Path, name: str, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Put one matrix of every view of params.json, K or Rt, through a function."""
+    data = json.loads((folder / "params.json").read_text(encoding="utf-8"))
+    for key in data:
+        if key.endswith(f"_{name}"):
+            data[key] = change(np.array(data[key])).tolist()
+    (folder / "params.json").write_text(json.dumps(data), encoding="utf-8")
+
+
+MODEL = Path("sparse/0")
+"""Where COLMAP's model is."""
+
+
+def edit_colmap_lines(folder: Path, change: Callable[[list[str]], list[str]]) -> None:
+    """Put the lines of images.txt that are no comments through a function."""
+    path = folder / MODEL / "images.txt"
+    lines = [line for line in path.read_text().split("\n") if not line.startswith("#")]
+    path.write_text("\n".join(change(lines)))
+
+
+def colmap_view(name: str, change: Callable[[list[str]], list[str]]) -> Callable[[Path], None]:
+    """A spoiler that puts the words of a picture's line in images.txt through a function."""
+
+    def changed(lines: list[str]) -> list[str]:
+        return [" ".join(change(i.split(" "))) if i.endswith(name) else i for i in lines]
+
+    return lambda folder: edit_colmap_lines(folder, changed)
+
+
+def colmap_camera(folder: Path, line: str) -> None:
+    """Write cameras.txt with one camera, number 1."""
+    (folder / MODEL / "cameras.txt").write_text(line + "\n")
+
+
+def by_stem(folder: Path) -> None:
+    """Call COLMAP's masks a.png, as others do; a.png.png is its own way."""
+    for path in (folder / "masks").iterdir():
+        path.rename(path.with_name(path.name.removesuffix(".png")))

@@ -21,6 +21,9 @@ from privhead_nb.privacy.release import Release
 from privhead_nb.scenes.scene import Scene
 from privhead_nb.teach.lesson03.leaks import renew_manifest
 
+Spoil = Callable[[Path], object]
+"""What is done to a folder."""
+
 SAMPLE_SCENE = Path(__file__).parents[1] / "data_samples" / "scene"
 
 
@@ -203,6 +206,19 @@ def as_idr(folder: Path) -> None:
     rename_views(folder, [f"{i:06d}.png" for i in range(6)], [f"{i:03d}.png" for i in range(6)])
     for name in ("scene.json", "full_head.obj", "landmarks.txt"):
         (folder / name).unlink()
+
+
+def gone(*names: str) -> Spoil:
+    return lambda f: [(f / name).unlink() for name in names]
+
+
+def fields(name: str, **change: object) -> Spoil:
+    """Other fields of a JSON file; `...` takes one out."""
+    return lambda f: edit_json(f / name, **change)
+
+
+def in_turn(*spoilers: Spoil) -> Spoil:
+    return lambda f: [spoil(f) for spoil in spoilers]
 
 
 def picture(

@@ -12,7 +12,6 @@ from refusals import (
     as_idr,
     edit_cameras,
     edit_scene,
-    picture,
     refused,
     rename_views,
     set_sphere,
@@ -129,11 +128,6 @@ def test_a_mask_belongs_to_the_image_of_its_numbers_or_words(tmp_path, images, m
         refused(lambda: paired(tmp_path, images, masks), "2 masks but 2 images")
 
 
-def test_two_pictures_of_one_name_are_refused(ball_folder):
-    picture(ball_folder / "image" / "img_0000.jpg")
-    refused(lambda: load_scene(ball_folder), "img_0000.png: stands beside img_0000.jpg")
-
-
 def test_files_of_the_system_and_other_endings_are_passed_over(ball_folder):
     for kind in ("image", "mask"):
         for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._img_0000.png", "notes.txt"):
@@ -199,15 +193,6 @@ def test_a_volsdf_sphere_that_misses_the_object_is_replaced_aloud(tmp_path, ball
     assert any("replaced by the masks' visual hull" in said for said in scene.assumptions)
     assert scene.center == pytest.approx((10, 0, 0), abs=4)
     assert 12 < scene.radius < 45
-
-
-@pytest.mark.parametrize("beside", [True, False])
-def test_cameras_of_dvr_and_unisurf_are_named(ball_folder, ball, beside):
-    w2c, K = torch.linalg.inv(ball.cameras.c2w).numpy(), np.eye(4)
-    K[:3, :3] = ball.cameras.K[0].numpy()
-    mats: dict[str, object] = {f"world_mat_{i}": w2c[i] for i in range(6)}
-    edit_cameras(ball_folder, **mats, **({"camera_mat_0": K} if beside else {}))
-    refused(lambda: load_scene(ball_folder), "cameras.npz", "DVR or UNISURF", "multiply")
 
 
 def test_other_arrays_in_the_file_do_not_matter(ball_folder):

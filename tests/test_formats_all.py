@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from command import answer, run
-from layouts import WRITERS, write_colmap, write_facescape, write_nerfstudio
+from layouts import WRITERS, same, write_colmap, write_facescape, write_nerfstudio
 from refusals import contents, edit_cameras, edit_json, edit_scene, refused
 from runs import SHORT, weights
 
@@ -17,11 +17,9 @@ from privhead_nb.errors import OutputError, PrivheadError
 from privhead_nb.heads.synthetic import synthetic_scene
 from privhead_nb.privacy.protect import protect, protect_folder
 from privhead_nb.scenes import export as exporting
-from privhead_nb.scenes.camera import Cameras
 from privhead_nb.scenes.export import LAYOUTS, export_scene
 from privhead_nb.scenes.folder import load_scene, open_scene, open_truth
 from privhead_nb.scenes.formats import recognised
-from privhead_nb.scenes.images import to_uint8
 from privhead_nb.scenes.scene import Scene
 from privhead_nb.training.two_stage import reconstruct
 
@@ -44,25 +42,6 @@ def head() -> Scene:
 def folders(head, tmp_path_factory) -> dict[str, Path]:
     top = tmp_path_factory.mktemp("formats")
     return {name: write(top / name.replace(" ", "_"), head) for name, write in WRITERS.items()}
-
-
-def rays(cameras: Cameras) -> torch.Tensor:
-    """(V, 2, 3) directions through two pixels, float64 but for what `rays` itself rounds."""
-    K = cameras.K.clone()
-    K[:, :2, 2] -= cameras.pixel_center
-    xy1 = K.new_tensor([[0, 0, 1], [cameras.width - 1, 3, 1]])
-    return torch.einsum("vij,vjk,nk->vni", cameras.c2w[:, :3, :3], torch.linalg.inv(K), xy1)
-
-
-def same(found: Scene, wanted: Scene) -> None:
-    """Pictures to the byte, masks, cameras to 1e-6 of their size, sphere, roles."""
-    assert np.array_equal(to_uint8(found.images.numpy()), to_uint8(wanted.images.numpy()))
-    assert np.array_equal(to_uint8(found.masks.numpy()), to_uint8(wanted.masks.numpy()))
-    assert torch.allclose(found.cameras.c2w, wanted.cameras.c2w, rtol=1e-6, atol=1e-6)
-    assert torch.allclose(rays(found.cameras), rays(wanted.cameras), rtol=1e-6, atol=1e-6)
-    assert (found.sensitive, found.neutral) == (wanted.sensitive, wanted.neutral)
-    assert (*found.center, found.radius) == pytest.approx((*wanted.center, wanted.radius), 1e-6)
-    assert (found.unit, found.up, found.front) == (wanted.unit, wanted.up, wanted.front)
 
 
 # Every format

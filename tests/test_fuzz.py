@@ -1,14 +1,28 @@
-"""Damaged inputs: 200 of the mutants of `benchmarks/studies/fuzz.py`, other ones than it stores."""
+"""Damaged inputs: 200 of the mutants of `benchmarks/studies/fuzz.py`, other ones than it stores.
+
+And files of the kinds that the study has not, or not alone, with wrong bits.
+"""
 
 import random
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import trimesh
+from conftest import ball_scene
+from layouts import MODEL, write_colmap
+from PIL import Image
 
 from benchmarks.studies import fuzz as fuzz_study
 from benchmarks.studies.fuzz_mutations import BYTES, FILES, KINDS
 from privhead_nb.errors import PrivheadError
+from privhead_nb.geometry.mesh import Mesh
+from privhead_nb.scenes.folder import open_scene
+from privhead_nb.scenes.formats import colmap
+from privhead_nb.scenes.images import exif_orientation, read_image
 
 EACH = 200 // len(fuzz_study.KINDS) + 1
 FIRST = 1_000_000  # seeds that the stored study doesn't use
@@ -33,6 +47,60 @@ def test_damage_ends_in_an_answer_never_in_a_traceback_a_hang_or_another_program
 def test_the_same_seed_gives_the_same_mutant(bench):
     one, two = (bench.judge("release", FIRST + 5) for _ in range(2))
     assert one | {"seconds": 0} == two | {"seconds": 0}
+
+
+# Wrong bits in single files ----------------------------------------------------------------------
+
+
+def a_picture(path: Path) -> None:
+    colours = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
+    Image.fromarray(colours).save(path)
+
+
+def a_mesh(path: Path) -> None:
+    trimesh.creation.icosphere(subdivisions=1).export(path)
+
+
+def a_model(path: Path) -> None:
+    pytest.importorskip("pycolmap", reason="the extra `capture` is not installed")
+    write_colmap(path.parents[2], ball_scene())
+
+
+def read_model(path: Path) -> None:
+    open_scene(path.parents[2])
+
+
+IMAGE = (a_picture, (read_image, exif_orientation), 240)
+MESH = (a_mesh, (Mesh.load,), 60)
+FILES_READ: dict[str, tuple[Callable[[Path], None], tuple[Callable[..., Any], ...], int]] = {
+    "a.png": IMAGE, "a.jpg": IMAGE,
+    "a.glb": MESH, "a.stl": MESH, "a.ply": MESH, "a.obj": MESH,
+    f"{MODEL}/cameras.bin": (a_model, (read_model,), 4),
+    f"{MODEL}/images.bin": (a_model, (read_model,), 4),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES_READ)
+@pytest.mark.parametrize("bits", [1, 3])
+def test_a_file_with_wrong_bits_is_read_or_refused_and_nothing_else(
+    tmp_path, monkeypatch, name, bits
+):
+    monkeypatch.setattr(colmap, "_SECONDS", 3)
+    make, readers, count = FILES_READ[name]
+    make(tmp_path / name)
+    told: list[PrivheadError] = []
+    data, generator = (tmp_path / name).read_bytes(), np.random.default_rng(bits)
+    for _ in range(count):
+        changed = bytearray(data)
+        for at in generator.integers(0, len(data), bits):
+            changed[at] ^= 1 << generator.integers(8) if bits == 1 else generator.integers(1, 256)
+        (tmp_path / name).write_bytes(changed)
+        for read in readers:
+            try:
+                read(tmp_path / name)
+            except PrivheadError as error:  # nothing else may come
+                told.append(error)
+    assert all(error.remedy and str(tmp_path) in str(error) for error in told)
 
 
 # The judge can tell ------------------------------------------------------------------------------
