@@ -1,13 +1,10 @@
-"""Claims about lesson 7: bounds hold, networks lie, and stored runs say what the lesson says."""
+"""Claims about lesson 7: bounds hold, and stored runs say what the lesson says."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any
 
-import answers
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,7 +16,7 @@ from benchmarks.studies import lipschitz as study
 from privhead_nb import Reconstruction, Release, load_scene
 from privhead_nb.field import lipschitz
 from privhead_nb.field.model import FieldSettings, HeadModel
-from privhead_nb.field.radiance import ColourNetwork, LipschitzLinear
+from privhead_nb.field.radiance import ColourNetwork
 from privhead_nb.resources import SAMPLES
 from privhead_nb.teach.lesson07 import panel, runs
 from privhead_nb.teach.results import interval
@@ -95,73 +92,6 @@ def test_what_is_seen_faces_its_camera_and_slopes_are_finite() -> None:
     assert bool(painted.isfinite().all()) and float(painted.min()) >= 0
 
 
-# The flat world -----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def page() -> SimpleNamespace:
-    return answers.page("07", "DEPTH, ")
-
-
-def trained(page: SimpleNamespace, weight: float, seed: int, steps: int = 600) -> tuple[Any, Any]:
-    """The page's network of bounded layers, with a weight of eq. 8 in its loss."""
-
-    def extra(network: Any) -> Any:
-        return weight * page.product_of_bounds(network)
-
-    return page.fit(page.BoundedLinear, extra=extra, seed=seed, steps=steps)
-
-
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_only_a_network_that_is_told_the_view_leaves_the_plane_behind(
-    page: SimpleNamespace, seed: int
-) -> None:
-    (liar, lied), (_, blind) = (
-        page.fit(torch.nn.Linear, views=views, seed=seed) for views in (True, False)
-    )
-    off = [abs(depths[-1] - page.DEPTH) for depths in (lied, blind)]
-    assert off[0] > 0.15 and off[1] < 0.03
-    over_views = page.slopes(liar, lied[-1])[1]
-    assert over_views == pytest.approx(float(page.lines.max()) * off[0], rel=0.3)
-
-
-@pytest.mark.parametrize("seed", [0, 1])
-def test_a_little_of_equation_8_moves_the_plane_and_much_of_it_blurs_the_lines(
-    page: SimpleNamespace, seed: int
-) -> None:
-    off, misfit = [], []
-    for weight in (0.0, 1e-3, 3e-2):
-        network, depths = trained(page, weight, seed)
-        place = page.u - page.v * depths[-1]
-        shown = page.modulus(network(place, page.v).detach())
-        misfit.append(float((shown - page.lines).abs().mean()))
-        off.append(depths[-1] - page.DEPTH)
-    assert off[0] < -0.13 and abs(off[1]) < 0.04 and off[2] > 0.08
-    assert misfit[2] > 0.5 > misfit[1]
-
-
-def test_a_network_keeps_to_its_bound(page: SimpleNamespace) -> None:
-    network, depths = trained(page, 3e-2, 0, steps=60)
-    weights = [page.normalised(layer.weight, layer.m).detach() for layer in network.layers]
-    points = torch.stack([(page.u - page.v * depths[-1]).flatten(), page.v.flatten()], -1)
-    biases = [layer.bias.detach() for layer in network.layers]
-    bound, found = page.promise_and_truth(weights, biases, points)
-    assert found <= bound <= 1.0998393**2 * float(page.product_of_bounds(network)) * 1.001
-    assert trained(page, 3e-2, 0, steps=60)[1] == depths
-
-
-def test_the_pages_layer_is_the_packages(page: SimpleNamespace) -> None:
-    torch.manual_seed(0)
-    theirs, ours = LipschitzLinear(7, 5), page.BoundedLinear(7, 5)
-    ours.load_state_dict(theirs.state_dict())
-    for change in (0.0, -3.0):
-        with torch.no_grad():
-            ours.m += change
-            theirs.m += change
-        x = torch.randn(9, 7)
-        assert torch.allclose(ours(x), theirs(x), atol=1e-6)
-
-
 # Statistics ---------------------------------------------------------------------------------------
 
 
@@ -180,21 +110,6 @@ def test_power_is_what_simulated_tests_find() -> None:
 def test_the_papers_two_heads_do_not_exclude_no_effect() -> None:
     assert runs.PAPER_CHANGES.mean() == pytest.approx(-8.96, abs=0.01)
     assert interval(runs.PAPER_CHANGES).holds(0.0)
-
-
-def test_adam_carries_a_number_as_far_whatever_its_weight() -> None:
-    rates, ends = [2e-3 * 0.03 ** (step / 99) for step in range(100)], []
-    for weight in (3e-6, 1.0):
-        m = torch.tensor(5.0, requires_grad=True)
-        adam = torch.optim.Adam([m], lr=2e-3, betas=(0.9, 0.99), eps=1e-15)
-        for rate in rates:
-            adam.param_groups[0]["lr"] = rate
-            adam.zero_grad()
-            (weight * F.softplus(m)).backward()
-            adam.step()
-        ends.append(5.0 - m.item())
-    assert ends[0] == pytest.approx(ends[1], rel=1e-3)
-    assert ends[0] == pytest.approx(sum(rates), rel=0.01)
 
 
 # The stored study ---------------------------------------------------------------------------------
@@ -222,12 +137,6 @@ def test_as_shipped_the_term_changes_no_bit_until_a_row_meets_its_bound() -> Non
         )
         outcomes.add((run["steps"] < 1900, never))
     assert outcomes == {(True, True), (False, True), (False, False)}
-
-
-def test_at_full_length_the_term_as_shipped_gained_no_9_percent() -> None:
-    arms = [replace(arm, steps=1900) for arm in (runs.SHIPPED, runs.NONE)]
-    found = interval(runs.changes(arms[0], "distance", arms[1]))
-    assert found.n >= 4 and not found.holds(-9.0) and abs(found.value) < 2
 
 
 def test_pairs_share_head_seed_and_stage_1() -> None:
@@ -271,29 +180,6 @@ def test_a_run_of_the_study_measures_what_the_lesson_shows(
     assert steep["0.25"] < 0.5 * steep["none"] == 0.5 * steep["shipped"]
     measured = pd.json_normalize(found["none"])
     assert all(measured[column].item() > 0 for _, column in runs.MEASURES.values())
-
-
-def test_two_seeds_of_a_head_do_not_agree_at_a_quarter() -> None:
-    table = runs.changes(runs.QUARTER).unstack()
-    assert table.loc[204].round(1).tolist() == [5.8, -15.9]
-    assert table.corr().iloc[0, 1] < 0.6
-
-
-def test_an_r_of_098_is_four_points_and_a_shared_reference() -> None:
-    """Even the placebo has it; against another reference it falls; chance has it 1 time in 100."""
-    arms = (runs.AGAIN, runs.TIGHT, runs.HALF)
-    r = [runs.changes(arm).unstack().corr().iloc[0, 1] for arm in arms]
-    assert round(r[0], 2) == 0.98 and min(r) > 0.98
-    others = [
-        runs.changes(arm, against=runs.AGAIN).unstack().corr().iloc[0, 1]
-        for arm in (runs.TIGHT, runs.HALF, runs.QUARTER)
-    ]
-    assert [round(x, 1) for x in others] == [0.7, 0.6, -0.3]
-    four = np.random.default_rng(0).normal(size=(100_000, 2, 4))
-    four -= four.mean(axis=2, keepdims=True)
-    chance = (four[:, 0] * four[:, 1]).sum(1) / np.linalg.norm(four, axis=2).prod(axis=1)
-    assert (chance > 0.98).mean() == pytest.approx(0.01, abs=0.002)
-    assert (chance > 0).mean() == pytest.approx(0.5, abs=0.01)
 
 
 # Panel --------------------------------------------------------------------------------------------

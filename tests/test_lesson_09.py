@@ -1,4 +1,4 @@
-"""Lesson 9: its checks, stored portraits, live claims and stored ones, its panel."""
+"""Lesson 9: its stored portraits, live claims and stored ones, its panel."""
 
 from __future__ import annotations
 
@@ -13,22 +13,18 @@ from PIL import Image
 from benchmarks.studies import stored_faces as making
 from privhead_nb.errors import LabError
 from privhead_nb.lab import faces
-from privhead_nb.lab.attacks.no_attack import as_grey
 from privhead_nb.lab.intervals import draws, share
 from privhead_nb.lab.protocol import (
     Comparison,
     calibrate,
-    compare,
     identification,
     verification,
 )
-from privhead_nb.lab.recognisers.stored import recogniser
 from privhead_nb.lab.settings import SETTINGS
-from privhead_nb.privacy.operators import Operator
 from privhead_nb.teach import lab_runs, results, stored_faces
 from privhead_nb.teach.lab_runs import WORST
 from privhead_nb.teach.lesson09 import figures, panel
-from privhead_nb.teach.lesson09.checks import _alarms, drawn_rates
+from privhead_nb.teach.lesson09.checks import drawn_rates
 from privhead_nb.teach.results import Interval
 
 # Stored portraits ---------------------------------------------------------------------------------
@@ -72,21 +68,6 @@ def test_portraits_are_read_as_they_were_written_and_refused_otherwise(
 
 
 # What the lesson claims of live measures ----------------------------------------------------------
-
-
-def test_networks_are_blind_before_moduli_and_hog_is_not(data: faces.FaceDataset) -> None:
-    probes, gallery, operator = data.views(), data.frontals(), Operator()
-    pictures = {"clean": probes.rgb(), "moduli": as_grey(operator.protect(probes.rgb()), operator)}
-    found: dict[tuple[str, str], float] = {}
-    for name in ("arcface_cnn", "hog_lda"):
-        one = recogniser(name)
-        known, _ = one.embed(gallery.rgb())
-        for kind, shown in pictures.items():
-            seen, made = one.embed(shown)
-            pairs = compare(seen, probes.identity, known, gallery.identity, made.numpy())
-            found[name, kind] = identification(pairs, resamples=0).rank[1].value
-    assert found["arcface_cnn", "clean"] > 0.95 and found["arcface_cnn", "moduli"] < 0.2
-    assert found["hog_lda", "moduli"] > 0.35
 
 
 def pairs_of(people: int, each: int, apart: float, seed: int) -> Comparison:
@@ -139,49 +120,6 @@ def test_the_study_is_read_as_it_was_stored() -> None:
     assert lab_runs.people_from() in (40_000, 50_000)
 
 
-def test_what_the_lesson_says_of_attacks_at_the_default() -> None:
-    """The cheap parrot names every second picture, the informed most of them, nobody the clean."""
-    rank1 = {name: lab_runs.rate("sobel-64", name).value for name in lab_runs.attacks("sobel-64")}
-    assert rank1["no-attack"] < 0.1 < 0.4 < rank1["parrot-classical"] < 0.65
-    assert rank1["parrot-informed"] > 0.8 and max(rank1.values()) == rank1["parrot-informed"]
-    assert lab_runs.rate("sobel-64", WORST, taken="eight together").value > 0.95
-    noisy = lab_runs.rate("noise-0.2", WORST)
-    assert noisy.high < lab_runs.rate("sobel-64", WORST).low
-
-
-def test_rank_1_stands_at_its_ceiling_and_fnmr_does_not() -> None:
-    """A few percent by rank-1; at FMR 0.1 % several times as many mated pairs are missed."""
-    clean = results.table("recognisers")["arcface_cnn"]["whole"]
-    rank1 = lab_runs.rate("sobel-64", "parrot-informed").value
-    assert 0 < clean["rank1"][0] - rank1 < 0.15
-    missed = lab_runs.fnmr("sobel-64", "parrot-informed").value
-    assert missed > 2 * (1 - clean["tar_at_far_1e-3"][0])
-
-
-def test_the_strongest_attack_is_on_the_mesh_whatever_the_noise() -> None:
-    heads = results.table("artefacts")["heads"]
-    for setting in ("sobel-64", "noise-0.2"):
-        assert heads[setting]["worst_rank1"][0] == 1 and "mesh" in heads[setting]["worst_attack"]
-        attack, rate = lab_runs.everything(setting)
-        assert "mesh" in attack and rate.value == 1 and rate.n == 10
-    assert lab_runs.rate("noise-0.2", WORST, taken="eight together").value < 1
-
-
-def test_most_of_a_faces_colours_are_guessed_from_moduli() -> None:
-    twins = lab_runs.beyond_shape()
-    default, plain = (
-        twins[name]["colour error removed"].value for name in ("sobel-64", "unprotected")
-    )
-    assert 0.5 < default <= plain < default + 0.25
-    assert twins["sobel-64"]["told among twins"].low > 1 / 20
-
-
-def test_real_strangers_are_named_far_above_chance() -> None:
-    rates = lab_runs.real_faces()
-    assert rates["sobel-64"]["rank-1"].low > 0.3 > 5 / 20
-    assert rates["sobel-64"]["rank-1"].value <= rates["pictures"]["rank-1"].value + 0.05
-
-
 def test_settings_without_the_strongest_attack_are_marked(monkeypatch: pytest.MonkeyPatch) -> None:
     strongest = lab_runs.strongest("sobel-64")
     for setting in lab_runs.settings():
@@ -206,23 +144,10 @@ def test_the_best_of_several_recipes_looks_better_than_it_is() -> None:
     assert chosen.mean() > 0.56 and (chosen > 0.5).mean() > 0.95
 
 
-def test_the_inputs_tell_an_informed_attacker_more_than_renders_tell_the_networks() -> None:
-    """50 % by renders, of which both networks see more than of moduli; most by the moduli."""
-    ranks, same = lab_runs.table2("rank1"), lab_runs.table2("verified")["our rendering"]
-    networks = ("arcface_cnn", "triplet_cnn")
-    said = [round(100 * found[name].value) for found in (ranks["our rendering"], same)
-            for name in networks]  # fmt: skip
-    assert said == [50, 40, 41, 26], "the lesson prints these in its text"
+def test_networks_see_more_of_renders_than_of_moduli() -> None:
+    ranks = lab_runs.table2("rank1")
     for name in ("arcface_cnn", "triplet_cnn"):
         assert ranks["our rendering"][name].value > ranks["protected"][name].value
-    assert ranks["our rendering"]["arcface_cnn"].value == pytest.approx(0.50)
-    assert lab_runs.rate("sobel-64", "parrot-informed").value > 0.8
-
-
-def test_most_alarms_are_false_where_the_wanted_are_rare() -> None:
-    fnmr = 1 - results.table("recognisers")["arcface_cnn"]["whole"]["tar_at_far_1e-3"][0]
-    share = {n: _alarms(10_000, 10, n, 1e-3, fnmr)[2] for n in (1, 100)}
-    assert share[1] == pytest.approx(0.488, abs=0.002) and share[100] < 0.01
 
 
 # Pictures, and the panel --------------------------------------------------------------------------

@@ -44,15 +44,6 @@ def test_the_backward_of_the_text_is_autograds() -> None:
     assert np.allclose(fused(ray), density.grad.numpy(), rtol=1e-12)
 
 
-def test_a_difference_loses_what_the_lesson_says() -> None:
-    """1 - exp(-tau) in float32 is 19 % off at 1e-7, and 0 below."""
-    tau = torch.tensor([1e-7, 1e-9])
-    by_difference = 1 - torch.exp(-tau)
-    assert by_difference[0] / tau[0] == pytest.approx(1.192, abs=1e-3) and by_difference[1] == 0
-    assert torch.allclose(-torch.expm1(-tau), tau, rtol=1e-6, atol=0)
-    assert float(1 - -torch.expm1(-torch.tensor(40.0))) == 0
-
-
 def test_the_series_of_the_kernel_keeps_all_digits() -> None:
     pytest.importorskip("triton")
     if roofline.triton_place() is None:

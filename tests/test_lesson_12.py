@@ -13,7 +13,6 @@ from privhead_nb.errors import LabError
 from privhead_nb.heads.codes import identity_codes
 from privhead_nb.heads.surface import LABELS
 from privhead_nb.lab.faces import people
-from privhead_nb.lab.recognisers.stored import recogniser
 from privhead_nb.lab.sheet import shipped_gallery
 from privhead_nb.teach.lesson12 import panel, releases
 from privhead_nb.teach.lesson12.checks import composites, cut, fits, moments
@@ -95,18 +94,6 @@ def test_labels_of_the_gallery_lie_on_its_portraits(data: releases.Releases) -> 
     white = pictures.amin(-1) > 0.99
     background = data.gallery_labels == LABELS.index("background")
     assert (white == background).float().mean() > 0.95
-
-
-def test_averaging_releases_names_more_people(data: releases.Releases) -> None:
-    """Section 6, with a margin: faces alone, `triplet_cnn`."""
-    judge = recogniser("triplet_cnn")
-    known = judge.embed(shipped_gallery().frontals().rgb())[0]
-    vectors = judge.embed(data.noisy.flatten(0, 1).float() / 255)[0]
-    vectors = vectors.reshape(releases.PEOPLE, releases.DRAWS, -1)
-    who = torch.arange(releases.PEOPLE)
-    one = ((vectors @ known.T).argmax(-1) == who[:, None]).float().mean()
-    ten = ((vectors.mean(1) @ known.T).argmax(-1) == who).float().mean()
-    assert ten > one + 0.1
 
 
 # Panel --------------------------------------------------------------------------------------------
