@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from command import answer, run
+from command import answer, refused_call, run
 
 from benchmarks.studies import attackers as study
 from privhead_nb.errors import LabError
@@ -127,8 +127,7 @@ def test_weights_of_another_generator_are_refused_and_the_audit_abstains(untrain
     written(untrained, attackers.SOBEL64, FaceNetwork(1).state_dict(), generator=99)
     with pytest.raises(LabError, match=r"generator is 99.*informed\.py"):
         attackers.for_release(Operator(), 64)
-    done = run("attack", RELEASE)
-    assert done.exit_code == 2 and "generator is 99" in done.stderr
+    refused_call("generator is 99", "attack", RELEASE)
     found = answer("audit", RELEASE)
     why = {row["attack"]: row["why"] for row in found["abstained"]}
     assert "generator is 99" in why["informed"]
@@ -333,10 +332,7 @@ def test_what_a_user_can_mend_is_one_line(tmp_path: Path, release: Release) -> N
         "Leave --release out": [RELEASE, "--release", two / "a"],
         "Name an empty or new folder": [RELEASE, "--out", other],
     }.items():
-        done = run("audit", *arguments)
-        assert done.exit_code == 2 and done.stdout == "", f"{words}: {done.output}"
-        last = done.stderr.strip().splitlines()[-1]
-        assert words in last and last.startswith("privhead: "), done.stderr
+        refused_call(words, "audit", *arguments)
 
 
 def test_a_gallery_without_faces_is_answered_by_an_abstention(tmp_path: Path) -> None:
@@ -350,8 +346,7 @@ def test_a_gallery_without_faces_is_answered_by_an_abstention(tmp_path: Path) ->
 def test_a_head_of_another_release_is_refused(tmp_path: Path, release: Release) -> None:
     luma = replace(release, operator=Operator(per_channel=False))
     luma.save(tmp_path / "luma")
-    done = run("audit", HEAD, "--release", tmp_path / "luma")
-    assert done.exit_code == 2 and "made from another release" in done.stderr
+    refused_call("made from another release", "audit", HEAD, "--release", tmp_path / "luma")
 
 
 def test_protect_points_to_the_audit(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import socket
 
 import numpy as np
 import pytest
-from command import run as call
+from command import refused_call
 
 from benchmarks.studies.made_film import walk, write_film
 from privhead_nb.capture import run
@@ -146,15 +146,15 @@ def test_the_command_names_what_is_wrong_with_its_source(tmp_path):
         ("none", "no such folder"), ("empty", "holds no"), ("broken.mp4", "can't be decoded"),
     ):  # fmt: skip
         source, out = tmp_path / name, tmp_path / "scene"
-        done = call("capture", source, out)
-        assert done.exit_code == 2 and said in done.stderr and str(source) in done.stderr
+        for words in (said, str(source)):
+            refused_call(words, "capture", source, out)
         assert not out.exists() and not run.steps_folder(out).exists()
 
 
 def test_a_source_is_never_written_into(tmp_path):
     (tmp_path / "photos").mkdir()
-    done = call("capture", tmp_path / "photos", tmp_path / "photos" / "me")
-    assert done.exit_code == 2 and "which it is made from" in done.stderr
+    into = ("capture", tmp_path / "photos", tmp_path / "photos" / "me")
+    refused_call("which it is made from", *into)
 
 
 def test_what_capture_did_not_write_is_kept(tmp_path):

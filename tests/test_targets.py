@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from command import run
+from command import refused_call, run
 from refusals import held
 from runs import fill_disk
 
@@ -205,8 +205,7 @@ def test_a_second_writer_is_refused_by_name_until_the_first_is_killed(tmp_path):
         for target in (tmp_path / "out", tmp_path / "link", tmp_path / "." / "out"):
             with pytest.raises(OutputError, match=said):
                 fill(target)
-        done = run("synth", tmp_path / "out")
-        assert done.exit_code == 2 and str(writer.pid) in done.stderr
+        refused_call(str(writer.pid), "synth", tmp_path / "out")
         fill(tmp_path / "other")
     # killed, it blocks nobody any more
     assert (tmp_path / ".out.lock").exists()
@@ -284,8 +283,7 @@ def test_a_run_is_not_written_over_its_release(ball, tmp_path):
     before = files(tmp_path)
     for out in (release, release / "out", release.parent):
         for more in ((), ("--overwrite",), ("--resume",)):
-            done = run("reconstruct", release, out, "--profile", "ci", *more)
-            assert done.exit_code == 2 and "made from" in done.stderr
+            refused_call("made from", "reconstruct", release, out, "--profile", "ci", *more)
     assert files(tmp_path) == before
     with pytest.raises(OutputError, match="scene or release"):
         refuse_inside_sources(release / "mesh.ply")
@@ -305,15 +303,13 @@ def test_a_file_that_is_not_ours_is_not_written_over(ball_folder, tmp_path):
     photo.write_bytes((ball_folder / "image" / "img_0000.png").read_bytes())
     before = photo.read_bytes()
     for target in (photo, ball_folder / "image" / "img_0003.png"):
-        done = run("inspect", ball_folder, "--picture", target)
-        assert done.exit_code == 2 and target.name in done.stderr
+        refused_call(target.name, "inspect", ball_folder, "--picture", target)
     assert photo.read_bytes() == before
     for _ in range(2):  # its own picture may be made again
         assert run("inspect", ball_folder, "--picture", page).exit_code == 0
     (tmp_path / "notes.json").write_text('{"mine": 1}')
     for words in (("bench", "--json"), ("study", "privacy", "--store")):
-        done = run(*words, tmp_path / "notes.json")
-        assert done.exit_code == 2 and "was not written by this package" in done.stderr
+        refused_call("was not written by this package", *words, tmp_path / "notes.json")
     with pytest.raises(OutputError, match="is a folder"):
         targets.check_file_target(tmp_path)
 
