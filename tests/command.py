@@ -17,6 +17,15 @@ def run(*arguments: object) -> Any:
     return CliRunner().invoke(cli.app, [str(a) for a in arguments])
 
 
+def refused_call(words: str, *arguments: object) -> None:
+    """A call that its user can mend: exit code 2, no answer, and one line with these words."""
+    done = run(*arguments)
+    assert done.exit_code == 2 and done.stdout == "", f"{words}: {done.output}"
+    last = done.stderr.strip().splitlines()[-1]
+    assert words in last and last.startswith("privhead: "), done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def answer(*arguments: object) -> dict[str, Any]:
     """Run with --json and read stdout, which must be JSON alone."""
     result = run(*arguments, "--json")
