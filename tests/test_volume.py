@@ -130,6 +130,10 @@ def test_a_pixel_is_the_mean_over_its_area():
     twice = torch.tensor(resize_area(picture(2, 1), size, size))
     one, four = (torch.tensor(picture(1, side)) for side in (1, 2))
     assert torch.allclose(four, twice, atol=1e-5)
+    halves = render_view(model, rays_through(small, torch.arange(size**2), 2), WHITE)
+    met, pixels = (halves.depth > 0).reshape(-1, 4), halves.averaged(4)
+    edge = met.any(1) & ~met.all(1)  # depth is the surface's there, not one of surface and nothing
+    assert edge.any() and pixels.depth[edge].min() > 2.4 and pixels.opacity[edge].max() < 1
     assert (four - mean).abs().mean() < 0.3 * (one - mean).abs().mean()
 
 

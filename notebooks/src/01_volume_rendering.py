@@ -737,7 +737,8 @@ for beta in (sharp, 0.02):
 
 # %% tags=["tolerance-10"]
 opacity, truth = depths(some, place(some, 1024, "even", sharp), sharp)
-volume = replace(head.settings, render=replace(head.settings.render, coverage="volume"))
+eight = replace(head.settings.render, coverage="volume", supersampling=1, samples=8)
+volume = replace(head.settings, render=eight)
 theirs = replace(head, settings=volume).render(scene.cameras.resized(small, small), 8)
 theirs = theirs.depth.flatten()[some.pixels]
 star = float((theirs - truth)[opacity > 0.99].abs().mean())
@@ -897,7 +898,7 @@ def my_render(view, size, counts, beta=sharp):
 @torch.no_grad()
 def package_render(view, size, **settings):
     """The same by the package, with other settings of its renderer."""
-    chosen = replace(head.settings.render, coverage="volume", **settings)
+    chosen = replace(head.settings.render, coverage="volume", supersampling=1, **settings)
     model = replace(head, settings=replace(head.settings, render=chosen))
     return model.render(scene.cameras.resized(size, size), view)
 

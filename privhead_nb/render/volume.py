@@ -129,14 +129,17 @@ class Rendered:
     def averaged(self, count: int) -> Rendered:
         """What pixels show that `count` rays in a row go through: the mean over the rays.
 
-        A mean of normals is shorter than 1; gradients and Laplacians stay as they are.
+        Depth is that of the rays that meet something. A mean of normals is shorter than 1;
+        gradients and Laplacians stay as they are.
         """
         if count == 1:
             return self
-        colour, opacity, depth, normals = (
+        colour, opacity, normals = (
             x.reshape(-1, count, *x.shape[1:]).mean(1)
-            for x in (self.colour, self.opacity, self.depth, self.normals)
+            for x in (self.colour, self.opacity, self.normals)
         )
+        depths = self.depth.reshape(-1, count)
+        depth = depths.sum(1) / (depths > 0).sum(1).clamp_min(1)
         return replace(self, colour=colour, opacity=opacity, depth=depth, normals=normals)
 
 
