@@ -124,7 +124,7 @@ def curves(
     with styled():
         ax.set(**settings)
         if legend and len(series) > 1:
-            ax.legend()
+            ax.legend(frameon=True, framealpha=0.85, edgecolor="none")
 
 
 def dots(
