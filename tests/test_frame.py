@@ -1,6 +1,7 @@
 """Claims about the project's frame: requirements, pins, commands, floors, licences."""
 
 import ast
+import contextlib
 import importlib.metadata
 import os
 import re
@@ -88,6 +89,21 @@ def test_the_pins_cover_all_that_gets_installed():
                 inner.marker = None
                 todo.append(inner)
     assert len(seen) > 50
+
+
+def test_the_pins_run_on_every_python_that_is_promised():
+    """Debian's is 3.11.2; a pin that asks for 3.11.5 ends the first command of the README."""
+    oldest = re.search(r"\d+\.\d+", PROJECT["requires-python"])
+    assert oldest is not None
+    checked = 0
+    for name, version in pins().items():
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            about = importlib.metadata.distribution(name)
+            if about.version == version:
+                asked = SpecifierSet(about.metadata["Requires-Python"] or "")
+                checked += 1
+                assert f"{oldest[0]}.0" in asked and "3.12.0" in asked, f"{name} asks for {asked}"
+    assert checked > 50
 
 
 def test_environment_yml_asks_for_the_same_as_pyproject_and_admits_the_pins():
