@@ -85,9 +85,9 @@ def make_scene(folder: Path = FOLDER) -> None:
     protect(load_scene(folder / "scene"), size=SIZE).save(folder / "release", overwrite=True)
 
 
-def make_reconstruction(folder: Path = FOLDER, profile: Profile | None = None) -> None:
+def make_reconstruction(folder: Path = FOLDER) -> None:
     """Write reconstruction/, of the release that is there, and README.md."""
-    profile = small_profile() if profile is None else profile
+    profile = small_profile()
     scene, release = load_scene(folder / "scene"), Release.load(folder / "release")
     made = reconstruct(release, profile, seed=SEED, out=folder / "reconstruction", overwrite=True)
     assert made.stage1_mesh is not None

@@ -148,7 +148,9 @@ def refuse_foreign(target: Path, own: re.Pattern[str], what: str) -> None:
         OutputError: names the first such entry; all of them are, where there is no scene.json.
     """
     names = sorted(path.relative_to(target).as_posix() for path in target.rglob("*"))
-    foreign = [name for name in names if "scene.json" not in names or not own.fullmatch(name)]
+    foreign = (
+        [name for name in names if not own.fullmatch(name)] if "scene.json" in names else names
+    )
     if foreign:
         raise OutputError(
             f"holds {foreign[0]!r}, which is no part of {what} and would be lost",

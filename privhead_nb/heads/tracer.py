@@ -21,7 +21,7 @@ from privhead_nb.heads.grid import CHUNK, HIGH, LOW, SdfGrid
 from privhead_nb.heads.head import Head
 from privhead_nb.heads.light import shade, to_srgb
 from privhead_nb.heads.surface import gloss, label
-from privhead_nb.scenes.camera import Cameras
+from privhead_nb.scenes.camera import Cameras, parts_of_pixel
 
 STEP_FACTOR = 0.7
 MAX_STEP = 12.0
@@ -172,7 +172,7 @@ def _strip(
 ) -> list[Tensor]:
     """Rows of a view: image, mask, depth, normals, labels, each (pixels, ...)."""
     columns = torch.arange(camera.width, dtype=torch.float32)
-    offsets = (torch.arange(samples) - (samples - 1) / 2) / samples
+    offsets = parts_of_pixel(samples)
     y, x, down, right = torch.meshgrid(rows, columns, offsets, offsets, indexing="ij")
     xy = torch.stack([x + right, y + down], dim=-1).reshape(-1, 2)
     origins, directions = camera.rays(torch.zeros(len(xy), dtype=torch.long), xy)

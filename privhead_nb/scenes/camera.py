@@ -276,6 +276,11 @@ def make_rig(
     return custom_rig(eyes, range(sensitive), target=center, size=size, fov_deg=layout.fov_deg)
 
 
+def parts_of_pixel(count: int) -> Tensor:
+    """Middles of `count` equal parts along a pixel's side, from its centre, (count,)."""
+    return (torch.arange(count) - (count - 1) / 2) / count
+
+
 def directions(azimuth: np.ndarray, elevation: np.ndarray) -> np.ndarray:
     """(N, 3) unit vectors; radians, azimuth 0 is +z, a quarter turn +x."""
     ring = np.cos(elevation)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from privhead_nb.privacy.release import Release
 from privhead_nb.render.volume import Rays
-from privhead_nb.scenes.camera import Cameras
+from privhead_nb.scenes.camera import Cameras, parts_of_pixel
 from privhead_nb.scenes.scene import Scene
 
 RAYS_KEPT = 1 << 22
@@ -31,12 +31,6 @@ def camera_rays(cameras: Cameras, view: Tensor, xy: Tensor) -> Rays:
     focal = cameras.K[:, :2, :2].diagonal(dim1=-2, dim2=-1).mean(-1).to(xy.device)
     # Seen along a slanted ray a pixel is as much smaller as its ray is longer.
     return Rays(origins, directions, (1 / focal).float()[view])
-
-
-def grid_in_pixel(side: int) -> Tensor:
-    """Offsets (side^2, 2) from a pixel's centre to the middles of side x side equal parts of it."""
-    along = (torch.arange(side) + 0.5) / side - 0.5
-    return torch.cartesian_prod(along, along).reshape(-1, 2)
 
 
 @dataclass(frozen=True)
@@ -148,7 +142,8 @@ def rays_through(cameras: Cameras, flat: Tensor, side: int = 1) -> Rays:
     width, pixels = cameras.width, cameras.height * cameras.width
     view, within = flat.div(pixels, rounding_mode="floor"), flat % pixels
     xy = torch.stack([within % width, within.div(width, rounding_mode="floor")], -1)
-    parts = xy[:, None] + grid_in_pixel(side).to(xy.device)
+    along = parts_of_pixel(side).to(xy.device)
+    parts = xy[:, None] + torch.cartesian_prod(along, along)
     rays = camera_rays(cameras, view.repeat_interleave(side * side), parts.reshape(-1, 2))
     return replace(rays, pixel=rays.pixel / side)
 

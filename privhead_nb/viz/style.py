@@ -50,7 +50,8 @@ STYLE: dict[Any, Any] = {
     "axes.labelsize": 9,
     "grid.color": "0.92",
     "legend.fontsize": 8,
-    "legend.frameon": False,
+    "legend.edgecolor": "none",
+    "legend.framealpha": 0.85,
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
 }
@@ -124,7 +125,7 @@ def curves(
     with styled():
         ax.set(**settings)
         if legend and len(series) > 1:
-            ax.legend(frameon=True, framealpha=0.85, edgecolor="none")
+            ax.legend()
 
 
 def dots(

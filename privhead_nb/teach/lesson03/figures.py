@@ -59,9 +59,8 @@ def desk(portrait: Portrait, operator: Operator, size: int, lines: str) -> View:
     figure, ((left, right),) = grid(1, 2, width=8, height=4.2)
     image(left, resize_area(portrait.picture, size, size), f"{portrait.name}, {size} px")
     boxes = boxed(right, detector.drawing(modulus, lines), portrait)
-    right.set_title(
-        f"{operator.kind} at {size} px, {operator.levels} levels, {lines} lines", fontsize=9
-    )
+    levels = f"{operator.levels} levels" if operator.levels else "all levels"
+    right.set_title(f"{operator.kind}, {levels}, {lines} lines", fontsize=9)
     verdict, used = _verdict(boxes, portrait), len(np.unique(np.round(modulus, 7)))
     words = f"{size * size} numbers, {used} different ones, mean {modulus.mean():.3f}"
     alt = (
