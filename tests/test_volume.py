@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from privhead_nb.heads.light import to_linear, to_srgb
 from privhead_nb.render.sampling import SdfCache
 from privhead_nb.render.volume import Rays, RenderSettings, render_rays, render_view
 from privhead_nb.scenes.camera import Cameras
@@ -123,18 +124,57 @@ def test_a_pixel_is_the_mean_over_its_area():
     def picture(factor, side):
         cameras = small.resized(size * factor, size * factor)
         rays = rays_through(cameras, torch.arange((size * factor) ** 2), side)
-        shown = render_view(model, rays, WHITE).averaged(side**2)
+        shown = render_view(model, rays, WHITE, rays_a_pixel=side**2)
         return shown.colour.reshape(size * factor, size * factor, 3).detach().numpy()
 
     mean = torch.tensor(resize_area(picture(8, 1), size, size))
     twice = torch.tensor(resize_area(picture(2, 1), size, size))
     one, four = (torch.tensor(picture(1, side)) for side in (1, 2))
     assert torch.allclose(four, twice, atol=1e-5)
-    halves = render_view(model, rays_through(small, torch.arange(size**2), 2), WHITE)
-    met, pixels = (halves.depth > 0).reshape(-1, 4), halves.averaged(4)
+    rays = rays_through(small, torch.arange(size**2), 2)
+    halves, pixels = (render_view(model, rays, WHITE, rays_a_pixel=n) for n in (1, 4))
+    met = (halves.depth > 0).reshape(-1, 4)
     edge = met.any(1) & ~met.all(1)  # depth is the surface's there, not one of surface and nothing
     assert edge.any() and pixels.depth[edge].min() > 2.4 and pixels.opacity[edge].max() < 1
     assert (four - mean).abs().mean() < 0.3 * (one - mean).abs().mean()
+
+
+def test_a_pixel_can_be_a_mean_of_light():
+    """Of rays, and of head and background within a ray, as linear_light says: between the two."""
+
+    class Two(Ball):
+        def colour(self, points, normals, views, features):
+            return torch.where(points[:, :1] < 0, 0.1, 0.6).expand(-1, 3)
+
+    model, rays = Two(), camera(16, 30.0)
+    shown = render_view(model, rays, WHITE)
+    head = torch.where(camera(16, 30.0).directions[:, :1] < 0, 0.1, 0.6)
+    share = shown.opacity[:, None]
+    light = to_srgb(share * to_linear(head) + (1 - share) * 1.0)
+    stored = share * head + (1 - share)
+    edge = (share > 0.1) & (share < 0.9)
+    assert edge.sum() > 10 and (light - stored)[edge.expand_as(light)].max() > 0.1
+    for part in (0.0, 0.4, 1.0):
+        one = render_view(model, rays, WHITE, linear_light=part).colour
+        wanted = torch.lerp(stored, light, part).expand_as(one)
+        assert torch.allclose(one, wanted, atol=1e-4)
+    rows = torch.arange(256).reshape(16, 16)[:, 4:12].reshape(-1)  # pairs: dark, light, across
+    pair = render_view(model, rays[rows], WHITE, rays_a_pixel=8, linear_light=1.0).colour
+    mean = to_linear(render_view(model, rays[rows], WHITE, linear_light=1.0).colour)
+    assert torch.allclose(pair, to_srgb(mean.reshape(-1, 8, 3).mean(1)), atol=1e-5)
+
+
+def test_in_training_one_ray_of_a_pixel_gives_the_normal_of_all():
+    model, settings = Ball(), RenderSettings(supersampling=2, samples=2)
+    rays, cache = camera(16, 30.0), cached(Ball())
+    draw = torch.Generator().manual_seed(0)
+    few = render_rays(model, rays, WHITE, settings, cache=cache, generator=draw, rays_a_pixel=4)
+    each = render_rays(model, rays, WHITE, settings, cache=cache, rays_a_pixel=4)
+    whole = few.opacity > 0.99
+    assert len(few.gradients) < len(each.gradients) / 2
+    assert torch.allclose(few.normals[whole].norm(dim=-1), torch.ones(1), atol=1e-3)  # not a mean
+    assert (few.normals - each.normals)[whole].norm(dim=-1).max() < 0.5
+    assert (few.normals - each.normals)[whole].mean(0).norm() < 0.05  # drawn, not always the first
 
 
 def test_eikonal_points_are_asked_beside_the_samples():

@@ -1,15 +1,16 @@
 """What stands between stage 2 and full RGB, and what takes it away: settings one by one.
 
-    python benchmarks/studies/limit.py run area    parts, one trial after another
+    python benchmarks/studies/limit.py run shipped    parts, one trial after another
     python benchmarks/studies/limit.py table
     python benchmarks/studies/limit.py picture      docs/pictures/fine.webp: head 7 from 64 and 128
     python benchmarks/studies/limit.py one 201 two-stage field.degree=1      not stored
 
 A trial is a head, a seed, a method, a picture size and settings that differ from the profile's.
 Methods: "two-stage" and "full-rgb", and oracles that no release allows: "signed" (stage 2 sees the
-derivatives with their signs, channel by channel), "grey" (full RGB on grey pictures), "grey-moduli"
-(two stages on them), "outlines" (two stages, all masks released). Heads 201 to 220 are for
-choosing, 101 to 110 and the real head (PRIVHEAD_REAL_HEAD) for reporting.
+derivatives with their signs, channel by channel), "apart" (it sees the two lengths whose sum the
+modulus is, one of derivatives along x, one along y), "grey" (full RGB on grey pictures),
+"grey-moduli" (two stages on them), "outlines" (two stages, all masks released). Heads 201 to 220
+are for choosing, 101 to 110 and the real head (PRIVHEAD_REAL_HEAD) for reporting.
 
 Beside distances and normals stand
     creases   mean angle between adjacent mesh faces within 0.6 mm of a level's cell planes over the
@@ -18,8 +19,10 @@ Beside distances and normals stand
     regions   mean distance from the truth around eyes, nose and mouth and in the rest of the face
               (made heads only)
 
-The part "area" has the recipe as shipped. The others are of before, with one ray through the middle
-of each pixel. Finished trials are kept in benchmarks/results/limit.json and not repeated.
+The part "shipped" has the recipe as it is. The others are of before, with one ray through the
+middle of each pixel; and no trial of before averages light (`older` in the results, and in their
+keys where the settings are the same). Finished trials are kept in benchmarks/results/limit.json and
+not repeated.
 """
 
 from __future__ import annotations
@@ -50,7 +53,12 @@ from privhead_nb.heads.head import make_head
 from privhead_nb.privacy.release import Release
 from privhead_nb.resources import RESULTS
 from privhead_nb.scenes.scene import Scene
-from privhead_nb.training.batches import draw_patches, patch_weights, released_views
+from privhead_nb.training.batches import (
+    draw_patches,
+    linear_light,
+    patch_weights,
+    released_views,
+)
 from privhead_nb.training.losses import eikonal_loss, laplacian_loss, smoothness_loss
 from privhead_nb.training.profiles import PROFILES, Profile
 from privhead_nb.training.run import Run, Terms
@@ -79,6 +87,7 @@ class Trial:
         size: of the pictures.
         profile: whose settings are changed.
         after: pixels of the release whose reconstruction by `cpu` stage 2 starts from; 0: none.
+        rendered: pixels that a made head's pictures have before they are released; 0: as many.
     """
 
     head: str
@@ -88,11 +97,13 @@ class Trial:
     size: int = 64
     profile: str = "cpu"
     after: int = 0
+    rendered: int = 0
 
     @property
     def key(self) -> str:
         """Its name among the results."""
         size = f"{self.size}px" + (f" after {self.after}px" if self.after else "")
+        size += f" of {self.rendered}px" if self.rendered else ""
         where = (self.profile, self.head, self.method, size, f"seed {self.seed}")
         return " ".join((*where, *self.changes))
 
@@ -114,8 +125,9 @@ def grey(scene: Scene) -> Scene:
 def mesh_of(trial: Trial, scene: Scene) -> tuple[Mesh, dict[str, float]]:
     """The trained mesh, and seconds by stage."""
     profile, before = trial.settings(), {}
-    if trial.method == "signed":
-        return signed_oracle(protect(scene, size=trial.size, seed=0), scene, profile, trial.seed)
+    if trial.method in ("signed", "apart"):
+        release = protect(scene, size=trial.size, seed=0)
+        return derivatives_oracle(release, scene, profile, trial.seed, trial.method == "apart")
     if trial.method in ("grey", "grey-moduli"):
         scene = grey(scene)
     if trial.method in ("full-rgb", "grey"):
@@ -137,24 +149,30 @@ def mesh_of(trial: Trial, scene: Scene) -> tuple[Mesh, dict[str, float]]:
     return made.mesh, before | made.report["seconds"]
 
 
-def signed_oracle(
-    release: Release, scene: Scene, profile: Profile, seed: int
+def derivatives_oracle(
+    release: Release, scene: Scene, profile: Profile, seed: int, apart: bool
 ) -> tuple[Mesh, dict[str, float]]:
-    """Two stages, the second on signed derivatives, which only the owner of the scene has."""
-    run = start_run(profile, RunOptions(seed, progress=False), {}, "oracle", None)
+    """Two stages, the second on more of the derivatives than a release shows."""
+    neutral = released_views(release, "neutral", torch.device("cpu"))
+    described = {"linear_light": linear_light(neutral)}
+    run = start_run(profile, RunOptions(seed, progress=False), described, "oracle", None)
     one, two = profile.stage1, profile.stage2
-    neutral = released_views(release, "neutral", run.device)
     run.train("stage1", one.steps, one.beta, rgb_terms(run, neutral, one))
     colours = scene.resized(release.size).images[list(release.sensitive)]
-    run.train("stage2", two.steps, two.beta, signed_terms(run, release, colours))
+    run.train("stage2", two.steps, two.beta, derivatives_terms(run, release, colours, apart))
     mesh = extract_mesh(
         run.model.sdf, release.center, release.radius, resolution=profile.mesh_resolution
     )
     return mesh, run.report()["seconds"]
 
 
-def signed_terms(run: Run, release: Release, colours: Tensor) -> Callable[[], Terms]:
-    """Stage 2's terms, with |dx - dx'|_2 + |dy - dy'|_2 over the channels instead of eq. 5."""
+def derivatives_terms(
+    run: Run, release: Release, colours: Tensor, apart: bool
+) -> Callable[[], Terms]:
+    """Stage 2's terms with another gradient loss than eq. 5, lengths over the channels:
+
+    |dx - dx'| + |dy - dy'|, or, apart, ||dx| - |dx'|| + ||dy| - |dy'||.
+    """
     stage, side = run.settings.stage2, run.settings.stage2.patch
     views = released_views(release, "sensitive", run.device)
     weights = patch_weights(views.values, side)
@@ -166,15 +184,20 @@ def signed_terms(run: Run, release: Release, colours: Tensor) -> Callable[[], Te
         inner = side - kernels.shape[-1] + 1
         return F.conv2d(channels, kernels).reshape(-1, 3, 2, inner, inner)
 
+    def lengths(slopes: Tensor) -> Tensor:  # (B, 3, 2, Q, Q) -> (B, 2, Q, Q)
+        return slopes.square().sum(1).add(1e-12).sqrt()
+
     def step() -> Terms:
         flat = draw_patches(views, weights, stage.patches, side, run.generator)
         points = eikonal_points(run, stage.eikonal_points)
         shown = run.render(views, flat.reshape(-1), points)
-        patches = shown.colour.reshape(stage.patches, side, side, 3)
-        off = (slopes(patches) - slopes(target[flat])).square().sum(1).add(1e-12).sqrt().sum(1)
+        rendered = slopes(shown.colour.reshape(stage.patches, side, side, 3))
+        known = slopes(target[flat])
+        together = lengths(rendered - known)
+        off = (lengths(rendered) - lengths(known)).abs() if apart else together
         normals = shown.normals.reshape(stage.patches, side, side, 3)
         terms = {
-            "gradient": stage.gradient * off.mean(),
+            "gradient": stage.gradient * off.sum(1).mean(),
             "eikonal": stage.eikonal * eikonal_loss(shown.gradients),
             "smoothness": stage.smoothness * smoothness_loss(normals),
         }
@@ -187,7 +210,7 @@ def signed_terms(run: Run, release: Release, colours: Tensor) -> Callable[[], Te
 
 def execute(trial: Trial, save: Path | None = None) -> dict[str, Any]:
     """Train and measure."""
-    scene = scene_of(trial.head, trial.size)
+    scene = scene_of(trial.head, trial.rendered or trial.size)
     mesh, seconds = mesh_of(trial, scene)
     if save is not None:
         mesh.save(save)
@@ -256,7 +279,7 @@ def _each(*trials: Trial) -> list[Trial]:
 
 
 TRILINEAR = ("field.degree=1",)
-SHIPPED, BASELINE = Trial(""), Trial("", "full-rgb")
+SHIPPED, BASELINE, APART = Trial(""), Trial("", "full-rgb"), Trial("", "apart")
 FINE = Trial("", size=128, profile="fine", after=64)
 FINE_BASELINE = Trial("", "full-rgb", size=128, profile="fine")
 REPORTED = ("real", "101", "102", "103")
@@ -268,10 +291,11 @@ def _one_ray(*trials: Trial) -> list[Trial]:
 
 
 PARTS: dict[str, list[Trial]] = {
-    "area": [
-        *_each(SHIPPED, BASELINE, Trial("", "signed")),
-        *(replace(trial, head=head) for head in REPORTED for trial in (SHIPPED, BASELINE)),
-        *(replace(trial, head=head) for head in REPORTED for trial in (FINE, FINE_BASELINE)),
+    "shipped": [
+        *_each(SHIPPED, BASELINE, APART, Trial("", "signed")),
+        *(replace(t, head=head) for head in REPORTED for t in (SHIPPED, BASELINE, APART)),
+        *_each(*(replace(trial, rendered=256) for trial in (SHIPPED, BASELINE))),
+        *(replace(t, head=head) for head in REPORTED for t in (FINE, FINE_BASELINE)),
     ],
     "oracles": _one_ray(
         *_each(
@@ -345,9 +369,10 @@ def table() -> str:
     """Means over the heads of all settings, of those for choosing and for reporting; Markdown."""
     rows: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for found in stored().values():
-        settings = ", ".join(found["changes"])
+        settings = ", ".join([*found["changes"], *(["older"] if found.get("older") else [])])
         heads = "real" if found["head"] == "real" else f"made {found['head'][0]}xx"
         size = str(found["size"]) + (f" after {found['after']}" if found["after"] else "")
+        size += f" of {found['rendered']}" if found.get("rendered") else ""
         what = (heads, size, found["profile"], found["method"], settings, found["seed"])
         rows.setdefault(what, []).append(found)
     lines = [

@@ -145,7 +145,7 @@ def picture(profile: Profile, device: str, side: int, release: Release) -> Row:
         torch.cuda.reset_peak_memory_stats()
         torch.cuda.synchronize()
     began = time.perf_counter()
-    shown = render_view(model, rays, background, profile.render).averaged(fine**2)
+    shown = render_view(model, rays, background, profile.render, rays_a_pixel=fine**2)
     float(shown.colour.sum())  # waits for the device
     return {
         "what": "picture",

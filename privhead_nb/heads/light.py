@@ -144,3 +144,11 @@ def to_srgb(linear: Tensor) -> Tensor:
         12.92 * linear,
         1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055,
     )
+
+
+def to_linear(srgb: Tensor) -> Tensor:
+    """sRGB values in [0, 1] to linear light."""
+    srgb = srgb.clamp(0.0, 1.0)
+    return torch.where(
+        srgb <= 0.04045, srgb / 12.92, ((srgb.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4
+    )

@@ -19,7 +19,7 @@ from privhead_nb.errors import SceneError
 from privhead_nb.heads.colour import albedo
 from privhead_nb.heads.grid import CHUNK, HIGH, LOW, SdfGrid
 from privhead_nb.heads.head import Head
-from privhead_nb.heads.light import shade, to_srgb
+from privhead_nb.heads.light import shade, to_linear, to_srgb
 from privhead_nb.heads.surface import gloss, label
 from privhead_nb.scenes.camera import Cameras, parts_of_pixel
 
@@ -155,8 +155,7 @@ def render(
             f"samples is {samples}", where="render", remedy="Use an odd number: 1, 3 or 5."
         )
     grid = head.grid if grid is None else grid
-    back = torch.tensor(background)
-    back = torch.where(back <= 0.04045, back / 12.92, ((back + 0.055) / 1.055) ** 2.4)
+    back = to_linear(torch.tensor(background))
     V, H, W = len(cameras), cameras.height, cameras.width
     rows = torch.arange(H, dtype=torch.float32)
     strips = rows.split(max(1, RAYS_AT_ONCE // (W * samples * samples)))

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from privhead_nb.field.density import logistic_alpha
 from privhead_nb.field.model import HeadModel
 from privhead_nb.field.sdf import difference_gradient
+from privhead_nb.heads.light import to_linear, to_srgb
 from privhead_nb.kernels.compositing import (
     composite,
     composite_sdf,
@@ -48,7 +49,7 @@ class RenderSettings:
             sampler.
         density: "laplace" (VolSDF) or "logistic" (NeuS).
         normals: "differences" (four taps where the ray weighs most, feels the field over twice
-            `step`) or "exact" (at every sample).
+            `step`; in training one ray of a pixel stands for all) or "exact" (at every sample).
         step: tap distance in unit-sphere coordinates.
         min_weight: colour and normal are asked only where a sample weighs more than this.
     """
@@ -108,7 +109,7 @@ class Rays:
 
 @dataclass(frozen=True)
 class Rendered:
-    """What rays show.
+    """What rays or pixels show.
 
     Attributes:
         colour: (N, 3), on the background.
@@ -126,22 +127,6 @@ class Rendered:
     gradients: Tensor
     laplacians: Tensor | None
 
-    def averaged(self, count: int) -> Rendered:
-        """What pixels show that `count` rays in a row go through: the mean over the rays.
-
-        Depth is that of the rays that meet something. A mean of normals is shorter than 1;
-        gradients and Laplacians stay as they are.
-        """
-        if count == 1:
-            return self
-        colour, opacity, normals = (
-            x.reshape(-1, count, *x.shape[1:]).mean(1)
-            for x in (self.colour, self.opacity, self.normals)
-        )
-        depths = self.depth.reshape(-1, count)
-        depth = depths.sum(1) / (depths > 0).sum(1).clamp_min(1)
-        return replace(self, colour=colour, opacity=opacity, depth=depth, normals=normals)
-
 
 def render_rays(
     model: HeadModel,
@@ -152,8 +137,10 @@ def render_rays(
     cache: SdfCache | None = None,
     generator: torch.Generator | None = None,
     eikonal_points: Tensor | None = None,
+    rays_a_pixel: int = 1,
+    linear_light: float = 0.0,
 ) -> Rendered:
-    """Render rays (eq. 1), differentiably.
+    """Render pixels (eq. 1), differentiably.
 
     Args:
         model: the head.
@@ -163,17 +150,21 @@ def render_rays(
         cache: a refreshed cache of the field, needed by the "surface" sampler.
         generator: jitters the samples; none gives the same picture every time.
         eikonal_points: (P, 3) further points whose gradients are wanted; asked in the same pass.
+        rays_a_pixel: so many rays in a row make one pixel, which is their mean. With a generator
+            and normals="differences" one of them, drawn, gives the normal of all.
+        linear_light: how far the mean is one of light, 0 (of stored values) to 1; the same goes for
+            the mean of head and background at the outline. See `batches.linear_light`.
 
     Returns:
-        See `Rendered`; gradients of the samples come first, then those of the eikonal points.
+        See `Rendered`, with a row for each pixel; gradients of the samples come first, then those
+        of the eikonal points.
     """
     beta = model.beta()
     if settings.sampler == "surface":
         if cache is None:
             raise ValueError("sampler='surface' needs a cache of the field")
-        kept, t, deltas, coverage = _surface_samples(rays, beta, settings, cache, model, generator)
+        samples = _surface_samples(rays, beta, settings, cache, model, generator)
     else:
-        coverage = None
         near, far, meets = sphere_interval(rays.origins, rays.directions)
         kept = meets.nonzero()[:, 0]
         some = rays[kept]
@@ -184,9 +175,58 @@ def render_rays(
                 model.sdf, some.origins, some.directions, beta, settings.error_bound, generator
             )
         deltas = torch.cat([t[:, 1:] - t[:, :-1], (far[kept, None] - t[:, -1:])], -1)
-    return _shade(
-        model, rays, kept, t, deltas, coverage, background, settings, eikonal_points, beta
+        samples = _Samples(kept, t, deltas, None)
+    shared = _shared_normals(samples.kept, rays_a_pixel, generator)
+    shown, surface = _shade(
+        model, rays, samples, shared, background, settings, eikonal_points, beta
     )
+    return _pixels(shown, surface, rays_a_pixel, background, linear_light)
+
+
+def _pixels(
+    rays: Rendered, surface: Tensor, count: int, background: Tensor, linear_light: float
+) -> Rendered:
+    """Means over `count` rays in a row; `surface` (N, 3) is what they show of the head alone.
+
+    Depth is that of the rays that meet something. A mean of normals is shorter than 1; gradients
+    and Laplacians stay as they are.
+    """
+    if count == 1 and linear_light == 0:
+        return rays
+
+    def mean(values: Tensor) -> Tensor:
+        return values.reshape(-1, count, *values.shape[1:]).mean(1)
+
+    colour = mean(rays.colour)
+    if linear_light > 0:
+        share = rays.opacity[:, None]
+        light = share * to_linear(surface) + (1 - share) * to_linear(background)
+        colour = torch.lerp(colour, to_srgb(mean(light)), linear_light)
+    depths = rays.depth.reshape(-1, count)
+    return replace(
+        rays,
+        colour=colour,
+        opacity=mean(rays.opacity),
+        depth=depths.sum(1) / (depths > 0).sum(1).clamp_min(1),
+        normals=mean(rays.normals),
+    )
+
+
+def _shared_normals(
+    kept: Tensor, together: int, generator: torch.Generator | None
+) -> tuple[Tensor, Tensor]:
+    """Rows (m,) of the kept rays (n,) that get a normal, and which of these each ray takes, (n,).
+
+    With a generator one is drawn of the kept ones among `together` rays in a row.
+    """
+    rows = torch.arange(len(kept), device=kept.device)
+    if together == 1 or generator is None:
+        return rows, rows
+    pixel = kept.div(together, rounding_mode="floor")
+    _, taken, counts = torch.unique_consecutive(pixel, return_inverse=True, return_counts=True)
+    first = counts.cumsum(0) - counts
+    drawn = torch.rand(len(counts), generator=generator, device=kept.device)
+    return first + (drawn * counts).long().minimum(counts - 1), taken
 
 
 @dataclass(frozen=True)
@@ -199,6 +239,16 @@ class _Coverage:
     width: Tensor  # (e,)
 
 
+@dataclass(frozen=True)
+class _Samples:
+    """Of N rays the n that are rendered, and their S samples."""
+
+    kept: Tensor  # (n,) rows among the rays
+    t: Tensor  # (n, S) distances along the rays
+    deltas: Tensor  # (n, S) to the next sample
+    coverage: _Coverage | None
+
+
 def _surface_samples(
     rays: Rays,
     beta: Tensor,
@@ -206,8 +256,8 @@ def _surface_samples(
     cache: SdfCache,
     model: HeadModel,
     generator: torch.Generator | None,
-) -> tuple[Tensor, Tensor, Tensor, _Coverage | None]:
-    """Samples around the crossing: (kept rays, t, deltas, coverage)."""
+) -> _Samples:
+    """Samples around the crossing."""
     with torch.no_grad():
         found = march(
             cache.lattice(), cache.resolution, rays.origins, rays.directions, steps=settings.march
@@ -227,28 +277,28 @@ def _surface_samples(
         t = t_mid[:, None] + half[:, None] * (places * (2 / count) - 1)
         deltas = torch.cat([t[:, 1:] - t[:, :-1], (half * 2 / count)[:, None]], -1)
         if settings.coverage == "volume":
-            return kept, t, deltas, None
+            return _Samples(kept, t, deltas, None)
         width, closest = width[kept], found.closest[kept]
         rows = (closest.abs() < 5 * width).nonzero()[:, 0]
         at = some.origins[rows] + found.t_closest[kept][rows, None] * some.directions[rows]
-        return kept, t, deltas, _Coverage(hit.to(t.dtype), rows, at, width[rows])
+        outline = _Coverage(hit.to(t.dtype), rows, at, width[rows])
+        return _Samples(kept, t, deltas, outline)
 
 
 def _shade(
     model: HeadModel,
     rays: Rays,
-    kept: Tensor,
-    t: Tensor,
-    deltas: Tensor,
-    coverage: _Coverage | None,
+    samples: _Samples,
+    shared: tuple[Tensor, Tensor],
     background: Tensor,
     settings: RenderSettings,
     eikonal_points: Tensor | None,
     beta: Tensor,
-) -> Rendered:
-    """Ask the field at the samples, weigh, colour, and sum up."""
+) -> tuple[Rendered, Tensor]:
+    """Ask the field at the samples, weigh, colour, and sum up; the head's colour alone beside."""
+    kept, t, deltas, coverage = samples.kept, samples.t, samples.deltas, samples.coverage
     some = rays[kept]
-    count, samples = t.shape
+    count, each = t.shape
     points = (some.origins[:, None] + t[..., None] * some.directions[:, None]).reshape(-1, 3)
     outline = points[:0] if coverage is None else coverage.points
     eikonal_points = points[:0] if eikonal_points is None else eikonal_points
@@ -261,7 +311,7 @@ def _shade(
     else:
         values, features = model.field.sdf_and_features(everything)
     sdf, outline_sdf, _ = values.split(parts)
-    sdf = sdf.reshape(count, samples)
+    sdf = sdf.reshape(count, each)
     # Without footprints the weights are only looked at here: `composite_sdf` makes its own.
     fused = coverage is None and settings.density == "laplace"
     if settings.density == "laplace":
@@ -280,16 +330,17 @@ def _shade(
         weights = weights * asked
         weights = weights / weights.sum(-1, keepdim=True)
     seen = asked.reshape(-1).nonzero()[:, 0]
-    ray = seen.div(samples, rounding_mode="floor")
+    ray = seen.div(each, rounding_mode="floor")
     laplacians = None
     if gradients is None:
         # The band is thin: one normal a ray, where it weighs most, serves all its samples.
         # (index_select, not brackets: its backward is a plain addition of rows)
-        heaviest = heavy.argmax(-1) + samples * torch.arange(count, device=t.device)
+        chosen, taken = shared
+        heaviest = heavy[chosen].argmax(-1) + each * chosen
         where = torch.cat([points[heaviest], eikonal_points])
         there = torch.cat([values.index_select(0, heaviest), values[parts[0] + parts[1] :]])
         gradients, laplacians = difference_gradient(model.field, where, there, settings.step)
-        normals = F.normalize(gradients[:count], dim=-1).index_select(0, ray)
+        normals = F.normalize(gradients[: len(chosen)], dim=-1).index_select(0, taken[ray])
     else:
         gradients = torch.cat([gradients.index_select(0, seen), gradients[parts[0] + parts[1] :]])
         normals = F.normalize(gradients[: len(seen)], dim=-1)
@@ -298,8 +349,8 @@ def _shade(
     )
 
     both = torch.cat([colours, normals], -1)
-    spread = both.new_zeros(count * samples, 6).index_copy(0, seen, both)
-    spread = spread.reshape(count, samples, 6)
+    spread = both.new_zeros(count * each, 6).index_copy(0, seen, both)
+    spread = spread.reshape(count, each, 6)
     if fused:
         summed, opacity, depth, _ = composite_sdf(sdf, deltas, t, spread, beta)
     else:
@@ -308,12 +359,15 @@ def _shade(
         if coverage is None:
             opacity = mass
     colour, normal = summed.split(3, -1)
+    surface = colour
     if coverage is not None:
         colour = colour * opacity[:, None]
+    else:
+        surface = colour / opacity[:, None].clamp_min(1e-6)
     colour = colour + (1 - opacity[:, None]) * background
 
     total = len(rays)
-    return Rendered(
+    shown = Rendered(
         colour=background.expand(total, 3).index_copy(0, kept, colour),
         opacity=opacity.new_zeros(total).index_copy(0, kept, opacity),
         depth=depth.new_zeros(total).index_copy(0, kept, depth),
@@ -321,6 +375,7 @@ def _shade(
         gradients=gradients,
         laplacians=laplacians,
     )
+    return shown, surface.new_zeros(total, 3).index_copy(0, kept, surface)
 
 
 @torch.no_grad()
@@ -330,20 +385,31 @@ def render_view(
     background: Tensor,
     settings: RenderSettings = RenderSettings(),
     *,
+    rays_a_pixel: int = 1,
+    linear_light: float = 0.0,
     chunk: int = 4096,
 ) -> Rendered:
-    """Render many rays in chunks, so that memory does not grow with the picture.
+    """Render many pixels in chunks of about `chunk` rays, so that memory is bounded.
 
     Returns:
-        See `Rendered`; `gradients` is empty.
+        See `render_rays`; `gradients` is empty.
     """
     cache = None
     if settings.sampler == "surface":
         cache = SdfCache(settings.cache)
         cache.refresh(model.sdf, rays.origins.device)
+    step = max(1, chunk // rays_a_pixel) * rays_a_pixel
     parts = [
-        render_rays(model, rays[slice(i, i + chunk)], background, settings, cache=cache)
-        for i in range(0, len(rays), chunk)
+        render_rays(
+            model,
+            rays[slice(i, i + step)],
+            background,
+            settings,
+            cache=cache,
+            rays_a_pixel=rays_a_pixel,
+            linear_light=linear_light,
+        )
+        for i in range(0, len(rays), step)
     ]
     return Rendered(
         colour=torch.cat([p.colour for p in parts]),

@@ -10,12 +10,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from privhead_nb.heads.light import to_linear, to_srgb
 from privhead_nb.privacy.release import Release
 from privhead_nb.render.volume import Rays
 from privhead_nb.scenes.camera import Cameras, parts_of_pixel
 from privhead_nb.scenes.scene import Scene
 
 RAYS_KEPT = 1 << 22
+FEW_EDGES = 300  # colours of outline pixels that say too little of how light was averaged
+TRUSTED_OFFSET = 0.03  # of coverage, by which masks may be off
 
 
 def unit_cameras(cameras: Cameras, center: tuple[float, float, float], radius: float) -> Cameras:
@@ -114,6 +117,45 @@ def pixel_pool(views: Views) -> Tensor:
     wide = F.max_pool2d(head[:, None], 2 * reach + 1, 1, reach)[:, 0]
     pool = (wide.reshape(-1) > 0).nonzero()[:, 0]
     return pool if len(pool) else torch.arange(wide.numel(), device=wide.device)
+
+
+def linear_light(views: Views) -> float:
+    """How far pixels are means of light, as a camera's are, not of stored values: 0 to 1.
+
+    A camera's pixel averages light; what is made smaller afterwards averages stored (sRGB) values.
+    At a dark outline before white the two differ by a third of a pixel's coverage. With coverage m
+    (the mask), background b and the head's colour h beside it, an outline's pixel should be
+
+        a = m h + (1 - m) b,  or  l = srgb(m linear(h) + (1 - m) linear(b))
+
+    and the share s of  pixel = a + s (l - a)  is found by least squares, beside an offset of the
+    masks, (b - h). Where masks are off or missing, or another background is behind the head, the
+    outline says nothing of light, and s is 0.
+
+    Args:
+        views: colours; views without a released mask are passed over.
+    """
+    if not views.masked.any():
+        return 0.0
+    images = views.values[views.masked].movedim(-1, 1)
+    masks = views.masks[views.masked][:, None]
+    full = (masks > 0.999).to(images.dtype)
+    around = F.avg_pool2d(full, 3, 1, 1)  # share of full pixels beside this one
+    edge = ((masks > 0.1) & (masks < 0.9) & (around > 0.2)).expand_as(images)
+    if edge.sum() < FEW_EDGES:
+        return 0.0
+    head = (F.avg_pool2d(images * full, 3, 1, 1) / around.clamp_min(1e-6))[edge].double()
+    back = views.background[:, None, None].expand_as(images)[edge].double()
+    cover, seen = masks.expand_as(images)[edge].double(), images[edge].double()
+    stored = cover * head + (1 - cover) * back
+    light = to_srgb(cover * to_linear(head) + (1 - cover) * to_linear(back))
+    sides, rest = torch.stack([light - stored, back - head], 1), (seen - stored)[:, None]
+    fit = torch.linalg.lstsq(sides, rest).solution
+    share, offset = fit[:, 0].tolist()
+    unexplained = (rest - sides @ fit).abs().mean()
+    if abs(offset) > TRUSTED_OFFSET or unexplained > 0.5 * (light - stored).abs().mean():
+        return 0.0
+    return round(min(max(share, 0.0), 1.0), 3)
 
 
 def draw_pixels(pool: Tensor, count: int, generator: torch.Generator) -> Tensor:

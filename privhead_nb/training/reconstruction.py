@@ -79,7 +79,14 @@ class Reconstruction:
         side = self.settings.render.supersampling
         rays = rays_through(unit, torch.arange(height * width, device=device), side)
         background = torch.tensor(self.background, device=device)
-        flat = render_view(self.model, rays, background, self.settings.render).averaged(side**2)
+        flat = render_view(
+            self.model,
+            rays,
+            background,
+            self.settings.render,
+            rays_a_pixel=side**2,
+            linear_light=float(self.report.get("linear_light", 0.0)),
+        )
         return Rendered(
             colour=flat.colour.reshape(height, width, 3),
             opacity=flat.opacity.reshape(height, width),
@@ -195,6 +202,7 @@ def _check_report(report: Record) -> None:
         (report.text, "privhead_nb torch python profile device data input unit baseline masks"),
         (report.whole, "seed threads size neutral_views sensitive_views"),
         (lambda name: report.number(name, 0.0), "seconds_total peak_memory_mb"),
+        (lambda name: report.number(name, 0.0, 1.0), "linear_light"),
     )
     for read, names in fields:
         for name in names.split():

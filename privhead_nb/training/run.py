@@ -66,6 +66,7 @@ class Run:
     show: bool
     identity: dict[str, Any]
     described: dict[str, Any]
+    linear_light: float = 0.0
     history: History = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -76,7 +77,7 @@ class Run:
     def render(self, views: Views, flat: Tensor, eikonal_points: Tensor) -> Rendered:
         """Render pixels (N,), flat indices, with this run's sampler, jittered by its generator."""
         settings = self.settings.render
-        shown = render_rays(
+        return render_rays(
             self.model,
             rays_at(views, flat, settings.supersampling),
             views.background,
@@ -84,8 +85,9 @@ class Run:
             cache=self.cache if settings.sampler == "surface" else None,
             generator=self.generator,
             eikonal_points=eikonal_points,
+            rays_a_pixel=settings.supersampling**2,
+            linear_light=self.linear_light,
         )
-        return shown.averaged(settings.supersampling**2)
 
     def train(
         self, name: str, steps: int, beta: tuple[float, float], terms: Callable[[], Terms]

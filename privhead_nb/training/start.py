@@ -129,6 +129,7 @@ def start_run(
         show=settings.name != "ci" if options.progress is None else options.progress,
         identity=identity,
         described=described,
+        linear_light=described.get("linear_light", 0.0),
     )
     if options.out is None:
         return run

@@ -20,7 +20,7 @@ from privhead_nb.kernels.dispatch import Backend
 from privhead_nb.privacy.release import Release
 from privhead_nb.scenes.images import to_uint8
 from privhead_nb.scenes.scene import Scene
-from privhead_nb.training.batches import released_views, scene_views
+from privhead_nb.training.batches import linear_light, released_views, scene_views
 from privhead_nb.training.checkpoint import fingerprint
 from privhead_nb.training.profiles import Profile, get_profile
 from privhead_nb.training.reconstruction import Reconstruction
@@ -104,6 +104,9 @@ def reconstruct(
         "unit": release.unit,
     }
     options = RunOptions(seed, out, resume, overwrite, device, progress, backend)
+    if template is None or start is not None:  # a template alone asks for no neutral view
+        neutral = released_views(release, "neutral", options.place)
+        described["linear_light"] = linear_light(neutral)
     with options.alone():
         run = start_run(settings, options, described, f"release {release.fingerprint}", template)
         if run.finished is not None:
@@ -147,13 +150,19 @@ def reconstruct_full_rgb(
     settings = get_profile(profile)
     small = scene.resized(size)
     small = replace(small, images=_eight_bit(small.images), masks=_eight_bit(small.masks))
-    described = {"input": "scene", "baseline": "full-rgb", "size": size, "unit": scene.unit}
     options = RunOptions(seed, out, resume, overwrite, device, progress, backend)
+    views = scene_views([small], options.place, neutral_masks=True)
+    described = {
+        "input": "scene",
+        "baseline": "full-rgb",
+        "size": size,
+        "unit": scene.unit,
+        "linear_light": linear_light(views),
+    }
     with options.alone():
         run = start_run(settings, options, described, f"scene {_fingerprint(small)}")
         if run.finished is not None:
             return run.finished
-        views = scene_views([small], run.device, neutral_masks=True)
         stage = settings.full_rgb
         run.train("full_rgb", stage.steps, stage.beta, rgb_terms(run, views, stage))
         return _finish(run, scene, None)
@@ -188,8 +197,14 @@ def reconstruct_at_once(
     _check_fit(release, (1, 2), template)
     one, two = settings.stage1, settings.stage2
     beta = two.beta if template is not None else (one.beta[0], two.beta[1])
-    described = {"input": "release", "stages": "at once", "beta": list(beta), "unit": release.unit}
     options = RunOptions(seed, device="cpu", progress=progress)
+    described = {
+        "input": "release",
+        "stages": "at once",
+        "beta": list(beta),
+        "unit": release.unit,
+        "linear_light": linear_light(released_views(release, "neutral", options.place)),
+    }
     run = start_run(settings, options, described, f"release {release.fingerprint}", template)
     colours, moduli = _terms(run, release, "neutral"), _terms(run, release, "sensitive")
 
