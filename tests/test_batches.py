@@ -6,9 +6,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from privhead_nb import load_scene, protect
 from privhead_nb.heads.light import to_linear, to_srgb
+from privhead_nb.privacy.release import Release
+from privhead_nb.resources import SAMPLES
 from privhead_nb.scenes.camera import Cameras
-from privhead_nb.training.batches import Views, linear_light
+from privhead_nb.training.batches import Views, linear_light, released_views, scene_views
 
 SIZE, TIMES = 64, 8
 HEADS = torch.tensor([[0.15, 0.1, 0.08], [0.8, 0.6, 0.5], [0.4, 0.3, 0.2]])
@@ -51,3 +54,12 @@ def test_masks_that_are_off_or_missing_and_other_backgrounds_say_nothing():
     seen = views(1.0)
     cover = seen.masks[..., None]
     assert linear_light(replace(seen, values=torch.where(cover < 1, room, seen.values))) == 0.0
+
+
+def test_made_scenes_are_means_of_light_and_photographs_made_smaller_are_not(real_head):
+    cpu = torch.device("cpu")
+    made = released_views(Release.load(SAMPLES / "release"), "neutral", cpu)
+    assert linear_light(made) > 0.9
+    assert linear_light(scene_views([load_scene(SAMPLES / "scene")], cpu)) > 0.9
+    scanned = protect(load_scene(real_head), size=64)  # of 512 pixels
+    assert linear_light(released_views(scanned, "neutral", cpu)) < 0.1

@@ -31,7 +31,7 @@ from privhead_nb.scenes.scene import Scene
 from privhead_nb.teach.interactive import lighter
 from privhead_nb.teach.lesson05.stages import FOLDER, PLANES, POINTS, SIDE, Moment
 from privhead_nb.training import two_stage
-from privhead_nb.training.batches import released_views
+from privhead_nb.training.batches import linear_light, released_views
 from privhead_nb.training.profiles import Profile
 from privhead_nb.training.run import Terms
 from privhead_nb.training.start import RunOptions, start_run
@@ -73,8 +73,9 @@ def watch(
 ) -> tuple[list[Moment], Mesh]:
     """Train as `reconstruct` does, and look at the field on the way; moments and the last mesh."""
     alone = run_name != "two stages"
-    run = start_run(profile, RunOptions(SEED, device="cpu", progress=False), {})
-    neutral = released_views(release, "neutral", run.device)
+    neutral = released_views(release, "neutral", torch.device("cpu"))
+    described = {"linear_light": linear_light(neutral)}
+    run = start_run(profile, RunOptions(SEED, device="cpu", progress=False), described)
     sensitive = released_views(release, "sensitive", run.device)
     one, two = profile.stage1, profile.stage2
     moments: list[Moment] = []

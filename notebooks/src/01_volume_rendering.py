@@ -969,7 +969,7 @@ show(
 )
 
 # %% [markdown]
-# The skin is redder than in the photo. That is no fault of equation 1: this field was trained from a release, which
+# The skin is greener than in the photo, the hair lilac. That is no fault of equation 1: this field was trained from a release, which
 # holds hardly a colour of the face (the neutral views show a neck, an ear and some cheek), so the colour network made
 # the rest up. The shape is what it was trained for.
 #
