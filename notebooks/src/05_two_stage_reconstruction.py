@@ -848,7 +848,7 @@ style.show(
 # *light*; a program that makes a picture smaller adds up *stored values*, which go about with its square root. Half dark
 # hair (0.15), half white wall: 0.74 in light, 0.58 in values. Who takes one for the other sees the outline a fifth of a
 # pixel off, a millimetre on the head, all around. The package finds out from the outlines of the neutral views which
-# mean the pictures are (`batches.linear_light`); on our made heads it was worth a tenth of stage 2's distance and a
+# mean the pictures are (`batches.linear_light`); on our made heads it was worth a twentieth of stage 2's distance and a
 # quarter of full RGB's. And it computes a pixel's share of head from how far its ray misses the surface,
 # *compared with the pixel's width*, its **footprint**
 # (`privhead_nb/render/volume.py`). In the package, which has it, beta's schedule hardly matters
@@ -878,7 +878,7 @@ widgets.twin(panel.picture, panel.TWIN)
 # Follow the run with both stages. It begins as a sphere, 11 mm off. When stage 1 ends, brow, nose and chin are right
 # *in this cut*: one neutral view (number 24 in notebook 00) shows the profile against the background. What lies to
 # the left and right of it is a guess. Stage 2 begins with a thick wall again, and after two hundred steps the
-# face is at 1.5 mm; the rest, nearly ten times as many steps, is polish.
+# face is at 1.3 mm; the rest, nearly ten times as many steps, is polish.
 #
 # Look at the inside, too. The white lines are where $f = \pm 20$ mm; were $f$ a distance, they would run along with
 # the surface. Outside they nearly do. Deep inside nobody looks: no ray gets there, and only the random points of the
@@ -908,15 +908,16 @@ axes[1].legend(loc="lower left", frameon=False, fontsize=8)
 style.show(
     figure,
     alt="Distance and normal error over the steps of two runs, both from step 0 and 11 mm on. With stage 1 the face is at "
-    "2.2 mm and 14 degrees after 300 steps and ends at 1.1 mm and 9 degrees. Stage 2 alone falls later and more "
-    "steeply, is at 2 mm after 200 steps and ends at nearly the same two values.",
+    "2.4 mm and 15 degrees after 300 steps and ends at 0.9 mm and 9 degrees. Stage 2 alone falls later and more "
+    "steeply, is at 2.4 mm after 200 steps and ends at nearly the same two values.",
 )
 
 # %% [markdown]
 # On *this* head the package hardly needs stage 1: counted by the steps that a run has taken, stage 2 alone keeps up
-# in distance and normals, from the two hundredth step to the last. On the three heads of the study, with a finer field,
-# the lack of stage 1 costs an eighth on two, and nearly doubles the error on the third, the scan. And *your* trainer needs it: without, it
-# ends a millimetre further off. That is far from the paper's factor of 33, and we can only guess why. The paper's engine
+# in distance and normals, from the two hundredth step to the last, and ends a tenth of a millimetre behind. On the
+# three heads of the study, with a finer field, the lack of stage 1 nearly triples the error on the scan, costs a
+# quarter on one head, and on the other stage 2 alone is even better, by 0.15 mm. And *your* trainer needs it: without,
+# it ends a millimetre further off. That is far from the paper's factor of 33, and we can only guess why. The paper's engine
 # starts from a sphere, too. But the package's feels outlines well, by footprints, and a sphere that feels an outline
 # in twenty views is not lost for long. One more thing: a single run is an anecdote. Seeds of your trainer differ by
 # 0.2 mm, those of the package on one head by about 0.05.
@@ -956,8 +957,7 @@ style.show(
 
 # %% [markdown]
 # The four share their worst places: beside the nose, where a hollow is no more than a few pixels wide, and at the
-# temple, where the edge of the hair is a step. And they are closer to one another than one would wish to hear, if one
-# had hoped to see what the photos are worth. Full RGB is smoother here, with the better normals, and hardly nearer.
+# temple, where the edge of the hair is a step. Full RGB is smoother, with the better normals, and nearer by a fifth.
 # On one head, with a small field. Which is why nobody should judge by one head.
 #
 # ## 10. The paper's Table 1, and ours
@@ -994,7 +994,7 @@ ax.set_xlabel("distance of stage 2 / distance of full RGB (1: the photos were no
 style.show(
     figure,
     alt="Four rows of marks: stage 2 over full RGB. FaceScape from 1.4 to 2, bar at 1.58; H3DS from 1.04 to 1.4, bar at "
-    "1.19; our made heads from 1.1 to 1.3, bar at 1.23; our scan from 1.1 to 1.4, bar at 1.19.",
+    "1.19; our made heads from 1.3 to 1.7, bar at 1.54; our scan from 1.0 to 1.2, bar at 1.10.",
 )
 
 # %% [markdown]
@@ -1014,8 +1014,10 @@ style.show(
 # What does compare is what is left when unit and protocol cancel: within one line, the *order* (stage 1 is worst,
 # full RGB best; in every line so), and with care the *ratio* of stage 2 to full RGB. In the picture a mark is a head
 # (or a seed of the scan), a bar the ratio of means. Over ten heads, full RGB is nearer to the truth on every single
-# one, theirs and ours (the head of this lesson, with its small field, is not among them). Protection costs about
-# two tenths in distance, more on FaceScape.
+# one, theirs and ours (the head of this lesson, with its small field, is not among them). Protection costs a
+# tenth or two in distance on H3DS and on our scan, and more than half on FaceScape and on our made heads. (It seemed a
+# quarter on these as long as both methods took the photos' pixels for means of stored values: what spoils both hides
+# what divides them.)
 #
 # ## 11. Whose colours?
 #
@@ -1098,7 +1100,7 @@ style.show(
 # | distances to samples are biased upwards | section 6 |
 # | the trainer takes a release and nothing else | section 7, `tests/test_training.py` |
 # | what each term is worth here | section 7, one run each, and three seeds |
-# | stage 1 hardly matters to the package on this head; it does on three others, and to your trainer | section 8, one run each |
+# | stage 1 hardly matters to the package on this head; it does on two of three others, and to your trainer | section 8, one run each |
 # | what may be compared in Table 1 | section 10; `tests/test_lesson_05.py` recomputes the paper's means |
 # | the face's colours are not the photo's | section 11 |
 #
