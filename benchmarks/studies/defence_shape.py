@@ -27,6 +27,7 @@ from privhead_nb.scenes.scene import Scene
 from privhead_nb.training.batches import (
     Views,
     draw_patches,
+    linear_light,
     patch_weights,
     released_views,
     unit_cameras,
@@ -59,8 +60,8 @@ class Person:
         """Stage 1 of a scene."""
         release = protect(scene, size=64, seed=seed)
         options = RunOptions(seed=seed, device="cpu", progress=False)
-        run = start_run(profile, options, {"input": "release"})
-        views, stage = released_views(release, "neutral", run.device), profile.stage1
+        views, stage = released_views(release, "neutral", options.place), profile.stage1
+        run = start_run(profile, options, {"input": "release"}, linear_light=linear_light(views))
         run.train("stage1", stage.steps, stage.beta, rgb_terms(run, views, stage))
         return cls(scene, release, run)
 

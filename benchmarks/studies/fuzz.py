@@ -58,7 +58,7 @@ from privhead_nb.scenes.folder import open_scene
 from privhead_nb.scenes.images import write_image
 from privhead_nb.scenes.scene import Scene
 from privhead_nb.training import checkpoint
-from privhead_nb.training.batches import rays_at, released_views
+from privhead_nb.training.batches import linear_light, rays_at, released_views
 from privhead_nb.training.profiles import PROFILES
 from privhead_nb.training.reconstruction import Reconstruction, sha256
 from privhead_nb.training.run import Run, make_optimiser
@@ -215,7 +215,8 @@ def read_checkpoint(folder: Path) -> Content:
 def _begin(release: Release, folder: Path, resume: bool) -> Run:
     described, mark = {"stages": [1, 2]}, f"release {release.fingerprint}"
     options = RunOptions(0, folder, resume, True, "cpu", False)
-    return start_run(TINY, options, described, mark)
+    light = linear_light(released_views(release, "neutral", options.place))
+    return start_run(TINY, options, described, mark, linear_light=light)
 
 
 def read_gallery(folder: Path) -> Content:

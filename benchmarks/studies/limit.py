@@ -19,10 +19,10 @@ Beside distances and normals stand
     regions   mean distance from the truth around eyes, nose and mouth and in the rest of the face
               (made heads only)
 
-The part "shipped" has the recipe as it is. The others are of before, with one ray through the
-middle of each pixel; and no trial of before averages light (`older` in the results, and in their
-keys where the settings are the same). Finished trials are kept in benchmarks/results/limit.json and
-not repeated.
+The parts "shipped" and "values" have the recipe as it is, "values" but for light. The others are of
+before, with one ray through the middle of each pixel; and no trial of before averages light
+(`older` in the results, and in their keys where the settings are the same). Finished trials are
+kept in benchmarks/results/limit.json and not repeated.
 """
 
 from __future__ import annotations
@@ -31,10 +31,12 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -53,6 +55,7 @@ from privhead_nb.heads.head import make_head
 from privhead_nb.privacy.release import Release
 from privhead_nb.resources import RESULTS
 from privhead_nb.scenes.scene import Scene
+from privhead_nb.training import two_stage
 from privhead_nb.training.batches import (
     draw_patches,
     linear_light,
@@ -88,6 +91,7 @@ class Trial:
         profile: whose settings are changed.
         after: pixels of the release whose reconstruction by `cpu` stage 2 starts from; 0: none.
         rendered: pixels that a made head's pictures have before they are released; 0: as many.
+        values: take pixels for means of stored values, whatever the outlines say.
     """
 
     head: str
@@ -98,12 +102,14 @@ class Trial:
     profile: str = "cpu"
     after: int = 0
     rendered: int = 0
+    values: bool = False
 
     @property
     def key(self) -> str:
         """Its name among the results."""
         size = f"{self.size}px" + (f" after {self.after}px" if self.after else "")
         size += f" of {self.rendered}px" if self.rendered else ""
+        size += " of values" if self.values else ""
         where = (self.profile, self.head, self.method, size, f"seed {self.seed}")
         return " ".join((*where, *self.changes))
 
@@ -153,9 +159,9 @@ def derivatives_oracle(
     release: Release, scene: Scene, profile: Profile, seed: int, apart: bool
 ) -> tuple[Mesh, dict[str, float]]:
     """Two stages, the second on more of the derivatives than a release shows."""
-    neutral = released_views(release, "neutral", torch.device("cpu"))
-    described = {"linear_light": linear_light(neutral)}
-    run = start_run(profile, RunOptions(seed, progress=False), described, "oracle", None)
+    options = RunOptions(seed, progress=False)
+    neutral = released_views(release, "neutral", options.place)
+    run = start_run(profile, options, {}, "oracle", linear_light=linear_light(neutral))
     one, two = profile.stage1, profile.stage2
     run.train("stage1", one.steps, one.beta, rgb_terms(run, neutral, one))
     colours = scene.resized(release.size).images[list(release.sensitive)]
@@ -211,7 +217,10 @@ def derivatives_terms(
 def execute(trial: Trial, save: Path | None = None) -> dict[str, Any]:
     """Train and measure."""
     scene = scene_of(trial.head, trial.rendered or trial.size)
-    mesh, seconds = mesh_of(trial, scene)
+    with ExitStack() as stack:
+        if trial.values:
+            stack.enter_context(mock.patch.object(two_stage, "linear_light", return_value=0.0))
+        mesh, seconds = mesh_of(trial, scene)
     if save is not None:
         mesh.save(save)
     found = evaluate(mesh, scene)
@@ -297,6 +306,11 @@ PARTS: dict[str, list[Trial]] = {
         *_each(*(replace(trial, rendered=256) for trial in (SHIPPED, BASELINE))),
         *(replace(t, head=head) for head in REPORTED for t in (FINE, FINE_BASELINE)),
     ],
+    "values": [
+        replace(trial, head=head, values=True)
+        for head in REPORTED[1:]
+        for trial in (SHIPPED, BASELINE)
+    ],
     "oracles": _one_ray(
         *_each(
             SHIPPED,
@@ -373,6 +387,7 @@ def table() -> str:
         heads = "real" if found["head"] == "real" else f"made {found['head'][0]}xx"
         size = str(found["size"]) + (f" after {found['after']}" if found["after"] else "")
         size += f" of {found['rendered']}" if found.get("rendered") else ""
+        size += " of values" if found.get("values") else ""
         what = (heads, size, found["profile"], found["method"], settings, found["seed"])
         rows.setdefault(what, []).append(found)
     lines = [

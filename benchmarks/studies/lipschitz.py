@@ -151,7 +151,7 @@ def start_of(head: int, seed: int) -> Start:
 
 def first_stage(release: Release, head: int, seed: int) -> Reconstruction:
     """Stage 1 of a head and seed: trained once, kept beside the made scenes."""
-    name = f"privhead-study-v{GENERATOR_VERSION}-{head}-stage1-{seed}"
+    name = f"privhead-study-v{GENERATOR_VERSION}-{head}-stage1-light-{seed}"
     folder = Path(tempfile.gettempdir()) / name
     if not (folder / "report.json").is_file():
         reconstruct(release, PROFILES["cpu"], seed=seed, stages=(1,), progress=False).save(folder)
@@ -166,7 +166,8 @@ def execute(run: dict[str, Any], start: Start) -> dict[str, Any]:
     free = run["slack"] in ("none", "again")
     drawn = run["seed"] + 1000 * (run["slack"] == "again")
     options = RunOptions(drawn, device="cpu", progress=False)
-    training = start_run(settings, options, described, mark)
+    light = start.first.linear_light
+    training = start_run(settings, options, described, mark, linear_light=light)
     training.model.load_state_dict(start.first.model.state_dict())
     if run["slack"] != "shipped":
         loosen(training.model.colour, None if free else float(run["slack"]))

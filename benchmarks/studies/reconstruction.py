@@ -1,10 +1,10 @@
 """The figures of the README: stage 1, stage 2 and full RGB over heads and seeds.
 
-    python benchmarks/studies/reconstruction.py run                 # all parts, some two hours
+    python benchmarks/studies/reconstruction.py run                 # all parts, about an hour
     python benchmarks/studies/reconstruction.py run --part synthetic
     python benchmarks/studies/reconstruction.py table               # the stored results as Markdown
 
-Parts: `real` (five seeds, needs PRIVHEAD_REAL_HEAD), `synthetic` (heads 101 to 110, two seeds),
+Parts: `real` (five seeds, needs PRIVHEAD_REAL_HEAD), `synthetic` (heads 101 to 110, one seed),
 `ablation` (stage 2 without stage 1, three heads), `baseline` (what full RGB was tuned over),
 `recipe` (one setting of ours changed at a time, on head 101). Every run is a process of its own,
 so that its peak memory is its own; finished runs are kept in
@@ -49,7 +49,7 @@ def runs(part: str, profile: str) -> list[dict[str, Any]]:
         return [_run("real", s, m, profile) for s in range(5) for m in both]
     if part == "synthetic":
         both = ("two-stage", "full-rgb")
-        return [_run(str(i), s, m, profile) for s in range(2) for i in SYNTHETIC for m in both]
+        return [_run(str(i), 0, m, profile) for i in SYNTHETIC for m in both]
     if part == "ablation":
         return [_run(h, 0, "stage-2-only", profile) for h in ("real", "101", "102")]
     if part == "baseline":

@@ -74,8 +74,8 @@ def watch(
     """Train as `reconstruct` does, and look at the field on the way; moments and the last mesh."""
     alone = run_name != "two stages"
     neutral = released_views(release, "neutral", torch.device("cpu"))
-    described = {"linear_light": linear_light(neutral)}
-    run = start_run(profile, RunOptions(SEED, device="cpu", progress=False), described)
+    options = RunOptions(SEED, device="cpu", progress=False)
+    run = start_run(profile, options, {}, linear_light=linear_light(neutral))
     sensitive = released_views(release, "sensitive", run.device)
     one, two = profile.stage1, profile.stage2
     moments: list[Moment] = []

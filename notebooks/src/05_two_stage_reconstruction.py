@@ -764,7 +764,8 @@ print("its terms in stage 2:", ", ".join(sorted(set(theirs.history["stage2"]) - 
 # `ci` is a profile for tests, so short that on our machine one processor's rounding gives 3.3 mm and another's 4.5;
 # `cpu` is the one worth waiting for. It takes a minute, so its mesh is stored, beside the numbers of a small study that
 # ran *this page's cells*, with one thing changed a run (`python benchmarks/studies/own_trainer.py run`). One after the
-# other on one core, your trainer took 22 seconds and `cpu` 48. One thing differs in the field, too: between its
+# other on one core, your trainer took 22 seconds and `cpu` 48. That `cpu` had one ray a pixel; today's ends at 0.9 mm
+# and 9 degrees, for reasons that this section's last paragraph tells. One thing differs in the field, too: between its
 # points the package's grid is a quadratic spline, where yours is trilinear.
 
 # %%
@@ -837,19 +838,19 @@ style.show(
 # comes.
 #
 # And yet all terms *together* end at the band's good edge, and with a finer lattice and more steps they end at the
-# package's distance; its normals are better by a degree, which is the splines. More steps alone gave nothing. Terms
+# distance of the package as it was; its normals are better by a degree, which is the splines. More steps alone gave nothing. Terms
 # need not add up. So whoever tests terms one by one, one run each, may throw away every part of a good recipe. How far
-# behind is your forty lines' head, then? Two to four tenths of a millimetre and two or three degrees, as the seed will
-# have it, in half of the seconds.
+# behind is your forty lines' head, then? Five to eight tenths of a millimetre behind today's `cpu` and two to five
+# degrees, as the seed will have it.
 #
 # One of them deserves a word. A pixel of our pictures is 5 to 6 mm wide on the head, and a photo averages over that
 # area, where your ray is a line: when the wall is thin, it sees all head or all background. The package sends 2 x 2 rays
-# through a pixel and takes their mean (the stored `cpu` above is older and had one). Which mean? A camera adds up
+# through a pixel and takes their mean. Which mean? A camera adds up
 # *light*; a program that makes a picture smaller adds up *stored values*, which go about with its square root. Half dark
 # hair (0.15), half white wall: 0.74 in light, 0.58 in values. Who takes one for the other sees the outline a fifth of a
 # pixel off, a millimetre on the head, all around. The package finds out from the outlines of the neutral views which
-# mean the pictures are (`batches.linear_light`); on our made heads it was worth a twentieth of stage 2's distance and a
-# quarter of full RGB's. And it computes a pixel's share of head from how far its ray misses the surface,
+# mean the pictures are (`batches.linear_light`); on our made heads it was worth little to
+# stage 2, and a quarter of its distance to full RGB. And it computes a pixel's share of head from how far its ray misses the surface,
 # *compared with the pixel's width*, its **footprint**
 # (`privhead_nb/render/volume.py`). In the package, which has it, beta's schedule hardly matters
 # (`benchmarks/studies/beta.py` ran it with footprints and without), and on this head stage 1 hardly either. On this
@@ -957,7 +958,7 @@ style.show(
 
 # %% [markdown]
 # The four share their worst places: beside the nose, where a hollow is no more than a few pixels wide, and at the
-# temple, where the edge of the hair is a step. Full RGB is smoother, with the better normals, and nearer by a fifth.
+# temple, where the edge of the hair is a step. Full RGB is smoother, with the better normals, and nearer by a quarter.
 # On one head, with a small field. Which is why nobody should judge by one head.
 #
 # ## 10. The paper's Table 1, and ours

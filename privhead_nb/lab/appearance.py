@@ -77,7 +77,13 @@ def transfer(
     shift = (torch.tensor(geometry.center) - torch.tensor(radiance.center)) / radiance.radius
     colours = _Radiance(radiance.model, scale, shift.float(), snap)
     joined = _Joined(geometry.model, colours).eval()
-    return replace(geometry, model=cast(HeadModel, joined), stage1_mesh=None, history={}, report={})
+    return replace(
+        geometry,
+        model=cast(HeadModel, joined),
+        stage1_mesh=None,
+        history={},
+        report={"linear_light": geometry.linear_light},
+    )
 
 
 def exact_head(geometry: int, radiance: int) -> Head:

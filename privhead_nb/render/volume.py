@@ -333,7 +333,7 @@ def _shade(
     ray = seen.div(each, rounding_mode="floor")
     laplacians = None
     if gradients is None:
-        # The band is thin: one normal a ray, where it weighs most, serves all its samples.
+        # The band is thin: a normal of a ray, or of one a pixel, where it weighs most, serves all.
         # (index_select, not brackets: its backward is a plain addition of rows)
         chosen, taken = shared
         heaviest = heavy[chosen].argmax(-1) + each * chosen

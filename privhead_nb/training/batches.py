@@ -130,8 +130,8 @@ def linear_light(views: Views) -> float:
         a = m h + (1 - m) b,  or  l = srgb(m linear(h) + (1 - m) linear(b))
 
     and the share s of  pixel = a + s (l - a)  is found by least squares, beside an offset of the
-    masks, (b - h). Where masks are off or missing, or another background is behind the head, the
-    outline says nothing of light, and s is 0.
+    masks, (b - h). Where masks are off, hard-edged or missing, or another background is behind the
+    head, the outline says nothing of light, and s is 0.
 
     Args:
         views: colours; views without a released mask are passed over.

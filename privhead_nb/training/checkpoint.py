@@ -17,7 +17,7 @@ from privhead_nb.files import json_text, write_tensors
 from privhead_nb.reading import Record, is_number, parse_json, read_tensors
 from privhead_nb.training.profiles import Profile
 
-FORMAT = 2
+FORMAT = 3
 NAME = "checkpoint.safetensors"
 STAGES = ("stage1", "stage2", "full_rgb")
 _AGAIN = "Remove it and start again without --resume."
@@ -154,7 +154,7 @@ def check_same_run(what: str, found: dict[str, Any], wanted: dict[str, Any], whe
                 where=where,
                 remedy="Pass --overwrite to make it again, or name another folder.",
             )
-        verb = "differs" if name in ("seed", "profile", "template") else "differ"
+        verb = "differs" if name in ("seed", "profile", "template", "linear_light") else "differ"
         raise TrainingError(
             f"{what} to another run: the {name} {verb}",
             where=where,

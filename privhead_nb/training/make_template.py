@@ -33,7 +33,7 @@ from privhead_nb.heads.grid import marching_cubes, sample_grid
 from privhead_nb.heads.head import make_head
 from privhead_nb.heads.synthetic import bounding_sphere, synthetic_scene
 from privhead_nb.scenes.scene import Scene
-from privhead_nb.training.batches import scene_views
+from privhead_nb.training.batches import linear_light, scene_views
 from privhead_nb.training.profiles import Profile, get_profile
 from privhead_nb.training.run import Terms
 from privhead_nb.training.start import RunOptions, start_run
@@ -189,7 +189,8 @@ def fit_field(
     """
     render = replace(settings.render, sampler="uniform", coverage="volume")  # keeps no cache
     options = RunOptions(seed, device="cpu", progress=progress)
-    run = start_run(replace(settings, render=render), options, {"input": "template"})
+    described = {"input": "template"}
+    run = start_run(replace(settings, render=render), options, described, linear_light=0.0)
     weight = 0.1 + torch.exp(-wanted.abs() / 0.1)
 
     def terms() -> Terms:
@@ -207,8 +208,9 @@ def train_together(
     """One model for the pictures of several people, each in the person's own unit sphere."""
     stage = replace(settings.full_rgb, steps=steps)
     options = RunOptions(seed, device="cpu", progress=progress)
-    run = start_run(settings, options, {"input": "template"})
-    terms = rgb_terms(run, scene_views(scenes, run.device), stage)
+    views = scene_views(scenes, options.place)
+    run = start_run(settings, options, {"input": "template"}, linear_light=linear_light(views))
+    terms = rgb_terms(run, views, stage)
     run.train("full_rgb", stage.steps, stage.beta, terms)
     return run.model.eval()
 

@@ -66,6 +66,11 @@ class Reconstruction:
     history: History = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def linear_light(self) -> float:
+        """How its pixels are averaged (`batches.linear_light`); older reports say nothing: 0."""
+        return float(self.report.get("linear_light", 0.0))
+
     def render(self, cameras: Cameras, view: int = 0) -> Rendered:
         """Render one view: colour (H, W, 3), opacity, depth (scene unit) and normals.
 
@@ -85,7 +90,7 @@ class Reconstruction:
             background,
             self.settings.render,
             rays_a_pixel=side**2,
-            linear_light=float(self.report.get("linear_light", 0.0)),
+            linear_light=self.linear_light,
         )
         return Rendered(
             colour=flat.colour.reshape(height, width, 3),

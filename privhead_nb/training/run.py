@@ -180,6 +180,7 @@ class Run:
             "device": str(self.device),
             "threads": torch.get_num_threads(),
             "data": self.identity["data"],
+            "linear_light": self.linear_light,
             **self.described,
             "seconds": {k: round(v, 2) for k, v in self.seconds.items()},
             "seconds_total": round(sum(self.seconds.values()), 2),

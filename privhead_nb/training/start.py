@@ -89,6 +89,8 @@ def start_run(
     described: dict[str, Any],
     mark: str = "",
     template: Template | None = None,
+    *,
+    linear_light: float,
 ) -> Run:
     """A run at its beginning (or its template's), or where its checkpoint in `out` left off.
 
@@ -98,6 +100,7 @@ def start_run(
         described: what report.json shall say of the input.
         mark: fingerprint of the data; a run is resumed on the same alone.
         template: where it starts; the default is a sphere.
+        linear_light: how pixels are averaged (`batches.linear_light`).
 
     Raises:
         OutputError: `out` can't be written, or holds results and may not be replaced.
@@ -112,6 +115,7 @@ def start_run(
         "data": mark,
         "stages": described.get("stages"),
         "template": None if template is None else template.fingerprint,
+        "linear_light": linear_light,
     }
     model = HeadModel(settings.field, seed=seed).to(where)
     if template is not None:
@@ -129,7 +133,7 @@ def start_run(
         show=settings.name != "ci" if options.progress is None else options.progress,
         identity=identity,
         described=described,
-        linear_light=described.get("linear_light", 0.0),
+        linear_light=linear_light,
     )
     if options.out is None:
         return run

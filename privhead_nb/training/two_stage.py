@@ -20,7 +20,7 @@ from privhead_nb.kernels.dispatch import Backend
 from privhead_nb.privacy.release import Release
 from privhead_nb.scenes.images import to_uint8
 from privhead_nb.scenes.scene import Scene
-from privhead_nb.training.batches import linear_light, released_views, scene_views
+from privhead_nb.training.batches import Views, linear_light, released_views, scene_views
 from privhead_nb.training.checkpoint import fingerprint
 from privhead_nb.training.profiles import Profile, get_profile
 from privhead_nb.training.reconstruction import Reconstruction
@@ -28,6 +28,8 @@ from privhead_nb.training.run import Run, Terms
 from privhead_nb.training.start import RunOptions, start_run
 from privhead_nb.training.steps import modulus_terms, rgb_terms
 from privhead_nb.training.template import Template, as_template, earlier
+
+CPU = torch.device("cpu")
 
 
 def reconstruct(
@@ -61,7 +63,8 @@ def reconstruct(
         progress: show bars; the default shows them except under the "ci" profile.
         backend: of all kernels; an op that has no such form runs its reference.
         template: the head that the first stage starts from, or its folder; the default is a sphere.
-            With one, a release needs no neutral view.
+            With one, a release needs no neutral view; stage 2 alone then takes pixels for means of
+            stored values.
         start: an earlier reconstruction of this head, or its folder, from a release with smaller
             pictures; stage 2 alone goes on from it. Large pictures need one: their moduli pull
             towards the right place from nearby only (docs/reconstruction.md).
@@ -104,11 +107,12 @@ def reconstruct(
         "unit": release.unit,
     }
     options = RunOptions(seed, out, resume, overwrite, device, progress, backend)
-    if template is None or start is not None:  # a template alone asks for no neutral view
-        neutral = released_views(release, "neutral", options.place)
-        described["linear_light"] = linear_light(neutral)
+    light, mark = 0.0, f"release {release.fingerprint}"
+    if 1 in stages or template is None or start is not None:
+        # stage 2 on a template alone reads no neutral view
+        light = linear_light(released_views(release, "neutral", CPU))
     with options.alone():
-        run = start_run(settings, options, described, f"release {release.fingerprint}", template)
+        run = start_run(settings, options, described, mark, template, linear_light=light)
         if run.finished is not None:
             return run.finished
         one, two, stage1_mesh = settings.stage1, settings.stage2, None
@@ -150,19 +154,14 @@ def reconstruct_full_rgb(
     settings = get_profile(profile)
     small = scene.resized(size)
     small = replace(small, images=_eight_bit(small.images), masks=_eight_bit(small.masks))
+    described = {"input": "scene", "baseline": "full-rgb", "size": size, "unit": scene.unit}
+    light, mark = linear_light(_baseline_views(small, CPU)), f"scene {_fingerprint(small)}"
     options = RunOptions(seed, out, resume, overwrite, device, progress, backend)
-    views = scene_views([small], options.place, neutral_masks=True)
-    described = {
-        "input": "scene",
-        "baseline": "full-rgb",
-        "size": size,
-        "unit": scene.unit,
-        "linear_light": linear_light(views),
-    }
     with options.alone():
-        run = start_run(settings, options, described, f"scene {_fingerprint(small)}")
+        run = start_run(settings, options, described, mark, linear_light=light)
         if run.finished is not None:
             return run.finished
+        views = _baseline_views(small, run.device)
         stage = settings.full_rgb
         run.train("full_rgb", stage.steps, stage.beta, rgb_terms(run, views, stage))
         return _finish(run, scene, None)
@@ -197,15 +196,13 @@ def reconstruct_at_once(
     _check_fit(release, (1, 2), template)
     one, two = settings.stage1, settings.stage2
     beta = two.beta if template is not None else (one.beta[0], two.beta[1])
-    options = RunOptions(seed, device="cpu", progress=progress)
-    described = {
-        "input": "release",
-        "stages": "at once",
-        "beta": list(beta),
-        "unit": release.unit,
-        "linear_light": linear_light(released_views(release, "neutral", options.place)),
-    }
-    run = start_run(settings, options, described, f"release {release.fingerprint}", template)
+    described = {"input": "release", "stages": "at once", "beta": list(beta), "unit": release.unit}
+    options, mark = (
+        RunOptions(seed, device="cpu", progress=progress),
+        f"release {release.fingerprint}",
+    )
+    light = linear_light(released_views(release, "neutral", CPU))
+    run = start_run(settings, options, described, mark, template, linear_light=light)
     colours, moduli = _terms(run, release, "neutral"), _terms(run, release, "sensitive")
 
     def terms() -> Terms:
@@ -246,6 +243,10 @@ def _terms(run: Run, release: Release, which: str) -> Callable[[], Terms]:
     if which == "neutral":
         return rgb_terms(run, views, run.settings.stage1)
     return modulus_terms(run, views, release.operator, run.settings.stage2)
+
+
+def _baseline_views(scene: Scene, device: torch.device) -> Views:
+    return scene_views([scene], device, neutral_masks=True)
 
 
 def _fingerprint(scene: Scene) -> str:
