@@ -849,8 +849,8 @@ style.show(
 # *light*; a program that makes a picture smaller adds up *stored values*, which go about with its square root. Half dark
 # hair (0.15), half white wall: 0.74 in light, 0.58 in values. Who takes one for the other sees the outline a fifth of a
 # pixel off, a millimetre on the head, all around. The package finds out from the outlines of the neutral views which
-# mean the pictures are (`batches.linear_light`); on our made heads it was worth little to
-# stage 2, and a quarter of its distance to full RGB. And it computes a pixel's share of head from how far its ray misses the surface,
+# mean the pictures are (`batches.linear_light`); on our made heads it was worth a
+# twentieth of stage 2's distance and a sixth of full RGB's. And it computes a pixel's share of head from how far its ray misses the surface,
 # *compared with the pixel's width*, its **footprint**
 # (`privhead_nb/render/volume.py`). In the package, which has it, beta's schedule hardly matters
 # (`benchmarks/studies/beta.py` ran it with footprints and without), and on this head stage 1 hardly either. On this
