@@ -174,7 +174,7 @@ def test_in_training_one_ray_of_a_pixel_gives_the_normal_of_all():
     assert len(few.gradients) < len(each.gradients) / 2
     assert torch.allclose(few.normals[whole].norm(dim=-1), torch.ones(1), atol=1e-3)  # not a mean
     assert (few.normals - each.normals)[whole].norm(dim=-1).max() < 0.5
-    assert (few.normals - each.normals)[whole].mean(0).norm() < 0.05  # drawn, not always the first
+    assert (few.normals - each.normals)[whole].mean(0).norm() < 0.1  # drawn, not always the first
 
 
 def test_eikonal_points_are_asked_beside_the_samples():
