@@ -31,7 +31,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean
@@ -107,15 +107,19 @@ class Trial:
     @property
     def key(self) -> str:
         """Its name among the results."""
-        size = f"{self.size}px" + (f" after {self.after}px" if self.after else "")
-        size += f" of {self.rendered}px" if self.rendered else ""
-        size += " of values" if self.values else ""
-        where = (self.profile, self.head, self.method, size, f"seed {self.seed}")
+        where = (self.profile, self.head, self.method, pictures(asdict(self)), f"seed {self.seed}")
         return " ".join((*where, *self.changes))
 
     def settings(self) -> Profile:
         """The profile with the changes."""
         return changed(PROFILES[self.profile], self.changes)
+
+
+def pictures(trial: dict[str, Any]) -> str:
+    """The size of a trial's pictures, and what else is told of them; older trials say less."""
+    size = f"{trial['size']}px" + (f" after {trial['after']}px" if trial["after"] else "")
+    size += f" of {trial['rendered']}px" if trial.get("rendered") else ""
+    return size + (" of values" if trial.get("values") else "")
 
 
 def scene_of(head: str, size: int) -> Scene:
@@ -199,8 +203,7 @@ def derivatives_terms(
         shown = run.render(views, flat.reshape(-1), points)
         rendered = slopes(shown.colour.reshape(stage.patches, side, side, 3))
         known = slopes(target[flat])
-        together = lengths(rendered - known)
-        off = (lengths(rendered) - lengths(known)).abs() if apart else together
+        off = (lengths(rendered) - lengths(known)).abs() if apart else lengths(rendered - known)
         normals = shown.normals.reshape(stage.patches, side, side, 3)
         terms = {
             "gradient": stage.gradient * off.sum(1).mean(),
@@ -217,9 +220,8 @@ def derivatives_terms(
 def execute(trial: Trial, save: Path | None = None) -> dict[str, Any]:
     """Train and measure."""
     scene = scene_of(trial.head, trial.rendered or trial.size)
-    with ExitStack() as stack:
-        if trial.values:
-            stack.enter_context(mock.patch.object(two_stage, "linear_light", return_value=0.0))
+    of_values = mock.patch.object(two_stage, "linear_light", return_value=0.0)
+    with of_values if trial.values else nullcontext():
         mesh, seconds = mesh_of(trial, scene)
     if save is not None:
         mesh.save(save)
@@ -385,9 +387,7 @@ def table() -> str:
     for found in stored().values():
         settings = ", ".join([*found["changes"], *(["older"] if found.get("older") else [])])
         heads = "real" if found["head"] == "real" else f"made {found['head'][0]}xx"
-        size = str(found["size"]) + (f" after {found['after']}" if found["after"] else "")
-        size += f" of {found['rendered']}" if found.get("rendered") else ""
-        size += " of values" if found.get("values") else ""
+        size = pictures(found).replace("px", "")
         what = (heads, size, found["profile"], found["method"], settings, found["seed"])
         rows.setdefault(what, []).append(found)
     lines = [

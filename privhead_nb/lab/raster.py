@@ -19,7 +19,7 @@ from privhead_nb.heads.codes import ALBEDO_NAMES, named_code
 from privhead_nb.heads.colour import albedo
 from privhead_nb.heads.grid import marching_cubes, sample_grid
 from privhead_nb.heads.head import Head
-from privhead_nb.heads.light import LIGHTS, shade, to_srgb
+from privhead_nb.heads.light import LIGHTS, shade, to_linear, to_srgb
 from privhead_nb.heads.surface import LABELS, gloss, label
 from privhead_nb.heads.tracer import ambient_occlusion
 from privhead_nb.scenes.camera import Cameras
@@ -88,7 +88,9 @@ class GBuffer(LitPoints):
                 self.view[at],
             )  # fmt: skip
         if not hair:
-            colour[self.label == HAIR_LABEL] = ((MASKED_HAIR + 0.055) / 1.055) ** 2.4  # as light
+            colour[self.label == HAIR_LABEL] = to_linear(
+                torch.tensor(MASKED_HAIR, dtype=torch.float64)
+            ).float()
         return to_srgb(self.average(colour.clamp(0, 1), 1.0))
 
     def maps(self) -> tuple[Tensor, Tensor, Tensor]:

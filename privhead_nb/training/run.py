@@ -66,7 +66,6 @@ class Run:
     show: bool
     identity: dict[str, Any]
     described: dict[str, Any]
-    linear_light: float = 0.0
     history: History = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -86,7 +85,7 @@ class Run:
             generator=self.generator,
             eikonal_points=eikonal_points,
             rays_a_pixel=settings.supersampling**2,
-            linear_light=self.linear_light,
+            linear_light=self.identity["linear_light"],
         )
 
     def train(
@@ -180,7 +179,7 @@ class Run:
             "device": str(self.device),
             "threads": torch.get_num_threads(),
             "data": self.identity["data"],
-            "linear_light": self.linear_light,
+            "linear_light": self.identity["linear_light"],
             **self.described,
             "seconds": {k: round(v, 2) for k, v in self.seconds.items()},
             "seconds_total": round(sum(self.seconds.values()), 2),

@@ -133,7 +133,6 @@ def start_run(
         show=settings.name != "ci" if options.progress is None else options.progress,
         identity=identity,
         described=described,
-        linear_light=linear_light,
     )
     if options.out is None:
         return run

@@ -197,11 +197,9 @@ def reconstruct_at_once(
     one, two = settings.stage1, settings.stage2
     beta = two.beta if template is not None else (one.beta[0], two.beta[1])
     described = {"input": "release", "stages": "at once", "beta": list(beta), "unit": release.unit}
-    options, mark = (
-        RunOptions(seed, device="cpu", progress=progress),
-        f"release {release.fingerprint}",
-    )
+    options = RunOptions(seed, device="cpu", progress=progress)
     light = linear_light(released_views(release, "neutral", CPU))
+    mark = f"release {release.fingerprint}"
     run = start_run(settings, options, described, mark, template, linear_light=light)
     colours, moduli = _terms(run, release, "neutral"), _terms(run, release, "sensitive")
 
