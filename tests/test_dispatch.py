@@ -12,7 +12,12 @@ from command import python
 
 from privhead_nb.kernels import dispatch, lazy
 from privhead_nb.kernels.dispatch import choose, prefer, why_not
-from privhead_nb.kernels.lazy import numba_kernel, triton_kernel
+from privhead_nb.kernels.lazy import (
+    kernel_threads,
+    numba_kernel,
+    only_kernels_in_parallel,
+    triton_kernel,
+)
 
 X = torch.zeros(3)
 
@@ -179,6 +184,16 @@ def test_torchs_threads_are_left_alone():
             out = np.zeros(9, np.float32)
             add_up(9, np.ones(9, np.float32), out)
             assert torch.get_num_threads() == count and out.tolist() == [3] * 9
+
+
+def test_threads_for_kernels_alone_are_given_back():
+    with threads(2):
+        with pytest.raises(OSError), only_kernels_in_parallel():
+            with only_kernels_in_parallel():
+                assert torch.get_num_threads() == 1 and kernel_threads() == 2
+            assert torch.get_num_threads() == 1 and kernel_threads() == 2
+            raise OSError
+        assert torch.get_num_threads() == 2 == kernel_threads()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from backends import needs_numba, threads
 from runs import TINY, as_read, poison, shortened, stopped_run, weights
 from safetensors.torch import load_file
 
@@ -53,6 +54,17 @@ def test_same_seed_same_bits_whatever_became_of_the_scene(scene, whole):
         scene.images.copy_(kept)
     assert torch.equal(weights(whole), weights(same))
     assert not torch.equal(weights(whole), weights(other))
+
+
+@needs_numba
+def test_same_bits_at_any_number_of_threads(release):
+    """PyTorch's sums, too: a training step leaves all threads to the kernels."""
+    made = []
+    for count in (1, 2, 3):
+        with threads(count):
+            made.append(weights(reconstruct(release, TINY, seed=1)))
+            assert torch.get_num_threads() == count
+    assert torch.equal(made[0], made[1]) and torch.equal(made[0], made[2])
 
 
 @pytest.mark.parametrize("step", [7, 24, 24 + 9])

@@ -1,6 +1,6 @@
 """What stands between stage 2 and full RGB, and what takes it away: settings one by one.
 
-    python benchmarks/studies/limit.py run shipped    parts, one trial after another
+    python benchmarks/studies/limit.py run shipped    parts, one trial after another; all: 2 hours
     python benchmarks/studies/limit.py table
     python benchmarks/studies/limit.py picture      docs/pictures/fine.webp: head 7 from 64 and 128
     python benchmarks/studies/limit.py one 201 two-stage field.degree=1      not stored
@@ -19,10 +19,7 @@ Beside distances and normals stand
     regions   mean distance from the truth around eyes, nose and mouth and in the rest of the face
               (made heads only)
 
-The parts "shipped" and "values" have the recipe as it is, "values" but for light. The others are of
-before, with one ray through the middle of each pixel; and no trial of before averages light
-(`older` in the results, and in their keys where the settings are the same). Finished trials are
-kept in benchmarks/results/limit.json and not repeated.
+Finished trials are kept in benchmarks/results/limit.json and not repeated.
 """
 
 from __future__ import annotations
@@ -64,6 +61,7 @@ from privhead_nb.training.batches import (
 )
 from privhead_nb.training.losses import eikonal_loss, laplacian_loss, smoothness_loss
 from privhead_nb.training.profiles import PROFILES, Profile
+from privhead_nb.training.reconstruction import Reconstruction
 from privhead_nb.training.run import Run, Terms
 from privhead_nb.training.start import RunOptions, start_run
 from privhead_nb.training.steps import eikonal_points, rgb_terms
@@ -75,7 +73,6 @@ PLANE = 0.6  # mm, how near to a cell's plane an edge of the mesh is "at" it
 SMOOTHED = 4.0  # mm, over which dents are averaged
 REGIONS = {"eyes": range(36, 48), "nose": range(27, 36), "mouth": range(48, 68)}
 REACH = 10.0  # mm from a landmark, within which a point is of its region
-ONE_RAY = ("render.supersampling=1", "render.samples=8")
 
 
 @dataclass(frozen=True)
@@ -89,7 +86,8 @@ class Trial:
         seed: of the training.
         size: of the pictures.
         profile: whose settings are changed.
-        after: pixels of the release whose reconstruction by `cpu` stage 2 starts from; 0: none.
+        after: pixels of the release whose reconstruction stage 2 starts from; 0: none. That of 64
+            is by `cpu` from a sphere, one of more by `fine` from that of half as many.
         rendered: pixels that a made head's pictures have before they are released; 0: as many.
         values: take pixels for means of stored values, whatever the outlines say.
     """
@@ -116,10 +114,10 @@ class Trial:
 
 
 def pictures(trial: dict[str, Any]) -> str:
-    """The size of a trial's pictures, and what else is told of them; older trials say less."""
+    """The size of a trial's pictures, and what else is told of them."""
     size = f"{trial['size']}px" + (f" after {trial['after']}px" if trial["after"] else "")
-    size += f" of {trial['rendered']}px" if trial.get("rendered") else ""
-    return size + (" of values" if trial.get("values") else "")
+    size += f" of {trial['rendered']}px" if trial["rendered"] else ""
+    return size + (" of values" if trial["values"] else "")
 
 
 def scene_of(head: str, size: int) -> Scene:
@@ -149,14 +147,27 @@ def mesh_of(trial: Trial, scene: Scene) -> tuple[Mesh, dict[str, float]]:
         release = protect(scene, size=trial.size, seed=0, masks=masks)
         start = None
         if trial.after:
-            smaller = protect(scene, size=trial.after, seed=0, masks=masks)
-            first_changes = ONE_RAY if set(ONE_RAY) <= set(trial.changes) else ()
-            first_profile = changed(PROFILES["cpu"], first_changes)
-            start = reconstruct(smaller, first_profile, seed=trial.seed, progress=False)
-            first = start.report["seconds"]
-            before = {f"{name}, {trial.after}px": first[name] for name in first}
+            start, before = start_of(trial, scene, trial.after, masks)
         made = reconstruct(release, profile, seed=trial.seed, progress=False, start=start)
     return made.mesh, before | made.report["seconds"]
+
+
+def start_of(
+    trial: Trial, scene: Scene, size: int, masks: str
+) -> tuple[Reconstruction, dict[str, float]]:
+    """The reconstruction from `size` pixels that a trial starts from, and seconds by stage."""
+    start, before = None, {}
+    if size > 64:
+        start, before = start_of(trial, scene, size // 2, masks)
+    made = reconstruct(
+        protect(scene, size=size, seed=0, masks=masks),
+        "cpu" if start is None else "fine",
+        seed=trial.seed,
+        progress=False,
+        start=start,
+    )
+    took = made.report["seconds"]
+    return made, before | {f"{name}, {size}px": took[name] for name in took}
 
 
 def derivatives_oracle(
@@ -289,17 +300,12 @@ def _each(*trials: Trial) -> list[Trial]:
     return [replace(trial, head=head) for head in CHOOSING for trial in trials]
 
 
-TRILINEAR = ("field.degree=1",)
 SHIPPED, BASELINE, APART = Trial(""), Trial("", "full-rgb"), Trial("", "apart")
 FINE = Trial("", size=128, profile="fine", after=64)
 FINE_BASELINE = Trial("", "full-rgb", size=128, profile="fine")
 REPORTED = ("real", "101", "102", "103")
-
-
-def _one_ray(*trials: Trial) -> list[Trial]:
-    """The same as it was before a pixel was an area, with one ray of 8 samples through each."""
-    return [replace(trial, changes=(*trial.changes, *ONE_RAY)) for trial in trials]
-
+TRILINEAR = ("field.degree=1",)
+ONE_RAY = ("render.supersampling=1", "render.samples=8")
 
 PARTS: dict[str, list[Trial]] = {
     "shipped": [
@@ -313,47 +319,25 @@ PARTS: dict[str, list[Trial]] = {
         for head in REPORTED[1:]
         for trial in (SHIPPED, BASELINE)
     ],
-    "oracles": _one_ray(
-        *_each(
-            SHIPPED,
-            BASELINE,
-            *(Trial("", method) for method in ("signed", "grey", "grey-moduli", "outlines")),
-            replace(SHIPPED, seed=1),
-            replace(SHIPPED, changes=("stage2.steps=3800",)),
-        )
+    "without": [
+        replace(trial, head=head, changes=changes)
+        for head in (*CHOOSING, *REPORTED)
+        for changes in (TRILINEAR, ONE_RAY)
+        for trial in (SHIPPED, BASELINE)
+    ],
+    "oracles": _each(
+        *(Trial("", method) for method in ("grey", "grey-moduli", "outlines")),
+        replace(SHIPPED, seed=1),
+        replace(SHIPPED, changes=("stage2.steps=3800",)),
     ),
-    "creases": _one_ray(
-        *_each(
-            replace(SHIPPED, changes=TRILINEAR),
-            replace(BASELINE, changes=TRILINEAR),
-            SHIPPED,
-            BASELINE,
-            replace(SHIPPED, changes=("field.resolutions=[16,32,64,104]",)),
-        )
-    ),
-    "report": _one_ray(
+    "sizes": [
+        *(Trial("real", size=size) for size in (128, 256)),
         *(
-            Trial(head, method, changes)
-            for head in REPORTED
-            for method in ("two-stage", "full-rgb")
-            for changes in (TRILINEAR, ())
-        )
-    ),
-    "sizes": _one_ray(
-        *(
-            Trial("real", size=size, changes=changes)
-            for size in (128, 256)
-            for changes in (TRILINEAR, ())
+            replace(trial, head=head, size=256)
+            for head in REPORTED[:2]
+            for trial in (FINE, replace(FINE, after=128), FINE_BASELINE)
         ),
-        *(replace(FINE, head="real", size=size) for size in (128, 256)),
-        *(replace(FINE_BASELINE, head="real", size=size) for size in (128, 256)),
-        *(
-            replace(trial, head=head, size=size)
-            for size in (128, 256)
-            for head in REPORTED[1:]
-            for trial in (FINE, FINE_BASELINE)
-        ),
-    ),
+    ],
 }
 
 
@@ -385,7 +369,7 @@ def table() -> str:
     """Means over the heads of all settings, of those for choosing and for reporting; Markdown."""
     rows: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for found in stored().values():
-        settings = ", ".join([*found["changes"], *(["older"] if found.get("older") else [])])
+        settings = ", ".join(found["changes"])
         heads = "real" if found["head"] == "real" else f"made {found['head'][0]}xx"
         size = pictures(found).replace("px", "")
         what = (heads, size, found["profile"], found["method"], settings, found["seed"])

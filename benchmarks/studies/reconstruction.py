@@ -4,8 +4,8 @@
     python benchmarks/studies/reconstruction.py run --part synthetic
     python benchmarks/studies/reconstruction.py table               # the stored results as Markdown
 
-Parts: `real` (five seeds, needs PRIVHEAD_REAL_HEAD), `synthetic` (heads 101 to 110, one seed),
-`ablation` (stage 2 without stage 1, three heads), `baseline` (what full RGB was tuned over),
+Parts: `real` (five seeds, needs PRIVHEAD_REAL_HEAD), `synthetic` (heads 101 to 110, two seeds),
+`others` (heads 301 to 305, which nothing else looks at, one seed), `ablation` (stage 2 without stage 1, three heads), `baseline` (what full RGB was tuned over),
 `recipe` (one setting of ours changed at a time, on head 101). Every run is a process of its own,
 so that its peak memory is its own; finished runs are kept in
 benchmarks/results/reconstruction.json and not repeated, so a study can be interrupted.
@@ -19,7 +19,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -38,8 +38,8 @@ RESULTS = resources.RESULTS / "reconstruction.json"
 REAL = Path(
     os.environ.get("PRIVHEAD_REAL_HEAD", ROOT.parent / "shared" / "data" / "real_head" / "scene")
 )
-SYNTHETIC = range(101, 111)
-PARTS = ("real", "synthetic", "ablation", "baseline", "recipe")
+SYNTHETIC, OTHERS = range(101, 111), range(301, 306)
+PARTS = ("real", "synthetic", "others", "ablation", "baseline", "recipe")
 
 
 def runs(part: str, profile: str) -> list[dict[str, Any]]:
@@ -49,7 +49,10 @@ def runs(part: str, profile: str) -> list[dict[str, Any]]:
         return [_run("real", s, m, profile) for s in range(5) for m in both]
     if part == "synthetic":
         both = ("two-stage", "full-rgb")
-        return [_run(str(i), 0, m, profile) for i in SYNTHETIC for m in both]
+        return [_run(str(i), s, m, profile) for s in range(2) for i in SYNTHETIC for m in both]
+    if part == "others":
+        both = ("two-stage", "full-rgb")
+        return [_run(str(i), 0, m, profile) for i in OTHERS for m in both]
     if part == "ablation":
         return [_run(h, 0, "stage-2-only", profile) for h in ("real", "101", "102")]
     if part == "baseline":
@@ -184,33 +187,25 @@ def table(profile: str) -> str:
 
     rows += ["| head | seed | stage 1 | stage 2 | full RGB | stage 2 / full | seconds (threads) |"]
     rows += ["| --- | --- | --- | --- | --- | --- | --- |"]
-    sets: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {"real": [], "synthetic": []}
-    for head in ("real", *map(str, SYNTHETIC)):
-        for two in pick(head, "two-stage"):
-            full = next((f for f in pick(head, "full-rgb") if f["seed"] == two["seed"]), None)
-            if full is None:
-                continue
-            sets["real" if head == "real" else "synthetic"].append((two, full))
-            ratio = two["final"]["distance_mean"] / full["final"]["distance_mean"]
-            rows.append(
-                f"| {head} | {two['seed']} | {_cell(two['stage1'])} | {_cell(two['final'])} "
-                f"| {_cell(full['final'])} | {ratio:.2f} | {sum(two['seconds'].values()):.0f} "
-                f"({two['threads']}) |"
-            )
-    for name, pairs in sets.items():
-        if not pairs:
-            continue
-
-        def average(which: int, what: str, pairs: Any = pairs, part: str = "final") -> float:
-            return mean(p[which][part][what] for p in pairs)
-
-        first, second, full = (
-            f"{average(w, 'distance_mean', part=p):.2f} mm "
-            f"{average(w, 'normal_median_deg', part=p):.1f} deg"
-            for w, p in ((0, "stage1"), (0, "final"), (1, "final"))
-        )
-        ratio = average(0, "distance_mean") / average(1, "distance_mean")
-        rows.append(f"| **{name}, mean** | | {first} | {second} | {full} | {ratio:.2f} | |")
+    sets = {"real": ("real",), "made 101-110": SYNTHETIC, "made 301-305": OTHERS}
+    means = []
+    for name, heads in sets.items():
+        pairs = []
+        for head in map(str, heads):
+            for two in pick(head, "two-stage"):
+                full = next((f for f in pick(head, "full-rgb") if f["seed"] == two["seed"]), None)
+                if full is None:
+                    continue
+                pairs.append((two, full))
+                ratio = two["final"]["distance_mean"] / full["final"]["distance_mean"]
+                rows.append(
+                    f"| {head} | {two['seed']} | {_cell(two['stage1'])} | {_cell(two['final'])} "
+                    f"| {_cell(full['final'])} | {ratio:.2f} | {sum(two['seconds'].values()):.0f} "
+                    f"({two['threads']}) |"
+                )
+        if pairs:
+            means.append(_mean_row(name, pairs))
+    rows += means
     memory = [r["peak_memory_mb"] for r in found.values() if r["peak_memory_mb"]]
     if memory:
         rows += ["", f"Peak memory of any run: {max(memory) / 1000:.2f} GB."]
@@ -229,6 +224,30 @@ def table(profile: str) -> str:
             for r in shipped
         ]
     return "\n".join(rows)
+
+
+def _mean_row(name: str, pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> str:
+    """Means over runs of both methods, with 95 % intervals of stage 2's distance and the ratio."""
+    from scipy.stats import bootstrap
+
+    def average(which: int, what: str, part: str = "final") -> float:
+        return mean(p[which][part][what] for p in pairs)
+
+    first, second, full = (
+        f"{average(w, 'distance_mean', p):.2f} mm {average(w, 'normal_median_deg', p):.1f} deg"
+        for w, p in ((0, "stage1"), (0, "final"), (1, "final"))
+    )
+    two, all_rgb = ([p[w]["final"]["distance_mean"] for p in pairs] for w in (0, 1))
+
+    def spread(what: Callable[..., Any]) -> str:
+        drawn = bootstrap((two, all_rgb), what, paired=True, vectorized=False, rng=0)
+        return "{:.2f} to {:.2f}".format(*drawn.confidence_interval)
+
+    ratio = mean(two) / mean(all_rgb)
+    return (
+        f"| **{name}**, {len(pairs)} runs | | {first} | {second} ({spread(lambda a, b: mean(a))}) "
+        f"| {full} | {ratio:.2f} ({spread(lambda a, b: mean(a) / mean(b))}) | |"
+    )
 
 
 def _cell(distances: dict[str, Any]) -> str:

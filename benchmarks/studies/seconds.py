@@ -1,6 +1,6 @@
 """Where the seconds of a reconstruction go, part by part.
 
-    python benchmarks/studies/seconds.py run         one run of `cpu` on head 105, one thread
+    python benchmarks/studies/seconds.py run         `cpu` on head 105 with one thread and with two
     python benchmarks/studies/seconds.py table
 
 Functions of the training are wrapped by a stopwatch; a part's seconds are its own, without those of
@@ -95,9 +95,9 @@ class Stopwatch:
         return timed
 
 
-def measure() -> dict[str, Any]:
-    """One reconstruction after a short one that loads the kernels."""
-    torch.set_num_threads(1)
+def measure(threads: int) -> dict[str, float]:
+    """Seconds by part of one reconstruction, after a short one that loads the kernels."""
+    torch.set_num_threads(threads)
     release = protect(load_scene(scene_folder(HEAD)), seed=0)
     reconstruct(release, "ci", progress=False)
     watch = Stopwatch()
@@ -109,18 +109,26 @@ def measure() -> dict[str, Any]:
         train = watch.wrapped("the rest of rendering and losses", training.Run.train)
         stack.enter_context(mock.patch.object(training.Run, "train", train))
         reconstruct(release, PROFILE, seed=0, progress=False)
-    parts = {k: round(v, 3) for k, v in watch.seconds.items() if k != "outside"}
-    return {"head": HEAD, "profile": PROFILE, "threads": 1, "seconds": parts, "machine": machine()}
+    return {k: round(v, 3) for k, v in watch.seconds.items() if k != "outside"}
+
+
+def study() -> dict[str, Any]:
+    """Both runs, one after the other."""
+    seconds = {str(threads): measure(threads) for threads in (1, 2)}
+    return {"head": HEAD, "profile": PROFILE, "seconds": seconds, "machine": machine()}
 
 
 def table() -> str:
     """Parts by their seconds, as Markdown."""
-    found = json.loads(STORED.read_text(encoding="utf-8"))["seconds"]
-    total = sum(found.values())
-    lines = ["| part | seconds | share |", "| --- | --- | --- |"]
-    for name, seconds in sorted(found.items(), key=lambda item: -item[1]):
-        lines.append(f"| {name} | {seconds:.1f} | {seconds / total:.0%} |")
-    return "\n".join([*lines, f"| both stages | {total:.1f} | |"])
+    one, two = json.loads(STORED.read_text(encoding="utf-8"))["seconds"].values()
+    all_one, all_two = sum(one.values()), sum(two.values())
+    lines = ["| part | one thread | share | two threads | share |", "| --- |" + " --- |" * 4]
+    for name, seconds in sorted(one.items(), key=lambda item: -item[1]):
+        lines.append(
+            f"| {name} | {seconds:.1f} s | {seconds / all_one:.0%} "
+            f"| {two[name]:.1f} s | {two[name] / all_two:.0%} |"
+        )
+    return "\n".join([*lines, f"| both stages | {all_one:.1f} s | | {all_two:.1f} s | |"])
 
 
 def main() -> None:
@@ -130,7 +138,7 @@ def main() -> None:
     )
     parser.add_argument("command", choices=("run", "table"))
     if parser.parse_args().command == "run":
-        write_json(STORED, measure())
+        write_json(STORED, study())
     print(table())
 
 

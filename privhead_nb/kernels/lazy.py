@@ -18,7 +18,7 @@ Kernels may call other kernels of their module. `NumbaKernel.python` is the plai
 without Numba, in any precision.
 
 A parallel kernel is called with a count, and its passes 0 .. count - 1 are dealt out to
-`torch.get_num_threads()` threads. A pass writes nothing that another one reads or writes, so the
+`kernel_threads()` threads. A pass writes nothing that another one reads or writes, so the
 result does not depend on who runs it.
 
 One result, whatever ran before. With fastmath the compiler may reorder sums, so that two compiled
@@ -48,6 +48,7 @@ log = logging.getLogger("privhead_nb.kernels")
 
 _PARTS = 4  # of a parallel kernel, a thread: while one thread waits for a core, another takes more
 _lock = threading.Lock()
+_held: list[int] = []  # PyTorch's threads before each open `only_kernels_in_parallel`
 _compiling = threading.RLock()  # whoever compiles with another setting of Numba
 _not_stored: list[str] = []  # what went wrong with Numba's cache, first problem first
 
@@ -127,7 +128,7 @@ class NumbaKernel:
         if not self.parallel:
             return self._run(*arguments)
         count, *rest = arguments
-        threads = min(torch.get_num_threads(), count)
+        threads = min(kernel_threads(), count)
         if threads <= 1:
             return self.alone(count, *rest)
         if not self.called:
@@ -191,6 +192,31 @@ class NumbaKernel:
         fast = {"fastmath": True, "error_model": "numpy", "nogil": True}
         all_options: dict[str, Any] = fast | self.options | options
         return numba.njit(**all_options)(linked)
+
+
+def kernel_threads() -> int:
+    """How many threads a parallel kernel takes: as many as PyTorch, or as it had."""
+    return _held[0] if _held else torch.get_num_threads()
+
+
+@contextmanager
+def only_kernels_in_parallel() -> Iterator[None]:
+    """Inside, PyTorch's own operations run in one thread, and kernels in as many as it had.
+
+    For loops of many small operations, a training step for one. PyTorch's threads stay awake for a
+    while after each, on the cores that the kernels' threads wait for, so that two threads are no
+    faster than one. And nothing that PyTorch sums depends on the number of threads.
+    """
+    with _lock:
+        _held.append(kernel_threads())
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        with _lock:
+            count = _held.pop()
+            if not _held:
+                torch.set_num_threads(count)
 
 
 triton_kernel = TritonKernel  # as a decorator, see the module's text

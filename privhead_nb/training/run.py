@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,8 @@ from privhead_nb.errors import TrainingError
 from privhead_nb.field.encoding import GridEncoding
 from privhead_nb.field.model import HeadModel
 from privhead_nb.geometry.mesh import Mesh
+from privhead_nb.kernels.dispatch import choose
+from privhead_nb.kernels.lazy import only_kernels_in_parallel
 from privhead_nb.render.sampling import SdfCache
 from privhead_nb.render.volume import Rendered, render_rays
 from privhead_nb.training.batches import Views, rays_at
@@ -111,7 +113,7 @@ class Run:
         every = float(os.environ.get("PRIVHEAD_SAVE_EVERY") or SAVE_EVERY)
         began, before, saved, bad = time.perf_counter(), self.seconds.get(name, 0.0), 0.0, 0
         bar = tqdm(total=steps, initial=self.step, desc=name, disable=not self.show)
-        with bar, held_interrupt() as pressed, gradients_in_place(self.model):
+        with bar, held_interrupt() as pressed, gradients_in_place(self.model), self._threads():
             while self.step < steps:
                 self._schedule(optimiser, beta, steps)
                 if self.step % self.settings.cache_every == 0:
@@ -191,6 +193,14 @@ class Run:
         if self.folder is not None:
             result.save(self.folder)
             (self.folder / NAME).unlink(missing_ok=True)
+
+    def _threads(self) -> AbstractContextManager[None]:
+        """On the CPU, with a grid: threads for the kernels alone, which do most of a step."""
+        if self.settings.field.kind == "grid":
+            table = next(self.model.parameters())
+            if choose("training", "auto", table) == "numba":
+                return only_kernels_in_parallel()
+        return nullcontext()
 
     def _schedule(
         self, optimiser: torch.optim.Optimizer, beta: tuple[float, float], steps: int
