@@ -5,10 +5,10 @@
     python benchmarks/studies/reconstruction.py table               # the stored results as Markdown
 
 Parts: `real` (five seeds, needs PRIVHEAD_REAL_HEAD), `synthetic` (heads 101 to 110, two seeds),
-`others` (heads 301 to 305, which nothing else looks at, one seed), `ablation` (stage 2 without stage 1, three heads), `baseline` (what full RGB was tuned over),
-`recipe` (one setting of ours changed at a time, on head 101). Every run is a process of its own,
-so that its peak memory is its own; finished runs are kept in
-benchmarks/results/reconstruction.json and not repeated, so a study can be interrupted.
+`others` (heads 301 to 305, which nothing else looks at), `ablation` (stage 2 without stage 1, three
+heads), `baseline` (what full RGB was tuned over), `recipe` (one setting of ours changed at a time,
+on head 101). Every run is a process of its own, so that its peak memory is its own; finished runs
+are kept in benchmarks/results/reconstruction.json and not repeated, so a study can be interrupted.
 """
 
 from __future__ import annotations
@@ -239,14 +239,16 @@ def _mean_row(name: str, pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> 
     )
     two, all_rgb = ([p[w]["final"]["distance_mean"] for p in pairs] for w in (0, 1))
 
-    def spread(what: Callable[..., Any]) -> str:
-        drawn = bootstrap((two, all_rgb), what, paired=True, vectorized=False, rng=0)
+    def ratio(a: Any, b: Any) -> float:
+        return mean(a) / mean(b)
+
+    def spread(statistic: Callable[..., float], *data: list[float]) -> str:
+        drawn = bootstrap(data, statistic, paired=True, vectorized=False, rng=0)
         return "{:.2f} to {:.2f}".format(*drawn.confidence_interval)
 
-    ratio = mean(two) / mean(all_rgb)
     return (
-        f"| **{name}**, {len(pairs)} runs | | {first} | {second} ({spread(lambda a, b: mean(a))}) "
-        f"| {full} | {ratio:.2f} ({spread(lambda a, b: mean(a) / mean(b))}) | |"
+        f"| **{name}**, {len(pairs)} runs | | {first} | {second} ({spread(mean, two)}) "
+        f"| {full} | {ratio(two, all_rgb):.2f} ({spread(ratio, two, all_rgb)}) | |"
     )
 
 
