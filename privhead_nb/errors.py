@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -59,6 +60,12 @@ def check_choice(
     if name not in choices:
         remedy = f"{what.capitalize()}s: {', '.join(choices)}."
         raise error(f"there is no {what} {name!r}", where=where, remedy=remedy)
+
+
+def no_folder(path: Path) -> str:
+    """What is wrong with a path that should be a folder and is none."""
+    # Path.is_file raises for names that are too long
+    return "is a file, not a folder" if os.path.isfile(path) else "there is no such folder"  # noqa: PTH113
 
 
 def listed(names: Iterable[str], most: int = 20) -> str:

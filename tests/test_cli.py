@@ -134,6 +134,7 @@ def _wrong_calls(scene: Path, release: Path, result: Path, tmp: Path) -> dict[st
         "this is a release": ["evaluate", result, "--truth", release],
         "the target folder is not empty": ["synth", tmp / "full"],
         "kernel_size is 4": ["protect", scene, tmp / "r", "--kernel-size", 4],
+        "is a file, not a folder": ["protect", tmp / "full" / "mine.txt", tmp / "r"],
         "there is no light": ["synth", tmp / "s", "--light", "moon"],
     }  # fmt: skip
 

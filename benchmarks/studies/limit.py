@@ -9,8 +9,9 @@ A trial is a head, a seed, a method, a picture size and settings that differ fro
 Methods: "two-stage" and "full-rgb", and oracles that no release allows: "signed" (stage 2 sees the
 derivatives with their signs, channel by channel), "apart" (it sees the two lengths whose sum the
 modulus is, one of derivatives along x, one along y), "grey" (full RGB on grey pictures),
-"grey-moduli" (two stages on them), "outlines" (two stages, all masks released). Heads 201 to 220
-are for choosing, 101 to 110 and the real head (PRIVHEAD_REAL_HEAD) for reporting.
+"grey-moduli" (two stages on them), "outlines" (two stages, all masks released); and "truth", no
+training at all: a made head's own surface as a mesh of the same kind. Heads 201 to 220 are for
+choosing, 101 to 110 and the real head (PRIVHEAD_REAL_HEAD) for reporting.
 
 Beside distances and normals stand
     creases   mean angle between adjacent mesh faces within 0.6 mm of a level's cell planes over the
@@ -133,6 +134,8 @@ def grey(scene: Scene) -> Scene:
 def mesh_of(trial: Trial, scene: Scene) -> tuple[Mesh, dict[str, float]]:
     """The trained mesh, and seconds by stage."""
     profile, before = trial.settings(), {}
+    if trial.method == "truth":
+        return truth(int(trial.head), scene, profile.mesh_resolution), {}
     if trial.method in ("signed", "apart"):
         release = protect(scene, size=trial.size, seed=0)
         return derivatives_oracle(release, scene, profile, trial.seed, trial.method == "apart")
@@ -150,6 +153,17 @@ def mesh_of(trial: Trial, scene: Scene) -> tuple[Mesh, dict[str, float]]:
             start, before = start_of(trial, scene, trial.after, masks)
         made = reconstruct(release, profile, seed=trial.seed, progress=False, start=start)
     return made.mesh, before | made.report["seconds"]
+
+
+def truth(identity: int, scene: Scene, resolution: int) -> Mesh:
+    """A made head's surface from its distances, as meshes are taken from a trained field."""
+    head, center = make_head(identity), torch.tensor(scene.center, dtype=torch.float32)
+
+    def sdf(points: Tensor) -> Tensor:
+        return head.sdf(points * scene.radius + center) / scene.radius
+
+    with torch.no_grad():
+        return extract_mesh(sdf, scene.center, scene.radius, resolution=resolution)
 
 
 def start_of(
@@ -314,6 +328,7 @@ PARTS: dict[str, list[Trial]] = {
         *_each(*(replace(trial, rendered=256) for trial in (SHIPPED, BASELINE))),
         *(replace(t, head=head) for head in REPORTED for t in (FINE, FINE_BASELINE)),
     ],
+    "truth": [Trial(head, "truth") for head in (*CHOOSING, *REPORTED[1:])],
     "values": [
         replace(trial, head=head, values=True)
         for head in REPORTED[1:]
@@ -321,7 +336,7 @@ PARTS: dict[str, list[Trial]] = {
     ],
     "without": [
         replace(trial, head=head, changes=changes)
-        for head in (*CHOOSING, *REPORTED)
+        for head in (*CHOOSING, "real")
         for changes in (TRILINEAR, ONE_RAY)
         for trial in (SHIPPED, BASELINE)
     ],
@@ -333,8 +348,7 @@ PARTS: dict[str, list[Trial]] = {
     "sizes": [
         *(Trial("real", size=size) for size in (128, 256)),
         *(
-            replace(trial, head=head, size=256)
-            for head in REPORTED[:2]
+            replace(trial, head="real", size=256)
             for trial in (FINE, replace(FINE, after=128), FINE_BASELINE)
         ),
     ],

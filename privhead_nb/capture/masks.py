@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from privhead_nb.capture.hull import Hull, Mask, carve
 from privhead_nb.capture.views import Points, View
-from privhead_nb.errors import SceneError, listed
+from privhead_nb.errors import SceneError, listed, no_folder
 from privhead_nb.scenes.images import FORMATS, read_mask
 
 BODY = (
@@ -99,7 +99,7 @@ def given_masks(views: Sequence[View], folder: Path) -> list[Mask]:
         SceneError: none for a view, two for one, or one of another shape.
     """
     if not folder.is_dir():
-        raise SceneError("there is no such folder", where=folder, remedy="Check --masks.")
+        raise SceneError(no_folder(folder), where=folder, remedy="Check --masks.")
     there: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in FORMATS or path.name.startswith("."):

@@ -147,12 +147,9 @@ def deidentify(
         )
     random = torch.Generator().manual_seed(request.seed)
     at_once = len(pictures) if request.group or request.method == "k-same" else BATCH
-    changed = [
-        _changed(system, part, strength, random, request)
-        for part in tqdm(
-            pictures.split(at_once), desc=request.method, disable=not progress, unit="batch"
-        )
-    ]
+    parts = pictures.split(at_once)
+    with tqdm(parts, request.method, delay=1, disable=not progress, unit="batch") as bar:
+        changed = [_changed(system, part, strength, random, request) for part in bar]
     facts: dict[str, Any] = {
         "method": request.method,
         "strength": strength,

@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 from tqdm import tqdm
 
-from privhead_nb.errors import LabError
+from privhead_nb.errors import LabError, no_folder
 from privhead_nb.files import atomic_folder, write_json
 from privhead_nb.heads.codes import GENERATOR_VERSION
 from privhead_nb.lab.attacks import RECONSTRUCTION, REGISTRY, RELEASE
@@ -141,8 +141,8 @@ def find(source: Path, release: Path | None = None) -> tuple[Path | None, Path |
         LabError: no folder, neither, or several of a kind.
     """
     if not os.path.isdir(source):  # noqa: PTH112 - Path.is_dir raises for names too long
-        what = "is a file" if os.path.isfile(source) else "there is no such folder"  # noqa: PTH113
-        raise LabError(what, where=source, remedy="Name a release or a reconstruction's folder.")
+        remedy = "Name a release or a reconstruction's folder."
+        raise LabError(no_folder(source), where=source, remedy=remedy)
     inside = sorted(p for p in source.iterdir() if p.is_dir() and not p.name.startswith("."))
     places = [source] if kinds(source) else inside
     releases = [p for p in places if RELEASE in kinds(p)]

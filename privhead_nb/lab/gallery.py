@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from privhead_nb.errors import LabError
+from privhead_nb.errors import LabError, no_folder
 from privhead_nb.lab import faces
 from privhead_nb.lab.faces import FaceDataset
 from privhead_nb.lab.framing import SIZE
@@ -105,7 +105,7 @@ def _of_folder(folder: Path) -> Gallery:
     try:
         entries = sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise LabError("there is no such folder", where=folder, remedy=remedy) from error
+        raise LabError(no_folder(folder), where=folder, remedy=remedy) from error
     except (OSError, ValueError) as error:
         raise unreadable(folder, error, error=LabError, remedy=remedy) from error
     paths = [p for p in entries if p.suffix.lower() == ".png" and not p.name.startswith(".")]

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from privhead_nb.errors import LabError
+from privhead_nb.errors import LabError, no_folder
 from privhead_nb.files import atomic_folder, write_json
 from privhead_nb.lab import attackers
 from privhead_nb.lab.attacks import (
@@ -79,7 +79,7 @@ def _check(source: Path, request: AttackRequest) -> None:
         lists = (f"On a {kind}: {', '.join(names(kind))}." for kind in (RELEASE, RECONSTRUCTION))
         raise unknown_attack(name, "--attack", " ".join(lists))
     if not os.path.isdir(source):  # noqa: PTH112 - Path.is_dir raises for names too long
-        raise LabError("there is no such folder", where=source, remedy="Check the path.")
+        raise LabError(no_folder(source), where=source, remedy="Check the path.")
     is_a = kinds(source)
     if not is_a:
         raise LabError(

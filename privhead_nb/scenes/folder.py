@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from privhead_nb.errors import SceneError
+from privhead_nb.errors import SceneError, no_folder
 from privhead_nb.reading import unreadable
 from privhead_nb.scenes.camera import Cameras, Vec3
 from privhead_nb.scenes.checks import assumed_axes, check_description, check_surroundings
@@ -207,7 +207,7 @@ def _read(folder: Path, format: str) -> tuple[Path, SceneInfo, SceneParts]:
     """Path and contents of scene.json, and what the loader found."""
     try:
         if not folder.is_dir():
-            raise SceneError("there is no such folder", where=folder, remedy="Check the path.")
+            raise SceneError(no_folder(folder), where=folder, remedy="Check the path.")
         release = (folder / "release.json").is_file()
     except (OSError, ValueError) as problem:  # closed to us, or no name that a folder can have
         raise unreadable(folder, problem, error=SceneError, remedy="Check the path.") from problem
