@@ -219,8 +219,9 @@ def test_the_papers_means() -> None:
 def test_ours_are_read_from_the_study() -> None:
     stored = results.table("reconstruction")
     made, scan = table1.ours(table1.study())
-    assert (len(made.ratios), len(scan.ratios)) == (10, 5)
-    two = [stored[f"cpu {head} 0 two-stage"]["final"] for head in range(101, 111)]
+    assert (len(made.ratios), len(scan.ratios)) == (20, 5)
+    runs = [(seed, head) for seed in range(2) for head in range(101, 111)]
+    two = [stored[f"cpu {head} {seed} two-stage"]["final"] for seed, head in runs]
     assert made.means[1] == pytest.approx(mean(run["distance_mean"] for run in two))
     assert made.normals[1].mean() == pytest.approx(mean(run["normal_median_deg"] for run in two))
     assert all(a > b > c for a, b, c in (g.means for g in (*table1.PAPER, made, scan)))

@@ -227,7 +227,10 @@ def table(profile: str) -> str:
 
 
 def _mean_row(name: str, pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> str:
-    """Means over runs of both methods, with 95 % intervals of stage 2's distance and the ratio."""
+    """Means over runs of both methods, with 95 % intervals of stage 2's distance and the ratio.
+
+    The intervals resample heads, or of one head the seeds.
+    """
     from scipy.stats import bootstrap
 
     def average(which: int, what: str, part: str = "final") -> float:
@@ -237,7 +240,12 @@ def _mean_row(name: str, pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> 
         f"{average(w, 'distance_mean', p):.2f} mm {average(w, 'normal_median_deg', p):.1f} deg"
         for w, p in ((0, "stage1"), (0, "final"), (1, "final"))
     )
-    two, all_rgb = ([p[w]["final"]["distance_mean"] for p in pairs] for w in (0, 1))
+    units: dict[Any, list[tuple[float, ...]]] = {}
+    for pair in pairs:
+        unit = pair[0]["seed"] if name == "real" else pair[0]["head"]
+        distances = tuple(run["final"]["distance_mean"] for run in pair)
+        units.setdefault(unit, []).append(distances)
+    two, all_rgb = ([mean(d[w] for d in unit) for unit in units.values()] for w in (0, 1))
 
     def ratio(a: Any, b: Any) -> float:
         return mean(a) / mean(b)

@@ -964,7 +964,7 @@ style.show(
 # ## 10. The paper's Table 1, and ours
 #
 # Ours are read from the stored study (`benchmarks/studies/reconstruction.py`): ten made heads that were not tuned on
-# (but for two of them, at which we looked), and one published scan with five seeds. The paper's were typed head by
+# (but for two of them, at which we looked) with two seeds each, and one published scan with five. The paper's were typed head by
 # head, so that its means can be checked, too.
 
 # %%
@@ -995,7 +995,7 @@ ax.set_xlabel("distance of stage 2 / distance of full RGB (1: the photos were no
 style.show(
     figure,
     alt="Four rows of marks: stage 2 over full RGB. FaceScape from 1.4 to 2, bar at 1.58; H3DS from 1.04 to 1.4, bar at "
-    "1.19; our made heads from 1.3 to 1.7, bar at 1.54; our scan from 1.0 to 1.2, bar at 1.10.",
+    "1.19; our made heads from 1.3 to 1.8, bar at 1.54; our scan from 1.0 to 1.2, bar at 1.10.",
 )
 
 # %% [markdown]
@@ -1014,7 +1014,7 @@ style.show(
 #
 # What does compare is what is left when unit and protocol cancel: within one line, the *order* (stage 1 is worst,
 # full RGB best; in every line so), and with care the *ratio* of stage 2 to full RGB. In the picture a mark is a head
-# (or a seed of the scan), a bar the ratio of means. Over ten heads, full RGB is nearer to the truth on every single
+# (ours: a head and a seed), a bar the ratio of means. Over ten heads, full RGB is nearer to the truth on every single
 # one, theirs and ours (the head of this lesson, with its small field, is not among them). Protection costs a
 # tenth or two in distance on H3DS and on our scan, and more than half on FaceScape and on our made heads. (It seemed a
 # quarter on these as long as both methods took the photos' pixels for means of stored values: what spoils both hides
