@@ -197,6 +197,37 @@ def test_threads_for_kernels_alone_are_given_back():
         assert torch.get_num_threads() == 2 == kernel_threads()
 
 
+def test_threads_are_given_back_where_two_trainings_overlap():
+    """Each Python thread gets its own number back, whoever leaves first."""
+    first_in, second_out, found = threading.Event(), threading.Event(), {}
+
+    def first():
+        torch.set_num_threads(3)
+        with only_kernels_in_parallel():
+            first_in.set()
+            assert second_out.wait(30)
+            found["first, inside"] = kernel_threads(), torch.get_num_threads()
+        found["first"] = torch.get_num_threads()
+
+    def second():
+        torch.set_num_threads(2)
+        assert first_in.wait(30)
+        with only_kernels_in_parallel():
+            found["second, inside"] = kernel_threads(), torch.get_num_threads()
+        found["second"] = torch.get_num_threads()
+        second_out.set()
+
+    with threads(2):
+        both = [threading.Thread(target=target) for target in (first, second)]
+        for thread in both:
+            thread.start()
+        for thread in both:
+            thread.join()
+    assert found == {
+        "first, inside": (3, 1), "first": 3, "second, inside": (2, 1), "second": 2,
+    }  # fmt: skip
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_process_has_threads_of_its_own():
     code = (

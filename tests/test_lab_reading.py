@@ -60,7 +60,7 @@ def test_a_gallery_is_its_pictures_whatever_a_system_left_beside_them(gallery):
 def test_what_is_no_folder_and_no_count_is_no_gallery(gallery, tmp_path):
     (tmp_path / "empty").mkdir()
     for source in ("n" * 300, "a\0b", "nothing", "anna.png"):
-        with refused("a folder|such folder|can't be read"):
+        with refused("is a file, not a folder|there is no such folder|can't be read"):
             read_gallery(str(gallery / source))
     with refused("holds no PNG picture"):
         read_gallery(str(tmp_path / "empty"))

@@ -1,6 +1,6 @@
 """What stands between stage 2 and full RGB, and what takes it away: settings one by one.
 
-    python benchmarks/studies/limit.py run shipped    parts, one trial after another; all: 2 hours
+    python benchmarks/studies/limit.py run shipped    parts, one trial after another; all: 3 hours
     python benchmarks/studies/limit.py table
     python benchmarks/studies/limit.py picture      docs/pictures/fine.webp: head 7 from 64 and 128
     python benchmarks/studies/limit.py one 201 two-stage field.degree=1      not stored
@@ -87,8 +87,8 @@ class Trial:
         seed: of the training.
         size: of the pictures.
         profile: whose settings are changed.
-        after: pixels of the release whose reconstruction stage 2 starts from; 0: none. That of 64
-            is by `cpu` from a sphere, one of more by `fine` from that of half as many.
+        after: pixels of the smaller release whose reconstruction stage 2 starts from. 0: none; 64:
+            by `cpu` from a sphere; 128: by `fine` from that of 64, and so on.
         rendered: pixels that a made head's pictures have before they are released; 0: as many.
         values: take pixels for means of stored values, whatever the outlines say.
     """
@@ -371,7 +371,8 @@ def said(key: str, found: dict[str, Any]) -> str:
 
 
 def run_part(name: str) -> None:
-    """What is not stored yet."""
+    """What is not stored yet, by one thread."""
+    torch.set_num_threads(1)
     for trial in PARTS[name]:
         if trial.key not in stored():
             found = execute(trial)

@@ -1,6 +1,6 @@
 """The figures of the README: stage 1, stage 2 and full RGB over heads and seeds.
 
-    python benchmarks/studies/reconstruction.py run                 # all parts, about an hour
+    python benchmarks/studies/reconstruction.py run                 # all parts, some two hours
     python benchmarks/studies/reconstruction.py run --part synthetic
     python benchmarks/studies/reconstruction.py table               # the stored results as Markdown
 
@@ -19,7 +19,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -229,9 +229,10 @@ def table(profile: str) -> str:
 def _mean_row(name: str, pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> str:
     """Means over runs of both methods, with 95 % intervals of stage 2's distance and the ratio.
 
-    The intervals resample heads, or of one head the seeds.
+    The intervals are Student's, over heads, or over one head's seeds; the ratio's of logarithms.
     """
-    from scipy.stats import bootstrap
+    import numpy as np
+    from scipy.stats import ttest_1samp
 
     def average(which: int, what: str, part: str = "final") -> float:
         return mean(p[which][part][what] for p in pairs)
@@ -245,18 +246,16 @@ def _mean_row(name: str, pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> 
         unit = pair[0]["seed"] if name == "real" else pair[0]["head"]
         distances = tuple(run["final"]["distance_mean"] for run in pair)
         units.setdefault(unit, []).append(distances)
-    two, all_rgb = ([mean(d[w] for d in unit) for unit in units.values()] for w in (0, 1))
+    two, all_rgb = np.array([np.mean(unit, axis=0) for unit in units.values()]).T
 
-    def ratio(a: Any, b: Any) -> float:
-        return mean(a) / mean(b)
+    def spread(values: Any) -> Any:
+        return np.array(ttest_1samp(values, 0).confidence_interval())
 
-    def spread(statistic: Callable[..., float], *data: list[float]) -> str:
-        drawn = bootstrap(data, statistic, paired=True, vectorized=False, rng=0)
-        return "{:.2f} to {:.2f}".format(*drawn.confidence_interval)
-
+    near, far = spread(two)
+    low, high = np.exp(spread(np.log(two / all_rgb)))
     return (
-        f"| **{name}**, {len(pairs)} runs | | {first} | {second} ({spread(mean, two)}) "
-        f"| {full} | {ratio(two, all_rgb):.2f} ({spread(ratio, two, all_rgb)}) | |"
+        f"| **{name}**, {len(pairs)} pairs | | {first} | {second} ({near:.2f} to {far:.2f}) "
+        f"| {full} | {two.mean() / all_rgb.mean():.2f} ({low:.2f} to {high:.2f}) | |"
     )
 
 

@@ -120,13 +120,14 @@ def study() -> dict[str, Any]:
 
 def table() -> str:
     """Parts by their seconds, as Markdown."""
-    one, two = json.loads(STORED.read_text(encoding="utf-8"))["seconds"].values()
+    found = json.loads(STORED.read_text(encoding="utf-8"))["seconds"]
+    one, two = found["1"], found["2"]
     all_one, all_two = sum(one.values()), sum(two.values())
     lines = ["| part | one thread | share | two threads | share |", "| --- |" + " --- |" * 4]
     for name, seconds in sorted(one.items(), key=lambda item: -item[1]):
         lines.append(
-            f"| {name} | {seconds:.1f} s | {seconds / all_one:.0%} "
-            f"| {two[name]:.1f} s | {two[name] / all_two:.0%} |"
+            f"| {name} | {seconds:.1f} s | {100 * seconds / all_one:.0f} % "
+            f"| {two[name]:.1f} s | {100 * two[name] / all_two:.0f} % |"
         )
     return "\n".join([*lines, f"| both stages | {all_one:.1f} s | | {all_two:.1f} s | |"])
 

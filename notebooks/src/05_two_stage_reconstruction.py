@@ -1014,10 +1014,10 @@ style.show(
 #
 # What does compare is what is left when unit and protocol cancel: within one line, the *order* (stage 1 is worst,
 # full RGB best; in every line so), and with care the *ratio* of stage 2 to full RGB. In the picture a mark is a head
-# (ours: a head and a seed), a bar the ratio of means. Over ten heads, full RGB is nearer to the truth on every single
-# one, theirs and ours (the head of this lesson, with its small field, is not among them). Protection costs a
-# tenth or two in distance on H3DS and on our scan, and more than half on FaceScape and on our made heads. (It seemed a
-# quarter on these as long as both methods took the photos' pixels for means of stored values: what spoils both hides
+# (ours: a head and a seed), a bar the ratio of means. Full RGB is nearer to the truth on every single
+# head, theirs and ours (the head of this lesson, with its small field, is not among them). Protection costs a
+# tenth or two in distance on H3DS and on our scan, and more than half on FaceScape and on our made heads. (It seemed three
+# tenths on these as long as both methods took the photos' pixels for means of stored values: what spoils both hides
 # what divides them.)
 #
 # ## 11. Whose colours?

@@ -48,7 +48,7 @@ log = logging.getLogger("privhead_nb.kernels")
 
 _PARTS = 4  # of a parallel kernel, a thread: while one thread waits for a core, another takes more
 _lock = threading.Lock()
-_held: list[int] = []  # PyTorch's threads before each open `only_kernels_in_parallel`
+_given = threading.local()  # .threads: PyTorch's, before an open `only_kernels_in_parallel`
 _compiling = threading.RLock()  # whoever compiles with another setting of Numba
 _not_stored: list[str] = []  # what went wrong with Numba's cache, first problem first
 
@@ -195,28 +195,28 @@ class NumbaKernel:
 
 
 def kernel_threads() -> int:
-    """How many threads a parallel kernel takes: as many as PyTorch, or as it had."""
-    return _held[0] if _held else torch.get_num_threads()
+    """How many threads a parallel kernel takes: as many as PyTorch was given."""
+    return getattr(_given, "threads", None) or torch.get_num_threads()
 
 
 @contextmanager
 def only_kernels_in_parallel() -> Iterator[None]:
-    """Inside, PyTorch's own operations run in one thread, and kernels in as many as it had.
+    """Inside, PyTorch's own operations run in one thread, and kernels in as many as it was given.
 
-    For loops of many small operations, a training step for one. PyTorch's threads stay awake for a
-    while after each, on the cores that the kernels' threads wait for, so that two threads are no
-    faster than one. And nothing that PyTorch sums depends on the number of threads.
+    For loops of many small operations on few cores, as a training step is. PyTorch's threads stay
+    awake for a while after each operation, on the cores that the kernels' threads wait for. And
+    what PyTorch sums no longer depends on the number of threads.
+
+    Holds for the Python thread that enters it; one that first uses PyTorch meanwhile starts with 1.
     """
-    with _lock:
-        _held.append(kernel_threads())
-        torch.set_num_threads(1)
+    count, outer = torch.get_num_threads(), getattr(_given, "threads", None)
     try:
+        _given.threads = outer or count
+        torch.set_num_threads(1)
         yield
     finally:
-        with _lock:
-            count = _held.pop()
-            if not _held:
-                torch.set_num_threads(count)
+        _given.threads = outer
+        torch.set_num_threads(count)
 
 
 triton_kernel = TritonKernel  # as a decorator, see the module's text

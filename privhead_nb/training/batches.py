@@ -207,7 +207,8 @@ def patch_weights(signal: Tensor, patch: int) -> Tensor:
     if patch > signal.shape[-1]:
         raise ValueError(f"a patch of {patch} pixels is larger than the picture")
     inner = F.avg_pool2d(signal[:, None], patch, 1)[:, 0]
-    return inner + 0.05 * inner.mean().clamp_min(1e-6)
+    # summed in double: the float sum depends on how many threads share it
+    return inner + 0.05 * inner.double().mean().clamp_min(1e-6).float()
 
 
 def draw_patches(

@@ -195,11 +195,10 @@ class Run:
             (self.folder / NAME).unlink(missing_ok=True)
 
     def _threads(self) -> AbstractContextManager[None]:
-        """On the CPU, with a grid: threads for the kernels alone, which do most of a step."""
-        if self.settings.field.kind == "grid":
-            table = next(self.model.parameters())
-            if choose("training", "auto", table) == "numba":
-                return only_kernels_in_parallel()
+        """Where a grid's CPU kernels run, threads are theirs alone."""
+        grids = [module for module in self.model.modules() if isinstance(module, GridEncoding)]
+        if grids and choose("grid_encoding", "auto", grids[0].table) == "numba":
+            return only_kernels_in_parallel()
         return nullcontext()
 
     def _schedule(

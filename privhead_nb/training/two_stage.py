@@ -53,7 +53,8 @@ def reconstruct(
         release: the only input. A `Scene` is refused.
         profile: settings, or "ci", "cpu", "fine", "gpu", "paper"; None takes PRIVHEAD_PROFILE, else
             "cpu".
-        seed: repeats a CPU run bit for bit; without Numba at the same number of threads.
+        seed: repeats a CPU run bit for bit; where no CPU kernels run (`backend="torch"`, no Numba,
+            the `paper` profile), at the same number of threads.
         out: folder for checkpoints and results; nothing is written without one.
         resume: go on from the checkpoint in `out`, to the same result; begin if there is none.
         overwrite: replace the results in `out`.
