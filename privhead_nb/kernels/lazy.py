@@ -203,9 +203,8 @@ def kernel_threads() -> int:
 def only_kernels_in_parallel() -> Iterator[None]:
     """Inside, PyTorch's own operations run in one thread, and kernels in as many as it was given.
 
-    For loops of many small operations on few cores, as a training step is. PyTorch's threads stay
-    awake for a while after each operation, on the cores that the kernels' threads wait for. And
-    what PyTorch sums no longer depends on the number of threads.
+    For loops of many small operations, as a training step is: they gain little from threads, and
+    what PyTorch sums no longer depends on how many there are.
 
     Holds for the Python thread that enters it; one that first uses PyTorch meanwhile starts with 1.
     """
