@@ -135,7 +135,7 @@ def mesh_of(trial: Trial, scene: Scene) -> tuple[Mesh, dict[str, float]]:
     """The trained mesh, and seconds by stage."""
     profile, before = trial.settings(), {}
     if trial.method == "truth":
-        return truth(int(trial.head), scene, profile.mesh_resolution), {}
+        return true_surface(int(trial.head), scene, profile.mesh_resolution), {}
     if trial.method in ("signed", "apart"):
         release = protect(scene, size=trial.size, seed=0)
         return derivatives_oracle(release, scene, profile, trial.seed, trial.method == "apart")
@@ -150,12 +150,12 @@ def mesh_of(trial: Trial, scene: Scene) -> tuple[Mesh, dict[str, float]]:
         release = protect(scene, size=trial.size, seed=0, masks=masks)
         start = None
         if trial.after:
-            start, before = start_of(trial, scene, trial.after, masks)
+            start, before = start_of(scene, trial.after, trial.seed, masks)
         made = reconstruct(release, profile, seed=trial.seed, progress=False, start=start)
     return made.mesh, before | made.report["seconds"]
 
 
-def truth(identity: int, scene: Scene, resolution: int) -> Mesh:
+def true_surface(identity: int, scene: Scene, resolution: int) -> Mesh:
     """A made head's surface from its distances, as meshes are taken from a trained field."""
     head, center = make_head(identity), torch.tensor(scene.center, dtype=torch.float32)
 
@@ -167,16 +167,16 @@ def truth(identity: int, scene: Scene, resolution: int) -> Mesh:
 
 
 def start_of(
-    trial: Trial, scene: Scene, size: int, masks: str
+    scene: Scene, size: int, seed: int, masks: str
 ) -> tuple[Reconstruction, dict[str, float]]:
-    """The reconstruction from `size` pixels that a trial starts from, and seconds by stage."""
+    """The reconstruction from `size` pixels that a larger one starts from, and seconds by stage."""
     start, before = None, {}
     if size > 64:
-        start, before = start_of(trial, scene, size // 2, masks)
+        start, before = start_of(scene, size // 2, seed, masks)
     made = reconstruct(
         protect(scene, size=size, seed=0, masks=masks),
         "cpu" if start is None else "fine",
-        seed=trial.seed,
+        seed=seed,
         progress=False,
         start=start,
     )
@@ -307,51 +307,43 @@ def on_the_face(mesh: Mesh, scene: Scene, head: str) -> dict[str, Any]:
 
 # Parts --------------------------------------------------------------------------------------------
 
-CHOOSING = ("201", "202", "203")
-
-
-def _each(*trials: Trial) -> list[Trial]:
-    return [replace(trial, head=head) for head in CHOOSING for trial in trials]
-
-
+CHOOSING, REPORTED = ("201", "202", "203"), ("real", "101", "102", "103")
 SHIPPED, BASELINE, APART = Trial(""), Trial("", "full-rgb"), Trial("", "apart")
+BOTH = (SHIPPED, BASELINE)
 FINE = Trial("", size=128, profile="fine", after=64)
 FINE_BASELINE = Trial("", "full-rgb", size=128, profile="fine")
-REPORTED = ("real", "101", "102", "103")
 TRILINEAR = ("field.degree=1",)
 ONE_RAY = ("render.supersampling=1", "render.samples=8")
 
+
+def _each(heads: tuple[str, ...], *trials: Trial) -> list[Trial]:
+    return [replace(trial, head=head) for head in heads for trial in trials]
+
+
 PARTS: dict[str, list[Trial]] = {
     "shipped": [
-        *_each(SHIPPED, BASELINE, APART, Trial("", "signed")),
-        *(replace(t, head=head) for head in REPORTED for t in (SHIPPED, BASELINE, APART)),
-        *_each(*(replace(trial, rendered=256) for trial in (SHIPPED, BASELINE))),
-        *(replace(t, head=head) for head in REPORTED for t in (FINE, FINE_BASELINE)),
+        *_each(CHOOSING, *BOTH, APART, Trial("", "signed")),
+        *_each(REPORTED, *BOTH, APART),
+        *_each(CHOOSING, *(replace(trial, rendered=256) for trial in BOTH)),
+        *_each(REPORTED, FINE, FINE_BASELINE),
     ],
-    "truth": [Trial(head, "truth") for head in (*CHOOSING, *REPORTED[1:])],
-    "values": [
-        replace(trial, head=head, values=True)
-        for head in REPORTED[1:]
-        for trial in (SHIPPED, BASELINE)
-    ],
-    "without": [
-        replace(trial, head=head, changes=changes)
-        for head in (*CHOOSING, "real")
-        for changes in (TRILINEAR, ONE_RAY)
-        for trial in (SHIPPED, BASELINE)
-    ],
+    "truth": _each((*CHOOSING, *REPORTED[1:]), Trial("", "truth")),
+    "values": _each(REPORTED[1:], *(replace(trial, values=True) for trial in BOTH)),
+    "without": _each(
+        (*CHOOSING, "real"),
+        *(replace(trial, changes=changes) for changes in (TRILINEAR, ONE_RAY) for trial in BOTH),
+    ),
     "oracles": _each(
+        CHOOSING,
         *(Trial("", method) for method in ("grey", "grey-moduli", "outlines")),
         replace(SHIPPED, seed=1),
         replace(SHIPPED, changes=("stage2.steps=3800",)),
     ),
-    "sizes": [
-        *(Trial("real", size=size) for size in (128, 256)),
-        *(
-            replace(trial, head="real", size=256)
-            for trial in (FINE, replace(FINE, after=128), FINE_BASELINE)
-        ),
-    ],
+    "sizes": _each(
+        ("real",),
+        *(Trial("", size=size) for size in (128, 256)),
+        *(replace(trial, size=256) for trial in (FINE, replace(FINE, after=128), FINE_BASELINE)),
+    ),
 }
 
 

@@ -44,14 +44,12 @@ PARTS = ("real", "synthetic", "others", "ablation", "baseline", "recipe")
 
 def runs(part: str, profile: str) -> list[dict[str, Any]]:
     """The runs of a part: head, seed, method and settings that differ from the profile's."""
+    both = ("two-stage", "full-rgb")
     if part == "real":
-        both = ("two-stage", "full-rgb")
         return [_run("real", s, m, profile) for s in range(5) for m in both]
     if part == "synthetic":
-        both = ("two-stage", "full-rgb")
         return [_run(str(i), s, m, profile) for s in range(2) for i in SYNTHETIC for m in both]
     if part == "others":
-        both = ("two-stage", "full-rgb")
         return [_run(str(i), 0, m, profile) for i in OTHERS for m in both]
     if part == "ablation":
         return [_run(h, 0, "stage-2-only", profile) for h in ("real", "101", "102")]
@@ -190,19 +188,14 @@ def table(profile: str) -> str:
     sets = {"real": ("real",), "made 101-110": SYNTHETIC, "made 301-305": OTHERS}
     means = []
     for name, heads in sets.items():
-        pairs = []
-        for head in map(str, heads):
-            for two in pick(head, "two-stage"):
-                full = next((f for f in pick(head, "full-rgb") if f["seed"] == two["seed"]), None)
-                if full is None:
-                    continue
-                pairs.append((two, full))
-                ratio = two["final"]["distance_mean"] / full["final"]["distance_mean"]
-                rows.append(
-                    f"| {head} | {two['seed']} | {_cell(two['stage1'])} | {_cell(two['final'])} "
-                    f"| {_cell(full['final'])} | {ratio:.2f} | {sum(two['seconds'].values()):.0f} "
-                    f"({two['threads']}) |"
-                )
+        pairs = [
+            (two, full)
+            for head in map(str, heads)
+            for two in pick(head, "two-stage")
+            for full in pick(head, "full-rgb")
+            if full["seed"] == two["seed"]
+        ]
+        rows += [_pair_row(*pair) for pair in pairs]
         if pairs:
             means.append(_mean_row(name, pairs))
     rows += means
@@ -226,6 +219,16 @@ def table(profile: str) -> str:
     return "\n".join(rows)
 
 
+def _pair_row(two: dict[str, Any], full: dict[str, Any]) -> str:
+    """Two stages and full RGB of one head and seed."""
+    ratio = two["final"]["distance_mean"] / full["final"]["distance_mean"]
+    return (
+        f"| {two['head']} | {two['seed']} | {_cell(two['stage1'])} | {_cell(two['final'])} "
+        f"| {_cell(full['final'])} | {ratio:.2f} | {sum(two['seconds'].values()):.0f} "
+        f"({two['threads']}) |"
+    )
+
+
 def _mean_row(name: str, pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> str:
     """Means over runs of both methods, with 95 % intervals of stage 2's distance and the ratio.
 
@@ -241,11 +244,11 @@ def _mean_row(name: str, pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> 
         f"{average(w, 'distance_mean', p):.2f} mm {average(w, 'normal_median_deg', p):.1f} deg"
         for w, p in ((0, "stage1"), (0, "final"), (1, "final"))
     )
+    one_head = len({two["head"] for two, _ in pairs}) == 1
     units: dict[Any, list[tuple[float, ...]]] = {}
     for pair in pairs:
-        unit = pair[0]["seed"] if name == "real" else pair[0]["head"]
         distances = tuple(run["final"]["distance_mean"] for run in pair)
-        units.setdefault(unit, []).append(distances)
+        units.setdefault(pair[0]["seed" if one_head else "head"], []).append(distances)
     two, all_rgb = np.array([np.mean(unit, axis=0) for unit in units.values()]).T
 
     def spread(values: Any) -> Any:

@@ -25,13 +25,13 @@ from privhead_nb.heads.codes import (
 )
 from privhead_nb.heads.colour import albedo
 from privhead_nb.heads.head import make_head
-from privhead_nb.heads.light import LIGHTS, shade, to_linear, to_srgb
+from privhead_nb.heads.light import LIGHTS, shade, to_srgb
 from privhead_nb.lab.faces import GROUPS, VARIANTS, Rows
 from privhead_nb.lab.framing import cameras_at, random_expression, random_light
 from privhead_nb.lab.raster import (
     FINE,
     HAIR_LABEL,
-    MASKED_HAIR,
+    MASKED_HAIR_LIGHT,
     GBuffer,
     rasterize,
     surface_mesh,
@@ -175,9 +175,7 @@ def lit(seen: GBuffer, lights: Tensor) -> Tensor:
         sheen[at] = shade(none, n, open_sky, lights[v], shine, seen.view[at])
     whole = seen.reflectance * falling + sheen
     masked = whole.clone()
-    masked[seen.label == HAIR_LABEL] = to_linear(
-        torch.tensor(MASKED_HAIR, dtype=torch.float64)
-    ).float()
+    masked[seen.label == HAIR_LABEL] = MASKED_HAIR_LIGHT
     three = torch.cat([whole, masked, seen.plain * falling + sheen], 1)
     averaged = to_srgb(seen.average(three.clamp(0, 1), 1.0))
     return averaged.unflatten(-1, (3, 3)).movedim(3, 1).mul(255).round().byte()

@@ -28,6 +28,7 @@ SPACING = 4.0  # mm, of a head's mesh; a pixel of a release is 6 mm wide
 FINE = 3  # small pixels along a pixel's side
 HAIR_LABEL = LABELS.index("hair")
 MASKED_HAIR = 0.5  # sRGB grey that covers hair
+MASKED_HAIR_LIGHT = to_linear(torch.tensor(MASKED_HAIR, dtype=torch.float64)).float()
 GREY = 0.4  # linear reflectance of a mesh without colours
 
 
@@ -88,9 +89,7 @@ class GBuffer(LitPoints):
                 self.view[at],
             )  # fmt: skip
         if not hair:
-            colour[self.label == HAIR_LABEL] = to_linear(
-                torch.tensor(MASKED_HAIR, dtype=torch.float64)
-            ).float()
+            colour[self.label == HAIR_LABEL] = MASKED_HAIR_LIGHT
         return to_srgb(self.average(colour.clamp(0, 1), 1.0))
 
     def maps(self) -> tuple[Tensor, Tensor, Tensor]:

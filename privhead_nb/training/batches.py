@@ -208,7 +208,7 @@ def patch_weights(signal: Tensor, patch: int) -> Tensor:
         raise ValueError(f"a patch of {patch} pixels is larger than the picture")
     inner = F.avg_pool2d(signal[:, None], patch, 1)[:, 0]
     # summed in double: the float sum depends on how many threads share it
-    return inner + 0.05 * inner.double().mean().clamp_min(1e-6).float()
+    return inner + 0.05 * inner.mean(dtype=torch.float64).clamp_min(1e-6).float()
 
 
 def draw_patches(

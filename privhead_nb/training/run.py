@@ -196,7 +196,7 @@ class Run:
 
     def _threads(self) -> AbstractContextManager[None]:
         """Where a grid's CPU kernels run, threads are theirs alone."""
-        grids = [module for module in self.model.modules() if isinstance(module, GridEncoding)]
+        grids = grid_encodings(self.model)
         if grids and choose("grid_encoding", "auto", grids[0].table) == "numba":
             return only_kernels_in_parallel()
         return nullcontext()
@@ -241,10 +241,15 @@ class Run:
         )
 
 
+def grid_encodings(model: HeadModel) -> list[GridEncoding]:
+    """The model's feature grids; an MLP has none."""
+    return [module for module in model.modules() if isinstance(module, GridEncoding)]
+
+
 @contextmanager
 def gradients_in_place(model: HeadModel) -> Iterator[None]:
     """Inside, feature grids keep one gradient buffer, which the encoder's backward adds to."""
-    grids = [module for module in model.modules() if isinstance(module, GridEncoding)]
+    grids = grid_encodings(model)
     for grid in grids:
         grid.table.grad, grid.adds_to_grad = torch.zeros_like(grid.table), True
     try:
