@@ -38,7 +38,7 @@ import threading
 import types
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -155,8 +155,7 @@ class NumbaKernel:
         compiled = self.compiled
         if not self.called:
             self.called = True
-            vectors = _side_by_side_to_vectors() if self.side_by_side else nullcontext()
-            with _notice(self.python.__name__.strip("_")), vectors:
+            with _notice(self.python.__name__.strip("_")):
                 return self._run(*arguments)
         try:
             return compiled(*arguments)
@@ -191,7 +190,10 @@ class NumbaKernel:
         linked = _linked(self.python, {name: kernel.inlined for name, kernel in called.items()})
         fast = {"fastmath": True, "error_model": "numpy", "nogil": True}
         all_options: dict[str, Any] = fast | self.options | options
-        return numba.njit(**all_options)(linked)
+        made = numba.njit(**all_options)(linked)
+        if self.side_by_side:  # whenever Numba compiles: it does so once for each kind of arguments
+            made.compile = _side_by_side_to_vectors()(made.compile)
+        return made
 
 
 def kernel_threads() -> int:
