@@ -206,6 +206,8 @@ def test_rays_that_miss_everything_show_the_background():
     shown = render_rays(model, away, blue, cache=cached(model))
     assert torch.allclose(shown.colour, blue.expand(64, 3))
     assert shown.opacity.sum() == 0 and len(shown.gradients) == 0
+    none = render_rays(model, away[away.pixel < 0], blue, cache=cached(model))
+    assert none.colour.shape == (0, 3) and none.opacity.shape == (0,)
 
 
 def test_render_settings_are_checked():

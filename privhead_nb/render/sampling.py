@@ -24,7 +24,7 @@ from privhead_nb.kernels.error_bounded import (
     why_not_fused,
 )
 from privhead_nb.kernels.inputs import check_rays, one_number
-from privhead_nb.kernels.surface_march import sphere_interval
+from privhead_nb.kernels.surface_march import Blocks, blocks_of, sphere_interval
 
 __all__ = [
     "ErrorBound",
@@ -174,6 +174,7 @@ class SdfCache:
     def __init__(self, resolution: int = 64) -> None:
         self.resolution = resolution
         self.values: Tensor | None = None
+        self._blocks: Blocks | None = None
         self._at_surface: Tensor | None = None  # lattice points within a cell of the surface
 
     @torch.no_grad()
@@ -190,7 +191,7 @@ class SdfCache:
             device: where the lattice lives.
             within: ask only where the last answer was nearer to the surface than this.
         """
-        self._at_surface = None
+        self._blocks = self._at_surface = None
         axis = torch.linspace(-1, 1, self.resolution, device=device)
         lattice = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
         if self.values is None or within is None:
@@ -216,6 +217,12 @@ class SdfCache:
         lattice = torch.stack([drawn // (res * res), drawn // res % res, drawn % res], -1)
         jitter = torch.rand(count, 3, generator=generator, device=device) - 0.5
         return ((lattice + jitter) * cell - 1).clamp(-1, 1)
+
+    def blocks(self) -> Blocks:
+        """Bounds of the lattice's values, for `march`; made when first asked for."""
+        if self._blocks is None:
+            self._blocks = blocks_of(self.lattice(), self.resolution)
+        return self._blocks
 
     def lattice(self) -> Tensor:
         """The values, (resolution^3, 1)."""

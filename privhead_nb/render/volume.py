@@ -259,12 +259,22 @@ def _surface_samples(
 ) -> _Samples:
     """Samples around the crossing."""
     with torch.no_grad():
-        found = march(
-            cache.lattice(), cache.resolution, rays.origins, rays.directions, steps=settings.march
-        )
+        footprint = settings.coverage == "footprint"
         # A logistic of scale 0.32 w is as wide as a box of half-width w.
-        width = 0.32 * (0.55 * rays.pixel * found.t_closest) + beta
-        near_miss = found.closest < (5 * width if settings.coverage == "footprint" else 5 * beta)
+        widening = 0.32 * 0.55 * rays.pixel if footprint else torch.zeros_like(rays.pixel)
+        # A ray has left the unit sphere by then. The sixth is room for the march's parabola.
+        widest = widening * (rays.origins.norm(dim=-1) + 1)
+        found = march(
+            cache.lattice(),
+            cache.resolution,
+            rays.origins,
+            rays.directions,
+            steps=settings.march,
+            reach=6 * (torch.cat([widest, widest.new_zeros(1)]).amax() + beta),
+            blocks=cache.blocks(),
+        )
+        width = widening * found.t_closest + beta
+        near_miss = found.closest < 5 * width
         kept = (found.hit | near_miss).nonzero()[:, 0]
         some, hit, slope = rays[kept], found.hit[kept], found.slope[kept]
         # One Newton step on the field itself takes out the error of the cache.
@@ -276,7 +286,7 @@ def _surface_samples(
         places = stratified(t_mid, count, generator)
         t = t_mid[:, None] + half[:, None] * (places * (2 / count) - 1)
         deltas = torch.cat([t[:, 1:] - t[:, :-1], (half * 2 / count)[:, None]], -1)
-        if settings.coverage == "volume":
+        if not footprint:
             return _Samples(kept, t, deltas, None)
         width, closest = width[kept], found.closest[kept]
         rows = (closest.abs() < 5 * width).nonzero()[:, 0]

@@ -8,7 +8,7 @@ ask the field.
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
 import torch
 from torch import Tensor
@@ -16,11 +16,15 @@ from torch import Tensor
 from privhead_nb.kernels.dispatch import Backend, choose
 from privhead_nb.kernels.inputs import check_rays, contiguous
 from privhead_nb.kernels.surface_march import numba, triton
-from privhead_nb.kernels.surface_march.naive import Crossing, march_reference, sphere_interval
+from privhead_nb.kernels.surface_march.naive import (
+    Blocks,
+    Crossing,
+    blocks_of,
+    march_reference,
+    sphere_interval,
+)
 
-__all__ = ["Crossing", "march", "march_reference", "sphere_interval"]
-
-_FORMS: dict[str, Any] = {"numba": numba, "triton": triton}
+__all__ = ["Blocks", "Crossing", "blocks_of", "march", "march_reference", "sphere_interval"]
 
 
 @torch.no_grad()
@@ -31,6 +35,8 @@ def march(
     directions: Tensor,
     *,
     steps: int = 64,
+    reach: Tensor | float = math.inf,
+    blocks: Blocks | None = None,
     backend: Backend = "auto",
 ) -> Crossing:
     """March rays through a lattice of signed distances in even steps over the unit sphere.
@@ -40,6 +46,12 @@ def march(
         resolution: lattice points per axis.
         origins, directions: (N, 3), unit-sphere coordinates, directions of unit length.
         steps: field values a ray.
+        reach: how far from 0 values matter. A hit's `t` and `slope` are always exact; `t_closest`,
+            `closest` and a miss's `t` are where the ray's lowest value is within this of 0.
+            Elsewhere `closest` has the right sign, and is at least this far from 0 but for what the
+            parabola adds.
+        blocks: of the lattice (`blocks_of`). With them, and a reach up to 1, the CPU loop passes
+            over blocks that hold nothing within reach.
         backend: "torch" is the reference, "numba" the CPU loop, "triton" the GPU kernel.
 
     Returns:
@@ -60,5 +72,9 @@ def march(
     lattice, origins, directions = contiguous(lattice, origins, directions)
     hit = torch.empty(len(origins), dtype=torch.bool, device=origins.device)
     out = torch.empty(4, len(origins), device=origins.device)
-    _FORMS[chosen].march(lattice, resolution, origins, directions, steps, hit, out)
+    given = lattice, resolution, origins, directions, steps, hit, out
+    if chosen == "numba":
+        numba.march(*given, float(reach), blocks)
+    else:
+        triton.march(*given)
     return Crossing(hit, *out.unbind(0))

@@ -5,6 +5,9 @@ value at step k.
 
     hit        f_k < 0 for some k; t by the linear root between k - 1 and k
     closest    the parabola through the lowest f_k and its neighbours
+
+`Blocks` bound a lattice's values, so that a kernel can pass over what is far from the surface; the
+reference looks at all steps.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from privhead_nb.kernels.grid_encoding import GridLayout, encode_grid
 
@@ -33,6 +37,31 @@ class Crossing:
     slope: Tensor
     t_closest: Tensor
     closest: Tensor
+
+
+BLOCK = 2  # cells along a block's side, a power of two
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Lowest and highest values of a lattice in blocks of BLOCK^3 cells.
+
+    Attributes:
+        lowest, highest: (M, M, M), M = ceil((resolution - 1) / BLOCK), in the lattice's order.
+    """
+
+    lowest: Tensor
+    highest: Tensor
+
+
+def blocks_of(lattice: Tensor, resolution: int) -> Blocks:
+    """The lowest and the highest value in each block of a lattice (resolution^3,)."""
+    cube = lattice.reshape(1, resolution, resolution, resolution)
+
+    def highest(values: Tensor) -> Tensor:  # neighbouring blocks share a layer of points
+        return F.max_pool3d(values, BLOCK + 1, BLOCK, ceil_mode=True)[0]
+
+    return Blocks(-highest(-cube), highest(cube))
 
 
 def sphere_interval(origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
