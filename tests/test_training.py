@@ -99,9 +99,11 @@ def test_results_are_saved_and_read_back(release, tmp_path):
 
 
 def test_settings_of_older_files_have_another_name():
-    """Older reports say `probes` for eikonal points; what they don't name was not there yet."""
+    """Older reports say `probes` for eikonal points, and name a smoothness term that is gone; what
+    they don't name was not there yet."""
     stored = PROFILES["cpu"].to_dict()
     stored["stage1"]["probes"] = stored["stage1"].pop("eikonal_points") + 1
+    stored["stage2"]["smoothness"] = 0.02
     assert stored["field"].pop("degree") == 2
     assert stored["render"].pop("supersampling") == 2
     settings = Profile.from_record(as_read(stored))
@@ -146,7 +148,7 @@ def test_each_stage_has_its_terms_of_eq_9_and_masks_where_released(scene, masks)
     ).history
     both = {"step", "eikonal", "laplacian"}
     one = both | {"rgb"} | ({"mask"} if masks != "none" else set())
-    two = both | {"gradient", "lipschitz", "smoothness"} | ({"mask"} if masks == "all" else set())
+    two = both | {"gradient", "lipschitz"} | ({"mask"} if masks == "all" else set())
     assert (set(history["stage1"]), set(history["stage2"])) == (one, two)
 
 

@@ -36,7 +36,6 @@ from privhead_nb.training.losses import (
     eikonal_loss,
     laplacian_loss,
     lipschitz_loss,
-    smoothness_loss,
 )
 from privhead_nb.training.profiles import Profile, Stage2
 from privhead_nb.training.run import Run, Terms
@@ -132,9 +131,6 @@ def candidate_terms(
         }
         if stage.laplacian and shown.laplacians is not None:
             terms["laplacian"] = stage.laplacian * laplacian_loss(shown.laplacians)
-        if stage.smoothness:
-            normals = shown.normals.reshape(stage.patches, side, side, 3)
-            terms["smoothness"] = stage.smoothness * smoothness_loss(normals)
         return terms
 
     return step

@@ -60,7 +60,7 @@ from privhead_nb.training.batches import (
     patch_weights,
     released_views,
 )
-from privhead_nb.training.losses import eikonal_loss, laplacian_loss, smoothness_loss
+from privhead_nb.training.losses import eikonal_loss, laplacian_loss
 from privhead_nb.training.profiles import PROFILES, Profile
 from privhead_nb.training.reconstruction import Reconstruction
 from privhead_nb.training.run import Run, Terms
@@ -229,11 +229,9 @@ def derivatives_terms(
         rendered = slopes(shown.colour.reshape(stage.patches, side, side, 3))
         known = slopes(target[flat])
         off = (lengths(rendered) - lengths(known)).abs() if apart else lengths(rendered - known)
-        normals = shown.normals.reshape(stage.patches, side, side, 3)
         terms = {
             "gradient": stage.gradient * off.sum(1).mean(),
             "eikonal": stage.eikonal * eikonal_loss(shown.gradients),
-            "smoothness": stage.smoothness * smoothness_loss(normals),
         }
         if shown.laplacians is not None:
             terms["laplacian"] = stage.laplacian * laplacian_loss(shown.laplacians)

@@ -13,7 +13,8 @@ be compared in pairs. An arm is what stage 2 starts with:
             which is the network without eq. 7; "again": the same, with other pixels drawn in
             stage 2, which shows by how much two runs differ that differ in nothing
     weight  of eq. 8 in the loss; "log" in front: of the sum of logarithms instead
-    bare    without our Laplacian and smoothness terms, as an early recipe was
+    bare    without our Laplacian (and, in the stored runs, without the smoothness of normals that
+            the recipe had then)
 
 Stage 2 is `STEPS` steps long instead of the cpu profile's 1900, but in the parts `weights` and
 `long`. All else is the cpu profile. Finished runs are kept in benchmarks/results/lipschitz.json and
@@ -117,7 +118,7 @@ def settings_of(run: dict[str, Any]) -> Profile:
         lipschitz_log=log,
     )
     if run["bare"]:
-        stage = replace(stage, laplacian=0.0, smoothness=0.0)
+        stage = replace(stage, laplacian=0.0)
     return replace(profile, stage2=stage)
 
 

@@ -1,4 +1,5 @@
-"""Lesson 05's trainer on the sample release, and what each of the package's terms adds to it.
+"""Lesson 05's trainer on the sample release, and what each term of the package's adds to it (of the
+package when the stored runs were made).
 
     python benchmarks/studies/own_trainer.py run            # some 20 runs, half a minute each
     python benchmarks/studies/own_trainer.py run base ci    # only these
@@ -29,7 +30,7 @@ from privhead_nb import Release, evaluate, load_scene, reconstruct, resources
 from privhead_nb.field.radiance import LipschitzLinear
 from privhead_nb.files import write_json
 from privhead_nb.teach.interactive import lighter
-from privhead_nb.training.losses import laplacian_loss, lipschitz_loss, smoothness_loss
+from privhead_nb.training.losses import laplacian_loss, lipschitz_loss
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from notebooks.tools import build
@@ -67,13 +68,20 @@ def laplacian(names: Page) -> Term:
 
 
 def smooth_normals(_: Page) -> Term:
-    """0.02 times the difference of neighbouring normals, in stage 2."""
+    """0.02 times the mean difference of neighbouring normals where both show the surface, in stage
+    2: a term of the package when the stored runs were made."""
 
     def term(_head: Any, shown: Any, points: Tensor, stage: int) -> Tensor:
         if stage == 1:
             return points.new_zeros(())
-        normals = shown.normals * (shown.opacity > 0.5)
-        return 0.02 * smoothness_loss(normals.reshape(-1, 10, 10, 3))
+        normals = (shown.normals * (shown.opacity > 0.5)).reshape(-1, 10, 10, 3)
+        seen = (normals.detach().norm(dim=-1) > 0.5).to(normals.dtype)
+        found = points.new_zeros(())
+        for along in (1, 2):
+            off = normals.diff(dim=along).norm(dim=-1)
+            both = seen.unfold(along, 2, 1).amin(dim=-1)
+            found = found + (off * both).mean()
+        return 0.02 * found
 
     return term
 

@@ -54,14 +54,15 @@ def runs(part: str, profile: str) -> list[dict[str, Any]]:
     if part == "ablation":
         return [_run(h, 0, "stage-2-only", profile) for h in ("real", "101", "102")]
     if part == "baseline":
-        changes = ("rgb=5.0", "rgb=40.0", "laplacian=0.0", "laplacian=0.006", "eikonal=0.4")
-        return [_run("real", 0, "full-rgb", profile, f"full_rgb.{change}") for change in changes]
+        weights = ("rgb=5.0", "rgb=40.0", "laplacian=0.0", "laplacian=0.006", "eikonal=0.4")
+        changes = [f"full_rgb.{weight}" for weight in weights] + ["optimiser.decay=0.03"]
+        return [_run("real", 0, "full-rgb", profile, change) for change in changes]
     changes = (
         'render.coverage="volume"',
         'render.normals="exact"',
         "stage2.gradient=4.0",
         "stage2.laplacian=0.0",
-        "stage2.smoothness=0.0",
+        "optimiser.decay=0.03",
         "stage2.lipschitz=0.0",
         "stage2.lipschitz=0.0001",
     )

@@ -1,4 +1,4 @@
-"""The terms of eq. 9, each with its equation, and two regularisers of our own."""
+"""The terms of eq. 9, each with its equation, and a regulariser of our own."""
 
 from __future__ import annotations
 
@@ -58,23 +58,6 @@ def lipschitz_loss(bounds: Tensor, *, log_sum: bool = False) -> Tensor:
 def laplacian_loss(laplacians: Tensor) -> Tensor:
     """mean |laplace f|, for a distance field the level sets' mean curvature; (N,) -> scalar."""
     return laplacians.abs().mean() if len(laplacians) else laplacians.sum()
-
-
-def smoothness_loss(normals: Tensor) -> Tensor:
-    """Mean difference of the normals of neighbouring pixels, where both show the surface.
-
-    Args:
-        normals: (B, H, W, 3), rendered patches; zero where nothing is met.
-
-    Returns:
-        Scalar.
-    """
-    seen = (normals.detach().norm(dim=-1) > 0.5).to(normals.dtype)
-    down = (normals[:, 1:] - normals[:, :-1]).norm(dim=-1) * seen[:, 1:] * seen[:, :-1]
-    across = (
-        (normals[:, :, 1:] - normals[:, :, :-1]).norm(dim=-1) * seen[:, :, 1:] * seen[:, :, :-1]
-    )
-    return down.mean() + across.mean()
 
 
 def mask_loss(opacity: Tensor, mask: Tensor) -> Tensor:

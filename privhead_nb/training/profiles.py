@@ -22,6 +22,7 @@ from privhead_nb.render.volume import RenderSettings
 Settings = TypeVar("Settings")
 
 RENAMED = {"probes": "eikonal_points"}  # in files of older versions
+GONE = {"smoothness"}  # of older versions, and read no more
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,6 @@ class Stage2:
         lipschitz_from: share of the stage after which the Lipschitz term counts.
         mask: weight of the coverage, where masks of sensitive views are released.
         laplacian: weight of mean |laplace f|.
-        smoothness: weight of the difference of neighbouring normals.
         eikonal_points: random points a step for the eikonal and Laplacian terms.
     """
 
@@ -79,7 +79,6 @@ class Stage2:
     lipschitz_from: float = 0.0
     mask: float = 0.5
     laplacian: float = 2e-3
-    smoothness: float = 0.02
     eikonal_points: int = 512
 
     def __post_init__(self) -> None:
@@ -121,7 +120,7 @@ class Optimiser:
 
     grid_rate: float = 1e-2
     rate: float = 2e-3
-    decay: float = 0.03
+    decay: float = 0.1
     betas: tuple[float, float] = (0.9, 0.99)
     clip: float = 50.0
 
@@ -163,7 +162,8 @@ class Profile:
 def read_settings(kind: type[Settings], record: Record) -> Settings:
     """A dataclass of settings; each field must be of its default's type, none may be unknown."""
     plain: Any = kind()
-    record = replace(record, data={RENAMED.get(k, k): v for k, v in record.data.items()})
+    data = {RENAMED.get(k, k): v for k, v in record.data.items() if k not in GONE}
+    record = replace(record, data=data)
     record.only(f.name for f in dataclasses.fields(plain))
     try:
         return kind(**{key: _like(getattr(plain, key), record, key) for key in record.data})
@@ -241,7 +241,7 @@ def _profiles() -> dict[str, Profile]:
             sampler="error-bounded", coverage="volume", normals="exact", min_weight=-1.0
         ),
         stage1=Stage1(steps=16000, **plain),
-        stage2=Stage2(steps=10000, gradient=1.0, lipschitz=3e-6, smoothness=0.0, **plain),
+        stage2=Stage2(steps=10000, gradient=1.0, lipschitz=3e-6, **plain),
         full_rgb=FullRGB(steps=26000, rgb=1.0, **plain),
         optimiser=Optimiser(rate=5e-4, grid_rate=5e-4, decay=0.1, betas=(0.9, 0.999)),
     )

@@ -23,7 +23,6 @@ from privhead_nb.training.losses import (
     lipschitz_loss,
     mask_loss,
     rgb_loss,
-    smoothness_loss,
 )
 from privhead_nb.training.profiles import Stage1, Stage2
 from privhead_nb.training.run import Run, Terms
@@ -114,9 +113,6 @@ def modulus_terms(run: Run, views: Views, operator: Operator, stage: Stage2) -> 
         }
         if stage.laplacian and shown.laplacians is not None:
             terms["laplacian"] = stage.laplacian * laplacian_loss(shown.laplacians)
-        if stage.smoothness:
-            normals = shown.normals.reshape(stage.patches, side, side, 3)
-            terms["smoothness"] = stage.smoothness * smoothness_loss(normals)
         if stage.lipschitz and run.step >= stage.lipschitz_from * stage.steps:
             bounds = run.model.colour.bounds()
             terms["lipschitz"] = stage.lipschitz * lipschitz_loss(

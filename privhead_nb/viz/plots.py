@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 History = Mapping[str, Mapping[str, Sequence[float]]]
 
 STAGES = {"stage1": "stage 1", "stage2": "stage 2", "full_rgb": "full RGB"}
-TERMS = ("rgb", "gradient", "eikonal", "mask", "laplacian", "smoothness", "lipschitz")
+TERMS = ("rgb", "gradient", "eikonal", "mask", "laplacian", "lipschitz")
 """Of the losses; each has its own look in all pictures."""
 
 

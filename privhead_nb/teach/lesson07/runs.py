@@ -50,7 +50,7 @@ class Arm:
         slack: "none"; "again", the same with other pixels drawn; "shipped"; or bounds as a multiple
             of the largest row sums.
         weight: of eq. 8; "log 0.01" stands for the sum of logarithms.
-        bare: without Laplacian and smoothness.
+        bare: without the Laplacian, and without the smoothness of normals of that day.
         steps: of stage 2.
     """
 
