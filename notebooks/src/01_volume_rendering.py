@@ -762,12 +762,12 @@ show(
     figure,
     alt="Two plots of the mean error of the depth in mm over 8 to 128 samples, both logarithmic. For a beta of 0.3 mm "
     "samples by weight with NeRF's bins are best at every count, even ones second, bins behind the samples worst; a star "
-    "at 8 samples lies between 0.1 and 0.2 mm. For a beta of 3.7 mm even samples are best from 64 on.",
+    "at 8 samples lies at 0.2 mm. For a beta of 3.7 mm even samples are best from 64 on.",
 )
 
 # %% [markdown]
-# **At a sharp wall importance sampling wins**, at every count, and most where samples are many: its error is one and a
-# half times smaller than that of even samples at 8 and at 16, and over four times smaller at 128.
+# **At a sharp wall importance sampling wins**, at every count, and most where samples are many: its error is over
+# one and a half times smaller than that of even samples at 8 and at 16, and over four times smaller at 128.
 #
 # **With bins behind the samples it loses**, at every count and at both walls, though nothing differs but where a bin
 # begins. If you ever find that importance sampling makes things worse, look at your bins before you blame the idea.
@@ -776,7 +776,7 @@ show(
 # on. Their errors cancel along a smooth curve, as with the trapezoid rule; crowded samples with sudden gaps do not
 # cancel. And even samples beat jittered ones at both walls, as the bus stops told.
 #
-# The star, with eight samples, is where the best curve arrives with over a hundred. The package's training sampler
+# The star, with eight samples, is where the best curve arrives with about a hundred. The package's training sampler
 # marches through a coarse copy of the field, finds where the sign changes, and puts a few samples around that place
 # ([lesson 05](05_two_stage_reconstruction.ipynb)). VolSDF's own sampler (`error_bounded_samples`) adds samples until it
 # can *prove* a bound on the opacity's error, or gives up. Both know more than weights: they know that $f$ is a
@@ -793,8 +793,8 @@ show(
 widgets.panel(panel.picture, panel.controls())
 
 # %% [markdown]
-# Four settings for readers without a running kernel. Top: a veil before a wall, and the wall alone. Bottom: a veil
-# before a very narrow wall with twelve samples, even on the left, by weight on the right.
+# Four settings for readers without a running kernel, from top to bottom: a veil before a wall; the wall alone; a veil
+# before a very narrow wall with twelve even samples; the same with twelve by weight.
 
 # %%
 for setting in panel.TWIN:

@@ -1030,8 +1030,8 @@ show(
 # Now play. Make beta small and watch the samples lose the surface; move the hit by a fraction of a millimetre and see
 # the weights flicker; lean the ray.
 #
-# Below the panel stand four of its settings, for readers without a kernel: beta 2 and 0.5 mm head-on in the upper
-# row, the two forms at 75 degrees and 2 mm in the lower one. (The panel's ray is only 60 mm long. At 75 degrees both
+# Below the panel stand four of its settings, for readers without a kernel: beta 2 and 0.5 mm head-on,
+# then the two forms at 75 degrees and 2 mm. (The panel's ray is only 60 mm long. At 75 degrees both
 # ends of a wide hump are cut off, which is why the middle lies a little deeper there than the formulas above say.)
 
 # %% tags=["nbval-ignore-output"]

@@ -1121,7 +1121,7 @@ print(f"{coarse.within['5']:.0%} of it are within 5 mm")
 # The front view against itself. Move the sliders with the mouse, or with Tab and the arrow keys, and try to find the
 # settings that this lesson was about: the shift at which to show nothing would be better; a setting with another
 # picture and no loss; a blur that makes the shift cheaper; and what the RGB loss thinks of each. Below:
-# four settings side by side, for readers without a running kernel: three pixels off, seen by the gradient loss; by the
+# four settings, for readers without a running kernel: three pixels off, seen by the gradient loss; by the
 # RGB loss; by the gradient loss after a blur; and the negative in place.
 
 # %% tags=["nbval-ignore-output"]

@@ -468,7 +468,7 @@ def mesh_of(head, release, resolution=128):
 
 # %% [markdown]
 # And here it is. Read it line by line: there is nothing else. An optimiser for each stage, with a higher rate for
-# lattices than for networks, both falling to 3 % by the end. Each step takes $\beta$ from your schedule, now and then
+# lattices than for networks, both falling to 3 % by the end (the package's fall to a tenth). Each step takes $\beta$ from your schedule, now and then
 # a fresh lattice, a batch of rays or of patches, renders, compares, and adds the eikonal loss at random places and at
 # some of the places just seen. $\lambda_2$ is 0.1. $\lambda_4$ is 16: moduli differ by a few hundredths only, and the
 # gradient loss shall outweigh the eikonal one. `more` is for you: a function that gets the head, what `render` showed,
@@ -764,8 +764,8 @@ print("its terms in stage 2:", ", ".join(sorted(set(theirs.history["stage2"]) - 
 # `ci` is a profile for tests, so short that on our machine one processor's rounding gives 3.3 mm and another's 4.5;
 # `cpu` is the one worth waiting for. It takes a minute, so its mesh is stored, beside the numbers of a small study that
 # ran *this page's cells*, with one thing changed a run (`python benchmarks/studies/own_trainer.py run`). One after the
-# other on one core, your trainer took 22 seconds and `cpu` 48. That `cpu` had one ray a pixel; today's ends at 0.9 mm
-# and 9 degrees, for reasons that this section's last paragraph tells. One thing differs in the field, too: between its
+# other on one core, your trainer took 22 seconds and `cpu` 48. That `cpu` had one ray a pixel, and its rates fell to
+# 3 %, as yours do; today's ends at 0.8 mm and 9 degrees, for reasons that this section's end tells. One thing differs in the field, too: between its
 # points the package's grid is a quadratic spline, where yours is trilinear.
 
 # %%
@@ -832,7 +832,8 @@ style.show(
 
 # %% [markdown]
 # Most marks lie *in* the band, or worse than it. No single term takes your head out of it on the good side: not
-# patches with signal, not the Laplacian (which punishes curvature) nor smooth normals, not the Lipschitz bound, not a
+# patches with signal, not the Laplacian (which punishes curvature) nor smooth normals (a term that the package had
+# when these runs were made), not the Lipschitz bound, not a
 # finer lattice, not twice the steps. What clearly matters is what you have already: the schedule of $\beta$ (a wall
 # from the start, or ends three times as thick or as thin, cost 0.3 to 0.7 mm) and stage 1, to which the next section
 # comes.
@@ -840,7 +841,7 @@ style.show(
 # And yet all terms *together* end at the band's good edge, and with a finer lattice and more steps they end at the
 # distance of the package as it was; its normals are better by a degree, which is the splines. More steps alone gave nothing. Terms
 # need not add up. So whoever tests terms one by one, one run each, may throw away every part of a good recipe. How far
-# behind is your forty lines' head, then? Five to eight tenths of a millimetre behind today's `cpu` and two to five
+# behind is your forty lines' head, then? Six to eight tenths of a millimetre behind today's `cpu` and two to five
 # degrees, as the seed will have it.
 #
 # One of them deserves a word. A pixel of our pictures is 5 to 6 mm wide on the head, and a photo averages over that
@@ -879,7 +880,7 @@ widgets.twin(panel.picture, panel.TWIN)
 # Follow the run with both stages. It begins as a sphere, 11 mm off. When stage 1 ends, brow, nose and chin are right
 # *in this cut*: one neutral view (number 24 in notebook 00) shows the profile against the background. What lies to
 # the left and right of it is a guess. Stage 2 begins with a thick wall again, and after two hundred steps the
-# face is at 1.3 mm; the rest, nearly ten times as many steps, is polish.
+# face is at 1.4 mm; the rest, nearly ten times as many steps, is polish.
 #
 # Look at the inside, too. The white lines are where $f = \pm 20$ mm; were $f$ a distance, they would run along with
 # the surface. Outside they nearly do. Deep inside nobody looks: no ray gets there, and only the random points of the
@@ -909,16 +910,16 @@ axes[1].legend(loc="lower left", frameon=False, fontsize=8)
 style.show(
     figure,
     alt="Distance and normal error over the steps of two runs, both from step 0 and 11 mm on. With stage 1 the face is at "
-    "2.4 mm and 15 degrees after 300 steps and ends at 0.9 mm and 9 degrees. Stage 2 alone falls later and more "
-    "steeply, is at 2.4 mm after 200 steps and ends at nearly the same two values.",
+    "2.1 mm and 14 degrees after 300 steps and ends at 0.8 mm and 9 degrees. Stage 2 alone falls later and more "
+    "steeply, is at 2.5 mm after 200 steps and ends at nearly the same two values.",
 )
 
 # %% [markdown]
 # On *this* head the package hardly needs stage 1: counted by the steps that a run has taken, stage 2 alone keeps up
-# in distance and normals, from the two hundredth step to the last, and ends a tenth of a millimetre behind. On the
-# three heads of the study, with a finer field, the lack of stage 1 nearly triples the error on the scan, costs a
-# quarter on one head, and on the other stage 2 alone is even better, by 0.15 mm. And *your* trainer needs it: without,
-# it ends a millimetre further off. That is far from the paper's factor of 33, and we can only guess why. The paper's engine
+# in distance and normals, from the six hundredth step to the last, and ends a tenth of a millimetre behind. On the
+# three heads of the study, with a finer field, the lack of stage 1 costs half on one head, an eighth on the scan and
+# nothing on the other. (When learning rates fell to 3 %, it nearly tripled the scan's error, at one seed: rates that
+# stay high longer forgive a bad start.) And *your* trainer needs it: without, it ends a millimetre further off. That is far from the paper's factor of 33, and we can only guess why. The paper's engine
 # starts from a sphere, too. But the package's feels outlines well, by footprints, and a sphere that feels an outline
 # in twenty views is not lost for long. One more thing: a single run is an anecdote. Seeds of your trainer differ by
 # 0.2 mm, those of the package on one head by about 0.05.
@@ -995,7 +996,7 @@ ax.set_xlabel("distance of stage 2 / distance of full RGB (1: the photos were no
 style.show(
     figure,
     alt="Four rows of marks: stage 2 over full RGB. FaceScape from 1.4 to 2, bar at 1.58; H3DS from 1.04 to 1.4, bar at "
-    "1.19; our made heads from 1.3 to 1.8, bar at 1.54; our scan from 1.0 to 1.2, bar at 1.10.",
+    "1.19; our made heads from 1.2 to 1.9, bar at 1.49; our scan from 1.0 to 1.1, bar at 1.11.",
 )
 
 # %% [markdown]
@@ -1016,7 +1017,7 @@ style.show(
 # full RGB best; in every line so), and with care the *ratio* of stage 2 to full RGB. In the picture a mark is a head
 # (ours: a head and a seed), a bar the ratio of means. Full RGB is nearer to the truth on every single
 # head, theirs and ours (the head of this lesson, with its small field, is not among them). Protection costs a
-# tenth or two in distance on H3DS and on our scan, and more than half on FaceScape and on our made heads. (It seemed three
+# tenth or two in distance on H3DS and on our scan, and half or more on our made heads and on FaceScape. (It seemed three
 # tenths on these as long as both methods took the photos' pixels for means of stored values: what spoils both hides
 # what divides them.)
 #

@@ -385,7 +385,7 @@ widgets.panel(panel.picture, panel.controls())
 # modulus doesn't notice; and a turn with noise on the release.
 
 # %%
-widgets.twin(panel.picture, panel.TWIN, columns=1)
+widgets.twin(panel.picture, panel.TWIN)
 
 # %% [markdown]
 # ## 5. Many pictures, one person

@@ -440,7 +440,7 @@ ax.set(xscale="log", xlim=(0.3, 800), xlabel="largest change of a colour, per ch
 show(
     figure,
     alt="Five horizontal bars on a logarithmic scale, each shorter than the one above it: equation 8 at about "
-    "three hundred, with activations under a hundred, by row sums about fifty, by singular values about ten, "
+    "260, with activations under a hundred, by row sums about sixty, by singular values about fifteen, "
     "and the steepest slope found at about two.",
 )
 
@@ -517,9 +517,9 @@ print(f"change {found.value:+.1f} %, interval {found.low:+.1f} to {found.high:+.
 #
 # Then why not pull harder? Because of **Adam**. It divides each gradient by its own size. A number whose gradient never
 # changes its sign moves by one learning rate a step, however large the weight in front of the loss is. So all that
-# counts is how far learning rates reach in all. Ours fall from 0.002 to 3 % of that, geometrically. The first three
-# lines below pull at an $m$ alone, with three weights; the last two compare how far an $m$ can travel in a training
-# with how far it would have to.
+# counts is how far learning rates reach in all. Ours fall from 0.002 to a tenth of that, geometrically (to 3 % when the
+# study's runs were made, so that their bounds had a little less way to go). The first three lines below pull at an $m$
+# alone, with three weights; the last two compare how far an $m$ can travel in a training with how far it would have to.
 
 
 # %%
@@ -765,8 +765,9 @@ show(
 #
 # ## 8. Does it help where nothing else smooths?
 #
-# Our stage 2 also has a Laplacian of the field and a smoothness of normals. They, too, make a surface smooth. Perhaps
-# a calm colour network helps only where nothing else does? The study has a small arm without both.
+# Our stage 2 also has a Laplacian of the field, and when these runs were made it had a smoothness of normals, which is
+# gone since. They, too, make a surface smooth. Perhaps a calm colour network helps only where nothing else does? The
+# study has a small arm without both.
 
 # %%
 for arm, against in (

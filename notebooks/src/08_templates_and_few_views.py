@@ -437,7 +437,7 @@ show(
 #
 # Read the caveat before you cheer. These runs are short, and 120 steps are not enough to pull a sphere into the shape
 # of a head. With 300 steps, as many as `cpu` takes, stage 1 has made up for it, and the mean template's lead is gone.
-# With all the steps of `cpu` the two stages reach 0.88 mm and 1.03 mm on heads 103 and 104 (`docs/reconstruction.md`),
+# With all the steps of `cpu` the two stages reach 0.63 mm and 0.77 mm on heads 103 and 104 (`docs/reconstruction.md`),
 # nearer than anything in this picture. So a template is a head start, and a way out where there is no stage 1. That it
 # replaces neutral views that you *could* have taken, nobody has shown.
 #

@@ -569,7 +569,7 @@ for setting in panel.TWIN:
     nearest = [f"{name} {'B' if shape < colours else 'D'}" for name, (shape, colours) in found]
     print(f"blend {setting['blend']}, {setting['way']}: {', '.join(nearest)}")
 
-widgets.twin(panel.picture, panel.TWIN, columns=1)
+widgets.twin(panel.picture, panel.TWIN)
 
 # %% [markdown]
 # A flat picture hides how little has changed. Turn this head with the mouse: the buttons repaint it, and not a vertex

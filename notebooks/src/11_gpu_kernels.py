@@ -499,9 +499,8 @@ for name, machine in machines.items():
 # %% [markdown]
 # Now play. Move a slider with the mouse, or with Tab and the arrow keys. Watch two things: which of the three
 # bars is the longest, and how far under the roof the point hangs. (The line that the cell prints first was measured on
-# your machine.) Below it are four settings side by side, for readers without a running kernel: a training step's
-# thousand rays in the upper row, a picture's quarter million in the lower one, both on the H200 on paper; eager on the
-# left, fused on the right.
+# your machine.) Below it are four settings, for readers without a running kernel: a training step's thousand rays,
+# eager and fused, then a picture's quarter million, eager and fused, all on the H200 on paper.
 
 # %% tags=["nbval-ignore-output"]
 bytes_s = harness.copy_bandwidth(torch.device("cpu"))

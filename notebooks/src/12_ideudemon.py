@@ -842,7 +842,7 @@ for setting in panel.TWIN:
     print(f"error of the mean {plain[-1]:.3f}, undone {undone[-1]:.3f}")
 
 # %%
-widgets.twin(panel.picture, panel.TWIN, columns=1)
+widgets.twin(panel.picture, panel.TWIN)
 
 # %% [markdown]
 # ## 9. Reading the claim again

@@ -638,7 +638,7 @@ style.show(
 widgets.panel(panel.picture, panel.controls())
 
 # %%
-widgets.twin(panel.picture, panel.TWIN, columns=1)
+widgets.twin(panel.picture, panel.TWIN)
 
 # %% [markdown]
 # ## 5. Has anybody been anonymised?

@@ -133,18 +133,17 @@ def _shown(view: View) -> str:
     )
 
 
-def twin(compute: Compute, settings: Sequence[Mapping[str, Any]], *, columns: int = 2) -> Image:
-    """The pictures of a few settings side by side, for the last line of a notebook cell."""
+def twin(compute: Compute, settings: Sequence[Mapping[str, Any]]) -> Image:
+    """The pictures of a few settings, one below the other, for the last line of a notebook cell."""
     import numpy as np
     from IPython.display import Image
     from PIL import Image as Pillow
 
     views = [compute(**setting) for setting in settings]
     tiles = [np.asarray(Pillow.open(BytesIO(v.png())).convert("RGB")) for v in views]
-    blank = np.full_like(tiles[0], 255)
-    tiles += [blank] * (-len(tiles) % columns)
-    rows = [np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)]
+    # A palette of 256 colours is a third of the bytes, and a notebook may hold 2 MB.
+    picture = Pillow.fromarray(np.vstack(tiles)).quantize(256, dither=Pillow.Dither.NONE)
     data = BytesIO()
-    Pillow.fromarray(np.vstack(rows)).save(data, format="png", optimize=True)
+    picture.save(data, format="png", optimize=True)
     kept: dict[str, Any] = {"alt": " ".join(v.alt for v in views)}
     return Image(data=data.getvalue(), format="png", **kept)
