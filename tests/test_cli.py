@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 import torch
 from command import answer, python, refused_call, run
-from conftest import ball_scene
 from runs import shortened
 
-from privhead_nb import cli, evaluate, protect
+from privhead_nb import cli, evaluate
 from privhead_nb.cli import demo as demo_module
 from privhead_nb.scenes.folder import load_scene
 from privhead_nb.training import two_stage
@@ -186,15 +185,6 @@ def test_settings_reach_the_trainer(release, asked, monkeypatch):
         "profile": "gpu", "seed": 5, "out": Path("out"), "resume": True, "overwrite": True,
         "threads": 2, "template": Path("t"), "start": None, "stages": (1, 2),
     }]  # fmt: skip
-
-
-def test_large_pictures_without_a_start_are_advised_against(asked, tmp_path):
-    protect(ball_scene(72), size=72).save(tmp_path / "large")
-    alone = run("reconstruct", tmp_path / "large", tmp_path / "out")
-    assert "72 pixels alone give no better head" in alone.stderr
-    started = run("reconstruct", tmp_path / "large", tmp_path / "out", "--start", tmp_path / "o64")
-    assert "pixels alone" not in started.stderr
-    assert [a["start"] for a in asked] == [None, tmp_path / "o64"]
 
 
 def test_the_profile_can_come_from_the_environment(release, asked, monkeypatch):

@@ -273,6 +273,18 @@ def test_stage_2_goes_on_from_an_earlier_reconstruction(scene, made, tmp_path):
     assert both[0].report["template_made"] == {"kind": "reconstruction", "size": 32}
 
 
+def test_large_pictures_without_a_start_are_advised_against(made, caplog):
+    large = protect(ball_scene(72), size=72)
+    still = replace(
+        TINY, stage1=replace(TINY.stage1, steps=1), stage2=replace(TINY.stage2, steps=0)
+    )
+    reconstruct(large, still)
+    assert "72 pixels alone give no better head" in caplog.text
+    caplog.clear()
+    reconstruct(large, still, start=made)
+    assert not caplog.text
+
+
 def test_another_head_or_a_second_start_is_refused(release, template, made, tmp_path):
     moved = replace(made, center=(made.center[0] + 5.0, *made.center[1:]))
     with pytest.raises(TrainingError, match=r"bounding sphere.*another --size"):

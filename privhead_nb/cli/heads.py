@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -87,15 +86,8 @@ def reconstruct(
     if baseline is None:
         from privhead_nb.privacy.release import Release
 
-        release = Release.load(source)
-        if release.size > 64 and start is None and template is None:
-            print(
-                f"privhead: {source}: {release.size} pixels alone give no better head than 64; "
-                "start from the result of a release of 64 (--start FOLDER --profile fine).",
-                file=sys.stderr,
-            )
         made = train(
-            release,
+            Release.load(source),
             profile,
             stages=None if stages is None else tuple(int(n) for n in stages.split(",")),
             template=template,

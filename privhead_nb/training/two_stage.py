@@ -7,6 +7,7 @@ stands in `steps.py`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -92,6 +93,12 @@ def reconstruct(
                 remedy="Name one of the two.",
             )
         template = earlier(start, release)
+    elif template is None and release.size > 64:
+        logging.getLogger(__name__).warning(
+            "%d pixels alone give no better head than 64: start from the result of a release of 64 "
+            '(start=, --start, with the profile "fine")',
+            release.size,
+        )
     if stages is None:
         stages = (1, 2) if template is None else (2,)
     if not stages or set(stages) - {1, 2}:
