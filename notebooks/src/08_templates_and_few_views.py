@@ -743,7 +743,7 @@ show(
 # it sees a quarter of the area that it sees at 64. And moduli pull from a pixel or two away ([04](04_gradient_loss.ipynb),
 # its funnel), while stage 1 leaves the face 3 mm off: half a pixel of 64, a whole one of 128. So start where the small
 # pictures led: protect the scene twice, and call `reconstruct(large, "fine", start=head)` with the head of 64 pixels. On the
-# scan that takes 0.51 mm to 0.36 with 128 pixels, where 128 alone give 0.62 (`docs/reconstruction.md`; one seed).
+# scan that takes 0.48 mm to 0.36 with 128 pixels, where 128 alone give 0.56 (`docs/reconstruction.md`; one seed).
 #
 # ## 9. Does the template keep its opinion?
 #
