@@ -5,6 +5,8 @@ import torch
 from torch import nn
 
 from privhead_nb.heads.light import to_linear, to_srgb
+from privhead_nb.kernels.surface_march import march
+from privhead_nb.render import volume
 from privhead_nb.render.sampling import SdfCache
 from privhead_nb.render.volume import Rays, RenderSettings, render_rays, render_view
 from privhead_nb.scenes.camera import Cameras
@@ -197,6 +199,24 @@ def test_chunks_do_not_change_the_picture_and_seeds_repeat_it():
     first, again, other = (render_rays(model, rays, WHITE, cache=cache, generator=g).colour
                            for g in seeds)  # fmt: skip
     assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("beta", [0.03, 0.0015])
+@pytest.mark.parametrize("coverage", ["footprint", "volume"])
+def test_what_the_march_passes_over_is_not_seen(coverage, beta, monkeypatch):
+    """The picture is that of a march that looks at all values."""
+    rays, model = camera(24, 45.0), Ball(beta)
+    cache, settings = cached(model), RenderSettings(coverage=coverage)
+    shown = render_rays(model, rays, WHITE, settings, cache=cache)
+
+    def whole(*args, reach, blocks, **more):
+        return march(*args, **more)
+
+    monkeypatch.setattr(volume, "march", whole)
+    wanted = render_rays(model, rays, WHITE, settings, cache=cache)
+    assert 0.1 < wanted.opacity.mean() < 0.9
+    torch.testing.assert_close(shown.opacity, wanted.opacity, rtol=0, atol=1e-6)
+    torch.testing.assert_close(shown.colour, wanted.colour, rtol=0, atol=1e-6)
 
 
 def test_rays_that_miss_everything_show_the_background():

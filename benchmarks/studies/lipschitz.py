@@ -13,12 +13,12 @@ be compared in pairs. An arm is what stage 2 starts with:
             which is the network without eq. 7; "again": the same, with other pixels drawn in
             stage 2, which shows by how much two runs differ that differ in nothing
     weight  of eq. 8 in the loss; "log" in front: of the sum of logarithms instead
-    bare    without our Laplacian (and, in the stored runs, without the smoothness of normals that
-            the recipe had then)
+    bare    without our Laplacian (and, in the stored runs, without the smoothness of normals)
 
 Stage 2 is `STEPS` steps long instead of the cpu profile's 1900, but in the parts `weights` and
-`long`. All else is the cpu profile. Finished runs are kept in benchmarks/results/lipschitz.json and
-not repeated, so a study can be interrupted.
+`long`. All else is the cpu profile; when the stored runs were made it had one ray a pixel,
+trilinear grids, a smoothness of normals in stage 2, and rates that fell to 0.03. Finished runs are
+kept in benchmarks/results/lipschitz.json and not repeated, so a study can be interrupted.
 """
 
 from __future__ import annotations

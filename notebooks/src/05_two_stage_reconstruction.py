@@ -468,11 +468,12 @@ def mesh_of(head, release, resolution=128):
 
 # %% [markdown]
 # And here it is. Read it line by line: there is nothing else. An optimiser for each stage, with a higher rate for
-# lattices than for networks, both falling to 3 % by the end (the package's fall to a tenth). Each step takes $\beta$ from your schedule, now and then
-# a fresh lattice, a batch of rays or of patches, renders, compares, and adds the eikonal loss at random places and at
-# some of the places just seen. $\lambda_2$ is 0.1. $\lambda_4$ is 16: moduli differ by a few hundredths only, and the
-# gradient loss shall outweigh the eikonal one. `more` is for you: a function that gets the head, what `render` showed,
-# the eikonal loss's points and the stage, and returns a further term of the loss.
+# lattices than for networks, both falling to 3 % by the end (the package's fall to a tenth). Each step takes $\beta$
+# from your schedule, now and then a fresh lattice, a batch of rays or of patches, renders, compares, and adds the
+# eikonal loss at random places and at some of the places just seen. $\lambda_2$ is 0.1. $\lambda_4$ is 16: moduli
+# differ by a few hundredths only, and the gradient loss shall outweigh the eikonal one. `more` is for you: a function
+# that gets the head, what `render` showed, the eikonal loss's points and the stage, and returns a further term of the
+# loss.
 #
 # A thousand steps take less than a minute on one core. Do you see what could go wrong? Had your target begun one
 # pixel too early, or your $\beta$ risen, nothing would crash: the losses would fall, and the face would be more than
@@ -762,11 +763,12 @@ print("its terms in stage 2:", ", ".join(sorted(set(theirs.history["stage2"]) - 
 
 # %% [markdown]
 # `ci` is a profile for tests, so short that on our machine one processor's rounding gives 3.3 mm and another's 4.5;
-# `cpu` is the one worth waiting for. It takes a minute, so its mesh is stored, beside the numbers of a small study that
-# ran *this page's cells*, with one thing changed a run (`python benchmarks/studies/own_trainer.py run`). One after the
-# other on one core, your trainer took 22 seconds and `cpu` 48. That `cpu` had one ray a pixel, and its rates fell to
-# 3 %, as yours do; today's ends at 0.8 mm and 9 degrees, for reasons that this section's end tells. One thing differs in the field, too: between its
-# points the package's grid is a quadratic spline, where yours is trilinear.
+# `cpu` is the one worth waiting for. It takes a minute, so its mesh is stored, beside the numbers of a small study
+# that ran *this page's cells*, with one thing changed a run (`python benchmarks/studies/own_trainer.py run`). One
+# after the other on one core, your trainer took 22 seconds and `cpu` 48. That `cpu` had one ray a pixel, and rates of
+# both profiles fell to 3 %, as yours do (the picture's `ci` is trained now); today's ends at 0.8 mm and 9 degrees,
+# for reasons that this section's end tells. One thing differs in the field, too: between its points the package's
+# grid is a quadratic spline, where yours is trilinear.
 
 # %%
 runs = results.table("own_trainer")
@@ -841,21 +843,20 @@ style.show(
 # And yet all terms *together* end at the band's good edge, and with a finer lattice and more steps they end at the
 # distance of the package as it was; its normals are better by a degree, which is the splines. More steps alone gave nothing. Terms
 # need not add up. So whoever tests terms one by one, one run each, may throw away every part of a good recipe. How far
-# behind is your forty lines' head, then? Six to eight tenths of a millimetre behind today's `cpu` and two to five
+# behind is your forty lines' head, then? Six to eight tenths of a millimetre behind today's `cpu` and three or four
 # degrees, as the seed will have it.
 #
 # One of them deserves a word. A pixel of our pictures is 5 to 6 mm wide on the head, and a photo averages over that
-# area, where your ray is a line: when the wall is thin, it sees all head or all background. The package sends 2 x 2 rays
-# through a pixel and takes their mean. Which mean? A camera adds up
-# *light*; a program that makes a picture smaller adds up *stored values*, which go about with its square root. Half dark
-# hair (0.15), half white wall: 0.74 in light, 0.58 in values. Who takes one for the other sees the outline a fifth of a
-# pixel off, a millimetre on the head, all around. The package finds out from the outlines of the neutral views which
-# mean the pictures are (`batches.linear_light`); on our made heads it was worth a
-# twentieth of stage 2's distance and a sixth of full RGB's. And it computes a pixel's share of head from how far its ray misses the surface,
-# *compared with the pixel's width*, its **footprint**
-# (`privhead_nb/render/volume.py`). In the package, which has it, beta's schedule hardly matters
-# (`benchmarks/studies/beta.py` ran it with footprints and without), and on this head stage 1 hardly either. On this
-# page both do.
+# area, where your ray is a line: when the wall is thin, it sees all head or all background. The package sends 2 x 2
+# rays through a pixel and takes their mean. Which mean? A camera adds up *light*; a program that makes a picture
+# smaller adds up *stored values*, which go about with its square root. Half dark hair (0.15), half white wall: 0.74
+# in light, 0.58 in values. Who takes one for the other sees the outline a fifth of a pixel off, a millimetre on the
+# head, all around. The package finds out from the outlines of the neutral views which mean the pictures are
+# (`batches.linear_light`); on our made heads it is worth a twelfth of stage 2's distance and a seventh of full
+# RGB's. And it computes a pixel's share of head from how far its ray misses the surface, *compared with the pixel's
+# width*, its **footprint** (`privhead_nb/render/volume.py`). In the package, which has it, beta's schedule hardly
+# matters (`benchmarks/studies/beta.py` ran it with footprints and without), and on this head stage 1 hardly either.
+# On this page both do.
 #
 # ## 8. Is stage 1 needed?
 #
@@ -918,8 +919,9 @@ style.show(
 # On *this* head the package hardly needs stage 1: counted by the steps that a run has taken, stage 2 alone keeps up
 # in distance and normals, from the six hundredth step to the last, and ends a tenth of a millimetre behind. On the
 # three heads of the study, with a finer field, the lack of stage 1 costs half on one head, an eighth on the scan and
-# nothing on the other. (When learning rates fell to 3 %, it nearly tripled the scan's error, at one seed: rates that
-# stay high longer forgive a bad start.) And *your* trainer needs it: without, it ends a millimetre further off. That is far from the paper's factor of 33, and we can only guess why. The paper's engine
+# nothing on the other. (With rates that fell to 3 %, and smooth normals, it nearly tripled the scan's error, at one
+# seed: perhaps rates that stay high longer forgive a bad start.) And *your* trainer needs it: without, it ends a
+# millimetre further off. That is far from the paper's factor of 33, and we can only guess why. The paper's engine
 # starts from a sphere, too. But the package's feels outlines well, by footprints, and a sphere that feels an outline
 # in twenty views is not lost for long. One more thing: a single run is an anecdote. Seeds of your trainer differ by
 # 0.2 mm, those of the package on one head by about 0.05.
@@ -1017,7 +1019,7 @@ style.show(
 # full RGB best; in every line so), and with care the *ratio* of stage 2 to full RGB. In the picture a mark is a head
 # (ours: a head and a seed), a bar the ratio of means. Full RGB is nearer to the truth on every single
 # head, theirs and ours (the head of this lesson, with its small field, is not among them). Protection costs a
-# tenth or two in distance on H3DS and on our scan, and half or more on our made heads and on FaceScape. (It seemed three
+# tenth or two in distance on H3DS and on our scan, about half on our made heads, and more on FaceScape. (It seemed three
 # tenths on these as long as both methods took the photos' pixels for means of stored values: what spoils both hides
 # what divides them.)
 #

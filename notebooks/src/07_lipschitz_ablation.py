@@ -518,7 +518,7 @@ print(f"change {found.value:+.1f} %, interval {found.low:+.1f} to {found.high:+.
 # Then why not pull harder? Because of **Adam**. It divides each gradient by its own size. A number whose gradient never
 # changes its sign moves by one learning rate a step, however large the weight in front of the loss is. So all that
 # counts is how far learning rates reach in all. Ours fall from 0.002 to a tenth of that, geometrically (to 3 % when the
-# study's runs were made, so that their bounds had a little less way to go). The first three lines below pull at an $m$
+# study's runs were made, so that their bounds had a third less way to go). The first three lines below pull at an $m$
 # alone, with three weights; the last two compare how far an $m$ can travel in a training with how far it would have to.
 
 

@@ -330,8 +330,10 @@ def surface_march(device: torch.device, quick: bool, own: Backend) -> Iterator[C
             values, res, origins, directions, steps=steps, reach=reach, blocks=blocks,
             backend=backend,
         )  # fmt: skip
-        near = found.closest.abs() < 0.8 * reach
-        return found.t * found.hit, found.t_closest * near, found.closest * near
+        # weights that fade, so that no ray stands on an edge
+        near = (1 - found.closest.abs() / reach).clamp_min(0)
+        deep = (-found.closest / reach).clamp(0, 1)
+        return found.t * deep, found.t_closest * near, found.closest * near
 
     cuda = device.type == "cuda"
     for count in (16,) if quick else (1024, 16384, 262144) if cuda else (1024, 4096):

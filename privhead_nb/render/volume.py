@@ -262,15 +262,16 @@ def _surface_samples(
         footprint = settings.coverage == "footprint"
         # A logistic of scale 0.32 w is as wide as a box of half-width w.
         widening = 0.32 * 0.55 * rays.pixel if footprint else torch.zeros_like(rays.pixel)
-        # A ray has left the unit sphere by then. The sixth is room for the march's parabola.
-        widest = widening * (rays.origins.norm(dim=-1) + 1)
+        # No ray is longer than |origin| + 1, so no width is larger.
+        widest = torch.cat([widening * (rays.origins.norm(dim=-1) + 1), widening.new_zeros(1)])
+        room = 0.25 / (settings.march - 1)  # what the march's parabola may take off a lowest value
         found = march(
             cache.lattice(),
             cache.resolution,
             rays.origins,
             rays.directions,
             steps=settings.march,
-            reach=6 * (torch.cat([widest, widest.new_zeros(1)]).amax() + beta),
+            reach=5 * (widest.amax() + beta) + room,
             blocks=cache.blocks(),
         )
         width = widening * found.t_closest + beta

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from privhead_nb.teach.extras import notebook_library
 
+LARGE = 250_000  # bytes of a still; a notebook may hold 2 MB
+
 if TYPE_CHECKING:
     import ipywidgets
     from IPython.display import Image
@@ -141,9 +143,11 @@ def twin(compute: Compute, settings: Sequence[Mapping[str, Any]]) -> Image:
 
     views = [compute(**setting) for setting in settings]
     tiles = [np.asarray(Pillow.open(BytesIO(v.png())).convert("RGB")) for v in views]
-    # A palette of 256 colours is a third of the bytes, and a notebook may hold 2 MB.
-    picture = Pillow.fromarray(np.vstack(tiles)).quantize(256, dither=Pillow.Dither.NONE)
+    picture = Pillow.fromarray(np.vstack(tiles))
     data = BytesIO()
     picture.save(data, format="png", optimize=True)
+    if len(data.getvalue()) > LARGE:  # 256 colours are a third of the bytes
+        data = BytesIO()
+        picture.quantize(256, dither=Pillow.Dither.NONE).save(data, format="png", optimize=True)
     kept: dict[str, Any] = {"alt": " ".join(v.alt for v in views)}
     return Image(data=data.getvalue(), format="png", **kept)

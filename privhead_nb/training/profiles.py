@@ -22,7 +22,7 @@ from privhead_nb.render.volume import RenderSettings
 Settings = TypeVar("Settings")
 
 RENAMED = {"probes": "eikonal_points"}  # in files of older versions
-GONE = {"smoothness"}  # of older versions, and read no more
+GONE = {"smoothness"}  # of stage 2 in files of older versions, and read no more
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,8 @@ class Profile:
 def read_settings(kind: type[Settings], record: Record) -> Settings:
     """A dataclass of settings; each field must be of its default's type, none may be unknown."""
     plain: Any = kind()
-    data = {RENAMED.get(k, k): v for k, v in record.data.items() if k not in GONE}
+    gone = GONE if kind is Stage2 else ()
+    data = {RENAMED.get(k, k): v for k, v in record.data.items() if k not in gone}
     record = replace(record, data=data)
     record.only(f.name for f in dataclasses.fields(plain))
     try:
@@ -243,7 +244,7 @@ def _profiles() -> dict[str, Profile]:
         stage1=Stage1(steps=16000, **plain),
         stage2=Stage2(steps=10000, gradient=1.0, lipschitz=3e-6, **plain),
         full_rgb=FullRGB(steps=26000, rgb=1.0, **plain),
-        optimiser=Optimiser(rate=5e-4, grid_rate=5e-4, decay=0.1, betas=(0.9, 0.999)),
+        optimiser=Optimiser(rate=5e-4, grid_rate=5e-4, betas=(0.9, 0.999)),
     )
     return {"ci": ci, "cpu": cpu, "fine": fine, "gpu": gpu, "paper": paper}
 

@@ -93,12 +93,6 @@ def reconstruct(
                 remedy="Name one of the two.",
             )
         template = earlier(start, release)
-    elif template is None and release.size > 64:
-        logging.getLogger(__name__).warning(
-            "%d pixels alone give no better head than 64: start from the result of a release of 64 "
-            '(start=, --start, with the profile "fine")',
-            release.size,
-        )
     if stages is None:
         stages = (1, 2) if template is None else (2,)
     if not stages or set(stages) - {1, 2}:
@@ -123,6 +117,12 @@ def reconstruct(
         run = start_run(settings, options, described, mark, template, linear_light=light)
         if run.finished is not None:
             return run.finished
+        if template is None and 2 in stages and release.size > 64:
+            logging.getLogger(__name__).warning(
+                "%d pixels alone give no better head than 64: start from the result of a release "
+                'of 64 (start=, --start, with the profile "fine")',
+                release.size,
+            )
         one, two, stage1_mesh = settings.stage1, settings.stage2, None
         if 1 in stages:
             run.train("stage1", one.steps, one.beta, _terms(run, release, "neutral"))

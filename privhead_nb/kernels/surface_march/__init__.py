@@ -17,6 +17,7 @@ from privhead_nb.kernels.dispatch import Backend, choose
 from privhead_nb.kernels.inputs import check_rays, contiguous
 from privhead_nb.kernels.surface_march import numba, triton
 from privhead_nb.kernels.surface_march.naive import (
+    BLOCK,
     Blocks,
     Crossing,
     blocks_of,
@@ -49,7 +50,8 @@ def march(
         reach: how far from 0 values matter. A hit's `t` and `slope` are always exact; `t_closest`,
             `closest` and a miss's `t` are where the ray's lowest value is within this of 0.
             Elsewhere `closest` has the right sign, and is at least this far from 0 but for what the
-            parabola adds.
+            parabola takes off; the others are where the ray enters the sphere, or the lowest place
+            that was looked at.
         blocks: of the lattice (`blocks_of`). With them, and a reach up to 1, the CPU loop passes
             over blocks that hold nothing within reach.
         backend: "torch" is the reference, "numba" the CPU loop, "triton" the GPU kernel.
@@ -58,13 +60,17 @@ def march(
         See `Crossing`; t is the distance along the ray.
 
     Raises:
-        ValueError: shapes that do not fit, fewer than 3 steps, or a forced backend that can't run.
+        ValueError: shapes that do not fit, blocks of another lattice, fewer than 3 steps, or a
+            forced backend that can't run.
     """
     if lattice.numel() != resolution**3:
         raise ValueError(f"the lattice must hold {resolution}^3 values, it holds {lattice.numel()}")
     check_rays(origins, directions)
     if steps < 3:
         raise ValueError(f"a march needs at least 3 steps, got {steps}")
+    side = (resolution - 2) // BLOCK + 1
+    if blocks is not None and not blocks.lowest.shape == blocks.highest.shape == (side,) * 3:
+        raise ValueError(f"{resolution}^3 points have {side}^3 blocks: these are another lattice's")
     unfit = {"triton": "it takes at most 256 steps a ray"} if steps > 256 else None
     chosen = choose("surface_march", backend, origins, unfit=unfit)
     if chosen == "torch":

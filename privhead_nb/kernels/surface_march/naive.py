@@ -23,7 +23,7 @@ from privhead_nb.kernels.grid_encoding import GridLayout, encode_grid
 
 @dataclass(frozen=True)
 class Crossing:
-    """What a march finds, for rays (N,).
+    """What a march finds, for rays (N,); of those that stay out of `reach`, see `march`.
 
     Attributes:
         hit: the ray enters the surface.

@@ -105,11 +105,12 @@ def march(
     hit: Tensor, out: Tensor, reach: float, blocks: Blocks | None,
 ) -> None:  # fmt: skip
     """Fill `hit` (N,) and `out` (4, N): t, slope, t_closest, closest."""
-    if blocks is None or reach > 1:  # what is passed over is said to be 1 away
+    if blocks is None or not 0 <= reach <= 1:  # what is passed over is said to be 1 away
         side = (resolution - 2) // BLOCK + 1
         kinds = np.ones((side, side, side), np.uint8)
     else:
-        kinds = (blocks.lowest < reach).byte().add_(blocks.highest < -reach).numpy()
+        near = ~(blocks.lowest >= reach)  # blocks that hold a NaN are looked at
+        kinds = near.byte().add_(blocks.highest < -reach).numpy()
     _march_loop(
         len(origins), lattice.reshape(-1).numpy(), resolution, kinds, origins.numpy(),
         directions.numpy(), steps, hit.numpy(), out.numpy(),
