@@ -152,6 +152,16 @@ def test_loss_curves_place_a_late_term_at_the_end():
     assert len({line.get_color() for line in lines.values()}) == len(lines)
 
 
+def test_loss_curves_leave_a_term_of_older_versions_out():
+    from matplotlib.figure import Figure
+
+    ax = Figure().subplots()
+    loss_curves(
+        [ax], {"stage2": {"step": [1, 2], "gradient": [2.0, 1.0], "smoothness": [0.1, 0.1]}}
+    )
+    assert [line.get_label() for line in ax.get_lines()] == ["gradient"]
+
+
 def test_a_shown_figure_carries_its_alternative_text():
     data, metadata = show(grid(1, 1, width=1)[0], "An empty square.")._repr_mimebundle_()
     assert metadata["image/png"]["alt"] == "An empty square."

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from privhead_nb.errors import TrainingError
 from privhead_nb.files import json_text, write_tensors
 from privhead_nb.reading import Record, is_number, parse_json, read_tensors
-from privhead_nb.training.profiles import GONE, Profile
+from privhead_nb.training.profiles import Profile
 
 FORMAT = 3
 NAME = "checkpoint.safetensors"
@@ -209,7 +209,7 @@ def read_history(record: Record) -> History:
         steps: list[float] = [*terms.wholes("step", most=10**7)]
         found[stage] = {"step": steps}
         for name in terms.data:
-            if name == "step" or name in GONE:
+            if name == "step":
                 continue
             values = terms.get(name)
             if not isinstance(values, list) or not all(v is None or is_number(v) for v in values):

@@ -38,10 +38,11 @@ def loss_curves(axes: Sequence[Axes], history: History) -> None:
 
     Args:
         axes: as many as the history has stages.
-        history: of a Reconstruction; "step" and one list for each term.
+        history: of a Reconstruction; "step" and one list for each term. Terms of older versions,
+            which have no look any more, are left out.
     """
     for ax, (stage, record) in zip(axes, history.items(), strict=True):
-        terms = {t: np.maximum(values, 1e-9) for t, values in record.items() if t != "step"}
+        terms = {t: np.maximum(values, 1e-9) for t, values in record.items() if t in TERMS}
         looks = [LOOKS[TERMS.index(term)] for term in terms]
         title = f"{STAGES.get(stage, stage)}: weighted losses"
         curves(ax, record["step"], terms, looks=looks, title=title, xlabel="step", yscale="log")

@@ -17,9 +17,9 @@ from privhead_nb.kernels.dispatch import Backend, choose
 from privhead_nb.kernels.inputs import check_rays, contiguous
 from privhead_nb.kernels.surface_march import numba, triton
 from privhead_nb.kernels.surface_march.naive import (
-    BLOCK,
     Blocks,
     Crossing,
+    blocks_a_side,
     blocks_of,
     march_reference,
     sphere_interval,
@@ -68,7 +68,7 @@ def march(
     check_rays(origins, directions)
     if steps < 3:
         raise ValueError(f"a march needs at least 3 steps, got {steps}")
-    side = (resolution - 2) // BLOCK + 1
+    side = blocks_a_side(resolution)
     if blocks is not None and not blocks.lowest.shape == blocks.highest.shape == (side,) * 3:
         raise ValueError(f"{resolution}^3 points have {side}^3 blocks: these are another lattice's")
     unfit = {"triton": "it takes at most 256 steps a ray"} if steps > 256 else None

@@ -47,11 +47,16 @@ class Blocks:
     """Lowest and highest values of a lattice in blocks of BLOCK^3 cells.
 
     Attributes:
-        lowest, highest: (M, M, M), M = ceil((resolution - 1) / BLOCK), in the lattice's order.
+        lowest, highest: (M, M, M), M of `blocks_a_side`, in the lattice's order.
     """
 
     lowest: Tensor
     highest: Tensor
+
+
+def blocks_a_side(resolution: int) -> int:
+    """M of the blocks of a lattice of resolution^3 points."""
+    return (resolution - 2) // BLOCK + 1
 
 
 def blocks_of(lattice: Tensor, resolution: int) -> Blocks:

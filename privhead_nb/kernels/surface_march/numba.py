@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from privhead_nb.kernels.lazy import numba_kernel
-from privhead_nb.kernels.surface_march.naive import BLOCK, Blocks
+from privhead_nb.kernels.surface_march.naive import BLOCK, Blocks, blocks_a_side
 
 _F0, _F1, _TINY = np.float32(0), np.float32(1), np.float32(1e-9)
 _HALF, _QUARTER, _LEAST_SLOPE = np.float32(0.5), np.float32(0.25), np.float32(-0.1)
@@ -106,8 +106,7 @@ def march(
 ) -> None:  # fmt: skip
     """Fill `hit` (N,) and `out` (4, N): t, slope, t_closest, closest."""
     if blocks is None or not 0 <= reach <= 1:  # what is passed over is said to be 1 away
-        side = (resolution - 2) // BLOCK + 1
-        kinds = np.ones((side, side, side), np.uint8)
+        kinds = np.ones((blocks_a_side(resolution),) * 3, np.uint8)
     else:
         near = ~(blocks.lowest >= reach)  # blocks that hold a NaN are looked at
         kinds = near.byte().add_(blocks.highest < -reach).numpy()
